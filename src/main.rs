@@ -1,0 +1,3 @@
+//! The command line: parses it and calls one function per subcommand.
+
+fn main() {}
