@@ -1,0 +1,7 @@
+//! (being written)
+
+pub mod check;
+pub mod migrations;
+pub mod schema;
+pub mod seed;
+pub mod url;
