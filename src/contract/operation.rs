@@ -1,0 +1,316 @@
+//! The contract's operations as a table: which path and method, with which parameters and body,
+//! answered how.
+
+use std::sync::LazyLock;
+
+use jsonschema::Validator;
+use serde_json::Value;
+
+use crate::error::Violation;
+
+use super::schema::{self, compile_inline};
+use super::{document, resolve};
+
+/// The keys of a path item that are methods.
+const METHODS: [&str; 8] = [
+    "get", "put", "post", "delete", "options", "head", "patch", "trace",
+];
+
+/// One operation of the contract.
+pub struct Operation {
+    /// Its `operationId`.
+    pub id: &'static str,
+    /// Its method, in capitals.
+    pub method: String,
+    /// Its path, with `{placeholders}`.
+    pub path: &'static str,
+    /// Its parameters in path and query, those of the path item included.
+    pub parameters: Vec<Parameter>,
+    /// The component that its request body keeps to, if it takes one.
+    pub body: Option<&'static str>,
+    /// What it answers, by status.
+    responses: Vec<Response>,
+}
+
+/// One parameter of an operation; all of this contract's are whole numbers.
+pub struct Parameter {
+    /// Its name, as in the path or the query.
+    pub name: &'static str,
+    /// Whether it stands in the path; otherwise it stands in the query.
+    pub in_path: bool,
+    validator: Validator,
+    rule: String,
+}
+
+struct Response {
+    status: u16,
+    component: &'static str,
+    headers: Vec<(&'static str, Validator)>,
+}
+
+/// Every operation, in the order of the contract.
+pub fn operations() -> &'static [Operation] {
+    static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(read);
+    &OPERATIONS
+}
+
+/// The operation that answers `method` (in capitals) at the concrete `path`.
+pub fn find(method: &str, path: &str) -> Option<&'static Operation> {
+    operations()
+        .iter()
+        .find(|operation| operation.method == method && matches(operation.path, path))
+}
+
+/// The methods (in capitals) that the contract has at the concrete `path`; none when it does not
+/// know the path.
+pub fn methods(path: &str) -> Vec<&'static str> {
+    let at_path = operations()
+        .iter()
+        .filter(|operation| matches(operation.path, path));
+    at_path.map(|operation| operation.method.as_str()).collect()
+}
+
+fn matches(template: &str, path: &str) -> bool {
+    let (mut wanted, mut given) = (template.split('/'), path.split('/'));
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return true,
+            (Some(wanted), Some(given))
+                if wanted == given || (wanted.starts_with('{') && !given.is_empty()) => {}
+            _ => return false,
+        }
+    }
+}
+
+impl Operation {
+    /// The statuses that it documents.
+    pub fn statuses(&self) -> impl Iterator<Item = u16> + '_ {
+        self.responses.iter().map(|response| response.status)
+    }
+
+    /// Everything in an answer that strays from the contract: the status, a header, the media type
+    /// or the body. `header` finds a header's value by its name in lower case. No violation
+    /// repeats a value.
+    pub fn response_violations<'h>(
+        &self,
+        status: u16,
+        header: impl Fn(&str) -> Option<&'h str>,
+        body: &[u8],
+    ) -> Vec<Violation> {
+        let Some(response) = self
+            .responses
+            .iter()
+            .find(|response| response.status == status)
+        else {
+            return vec![Violation::new(
+                "status",
+                format!("{status} is not documented"),
+            )];
+        };
+        let mut violations = Vec::new();
+        for (name, validator) in &response.headers {
+            match header(&name.to_ascii_lowercase()) {
+                None => violations.push(Violation::new(*name, "is missing")),
+                Some(text) if !accepts(validator, text) => {
+                    violations.push(Violation::new(*name, "does not keep to its schema"));
+                }
+                Some(_) => {}
+            }
+        }
+        if header("content-type") != Some("application/json") {
+            violations.push(Violation::new("content-type", "is not application/json"));
+        }
+        match super::json::parse(body) {
+            Ok(value) => violations.extend(schema::response_violations(response.component, &value)),
+            Err(violation) => violations.push(violation),
+        }
+        violations
+    }
+}
+
+/// Whether a header's text keeps to its schema, read as a number or as a string.
+fn accepts(validator: &Validator, text: &str) -> bool {
+    validator.is_valid(&text.into())
+        || text
+            .parse::<i64>()
+            .is_ok_and(|number| validator.is_valid(&number.into()))
+}
+
+impl Parameter {
+    /// What is wrong with `text` as the value of this parameter, if anything.
+    ///
+    /// Only the canonical spelling of a number counts: `+1`, `01` and `1.0` are refused.
+    pub fn violation(&self, text: &str) -> Option<Violation> {
+        let number = text
+            .parse::<i64>()
+            .ok()
+            .filter(|number| number.to_string() == text);
+        let valid = number.is_some_and(|number| self.validator.is_valid(&number.into()));
+        (!valid).then(|| Violation::new(self.name, self.rule.clone()))
+    }
+}
+
+fn read() -> Vec<Operation> {
+    let mut operations = Vec::new();
+    for (path, item) in object(&document()["paths"]) {
+        for (method, operation) in object(item) {
+            if METHODS.contains(&method) {
+                operations.push(read_operation(path, item, method, operation));
+            }
+        }
+    }
+    operations
+}
+
+fn read_operation(
+    path: &'static str,
+    item: &'static Value,
+    method: &str,
+    operation: &'static Value,
+) -> Operation {
+    let parameters = [&item["parameters"], &operation["parameters"]];
+    Operation {
+        id: text(&operation["operationId"]),
+        method: method.to_ascii_uppercase(),
+        path,
+        parameters: parameters
+            .into_iter()
+            .filter_map(Value::as_array)
+            .flatten()
+            .map(|parameter| read_parameter(resolve(parameter)))
+            .collect(),
+        body: operation
+            .get("requestBody")
+            .map(|body| component(resolve(body))),
+        responses: object(&operation["responses"])
+            .map(|(status, response)| read_response(status, resolve(response)))
+            .collect(),
+    }
+}
+
+fn read_parameter(parameter: &'static Value) -> Parameter {
+    let schema = &parameter["schema"];
+    Parameter {
+        name: text(&parameter["name"]),
+        in_path: parameter["in"] == "path",
+        validator: compile_inline(schema),
+        rule: format!(
+            "must be a whole number from {} to {}",
+            schema["minimum"], schema["maximum"]
+        ),
+    }
+}
+
+fn read_response(status: &str, response: &'static Value) -> Response {
+    let headers = response.get("headers").map(object).into_iter().flatten();
+    Response {
+        status: status
+            .parse()
+            .expect("every status of the contract is a number"),
+        component: component(response),
+        headers: headers
+            .map(|(name, header)| (name, compile_inline(&resolve(header)["schema"])))
+            .collect(),
+    }
+}
+
+/// The name of the component that a body keeps to: no body of the contract has an inline schema.
+fn component(body: &'static Value) -> &'static str {
+    text(&body["content"]["application/json"]["schema"]["$ref"])
+        .trim_start_matches("#/components/schemas/")
+}
+
+fn object(value: &'static Value) -> impl Iterator<Item = (&'static str, &'static Value)> {
+    value
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| (key.as_str(), value))
+}
+
+fn text(value: &'static Value) -> &'static str {
+    value
+        .as_str()
+        .expect("the contract keeps to OpenAPI: the tests check it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_is_found_by_method_and_concrete_path() {
+        let id = |method, path| find(method, path).map(|operation| operation.id);
+        assert_eq!(id("GET", "/api/users/7/cart"), Some("getUserCart"));
+        assert_eq!(id("DELETE", "/api/cart/user/7"), Some("clearUserCart"));
+        assert_eq!(id("POST", "/api/users/7"), None);
+        assert_eq!(id("GET", "/api/users/"), None, "an empty segment is no id");
+        assert_eq!(methods("/api/products/1"), ["GET", "PUT", "DELETE"]);
+        assert!(methods("/api/nothing").is_empty());
+    }
+
+    #[test]
+    fn a_parameter_takes_canonical_whole_numbers_in_its_range() {
+        let limit = operations()[0]
+            .parameters
+            .iter()
+            .find(|parameter| parameter.name == "limit")
+            .unwrap();
+        assert!(limit.violation("1000").is_none());
+        for text in [
+            "0",
+            "1001",
+            "-1",
+            "+1",
+            "01",
+            "1.0",
+            "1e2",
+            "",
+            " 1",
+            "abc",
+            "99999999999999999999",
+        ] {
+            let violation = limit.violation(text).unwrap();
+            assert_eq!(
+                violation.message, "must be a whole number from 1 to 1000",
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_answer_that_strays_is_described() {
+        let operation = find("DELETE", "/api/cart/1").unwrap();
+        let headers = |name: &str| match name {
+            "content-type" => Some("application/json"),
+            "x-request-id" => Some("abc"),
+            _ => None,
+        };
+        let good = br#"{"success":true,"data":{"cart_items_removed":1},"message":"x"}"#;
+        assert!(operation.response_violations(200, headers, good).is_empty());
+        let fields = |status, body: &[u8]| -> Vec<String> {
+            operation
+                .response_violations(status, headers, body)
+                .into_iter()
+                .map(|v| v.field)
+                .collect()
+        };
+        assert_eq!(fields(204, good), ["status"]);
+        assert_eq!(
+            fields(
+                503,
+                br#"{"success":false,"error":{"code":"X","message":"x"}}"#
+            ),
+            ["Retry-After"]
+        );
+        assert_eq!(
+            fields(
+                200,
+                br#"{"success":true,"data":{"cart_items_removed":"1"}}"#
+            )
+            .len(),
+            2
+        );
+        assert_eq!(operation.response_violations(200, |_| None, good).len(), 2);
+    }
+}

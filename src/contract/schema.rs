@@ -1,0 +1,303 @@
+//! The contract's schemas as validators.
+//!
+//! OpenAPI 3.0 schemas are JSON Schema draft 4 with a few words of their own (`nullable`,
+//! `format: int32`); they are rewritten to plain draft 4 and compiled once by `jsonschema`.
+//! Requests are checked as the contract is written. Answers are checked *closed*: a property that
+//! the schema does not name is a violation, although clients must tolerate it, since it is how a
+//! password would leak.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::{ValidationError, Validator};
+use serde_json::{Map, Value, json};
+
+use crate::error::Violation;
+
+/// At most so many characters of a name that the client chose are repeated to it.
+const MAX_NAME: usize = 64;
+
+/// Everything in `value` that does not keep to `components/schemas/<component>`.
+///
+/// # Panics
+/// When the contract has no such component.
+pub fn request_violations(component: &str, value: &Value) -> Vec<Violation> {
+    static VALIDATORS: LazyLock<HashMap<String, Validator>> =
+        LazyLock::new(|| compile_components(false));
+    violations(&VALIDATORS[component], value)
+}
+
+/// Everything in `value`, part of an answer, that `components/schemas/<component>` does not allow.
+pub(super) fn response_violations(component: &str, value: &Value) -> Vec<Violation> {
+    static VALIDATORS: LazyLock<HashMap<String, Validator>> =
+        LazyLock::new(|| compile_components(true));
+    violations(&VALIDATORS[component], value)
+}
+
+/// Compiles one schema that stands outside the components (of a parameter or a header).
+pub(super) fn compile_inline(schema: &Value) -> Validator {
+    compile(&draft4(schema, false))
+}
+
+/// All violations that `validator` finds in `value`, each at its place.
+pub(super) fn violations(validator: &Validator, value: &Value) -> Vec<Violation> {
+    if validator.is_valid(value) {
+        return Vec::new();
+    }
+    validator
+        .iter_errors(value)
+        .flat_map(|error| describe(&error))
+        .collect()
+}
+
+fn compile_components(closed: bool) -> HashMap<String, Validator> {
+    let schemas = super::document()["components"]["schemas"]
+        .as_object()
+        .expect("the contract has schemas");
+    let components: Map<String, Value> = schemas
+        .iter()
+        .map(|(name, schema)| (name.clone(), draft4(schema, closed)))
+        .collect();
+    let components = json!({ "schemas": components });
+    schemas
+        .keys()
+        .map(|name| {
+            let schema = json!({
+                "allOf": [{ "$ref": format!("#/components/schemas/{name}") }],
+                "components": components,
+            });
+            (name.clone(), compile(&schema))
+        })
+        .collect()
+}
+
+fn compile(schema: &Value) -> Validator {
+    jsonschema::draft4::options()
+        .should_validate_formats(true)
+        .should_ignore_unknown_formats(true)
+        .build(schema)
+        .expect("the contract's schemas compile: the tests compile each")
+}
+
+/// An OpenAPI 3.0 schema as JSON Schema draft 4. Keys inside `properties` are names, not keywords.
+fn draft4(schema: &Value, closed: bool) -> Value {
+    let Some(keywords) = schema.as_object() else {
+        return schema.clone();
+    };
+    let mut out = Map::new();
+    for (keyword, value) in keywords {
+        let rewritten = match (keyword.as_str(), value) {
+            ("properties", Value::Object(properties)) => Value::Object(
+                properties
+                    .iter()
+                    .map(|(name, schema)| (name.clone(), draft4(schema, closed)))
+                    .collect(),
+            ),
+            ("allOf" | "anyOf" | "oneOf", Value::Array(schemas)) => schemas
+                .iter()
+                .map(|schema| draft4(schema, closed))
+                .collect(),
+            ("items" | "additionalProperties" | "not", _) => draft4(value, closed),
+            _ => value.clone(),
+        };
+        out.insert(keyword.clone(), rewritten);
+    }
+    if closed && out.contains_key("properties") && !out.contains_key("additionalProperties") {
+        out.insert("additionalProperties".into(), false.into());
+    }
+    if schema["format"] == "int32" {
+        out.entry("minimum").or_insert(i32::MIN.into());
+        out.entry("maximum").or_insert(i32::MAX.into());
+    }
+    if schema["nullable"] == true {
+        if let Some(kind) = out.get_mut("type") {
+            *kind = json!([kind.clone(), "null"]);
+        }
+        if let Some(Value::Array(values)) = out.get_mut("enum") {
+            values.push(Value::Null);
+        }
+    }
+    Value::Object(out)
+}
+
+/// One error of the validator as violations: where, and what is wrong, without the value itself.
+fn describe(error: &ValidationError<'_>) -> Vec<Violation> {
+    let field = error.instance_path().as_str();
+    let message = match error.kind() {
+        ValidationErrorKind::Required { property } => {
+            let name = property.as_str().unwrap_or_default();
+            return vec![Violation::new(child(field, name), "is required")];
+        }
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            return unexpected
+                .iter()
+                .map(|name| Violation::new(child(field, name), "is not a known property"))
+                .collect();
+        }
+        ValidationErrorKind::Type { kind } => format!("must be {}", types(kind)),
+        ValidationErrorKind::Enum { options } => format!("must be one of {}", listed(options)),
+        ValidationErrorKind::MinLength { limit: 1 } => "must not be empty".to_owned(),
+        ValidationErrorKind::MinLength { limit } => {
+            format!("must have at least {limit} characters")
+        }
+        ValidationErrorKind::MaxLength { limit } => format!("must have at most {limit} characters"),
+        ValidationErrorKind::Minimum { limit } => format!("must be at least {limit}"),
+        ValidationErrorKind::Maximum { limit } => format!("must be at most {limit}"),
+        ValidationErrorKind::MinItems { limit } => format!("must have at least {limit} entries"),
+        ValidationErrorKind::MaxItems { limit } => format!("must have at most {limit} entries"),
+        ValidationErrorKind::Format { format } if format == "email" => {
+            "must be an email address".to_owned()
+        }
+        ValidationErrorKind::Format { format } => format!("must have the format {format}"),
+        ValidationErrorKind::Pattern { pattern } => format!("must match {pattern}"),
+        kind => format!("does not keep to the contract's `{}`", kind.keyword()),
+    };
+    vec![Violation::new(field, message)]
+}
+
+fn types(kind: &TypeKind) -> String {
+    let article = |name: &str| match name {
+        "null" => "null".to_owned(),
+        "integer" => "a whole number".to_owned(),
+        "array" | "object" => format!("an {name}"),
+        _ => format!("a {name}"),
+    };
+    match kind {
+        TypeKind::Single(one) => article(one.as_str()),
+        TypeKind::Multiple(many) => many
+            .iter()
+            .map(|one| article(one.as_str()))
+            .collect::<Vec<_>>()
+            .join(" or "),
+    }
+}
+
+fn listed(options: &Value) -> String {
+    let plain = |value: &Value| {
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
+    };
+    options
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(plain)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// The JSON pointer of the property `name` under `parent` (RFC 6901); a long name is cut and
+/// control characters are spelt out, since the client chose it.
+pub(super) fn child(parent: &str, name: &str) -> String {
+    format!(
+        "{parent}/{}",
+        printable(name).replace('~', "~0").replace('/', "~1")
+    )
+}
+
+/// At most 64 characters of `text`, those that do not print (or change direction) as `\u{…}`.
+pub(super) fn printable(text: &str) -> String {
+    let mut out = String::new();
+    for character in text.chars().take(MAX_NAME) {
+        let odd = matches!(character,
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        if character.is_control() || odd {
+            let _ = write!(out, "{}", character.escape_unicode());
+        } else {
+            out.push(character);
+        }
+    }
+    if text.chars().nth(MAX_NAME).is_some() {
+        out.push('…');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn messages(component: &str, value: &Value) -> Vec<String> {
+        let mut lines: Vec<_> = request_violations(component, value)
+            .into_iter()
+            .map(|violation| format!("{} {}", violation.field, violation.message))
+            .collect();
+        lines.sort();
+        lines
+    }
+
+    #[test]
+    fn every_violation_is_reported_at_its_own_place() {
+        assert_eq!(
+            messages(
+                "NewUser",
+                &json!({"email": "nobody", "role": "ROOT", "a/b": 1, "c~": 2})
+            ),
+            [
+                "/a~1b is not a known property",
+                "/c~0 is not a known property",
+                "/email must be an email address",
+                "/password is required",
+                "/role must be one of ADMIN, USER",
+            ]
+        );
+        assert_eq!(
+            messages(
+                "NewProduct",
+                &json!({"title": "", "image_url": 7, "description": null})
+            ),
+            [
+                "/image_url must be a string or null",
+                "/title must not be empty"
+            ]
+        );
+        assert_eq!(
+            messages(
+                "NewCartItem",
+                &json!({"user_id": 0, "product_id": 2_147_483_648_i64})
+            ),
+            [
+                "/product_id must be at most 2147483647",
+                "/user_id must be at least 1"
+            ]
+        );
+        assert_eq!(messages("UserChanges", &json!([])), [" must be an object"]);
+        assert_eq!(
+            messages("UserChanges", &json!({"role": null})),
+            ["/role must be one of ADMIN, USER"]
+        );
+        assert_eq!(
+            messages("NewCartItem", &json!({"user_id": 1.0, "product_id": "1"})).len(),
+            2
+        );
+    }
+
+    #[test]
+    fn lengths_count_characters_not_bytes() {
+        let title = |length: usize| json!({"title": "😀".repeat(length)});
+        assert!(messages("NewProduct", &title(255)).is_empty());
+        assert_eq!(
+            messages("NewProduct", &title(256)),
+            ["/title must have at most 255 characters"]
+        );
+    }
+
+    #[test]
+    fn answers_are_closed() {
+        let user = json!({"id": 1, "email": "a@b.c", "role": "USER"});
+        assert!(response_violations("User", &user).is_empty());
+        let leaky = json!({"id": 1, "email": "a@b.c", "role": "USER", "password": "x"});
+        assert_eq!(response_violations("User", &leaky)[0].field, "/password");
+        assert!(request_violations("User", &leaky).is_empty());
+    }
+
+    #[test]
+    fn long_or_odd_names_are_cut_and_spelt_out() {
+        assert_eq!(printable("a\u{0}b\u{202e}"), "a\\u{0}b\\u{202e}");
+        assert_eq!(printable(&"x".repeat(65)).chars().count(), 65);
+        assert!(printable(&"x".repeat(65)).ends_with('…'));
+    }
+}
