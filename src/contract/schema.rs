@@ -166,11 +166,11 @@ fn types(kind: &TypeKind) -> String {
     };
     match kind {
         TypeKind::Single(one) => article(one.as_str()),
-        TypeKind::Multiple(many) => many
-            .iter()
-            .map(|one| article(one.as_str()))
-            .collect::<Vec<_>>()
-            .join(" or "),
+        TypeKind::Multiple(many) => {
+            let mut names: Vec<_> = many.iter().map(|one| article(one.as_str())).collect();
+            names.sort_by_key(|name| name == "null");
+            names.join(" or ")
+        }
     }
 }
 
