@@ -267,7 +267,7 @@ mod tests {
         assert_eq!(messages("UserChanges", &json!([])), [" must be an object"]);
         assert_eq!(
             messages("UserChanges", &json!({"role": null})),
-            ["/role must be one of ADMIN, USER"]
+            ["/role must be a string", "/role must be one of ADMIN, USER"]
         );
         assert_eq!(
             messages("NewCartItem", &json!({"user_id": 1.0, "product_id": "1"})).len(),

@@ -1,0 +1,163 @@
+//! Products: the rows and the queries.
+
+use diesel::prelude::*;
+use diesel::result::DatabaseErrorKind::ForeignKeyViolation;
+use diesel_async::RunQueryDsl;
+use scoped_futures::ScopedFutureExt;
+
+use crate::error::Error;
+
+use super::schema::{cart, products};
+use super::{Connection, List, Page, last_insert_id, or_conflict, or_missing, transaction};
+
+/// A product.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+pub struct Product {
+    /// The primary key.
+    pub id: i32,
+    /// Its name.
+    pub title: String,
+    /// Where its picture is.
+    pub image_url: Option<String>,
+    /// What there is to say about it.
+    pub description: Option<String>,
+}
+
+/// A product to store.
+#[derive(Insertable)]
+#[diesel(table_name = products)]
+pub struct NewProduct {
+    /// Its name.
+    pub title: String,
+    /// Where its picture is.
+    pub image_url: Option<String>,
+    /// What there is to say about it.
+    pub description: Option<String>,
+}
+
+/// What to change of a product: `None` leaves as it is, `Some(None)` clears.
+#[derive(Default, PartialEq, Eq, AsChangeset)]
+#[diesel(table_name = products)]
+pub struct ProductChanges {
+    /// The new name.
+    pub title: Option<String>,
+    /// The new picture.
+    pub image_url: Option<Option<String>>,
+    /// The new text.
+    pub description: Option<Option<String>>,
+}
+
+/// Every product, or one page of them, in id order.
+///
+/// # Errors
+/// Only those of the database.
+pub async fn list(conn: &mut Connection, page: Option<Page>) -> Result<List<Product>, Error> {
+    let all = products::table
+        .select(Product::as_select())
+        .order(products::id);
+    let Some(page) = page else {
+        return Ok(List::whole(all.load(conn).await?));
+    };
+    let total = products::table.count().get_result(conn).await?;
+    let rows = all
+        .limit(page.limit())
+        .offset(page.offset())
+        .load(conn)
+        .await?;
+    Ok(List::part(rows, page, total))
+}
+
+/// The product with this id.
+///
+/// # Errors
+/// `NotFound`.
+pub async fn find(conn: &mut Connection, id: i32) -> Result<Product, Error> {
+    products::table
+        .find(id)
+        .select(Product::as_select())
+        .first(conn)
+        .await
+        .map_err(or_missing("Product"))
+}
+
+/// Stores a new product.
+///
+/// # Errors
+/// Only those of the database.
+pub async fn create(conn: &mut Connection, new: &NewProduct) -> Result<Product, Error> {
+    let product = transaction(conn, |conn| {
+        async move {
+            diesel::insert_into(products::table)
+                .values(new)
+                .execute(conn)
+                .await?;
+            products::table
+                .filter(products::id.eq(last_insert_id()))
+                .select(Product::as_select())
+                .first(conn)
+                .await
+        }
+        .scope_boxed()
+    });
+    Ok(product.await?)
+}
+
+/// Changes a product and gives it back as it is then.
+///
+/// # Errors
+/// `NotFound`.
+pub async fn update(
+    conn: &mut Connection,
+    id: i32,
+    changes: &ProductChanges,
+) -> Result<Product, Error> {
+    if *changes == ProductChanges::default() {
+        return find(conn, id).await;
+    }
+    transaction(conn, |conn| {
+        async move {
+            diesel::update(products::table.find(id))
+                .set(changes)
+                .execute(conn)
+                .await?;
+            products::table
+                .find(id)
+                .select(Product::as_select())
+                .first(conn)
+                .await
+        }
+        .scope_boxed()
+    })
+    .await
+    .map_err(or_missing("Product"))
+}
+
+/// Deletes a product and takes it out of every cart; gives how many cart items that were.
+///
+/// # Errors
+/// `NotFound`, or `Conflict` when a table that is not ours still refers to the product.
+pub async fn delete(conn: &mut Connection, id: i32) -> Result<usize, Error> {
+    let removed = transaction(conn, |conn| {
+        async move {
+            // The lock on the product's row holds off whoever would put it into a cart meanwhile.
+            products::table
+                .find(id)
+                .select(products::id)
+                .for_update()
+                .first::<i32>(conn)
+                .await?;
+            let removed = diesel::delete(cart::table.filter(cart::product_id.eq(id)))
+                .execute(conn)
+                .await?;
+            diesel::delete(products::table.find(id))
+                .execute(conn)
+                .await?;
+            Ok(removed)
+        }
+        .scope_boxed()
+    });
+    removed.await.map_err(|error| match error {
+        diesel::NotFound => Error::NotFound("Product"),
+        error => or_conflict(ForeignKeyViolation, super::REFERRED_TO)(error),
+    })
+}

@@ -1,0 +1,204 @@
+//! Users: the rows without their passwords, and the queries.
+
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::expression::AsExpression;
+use diesel::mysql::{Mysql, MysqlValue};
+use diesel::prelude::*;
+use diesel::result::DatabaseErrorKind::{ForeignKeyViolation, UniqueViolation};
+use diesel::serialize::{self, IsNull, Output, ToSql};
+use diesel_async::RunQueryDsl;
+use scoped_futures::ScopedFutureExt;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::error::Error;
+
+use super::schema::sql_types::UsersRoleEnum;
+use super::schema::{cart, users};
+use super::{Connection, List, Page, last_insert_id, or_conflict, or_missing, transaction};
+
+const EMAIL_TAKEN: &str = "Another user has this email";
+
+/// What a user may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow)]
+#[diesel(sql_type = UsersRoleEnum)]
+pub enum Role {
+    /// Runs the shop.
+    Admin,
+    /// Shops.
+    User,
+}
+
+impl ToSql<UsersRoleEnum, Mysql> for Role {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Mysql>) -> serialize::Result {
+        use std::io::Write;
+        out.write_all(match self {
+            Self::Admin => b"ADMIN",
+            Self::User => b"USER",
+        })?;
+        Ok(IsNull::No)
+    }
+}
+
+impl FromSql<UsersRoleEnum, Mysql> for Role {
+    fn from_sql(value: MysqlValue<'_>) -> deserialize::Result<Self> {
+        match value.as_bytes() {
+            b"ADMIN" => Ok(Self::Admin),
+            b"USER" => Ok(Self::User),
+            _ => Err("a role that is neither ADMIN nor USER".into()),
+        }
+    }
+}
+
+/// A user, without the password.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+pub struct User {
+    /// The primary key.
+    pub id: i32,
+    /// Unique; the collation decides what is equal (letter case does not count).
+    pub email: String,
+    /// What the user may do.
+    pub role: Role,
+}
+
+/// A user to store; `password` is the hash.
+pub struct NewUser {
+    /// The email.
+    pub email: String,
+    /// The Argon2id PHC string.
+    pub password: SecretString,
+    /// What the user may do.
+    pub role: Role,
+}
+
+/// What to change of a user; `None` leaves as it is. `password` is the hash.
+#[derive(Default)]
+pub struct UserChanges {
+    /// The new email.
+    pub email: Option<String>,
+    /// The new Argon2id PHC string.
+    pub password: Option<SecretString>,
+    /// The new role.
+    pub role: Option<Role>,
+}
+
+/// Every user, or one page of them, in id order.
+///
+/// # Errors
+/// Only those of the database.
+pub async fn list(conn: &mut Connection, page: Option<Page>) -> Result<List<User>, Error> {
+    let all = users::table.select(User::as_select()).order(users::id);
+    let Some(page) = page else {
+        return Ok(List::whole(all.load(conn).await?));
+    };
+    let total = users::table.count().get_result(conn).await?;
+    let rows = all
+        .limit(page.limit())
+        .offset(page.offset())
+        .load(conn)
+        .await?;
+    Ok(List::part(rows, page, total))
+}
+
+/// The user with this id.
+///
+/// # Errors
+/// `NotFound`.
+pub async fn find(conn: &mut Connection, id: i32) -> Result<User, Error> {
+    users::table
+        .find(id)
+        .select(User::as_select())
+        .first(conn)
+        .await
+        .map_err(or_missing("User"))
+}
+
+/// Stores a new user.
+///
+/// # Errors
+/// `Conflict` when another user has the email.
+pub async fn create(conn: &mut Connection, new: &NewUser) -> Result<User, Error> {
+    transaction(conn, |conn| {
+        async move {
+            diesel::insert_into(users::table)
+                .values((
+                    users::email.eq(&new.email),
+                    users::password.eq(new.password.expose_secret()),
+                    users::role.eq(new.role),
+                ))
+                .execute(conn)
+                .await?;
+            users::table
+                .filter(users::id.eq(last_insert_id()))
+                .select(User::as_select())
+                .first(conn)
+                .await
+        }
+        .scope_boxed()
+    })
+    .await
+    .map_err(or_conflict(UniqueViolation, EMAIL_TAKEN))
+}
+
+/// Changes a user and gives it back as it is then.
+///
+/// # Errors
+/// `NotFound`, or `Conflict` when another user has the new email.
+pub async fn update(conn: &mut Connection, id: i32, changes: &UserChanges) -> Result<User, Error> {
+    if changes.email.is_none() && changes.password.is_none() && changes.role.is_none() {
+        return find(conn, id).await;
+    }
+    let user = transaction(conn, |conn| {
+        async move {
+            let changed = (
+                changes.email.as_ref().map(|email| users::email.eq(email)),
+                changes
+                    .password
+                    .as_ref()
+                    .map(|password| users::password.eq(password.expose_secret())),
+                changes.role.map(|role| users::role.eq(role)),
+            );
+            diesel::update(users::table.find(id))
+                .set(changed)
+                .execute(conn)
+                .await?;
+            users::table
+                .find(id)
+                .select(User::as_select())
+                .first(conn)
+                .await
+                .optional()
+        }
+        .scope_boxed()
+    })
+    .await
+    .map_err(or_conflict(UniqueViolation, EMAIL_TAKEN))?;
+    user.ok_or(Error::NotFound("User"))
+}
+
+/// Deletes a user and what is in the user's cart; gives how many cart items that were.
+///
+/// # Errors
+/// `NotFound`, or `Conflict` when a table that is not ours still refers to the user.
+pub async fn delete(conn: &mut Connection, id: i32) -> Result<usize, Error> {
+    let removed = transaction(conn, |conn| {
+        async move {
+            // The lock on the user's row holds off whoever would add to this cart meanwhile.
+            users::table
+                .find(id)
+                .select(users::id)
+                .for_update()
+                .first::<i32>(conn)
+                .await?;
+            let removed = diesel::delete(cart::table.filter(cart::user_id.eq(id)))
+                .execute(conn)
+                .await?;
+            diesel::delete(users::table.find(id)).execute(conn).await?;
+            Ok(removed)
+        }
+        .scope_boxed()
+    });
+    removed.await.map_err(|error| match error {
+        diesel::NotFound => Error::NotFound("User"),
+        error => or_conflict(ForeignKeyViolation, super::REFERRED_TO)(error),
+    })
+}
