@@ -1,1 +1,125 @@
-//! (being written)
+//! Every setting of the program: its name, default and meaning. Nowhere else is the environment
+//! read.
+//!
+//! A setting comes from a flag, else from the environment, else from the file `.env` in the working
+//! directory, else it has the default given here. Ground floor: what a setting means to a room is
+//! for that room to parse, so the database's URL stays a secret text here.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use clap::builder::BoolishValueParser;
+use clap::{Args, ValueEnum};
+use secrecy::SecretString;
+
+/// The settings, the same for every subcommand.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Settings (as flag, environment variable or line of .env)")]
+pub struct Settings {
+    /// Address to listen on
+    #[arg(long, env, global = true, default_value = "127.0.0.1")]
+    pub server_host: IpAddr,
+
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, env, global = true, default_value = "8088")]
+    pub server_port: u16,
+
+    /// mysql://user:password@host:3306/shop, with ?socket=PATH or ?ssl_mode=disabled|required|verify_ca|verify_identity
+    /// and &ssl_ca=FILE; without it a private MariaDB is started under DATA_DIR
+    #[arg(
+        long,
+        env,
+        global = true,
+        hide_env_values = true,
+        conflicts_with = "database_url_file"
+    )]
+    database_url: Option<SecretString>,
+
+    /// File that holds the database's URL, for secrets that are mounted
+    #[arg(long, env, global = true, value_name = "FILE")]
+    database_url_file: Option<PathBuf>,
+
+    /// Connections to the database that requests share
+    #[arg(long, env, global = true, default_value = "16", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub database_pool_size: u16,
+
+    /// Where the private MariaDB keeps its data
+    #[arg(long, env, global = true, default_value = ".data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+
+    /// Run pending migrations on DATABASE_URL before serving (the private MariaDB is always migrated)
+    #[arg(
+        long, env, global = true, default_value = "false", default_missing_value = "true",
+        num_args = 0..=1, require_equals = true, value_parser = BoolishValueParser::new()
+    )]
+    pub migrate_on_start: bool,
+
+    /// Which origins' pages may call: *, or https://a.example,https://b.example, or nothing
+    #[arg(long, env, global = true, default_value = "*", value_name = "ORIGINS")]
+    pub cors_allow_origin: String,
+
+    /// Host names to answer for: *, or shop.example,localhost. By default any, but only this
+    /// machine's own names while SERVER_HOST is a loopback address
+    #[arg(long, env, global = true, value_name = "NAMES")]
+    pub allowed_hosts: Option<String>,
+
+    /// How log lines look
+    #[arg(long, env, global = true, default_value = "text")]
+    pub log_format: LogFormat,
+
+    /// What is logged: error, warn, info, debug, trace, or directives such as ecommerce_api=debug
+    #[arg(
+        long,
+        env,
+        global = true,
+        default_value = "info",
+        value_name = "FILTER"
+    )]
+    pub rust_log: String,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for machines.
+    Json,
+}
+
+impl Settings {
+    /// The database's URL, from the setting itself or from the file it names; `None` stands for
+    /// the private MariaDB.
+    ///
+    /// # Errors
+    /// One line, when the file cannot be read.
+    pub fn database_url(&self) -> Result<Option<SecretString>, String> {
+        let Some(file) = &self.database_url_file else {
+            return Ok(self.database_url.clone());
+        };
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            format!(
+                "DATABASE_URL_FILE {} cannot be read: {error}",
+                file.display()
+            )
+        })?;
+        Ok(Some(text.trim().into()))
+    }
+}
+
+/// Takes the lines of `.env` in the working directory into the environment, where they do not
+/// override what is there. No such file is fine. An empty variable counts as not set.
+///
+/// # Errors
+/// One line, when the file is there but cannot be read; it quotes nothing of the file.
+pub fn load_dotenv() -> Result<(), String> {
+    match dotenvy::from_path(Path::new(".env")) {
+        Ok(()) => Ok(()),
+        Err(error) if error.not_found() => Ok(()),
+        Err(dotenvy::Error::Io(error)) => Err(format!(".env cannot be read: {error}")),
+        Err(_) => Err(
+            ".env has a line that is not NAME=value; put quotes around values with spaces or #"
+                .into(),
+        ),
+    }
+}

@@ -4,7 +4,8 @@
 //! code is written to satisfy it and is checked against it. The map of the house, from the ground
 //! up; a room uses only rooms on floors below it:
 //!
-//! - ground: [`config`] every setting; [`error`] what can go wrong in the shop; [`embedded`] a
+//! - ground: [`config`] every setting; [`error`] what can go wrong in the shop; [`passwords`]
+//!   hashing; [`embedded`] a
 //!   private MariaDB as a child process
 //! - first floor: [`db`] pool, queries, migrations; [`contract`] the contract as data, its schemas
 //!   compiled, its diff
@@ -18,4 +19,5 @@ pub mod contract;
 pub mod db;
 pub mod embedded;
 pub mod error;
+pub mod passwords;
 pub mod server;

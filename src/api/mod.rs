@@ -1,3 +1,215 @@
-//! (being written)
+//! The HTTP service: the 17 operations, the site around them, and what every request goes through.
+//!
+//! [`App::call`] is that way, from top to bottom. Whatever happens on it, the answer is in the
+//! contract's envelope: the handlers' own errors are so already, and everything that the framework
+//! refuses by itself becomes one in [`App::envelope`].
+//!
+//! Imports `db`, `contract`, `error` and `passwords`; knows no SQL.
 
+pub mod cart;
+mod compression;
+pub mod cors;
+mod document;
+pub mod gate;
+pub mod json;
+pub mod products;
+pub mod responses;
+pub mod rows;
+pub mod schemas;
 pub mod site;
+pub mod types;
+pub mod users;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use poem::endpoint::BoxEndpoint;
+use poem::error::{MethodNotAllowedError, NotFoundError};
+use poem::http::{HeaderValue, Method, header};
+use poem::{Endpoint, EndpointExt, Request, Response};
+use tracing::Instrument;
+
+use crate::contract;
+use crate::db::{self, Database};
+use crate::error::Error;
+
+pub use document::generated_document;
+
+use cors::Cors;
+use gate::Hosts;
+use responses::{Refusal, refuse};
+use types::Id;
+
+/// How long an operation may take before its client is told to come back later. The operation
+/// itself runs on: a query is never cancelled (see `db`).
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The longest request id that is taken from a client.
+const MAX_REQUEST_ID: usize = 128;
+
+const REQUEST_ID: &str = "x-request-id";
+
+/// The contract's tags, in its order.
+#[derive(poem_openapi::Tags)]
+enum Tag {
+    /// The people who shop here, and those who run the shop
+    Users,
+    /// What the shop sells
+    Products,
+    /// Which products lie in whose cart
+    Cart,
+}
+
+/// What an operator can set about the service.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Which pages of other origins may call.
+    pub cors: Cors,
+    /// Which hosts the service answers for.
+    pub hosts: Hosts,
+}
+
+/// The service, as an endpoint that always answers and never fails.
+pub struct App {
+    routes: Arc<BoxEndpoint<'static, Response>>,
+    settings: Settings,
+}
+
+impl App {
+    /// The service over `db`.
+    pub fn new(db: &Database, settings: Settings) -> Self {
+        let operations = document::service(document::Shop::new(db));
+        let routes = site::routes(db.clone()).nest_no_strip("/api", operations);
+        Self {
+            routes: Arc::new(routes.map_to_response().boxed()),
+            settings,
+        }
+    }
+
+    /// The answer to `request`, or the error that became of it.
+    async fn answer(&self, mut request: Request) -> poem::Result<Response> {
+        if let Some(response) = self.settings.cors.preflight(&request) {
+            return Ok(response);
+        }
+        self.settings
+            .hosts
+            .check(&request)
+            .map_err(|refusal| refuse(&refusal))?;
+        let body = gate::take_body(&mut request).await;
+        let method = if *request.method() == Method::HEAD {
+            &Method::GET
+        } else {
+            request.method()
+        };
+        if let Some(operation) = contract::find(method.as_str(), request.uri().path()) {
+            gate::check_parameters(operation, &request)
+                .and(body)
+                .map_err(|refusal| refuse(&refusal))?;
+        }
+        // In a task of its own: a client that leaves, or the timeout, drops this future but not a
+        // query midway, and a panic ends the task alone.
+        let routes = Arc::clone(&self.routes);
+        let task = tokio::spawn(async move { routes.call(request).await }.in_current_span());
+        match tokio::time::timeout(OPERATION_TIMEOUT, task).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(panic)) => Err(refuse(&Error::Internal(panic.into()).into())),
+            Err(_) => Err(refuse(&Refusal::Overloaded)),
+        }
+    }
+
+    /// What the framework refused, in the contract's envelope. What has a response already is ours.
+    fn envelope(error: poem::Error, path: &str) -> Response {
+        if error.is_from_response() {
+            return error.into_response();
+        }
+        let refusal = if error.is::<NotFoundError>() {
+            Refusal::UnknownPath
+        } else if error.is::<MethodNotAllowedError>() {
+            Refusal::MethodNotAllowed(allow(path))
+        } else {
+            Error::Internal(error.to_string().into()).into()
+        };
+        refusal.answer()
+    }
+
+    /// Puts on the answer what every answer carries.
+    fn finish(&self, response: &mut Response, origin: Option<&HeaderValue>, request_id: &str) {
+        let headers = response.headers_mut();
+        self.settings.cors.mark(origin, headers);
+        headers
+            .entry(header::CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static("no-store"));
+        headers.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
+        headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+        if let Ok(request_id) = HeaderValue::from_str(request_id) {
+            headers.insert(REQUEST_ID, request_id);
+        }
+    }
+}
+
+impl Endpoint for App {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let started = Instant::now();
+        let request_id = request_id(&request);
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let origin = request.headers().get(header::ORIGIN).cloned();
+        let gzip = compression::accepts_gzip(request.headers());
+        let span = tracing::info_span!("request", id = request_id);
+        async {
+            let answer = self.answer(request).await;
+            let mut response = answer.unwrap_or_else(|error| Self::envelope(error, &path));
+            self.finish(&mut response, origin.as_ref(), &request_id);
+            let milliseconds = started.elapsed().as_micros() as f64 / 1000.0;
+            tracing::info!(
+                method = method.as_str(),
+                path,
+                status = response.status().as_u16(),
+                milliseconds
+            );
+            Ok(if gzip {
+                compression::compress(response, &method)
+            } else {
+                response
+            })
+        }
+        .instrument(span)
+        .await
+    }
+}
+
+/// The client's request id if it is one that can be logged and sent back as it is, else a new one:
+/// 128 random bits in hexadecimal.
+fn request_id(request: &Request) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    request
+        .header(REQUEST_ID)
+        .filter(|id| !id.is_empty() && id.len() <= MAX_REQUEST_ID && id.bytes().all(plain))
+        .map_or_else(|| format!("{:032x}", rand::random::<u128>()), str::to_owned)
+}
+
+/// The methods that `path` takes, as the value of `Allow`. Beside the contract there is only GET.
+fn allow(path: &str) -> String {
+    let mut methods = contract::methods(path);
+    if methods.is_empty() {
+        methods.push("GET");
+    }
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    methods.push("OPTIONS");
+    methods.join(", ")
+}
+
+/// The page that a list's parameters ask for; `None` when there are none.
+fn page(number: Option<Id>, size: Option<i32>) -> Option<db::Page> {
+    const DEFAULT_SIZE: i32 = 10;
+    (number.is_some() || size.is_some()).then(|| db::Page {
+        number: number.map_or(1, |number| number.0),
+        size: size.unwrap_or(DEFAULT_SIZE),
+    })
+}

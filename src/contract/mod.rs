@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 pub use operation::{Operation, Parameter, find, methods, operations};
-pub use schema::request_violations;
+pub use schema::{printable, request_violations};
 
 /// The contract as it is written, byte for byte.
 pub const SOURCE: &str = include_str!("../../openapi/openapi.yaml");

@@ -199,7 +199,7 @@ pub(super) fn child(parent: &str, name: &str) -> String {
 }
 
 /// At most 64 characters of `text`, those that do not print (or change direction) as `\u{…}`.
-pub(super) fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     let mut out = String::new();
     for character in text.chars().take(MAX_NAME) {
         let odd = matches!(character,

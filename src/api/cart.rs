@@ -1,0 +1,118 @@
+//! The contract's tag `Cart`: one handler for each operation.
+
+use poem_openapi::OpenApi;
+use poem_openapi::param::{Path, Query};
+
+use crate::db::{self, Database};
+
+use super::json::JsonBody;
+use super::responses::{Answer, CreateError, Created, FindError, RequestError};
+use super::schemas::{CartItemListResponse, CartItemResponse, NewCartItem, RemovalResponse};
+use super::types::Id;
+use super::{Tag, page};
+
+/// The operations on cart items.
+#[derive(Clone)]
+pub struct Cart {
+    /// The shop.
+    pub db: Database,
+}
+
+#[OpenApi(tag = "Tag::Cart")]
+impl Cart {
+    /// List cart items
+    ///
+    /// Every item in every cart, with its user and product, in the order of the ids, or one page
+    /// of them.
+    #[oai(path = "/api/cart", method = "get", operation_id = "listCartItems")]
+    async fn list(
+        &self,
+        /// Which page, from 1; 1 when only `limit` is given. A page past the end is empty.
+        #[oai(name = "page")]
+        number: Query<Option<Id>>,
+        /// How many rows a page holds; 10 when only `page` is given.
+        #[oai(
+            name = "limit",
+            validator(minimum(value = "1"), maximum(value = "1000"))
+        )]
+        size: Query<Option<i32>>,
+    ) -> Result<Answer<CartItemListResponse>, RequestError> {
+        let mut conn = self.db.connection().await?;
+        Ok(Answer(
+            db::cart::list(&mut conn, page(number.0, size.0))
+                .await?
+                .into(),
+        ))
+    }
+
+    /// Add a product to a cart
+    ///
+    /// One item for each call; adding the same product twice makes two items. 409 when the user or
+    /// the product does not exist.
+    #[oai(path = "/api/cart", method = "post", operation_id = "addCartItem")]
+    async fn add(
+        &self,
+        /// Whose cart, and which product
+        body: JsonBody<NewCartItem>,
+    ) -> Result<Created<CartItemResponse>, CreateError> {
+        let NewCartItem {
+            user_id,
+            product_id,
+        } = body.0;
+        let item =
+            db::cart::add(&mut *self.db.connection().await?, user_id.0, product_id.0).await?;
+        let location = format!("/api/cart/{}", item.0.id);
+        Ok(Created {
+            location,
+            body: CartItemResponse::new(item, "Cart item added"),
+        })
+    }
+
+    /// Get a cart item
+    ///
+    /// One cart item, by id, with its user and product.
+    #[oai(path = "/api/cart/:id", method = "get", operation_id = "getCartItem")]
+    async fn get(
+        &self,
+        /// The cart item's id
+        id: Path<Id>,
+    ) -> Result<Answer<CartItemResponse>, FindError> {
+        let item = db::cart::find(&mut *self.db.connection().await?, id.0.0).await?;
+        Ok(Answer(CartItemResponse::new(item, "Cart item found")))
+    }
+
+    /// Remove a cart item
+    ///
+    /// Takes one item out of its cart; the user and the product stay.
+    #[oai(
+        path = "/api/cart/:id",
+        method = "delete",
+        operation_id = "removeCartItem"
+    )]
+    async fn remove(
+        &self,
+        /// The cart item's id
+        id: Path<Id>,
+    ) -> Result<Answer<RemovalResponse>, FindError> {
+        db::cart::remove(&mut *self.db.connection().await?, id.0.0).await?;
+        Ok(Answer(RemovalResponse::of_cart_items(1)))
+    }
+
+    /// Empty a user's cart
+    ///
+    /// Takes every item out of one user's cart; 404 when there is no such user, and 0 items
+    /// removed when the cart is empty already.
+    #[oai(
+        path = "/api/cart/user/:user_id",
+        method = "delete",
+        operation_id = "clearUserCart"
+    )]
+    async fn clear(
+        &self,
+        /// The id of the user whose cart it is
+        user_id: Path<Id>,
+    ) -> Result<Answer<RemovalResponse>, FindError> {
+        let removed = db::cart::clear(&mut *self.db.connection().await?, user_id.0.0).await?;
+        Ok(Answer(RemovalResponse::of_cart_items(removed)))
+    }
+}

@@ -1,0 +1,115 @@
+//! CORS: which pages of other origins may call the API from a browser.
+
+use std::str::FromStr;
+
+use poem::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use poem::{Request, Response};
+
+/// What a page may send.
+const ALLOW_METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, DELETE");
+const ALLOW_HEADERS: HeaderValue = HeaderValue::from_static("Content-Type, X-Request-Id");
+/// What a page may read, beyond the few headers that it always may.
+const EXPOSE_HEADERS: HeaderValue =
+    HeaderValue::from_static("Allow, Location, Retry-After, X-Request-Id");
+/// For how many seconds a browser may remember the answer to a preflight request.
+const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
+
+/// The origins that may call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cors {
+    /// Every page of every site.
+    Any,
+    /// Pages of these origins (`https://shop.example`); none when it is empty.
+    Origins(Vec<HeaderValue>),
+}
+
+impl FromStr for Cors {
+    type Err = String;
+
+    /// `*`, or origins separated by commas; an empty text allows none.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.trim() == "*" {
+            return Ok(Self::Any);
+        }
+        let origins = text
+            .split(',')
+            .map(str::trim)
+            .filter(|origin| !origin.is_empty());
+        origins
+            .map(origin)
+            .collect::<Result<_, _>>()
+            .map(Self::Origins)
+    }
+}
+
+fn origin(text: &str) -> Result<HeaderValue, String> {
+    let problem =
+        || format!("`{text}` is not an origin: write `*` or, for example, https://shop.example");
+    let url: url::Url = text.parse().map_err(|_| problem())?;
+    if !matches!(url.scheme(), "http" | "https") || url.origin().ascii_serialization() != text {
+        return Err(problem());
+    }
+    HeaderValue::from_str(text).map_err(|_| problem())
+}
+
+impl Cors {
+    /// The answer to a preflight request; `None` when `request` is not one.
+    pub(super) fn preflight(&self, request: &Request) -> Option<Response> {
+        let asks = request
+            .headers()
+            .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+            && request.headers().contains_key(header::ORIGIN);
+        (*request.method() == Method::OPTIONS && asks).then(|| {
+            Response::builder()
+                .status(StatusCode::NO_CONTENT)
+                .header(header::ACCESS_CONTROL_ALLOW_METHODS, ALLOW_METHODS)
+                .header(header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOW_HEADERS)
+                .header(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE)
+                .finish()
+        })
+    }
+
+    /// Says on an answer which origin may read it. `origin` is the request's.
+    pub(super) fn mark(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
+        let allowed = match self {
+            Self::Any => Some(HeaderValue::from_static("*")),
+            Self::Origins(origins) => {
+                headers.append(header::VARY, HeaderValue::from_static("Origin"));
+                origin.filter(|origin| origins.contains(origin)).cloned()
+            }
+        };
+        if let Some(allowed) = allowed {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSE_HEADERS);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_a_star_or_a_list() {
+        assert_eq!("*".parse(), Ok(Cors::Any));
+        assert_eq!("".parse(), Ok(Cors::Origins(Vec::new())));
+        let two = vec![
+            HeaderValue::from_static("https://a.example"),
+            HeaderValue::from_static("http://b:81"),
+        ];
+        assert_eq!(
+            "https://a.example, http://b:81".parse(),
+            Ok(Cors::Origins(two))
+        );
+        for wrong in [
+            "a.example",
+            "https://a.example/",
+            "https://a.example/path",
+            "ftp://a",
+            "null",
+            "*,*",
+        ] {
+            assert!(wrong.parse::<Cors>().is_err(), "{wrong}");
+        }
+    }
+}

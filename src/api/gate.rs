@@ -1,0 +1,314 @@
+//! The gate: what is checked of a request before any handler sees it.
+//!
+//! The host that it is addressed to, the size of its body, and its parameters against the
+//! contract: every one of them, so that an unknown or repeated query parameter is named. Bodies
+//! are checked where they are parsed, in [`super::json`].
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use futures_util::StreamExt;
+use percent_encoding::percent_decode_str;
+use poem::http::header;
+use poem::{Body, Request};
+
+use crate::contract::{Operation, Parameter};
+use crate::error::{Error, Violation};
+
+use super::responses::Refusal;
+
+/// The largest body that is taken, in bytes.
+pub const MAX_BODY: usize = 1024 * 1024;
+
+/// How much more of a body that is too large is read and thrown away, so that a client that writes
+/// first and reads afterwards gets to read its 413.
+const MAX_DRAIN: usize = 16 * MAX_BODY;
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Which hosts a request may be addressed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hosts {
+    /// Whatever the client says.
+    Any,
+    /// Names of this machine itself. A page on a foreign site whose name was rebound to 127.0.0.1
+    /// still says that foreign name here, and gets nothing.
+    Loopback,
+    /// These names, in lower case, without ports.
+    Named(Vec<String>),
+}
+
+impl Hosts {
+    /// Refuses a request that is addressed to another host.
+    pub(super) fn check(&self, request: &Request) -> Result<(), Refusal> {
+        let host = request
+            .header(header::HOST)
+            .or_else(|| request.uri().authority().map(|host| host.as_str()));
+        let name = host.map(without_port).map(str::to_ascii_lowercase);
+        let known = match (self, name.as_deref()) {
+            (Self::Any, _) => true,
+            (_, None) => false,
+            (Self::Loopback, Some(name)) => is_loopback(name),
+            (Self::Named(names), Some(name)) => names.iter().any(|known| known == name),
+        };
+        let violation = || {
+            Violation::new(
+                "Host",
+                "is not a host that this server answers for; see ALLOWED_HOSTS",
+            )
+        };
+        if known {
+            Ok(())
+        } else {
+            Err(Error::Invalid(vec![violation()]).into())
+        }
+    }
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port))
+            if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.ends_with(':') =>
+        {
+            name
+        }
+        _ => host,
+    }
+}
+
+fn is_loopback(name: &str) -> bool {
+    let address = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'))
+        .unwrap_or(name);
+    name == "localhost"
+        || address
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+/// Reads the request's body into memory and puts it back whole.
+///
+/// # Errors
+/// 413 when it is larger than [`MAX_BODY`], 400 when it is cut off or takes longer than 30 s.
+pub(super) async fn take_body(request: &mut Request) -> Result<(), Refusal> {
+    let declared = request
+        .header(header::CONTENT_LENGTH)
+        .and_then(|length| length.parse::<u64>().ok());
+    let waits = request.header(header::EXPECT).is_some();
+    if waits && declared.is_some_and(|length| length > MAX_BODY as u64) {
+        return Err(Refusal::PayloadTooLarge);
+    }
+    match tokio::time::timeout(BODY_TIMEOUT, read(request.take_body())).await {
+        Ok(body) => {
+            request.set_body(body?);
+            Ok(())
+        }
+        Err(_) => {
+            Err(Error::Invalid(vec![Violation::new("", "did not arrive within 30 seconds")]).into())
+        }
+    }
+}
+
+async fn read(body: Body) -> Result<Body, Refusal> {
+    let mut chunks = body.into_bytes_stream();
+    let mut kept = BytesMut::new();
+    let mut length = 0;
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| Error::Invalid(vec![Violation::new("", "was cut off")]))?;
+        length += chunk.len();
+        if length <= MAX_BODY {
+            kept.extend_from_slice(&chunk);
+        } else if length > MAX_DRAIN {
+            break;
+        }
+    }
+    if length > MAX_BODY {
+        Err(Refusal::PayloadTooLarge)
+    } else {
+        Ok(Body::from_bytes(kept.freeze()))
+    }
+}
+
+/// Checks the parameters of a request to `operation`, in path and query.
+///
+/// # Errors
+/// 400 with every violation.
+pub(super) fn check_parameters(operation: &Operation, request: &Request) -> Result<(), Refusal> {
+    let mut violations = Vec::new();
+    let segments = operation
+        .path
+        .split('/')
+        .zip(request.uri().path().split('/'));
+    for (placeholder, text) in segments.filter(|(segment, _)| segment.starts_with('{')) {
+        let name = placeholder.trim_matches(['{', '}']);
+        if let Some(parameter) = operation
+            .parameters
+            .iter()
+            .find(|parameter| parameter.name == name)
+        {
+            violations.extend(check(parameter, text));
+        }
+    }
+    let mut seen = Vec::new();
+    for pair in request
+        .uri()
+        .query()
+        .unwrap_or_default()
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+    {
+        let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
+        let Some(name) = decode(name) else {
+            violations.push(Violation::new(
+                "query",
+                "has a name with a broken percent-encoding",
+            ));
+            continue;
+        };
+        let known = operation
+            .parameters
+            .iter()
+            .find(|parameter| !parameter.in_path && parameter.name == name);
+        match known {
+            None => violations.push(Violation::new(
+                shown(&name),
+                "is not a known query parameter",
+            )),
+            Some(parameter) if seen.contains(&parameter.name) => {
+                violations.push(Violation::new(parameter.name, "is there twice"));
+            }
+            Some(parameter) => {
+                seen.push(parameter.name);
+                violations.extend(check(parameter, text));
+            }
+        }
+    }
+    if violations.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Invalid(violations).into())
+    }
+}
+
+fn check(parameter: &Parameter, text: &str) -> Option<Violation> {
+    match decode(text) {
+        Some(text) => parameter.violation(&text),
+        None => Some(Violation::new(
+            parameter.name,
+            "has a broken percent-encoding",
+        )),
+    }
+}
+
+/// A percent-encoded name or value; `None` when an escape is not two hexadecimal digits or the
+/// bytes are not UTF-8.
+fn decode(text: &str) -> Option<String> {
+    let escapes = text.split('%').skip(1);
+    let whole = |escape: &str| {
+        escape.len() >= 2 && escape.bytes().take(2).all(|byte| byte.is_ascii_hexdigit())
+    };
+    if !escapes.into_iter().all(whole) {
+        return None;
+    }
+    let plus_is_space = text.replace('+', " ");
+    percent_decode_str(&plus_is_space)
+        .decode_utf8()
+        .ok()
+        .map(Into::into)
+}
+
+/// A name that the client chose, as it may be repeated to it.
+fn shown(name: &str) -> String {
+    crate::contract::printable(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use poem::http::Uri;
+
+    use super::*;
+    use crate::contract;
+
+    fn violations(method: &str, uri: &str) -> Vec<String> {
+        let uri: Uri = uri.parse().unwrap();
+        let operation = contract::find(method, uri.path()).unwrap();
+        let request = Request::builder().uri(uri).finish();
+        match check_parameters(operation, &request) {
+            Ok(()) => Vec::new(),
+            Err(Refusal::Domain(Error::Invalid(violations))) => violations
+                .into_iter()
+                .map(|violation| format!("{} {}", violation.field, violation.message))
+                .collect(),
+            Err(_) => panic!("another refusal"),
+        }
+    }
+
+    #[test]
+    fn every_parameter_is_checked_and_every_violation_named() {
+        assert!(violations("GET", "/api/users/7/cart?page=2&limit=%31%30").is_empty());
+        assert!(violations("GET", "/api/users?").is_empty());
+        assert_eq!(
+            violations(
+                "GET",
+                "/api/users/0/cart?page=0&limit=1001&limt=3&page=1&%00=&a%zz=1&limit=%ff"
+            ),
+            [
+                "id must be a whole number from 1 to 2147483647",
+                "page must be a whole number from 1 to 2147483647",
+                "limit must be a whole number from 1 to 1000",
+                "limt is not a known query parameter",
+                "page is there twice",
+                "\\u{0} is not a known query parameter",
+                "query has a name with a broken percent-encoding",
+                "limit is there twice",
+            ]
+        );
+        assert_eq!(
+            violations("DELETE", "/api/cart/user/%zz"),
+            ["user_id has a broken percent-encoding"]
+        );
+        assert_eq!(
+            violations("DELETE", "/api/cart/1?page=1"),
+            ["page is not a known query parameter"]
+        );
+    }
+
+    #[test]
+    fn hosts_are_compared_without_port_and_case() {
+        let check = |hosts: &Hosts, host: &str| {
+            hosts
+                .check(&Request::builder().header("host", host).finish())
+                .is_ok()
+        };
+        for host in [
+            "localhost",
+            "LocalHost:8088",
+            "127.0.0.1",
+            "127.9.9.9:1",
+            "[::1]:8088",
+            "[::1]",
+        ] {
+            assert!(check(&Hosts::Loopback, host), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "localhost.evil.example",
+            "10.0.0.1",
+            "127.0.0.1.evil.example",
+            "",
+            "[::2]",
+        ] {
+            assert!(!check(&Hosts::Loopback, host), "{host}");
+        }
+        let named = Hosts::Named(vec!["shop.example".to_owned()]);
+        assert!(check(&named, "Shop.Example:443"));
+        assert!(!check(&named, "localhost"));
+        assert!(check(&Hosts::Any, "anything"));
+        assert!(
+            Hosts::Loopback.check(&Request::default()).is_err(),
+            "no Host at all"
+        );
+    }
+}

@@ -1,0 +1,158 @@
+//! The contract's tag `Products`: one handler for each operation.
+
+use poem_openapi::OpenApi;
+use poem_openapi::param::{Path, Query};
+
+use crate::db::{self, Database};
+
+use super::json::JsonBody;
+use super::responses::{Answer, ChangeError, Created, FindError, RequestError};
+use super::schemas::{
+    NewProduct, ProductCartsResponse, ProductChanges, ProductListResponse, ProductResponse,
+    RemovalResponse,
+};
+use super::types::Id;
+use super::{Tag, page};
+
+/// The operations on products.
+#[derive(Clone)]
+pub struct Products {
+    /// The shop.
+    pub db: Database,
+}
+
+#[OpenApi(tag = "Tag::Products")]
+impl Products {
+    /// List products
+    ///
+    /// Every product in the order of the ids, or one page of them.
+    #[oai(path = "/api/products", method = "get", operation_id = "listProducts")]
+    async fn list(
+        &self,
+        /// Which page, from 1; 1 when only `limit` is given. A page past the end is empty.
+        #[oai(name = "page")]
+        number: Query<Option<Id>>,
+        /// How many rows a page holds; 10 when only `page` is given.
+        #[oai(
+            name = "limit",
+            validator(minimum(value = "1"), maximum(value = "1000"))
+        )]
+        size: Query<Option<i32>>,
+    ) -> Result<Answer<ProductListResponse>, RequestError> {
+        let mut conn = self.db.connection().await?;
+        Ok(Answer(
+            db::products::list(&mut conn, page(number.0, size.0))
+                .await?
+                .into(),
+        ))
+    }
+
+    /// Create a product
+    ///
+    /// Only the title is needed.
+    #[oai(
+        path = "/api/products",
+        method = "post",
+        operation_id = "createProduct"
+    )]
+    async fn create(
+        &self,
+        /// The new product
+        body: JsonBody<NewProduct>,
+    ) -> Result<Created<ProductResponse>, RequestError> {
+        let product =
+            db::products::create(&mut *self.db.connection().await?, &body.0.into()).await?;
+        let location = format!("/api/products/{}", product.id);
+        Ok(Created {
+            location,
+            body: ProductResponse::new(product, "Product created"),
+        })
+    }
+
+    /// Get a product
+    ///
+    /// One product, by id.
+    #[oai(
+        path = "/api/products/:id",
+        method = "get",
+        operation_id = "getProduct"
+    )]
+    async fn get(
+        &self,
+        /// The product's id
+        id: Path<Id>,
+    ) -> Result<Answer<ProductResponse>, FindError> {
+        let product = db::products::find(&mut *self.db.connection().await?, id.0.0).await?;
+        Ok(Answer(ProductResponse::new(product, "Product found")))
+    }
+
+    /// Update a product
+    ///
+    /// Changes the properties that are present and leaves the others; an empty object changes
+    /// nothing, and `null` clears the image or the description.
+    #[oai(
+        path = "/api/products/:id",
+        method = "put",
+        operation_id = "updateProduct"
+    )]
+    async fn update(
+        &self,
+        /// The product's id
+        id: Path<Id>,
+        /// What to change
+        body: JsonBody<ProductChanges>,
+    ) -> Result<Answer<ProductResponse>, FindError> {
+        let mut conn = self.db.connection().await?;
+        let product = db::products::update(&mut conn, id.0.0, &body.0.into()).await?;
+        Ok(Answer(ProductResponse::new(product, "Product updated")))
+    }
+
+    /// Delete a product
+    ///
+    /// Removes the product and takes it out of every cart, both or neither. 409 when other tables
+    /// of the shop, orders for example, still refer to the product.
+    #[oai(
+        path = "/api/products/:id",
+        method = "delete",
+        operation_id = "deleteProduct"
+    )]
+    async fn delete(
+        &self,
+        /// The product's id
+        id: Path<Id>,
+    ) -> Result<Answer<RemovalResponse>, ChangeError> {
+        let removed = db::products::delete(&mut *self.db.connection().await?, id.0.0).await?;
+        Ok(Answer(RemovalResponse::cascading("Product", removed)))
+    }
+
+    /// List the carts that hold a product
+    ///
+    /// The cart items that contain one product, each with its user, in the order in which they
+    /// were added.
+    #[oai(
+        path = "/api/products/:id/carts",
+        method = "get",
+        operation_id = "getProductCarts"
+    )]
+    async fn carts(
+        &self,
+        /// The product's id
+        id: Path<Id>,
+        /// Which page, from 1; 1 when only `limit` is given. A page past the end is empty.
+        #[oai(name = "page")]
+        number: Query<Option<Id>>,
+        /// How many rows a page holds; 10 when only `page` is given.
+        #[oai(
+            name = "limit",
+            validator(minimum(value = "1"), maximum(value = "1000"))
+        )]
+        size: Query<Option<i32>>,
+    ) -> Result<Answer<ProductCartsResponse>, FindError> {
+        let mut conn = self.db.connection().await?;
+        Ok(Answer(
+            db::cart::with_product(&mut conn, id.0.0, page(number.0, size.0))
+                .await?
+                .into(),
+        ))
+    }
+}

@@ -1,0 +1,239 @@
+//! From the database's rows to the contract's types and back: plain conversions, and the messages
+//! that count rows.
+
+use crate::db;
+use crate::db::List;
+
+use super::schemas::*;
+use super::types::{Id, Nullable};
+
+impl From<db::users::Role> for Role {
+    fn from(role: db::users::Role) -> Self {
+        match role {
+            db::users::Role::Admin => Self::Admin,
+            db::users::Role::User => Self::User,
+        }
+    }
+}
+
+impl From<Role> for db::users::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Admin => Self::Admin,
+            Role::User => Self::User,
+        }
+    }
+}
+
+impl From<db::users::User> for User {
+    fn from(row: db::users::User) -> Self {
+        Self {
+            id: Id(row.id),
+            email: row.email,
+            role: row.role.into(),
+        }
+    }
+}
+
+impl From<db::products::Product> for Product {
+    fn from(row: db::products::Product) -> Self {
+        Self {
+            id: Id(row.id),
+            title: row.title,
+            image_url: Nullable(row.image_url),
+            description: Nullable(row.description),
+        }
+    }
+}
+
+impl From<NewProduct> for db::products::NewProduct {
+    fn from(new: NewProduct) -> Self {
+        Self {
+            title: new.title,
+            image_url: new.image_url.take(),
+            description: new.description.take(),
+        }
+    }
+}
+
+impl From<ProductChanges> for db::products::ProductChanges {
+    fn from(changes: ProductChanges) -> Self {
+        Self {
+            title: changes.title,
+            image_url: changes.image_url.into(),
+            description: changes.description.into(),
+        }
+    }
+}
+
+type CartItemRow = (db::cart::CartItem, db::users::User, db::products::Product);
+
+impl From<CartItemRow> for CartItem {
+    fn from((item, user, product): CartItemRow) -> Self {
+        Self {
+            id: Id(item.id),
+            user_id: Id(item.user_id),
+            product_id: Id(item.product_id),
+            user: user.into(),
+            product: product.into(),
+        }
+    }
+}
+
+impl From<(db::cart::CartItem, db::products::Product)> for UserCartItem {
+    fn from((item, product): (db::cart::CartItem, db::products::Product)) -> Self {
+        Self {
+            id: Id(item.id),
+            user_id: Id(item.user_id),
+            product_id: Id(item.product_id),
+            product: product.into(),
+        }
+    }
+}
+
+impl From<(db::cart::CartItem, db::users::User)> for ProductCartItem {
+    fn from((item, user): (db::cart::CartItem, db::users::User)) -> Self {
+        Self {
+            id: Id(item.id),
+            user_id: Id(item.user_id),
+            product_id: Id(item.product_id),
+            user: user.into(),
+        }
+    }
+}
+
+impl UserResponse {
+    pub(super) fn new(user: db::users::User, message: &str) -> Self {
+        Self {
+            success: true,
+            data: user.into(),
+            message: message.to_owned(),
+        }
+    }
+}
+
+impl ProductResponse {
+    pub(super) fn new(product: db::products::Product, message: &str) -> Self {
+        Self {
+            success: true,
+            data: product.into(),
+            message: message.to_owned(),
+        }
+    }
+}
+
+impl CartItemResponse {
+    pub(super) fn new(item: CartItemRow, message: &str) -> Self {
+        Self {
+            success: true,
+            data: item.into(),
+            message: message.to_owned(),
+        }
+    }
+}
+
+impl RemovalResponse {
+    /// Nothing but cart items was removed.
+    pub(super) fn of_cart_items(removed: usize) -> Self {
+        Self::new(
+            removed,
+            format!("{} removed", counted(removed, "cart item")),
+        )
+    }
+
+    /// `what` ("User") was deleted, and `removed` cart items with it.
+    pub(super) fn cascading(what: &str, removed: usize) -> Self {
+        Self::new(
+            removed,
+            format!("{what} deleted, {} removed", counted(removed, "cart item")),
+        )
+    }
+
+    fn new(removed: usize, message: String) -> Self {
+        let cart_items_removed = i32::try_from(removed).unwrap_or(i32::MAX);
+        Self {
+            success: true,
+            data: Removal { cart_items_removed },
+            message,
+        }
+    }
+}
+
+impl From<List<db::users::User>> for UserListResponse {
+    fn from(list: List<db::users::User>) -> Self {
+        let message = counted(list.rows.len(), "user");
+        let (data, pagination) = parts(list);
+        Self {
+            success: true,
+            data,
+            pagination,
+            message,
+        }
+    }
+}
+
+impl From<List<db::products::Product>> for ProductListResponse {
+    fn from(list: List<db::products::Product>) -> Self {
+        let message = counted(list.rows.len(), "product");
+        let (data, pagination) = parts(list);
+        Self {
+            success: true,
+            data,
+            pagination,
+            message,
+        }
+    }
+}
+
+impl From<List<CartItemRow>> for CartItemListResponse {
+    fn from(list: List<CartItemRow>) -> Self {
+        let message = counted(list.rows.len(), "cart item");
+        let (data, pagination) = parts(list);
+        Self {
+            success: true,
+            data,
+            pagination,
+            message,
+        }
+    }
+}
+
+impl From<List<(db::cart::CartItem, db::products::Product)>> for UserCartResponse {
+    fn from(list: List<(db::cart::CartItem, db::products::Product)>) -> Self {
+        let message = counted(list.rows.len(), "cart item");
+        let (data, pagination) = parts(list);
+        Self {
+            success: true,
+            data,
+            pagination,
+            message,
+        }
+    }
+}
+
+impl From<List<(db::cart::CartItem, db::users::User)>> for ProductCartsResponse {
+    fn from(list: List<(db::cart::CartItem, db::users::User)>) -> Self {
+        let message = counted(list.rows.len(), "cart item");
+        let (data, pagination) = parts(list);
+        Self {
+            success: true,
+            data,
+            pagination,
+            message,
+        }
+    }
+}
+
+fn parts<R, T: From<R>>(list: List<R>) -> (Vec<T>, Option<Pagination>) {
+    let pagination = list.page.map(|(page, total)| Pagination {
+        page: Id(page.number),
+        limit: page.size,
+        total,
+    });
+    (list.rows.into_iter().map(T::from).collect(), pagination)
+}
+
+/// `0 users`, `1 user`, `2 users`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}

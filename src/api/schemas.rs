@@ -1,0 +1,326 @@
+//! One type for each of the contract's `components/schemas`, in its order and under its names.
+//!
+//! poem-openapi derives the schemas from these types (the contract gate compares them) and reads
+//! request bodies with them; serde writes answers with them.
+
+use poem_openapi::types::{Email, MaybeUndefined, Password};
+use poem_openapi::{Enum, Object};
+use serde::Serialize;
+
+use super::types::{Id, Nullable};
+
+/// What a user may do
+#[derive(Enum, Serialize, Clone, Copy, PartialEq, Eq)]
+#[oai(rename_all = "UPPERCASE")]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Role {
+    /// Runs the shop.
+    Admin,
+    /// Shops.
+    User,
+}
+
+/// A user of the shop
+#[derive(Object, Serialize)]
+pub struct User {
+    /// The user's id
+    pub(super) id: Id,
+    /// The user's email address, as it was stored
+    #[oai(validator(max_length = 255))]
+    pub(super) email: String,
+    pub(super) role: Role,
+}
+
+/// A user to create
+#[derive(Object)]
+pub struct NewUser {
+    /// An email address that no other user has
+    #[oai(validator(max_length = 255))]
+    pub(super) email: Email,
+    /// The password; only its Argon2id hash is stored
+    #[oai(validator(min_length = 6, max_length = 255))]
+    pub(super) password: Password,
+    pub(super) role: Role,
+}
+
+/// What to change of a user; what is absent stays as it is
+#[derive(Object)]
+pub struct UserChanges {
+    /// An email address that no other user has
+    #[oai(validator(max_length = 255))]
+    pub(super) email: Option<Email>,
+    /// The new password; only its Argon2id hash is stored
+    #[oai(validator(min_length = 6, max_length = 255))]
+    pub(super) password: Option<Password>,
+    pub(super) role: Option<Role>,
+}
+
+/// A product of the shop
+#[derive(Object, Serialize)]
+pub struct Product {
+    /// The product's id
+    pub(super) id: Id,
+    /// The product's name
+    #[oai(validator(max_length = 255))]
+    pub(super) title: String,
+    /// Where its picture is
+    #[oai(validator(max_length = 500))]
+    pub(super) image_url: Nullable<String>,
+    /// What there is to say about it
+    #[oai(validator(max_length = 16383))]
+    pub(super) description: Nullable<String>,
+}
+
+/// A product to create
+#[derive(Object)]
+pub struct NewProduct {
+    /// The product's name
+    #[oai(validator(min_length = 1, max_length = 255))]
+    pub(super) title: String,
+    /// Where its picture is
+    #[oai(nullable, validator(max_length = 500))]
+    pub(super) image_url: MaybeUndefined<String>,
+    /// What there is to say about it
+    #[oai(nullable, validator(max_length = 16383))]
+    pub(super) description: MaybeUndefined<String>,
+}
+
+/// What to change of a product; what is absent stays as it is, and `null` clears
+#[derive(Object)]
+pub struct ProductChanges {
+    /// The product's name
+    #[oai(validator(min_length = 1, max_length = 255))]
+    pub(super) title: Option<String>,
+    /// Where its picture is
+    #[oai(nullable, validator(max_length = 500))]
+    pub(super) image_url: MaybeUndefined<String>,
+    /// What there is to say about it
+    #[oai(nullable, validator(max_length = 16383))]
+    pub(super) description: MaybeUndefined<String>,
+}
+
+/// A product in a user's cart, with both
+#[derive(Object, Serialize)]
+pub struct CartItem {
+    /// The cart item's id
+    pub(super) id: Id,
+    /// The id of the user whose cart it is
+    pub(super) user_id: Id,
+    /// The id of the product in it
+    pub(super) product_id: Id,
+    pub(super) user: User,
+    pub(super) product: Product,
+}
+
+/// A product to add to a user's cart
+#[derive(Object)]
+pub struct NewCartItem {
+    /// The id of the user whose cart it is
+    pub(super) user_id: Id,
+    /// The id of the product to add
+    pub(super) product_id: Id,
+}
+
+/// An item in one user's cart, with its product
+#[derive(Object, Serialize)]
+pub struct UserCartItem {
+    /// The cart item's id
+    pub(super) id: Id,
+    /// The id of the user whose cart it is
+    pub(super) user_id: Id,
+    /// The id of the product in it
+    pub(super) product_id: Id,
+    pub(super) product: Product,
+}
+
+/// A cart item that contains one product, with its user
+#[derive(Object, Serialize)]
+pub struct ProductCartItem {
+    /// The cart item's id
+    pub(super) id: Id,
+    /// The id of the user whose cart it is
+    pub(super) user_id: Id,
+    /// The id of the product in it
+    pub(super) product_id: Id,
+    pub(super) user: User,
+}
+
+/// What a deletion took with it
+#[derive(Object, Serialize)]
+pub struct Removal {
+    /// How many cart items are gone
+    #[oai(validator(minimum(value = "0"), maximum(value = "2147483647")))]
+    pub(super) cart_items_removed: i32,
+}
+
+/// Where a page lies in its list
+#[derive(Object, Serialize)]
+pub struct Pagination {
+    /// Which page this is, from 1
+    pub(super) page: Id,
+    /// How many rows a page holds
+    #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
+    pub(super) limit: i32,
+    /// How many rows the whole list has
+    #[oai(validator(minimum(value = "0"), maximum(value = "2147483647")))]
+    pub(super) total: i32,
+}
+
+/// The user
+#[derive(Object, Serialize)]
+pub struct UserResponse {
+    /// Always true
+    pub(super) success: bool,
+    pub(super) data: User,
+    /// What happened, for people
+    #[oai(validator(max_length = 255))]
+    pub(super) message: String,
+}
+
+/// The users
+#[derive(Object, Serialize)]
+pub struct UserListResponse {
+    /// Always true
+    pub(super) success: bool,
+    /// The users, in the order of the ids
+    pub(super) data: Vec<User>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) pagination: Option<Pagination>,
+    /// What happened, for people
+    #[oai(validator(max_length = 255))]
+    pub(super) message: String,
+}
+
+/// The product
+#[derive(Object, Serialize)]
+pub struct ProductResponse {
+    /// Always true
+    pub(super) success: bool,
+    pub(super) data: Product,
+    /// What happened, for people
+    #[oai(validator(max_length = 255))]
+    pub(super) message: String,
+}
+
+/// The products
+#[derive(Object, Serialize)]
+pub struct ProductListResponse {
+    /// Always true
+    pub(super) success: bool,
+    /// The products, in the order of the ids
+    pub(super) data: Vec<Product>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) pagination: Option<Pagination>,
+    /// What happened, for people
+    #[oai(validator(max_length = 255))]
+    pub(super) message: String,
+}
+
+/// The cart item
+#[derive(Object, Serialize)]
+pub struct CartItemResponse {
+    /// Always true
+    pub(super) success: bool,
+    pub(super) data: CartItem,
+    /// What happened, for people
+    #[oai(validator(max_length = 255))]
+    pub(super) message: String,
+}
+
+/// The cart items
+#[derive(Object, Serialize)]
+pub struct CartItemListResponse {
+    /// Always true
+    pub(super) success: bool,
+    /// The cart items, in the order of the ids
+    pub(super) data: Vec<CartItem>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) pagination: Option<Pagination>,
+    /// What happened, for people
+    #[oai(validator(max_length = 255))]
+    pub(super) message: String,
+}
+
+/// The items in the user's cart
+#[derive(Object, Serialize)]
+pub struct UserCartResponse {
+    /// Always true
+    pub(super) success: bool,
+    /// The items in the cart, in the order of the ids
+    pub(super) data: Vec<UserCartItem>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) pagination: Option<Pagination>,
+    /// What happened, for people
+    #[oai(validator(max_length = 255))]
+    pub(super) message: String,
+}
+
+/// The cart items that contain the product
+#[derive(Object, Serialize)]
+pub struct ProductCartsResponse {
+    /// Always true
+    pub(super) success: bool,
+    /// The cart items, in the order of the ids
+    pub(super) data: Vec<ProductCartItem>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) pagination: Option<Pagination>,
+    /// What happened, for people
+    #[oai(validator(max_length = 255))]
+    pub(super) message: String,
+}
+
+/// What the deletion removed
+#[derive(Object, Serialize)]
+pub struct RemovalResponse {
+    /// Always true
+    pub(super) success: bool,
+    pub(super) data: Removal,
+    /// What happened, for people
+    #[oai(validator(max_length = 255))]
+    pub(super) message: String,
+}
+
+/// A failure
+#[derive(Object, Serialize)]
+pub struct ErrorResponse {
+    /// Always false
+    pub(super) success: bool,
+    pub(super) error: ErrorInfo,
+}
+
+/// What went wrong
+#[derive(Object, Serialize)]
+pub struct ErrorInfo {
+    /// What kind of failure it is, for programs. Expect new codes in later versions; today's are:
+    ///
+    /// | code | status | meaning |
+    /// |---|---|---|
+    /// | `VALIDATION_ERROR` | 400 | the request does not keep to the contract |
+    /// | `NOT_FOUND` | 404 | what was asked for does not exist |
+    /// | `METHOD_NOT_ALLOWED` | 405 | the path exists, but not with this method |
+    /// | `CONFLICT` | 409 | the request contradicts what is stored |
+    /// | `PAYLOAD_TOO_LARGE` | 413 | the body is larger than 1 MiB |
+    /// | `UNSUPPORTED_MEDIA_TYPE` | 415 | the body is not JSON |
+    /// | `INTERNAL_ERROR` | 500 | the server failed |
+    /// | `SERVICE_UNAVAILABLE` | 503 | the database is away; try again later |
+    #[oai(validator(pattern = "^[A-Z][A-Z_]*$", max_length = 64))]
+    pub(super) code: String,
+    /// What went wrong, for people
+    #[oai(validator(max_length = 255))]
+    pub(super) message: String,
+    /// Every single thing that is wrong with the request
+    #[oai(validator(max_items = 1000))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) details: Option<Vec<ErrorDetail>>,
+}
+
+/// One thing that is wrong with a request
+#[derive(Object, Serialize)]
+pub struct ErrorDetail {
+    /// A JSON pointer into the body (`/email`), or the name of a parameter or header (`page`)
+    #[oai(validator(max_length = 255))]
+    pub(super) field: String,
+    /// What is wrong, without the value that was sent
+    #[oai(validator(max_length = 255))]
+    pub(super) message: String,
+}

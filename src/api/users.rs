@@ -1,0 +1,169 @@
+//! The contract's tag `Users`: one handler for each operation.
+
+use poem_openapi::OpenApi;
+use poem_openapi::param::{Path, Query};
+
+use crate::db::{self, Database};
+use crate::passwords;
+
+use super::json::JsonBody;
+use super::responses::{Answer, ChangeError, CreateError, Created, FindError, RequestError};
+use super::schemas::{
+    NewUser, RemovalResponse, UserCartResponse, UserChanges, UserListResponse, UserResponse,
+};
+use super::types::Id;
+use super::{Tag, page};
+
+/// The operations on users.
+#[derive(Clone)]
+pub struct Users {
+    /// The shop.
+    pub db: Database,
+}
+
+#[OpenApi(tag = "Tag::Users")]
+impl Users {
+    /// List users
+    ///
+    /// Every user in the order of the ids, or one page of them.
+    #[oai(path = "/api/users", method = "get", operation_id = "listUsers")]
+    async fn list(
+        &self,
+        /// Which page, from 1; 1 when only `limit` is given. A page past the end is empty.
+        #[oai(name = "page")]
+        number: Query<Option<Id>>,
+        /// How many rows a page holds; 10 when only `page` is given.
+        #[oai(
+            name = "limit",
+            validator(minimum(value = "1"), maximum(value = "1000"))
+        )]
+        size: Query<Option<i32>>,
+    ) -> Result<Answer<UserListResponse>, RequestError> {
+        let mut conn = self.db.connection().await?;
+        Ok(Answer(
+            db::users::list(&mut conn, page(number.0, size.0))
+                .await?
+                .into(),
+        ))
+    }
+
+    /// Create a user
+    ///
+    /// The email must not belong to another user; letter case does not count. The password is
+    /// stored as an Argon2id hash and never shown.
+    #[oai(path = "/api/users", method = "post", operation_id = "createUser")]
+    async fn create(
+        &self,
+        /// The new user
+        body: JsonBody<NewUser>,
+    ) -> Result<Created<UserResponse>, CreateError> {
+        let NewUser {
+            email,
+            password,
+            role,
+        } = body.0;
+        let password = passwords::hash(password.0.into()).await?;
+        let new = db::users::NewUser {
+            email: email.0,
+            password,
+            role: role.into(),
+        };
+        let user = db::users::create(&mut *self.db.connection().await?, &new).await?;
+        let location = format!("/api/users/{}", user.id);
+        Ok(Created {
+            location,
+            body: UserResponse::new(user, "User created"),
+        })
+    }
+
+    /// Get a user
+    ///
+    /// One user, by id.
+    #[oai(path = "/api/users/:id", method = "get", operation_id = "getUser")]
+    async fn get(
+        &self,
+        /// The user's id
+        id: Path<Id>,
+    ) -> Result<Answer<UserResponse>, FindError> {
+        let user = db::users::find(&mut *self.db.connection().await?, id.0.0).await?;
+        Ok(Answer(UserResponse::new(user, "User found")))
+    }
+
+    /// Update a user
+    ///
+    /// Changes the properties that are present and leaves the others; an empty object changes
+    /// nothing.
+    #[oai(path = "/api/users/:id", method = "put", operation_id = "updateUser")]
+    async fn update(
+        &self,
+        /// The user's id
+        id: Path<Id>,
+        /// What to change
+        body: JsonBody<UserChanges>,
+    ) -> Result<Answer<UserResponse>, ChangeError> {
+        let UserChanges {
+            email,
+            password,
+            role,
+        } = body.0;
+        let password = match password {
+            Some(password) => Some(passwords::hash(password.0.into()).await?),
+            None => None,
+        };
+        let changes = db::users::UserChanges {
+            email: email.map(|email| email.0),
+            password,
+            role: role.map(Into::into),
+        };
+        let user = db::users::update(&mut *self.db.connection().await?, id.0.0, &changes).await?;
+        Ok(Answer(UserResponse::new(user, "User updated")))
+    }
+
+    /// Delete a user
+    ///
+    /// Removes the user and everything in the user's cart, both or neither. 409 when other tables
+    /// of the shop, orders for example, still refer to the user.
+    #[oai(
+        path = "/api/users/:id",
+        method = "delete",
+        operation_id = "deleteUser"
+    )]
+    async fn delete(
+        &self,
+        /// The user's id
+        id: Path<Id>,
+    ) -> Result<Answer<RemovalResponse>, ChangeError> {
+        let removed = db::users::delete(&mut *self.db.connection().await?, id.0.0).await?;
+        Ok(Answer(RemovalResponse::cascading("User", removed)))
+    }
+
+    /// List a user's cart
+    ///
+    /// The items in one user's cart, each with its product, in the order in which they were added.
+    #[oai(
+        path = "/api/users/:id/cart",
+        method = "get",
+        operation_id = "getUserCart"
+    )]
+    async fn cart(
+        &self,
+        /// The user's id
+        id: Path<Id>,
+        /// Which page, from 1; 1 when only `limit` is given. A page past the end is empty.
+        #[oai(name = "page")]
+        number: Query<Option<Id>>,
+        /// How many rows a page holds; 10 when only `page` is given.
+        #[oai(
+            name = "limit",
+            validator(minimum(value = "1"), maximum(value = "1000"))
+        )]
+        size: Query<Option<i32>>,
+    ) -> Result<Answer<UserCartResponse>, FindError> {
+        let mut conn = self.db.connection().await?;
+        Ok(Answer(
+            db::cart::of_user(&mut conn, id.0.0, page(number.0, size.0))
+                .await?
+                .into(),
+        ))
+    }
+}

@@ -1,0 +1,74 @@
+//! Passwords become Argon2id hashes here, and only here.
+//!
+//! Ground floor: imports `error` only. Hashing is slow and takes 19 MiB on purpose, so it runs off
+//! the async threads, and no more at once than there are cores.
+
+use std::sync::LazyLock;
+use std::thread::available_parallelism;
+
+use argon2::{Argon2, PasswordHasher};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Semaphore;
+
+use crate::error::Error;
+
+/// One permit a core.
+static CORES: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(available_parallelism().map_or(1, std::num::NonZero::get)));
+
+/// The PHC string of `password` under a fresh random salt, at OWASP's parameters for Argon2id
+/// (19 MiB, 2 passes, 1 lane: the crate's defaults, which a test pins).
+///
+/// # Errors
+/// [`Error::Internal`] when the machine has no randomness or memory to give.
+pub async fn hash(password: SecretString) -> Result<SecretString, Error> {
+    let _permit = CORES
+        .acquire()
+        .await
+        .map_err(|error| Error::Internal(error.into()))?;
+    tokio::task::spawn_blocking(move || hash_blocking(&password))
+        .await
+        .map_err(|error| Error::Internal(error.into()))?
+}
+
+/// As [`hash`], on the calling thread.
+///
+/// # Errors
+/// As [`hash`].
+pub fn hash_blocking(password: &SecretString) -> Result<SecretString, Error> {
+    let hash = Argon2::default().hash_password(password.expose_secret().as_bytes());
+    hash.map(|hash| hash.to_string().into())
+        .map_err(|error| Error::Internal(error.to_string().into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use argon2::{PasswordHash, PasswordVerifier};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_hash_has_owasp_parameters_a_salt_of_its_own_and_verifies() {
+        let (first, second) = (
+            hash("secret".into()).await.unwrap(),
+            hash("secret".into()).await.unwrap(),
+        );
+        assert!(
+            first
+                .expose_secret()
+                .starts_with("$argon2id$v=19$m=19456,t=2,p=1$")
+        );
+        assert_ne!(first.expose_secret(), second.expose_secret());
+        let parsed = PasswordHash::new(first.expose_secret()).unwrap();
+        assert!(
+            Argon2::default()
+                .verify_password(b"secret", &parsed)
+                .is_ok()
+        );
+        assert!(
+            Argon2::default()
+                .verify_password(b"Secret", &parsed)
+                .is_err()
+        );
+    }
+}
