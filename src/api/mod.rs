@@ -79,7 +79,15 @@ impl App {
     /// The service over `db`.
     pub fn new(db: &Database, settings: Settings) -> Self {
         let operations = document::service(document::Shop::new(db));
-        let routes = site::routes(db.clone()).nest_no_strip("/api", operations);
+        let ping = {
+            let db = db.clone();
+            move || {
+                let db = db.clone();
+                async move { db.ping().await }
+            }
+        };
+        let routes =
+            site::routes(contract::document().to_string(), ping).nest_no_strip("/api", operations);
         Self {
             routes: Arc::new(routes.map_to_response().boxed()),
             settings,
