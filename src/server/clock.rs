@@ -5,7 +5,7 @@
 //! for a slow handler. Bytes alone cannot tell the two apart (both are silence), so a [`Clock`]
 //! keeps account of whose move it is, and runs only while that is the client's.
 //!
-//! Of the server's own, a connection imports nothing; the room knows hyper's traits and tokio.
+//! Imports nothing of ours: hyper's body trait, tokio's streams and its timer.
 
 use std::io;
 use std::mem::MaybeUninit;
