@@ -4,4 +4,5 @@ pub mod check;
 pub mod migrations;
 pub mod schema;
 pub mod seed;
+pub mod session;
 pub mod url;
