@@ -1,1 +1,46 @@
-//! (being written)
+// @generated automatically by Diesel CLI.
+
+pub mod sql_types {
+    #[derive(diesel::sql_types::SqlType)]
+    #[diesel(mysql_type(name = "Enum"))]
+    pub struct UsersRoleEnum;
+}
+
+diesel::table! {
+    cart (id) {
+        id -> Integer,
+        user_id -> Integer,
+        product_id -> Integer,
+    }
+}
+
+diesel::table! {
+    products (id) {
+        id -> Integer,
+        #[max_length = 255]
+        title -> Varchar,
+        #[max_length = 500]
+        image_url -> Nullable<Varchar>,
+        description -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::sql_types::UsersRoleEnum;
+
+    users (id) {
+        id -> Integer,
+        #[max_length = 255]
+        email -> Varchar,
+        #[max_length = 255]
+        password -> Varchar,
+        #[max_length = 5]
+        role -> UsersRoleEnum,
+    }
+}
+
+diesel::joinable!(cart -> products (product_id));
+diesel::joinable!(cart -> users (user_id));
+
+diesel::allow_tables_to_appear_in_same_query!(cart, products, users,);
