@@ -1,5 +1,6 @@
 //! (being written)
 
+mod catalogue;
 pub mod check;
 pub mod migrations;
 #[expect(missing_docs, reason = "printed by diesel, untouched")]
