@@ -9,12 +9,14 @@
 //! it (`api` does so for each request, [`Database::ping`] for itself).
 
 pub mod cart;
+mod catalogue;
 pub mod check;
 pub mod migrations;
 pub mod products;
 #[expect(missing_docs, reason = "printed by diesel, untouched")]
 pub mod schema;
 pub mod seed;
+pub mod session;
 pub mod url;
 pub mod users;
 

@@ -1,0 +1,277 @@
+//! A blocking connection, for what is done once and not per request: migrations, schema checks,
+//! seeding. Requests use the asynchronous pool. Imports `db::url`.
+//!
+//! Two drivers serve, for one reason: encryption. Diesel's `MysqlConnection` asks the C client for
+//! it with an option that only MySQL's client knows. MariaDB's client, which Debian links, ignores
+//! it: `ssl_mode=required` gives **plain text**, without an error. So `MysqlConnection` serves where
+//! no encryption is asked for, and the asynchronous driver, which verifies in earnest, is driven
+//! from blocking code where it is. A protected connection is thus the same thing everywhere: one
+//! TLS client, one set of rules, whichever C client is linked.
+//!
+//! These functions block: within an asynchronous runtime, call them through `spawn_blocking`.
+
+use std::fmt;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use diesel::connection::{Connection, LoadConnection, SimpleConnection};
+use diesel::deserialize::QueryableByName;
+use diesel::migration::{Migration, MigrationVersion};
+use diesel::mysql::{Mysql, MysqlConnection};
+use diesel::query_builder::{QueryFragment, QueryId};
+use diesel::sql_types::Text;
+use diesel::{QueryResult, RunQueryDsl, sql_query};
+use diesel_async::AsyncMysqlConnection;
+use diesel_async::async_connection_wrapper::{AsyncConnectionWrapper, BlockOn};
+use diesel_migrations::MigrationHarness;
+use secrecy::ExposeSecret;
+use tokio::runtime::Runtime;
+
+use super::url::{DatabaseUrl, Tls};
+
+/// How long a server may take to answer before it counts as unreachable.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why there is no connection: what was tried, and what the driver or the server said.
+#[derive(Debug)]
+pub struct ConnectError {
+    /// Address and database, without credentials.
+    target: String,
+    cause: String,
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "cannot connect to the database at {}: {}",
+            self.target, self.cause
+        )
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+/// A blocking connection to one database.
+pub struct Session(Driver);
+
+enum Driver {
+    C(MysqlConnection),
+    // Boxed: it is several times as large as the other.
+    Tls(Box<AsyncConnectionWrapper<AsyncMysqlConnection, OwnRuntime>>),
+}
+
+/// Connects, in UTF-8, protected as the URL asks or not at all.
+///
+/// # Errors
+/// When the server does not answer within ten seconds, refuses, cannot be trusted as the URL asks,
+/// or has no such database.
+pub fn connect(url: &DatabaseUrl) -> Result<Session, ConnectError> {
+    let mut session = connect_to_server(url)?;
+    let name = url.database();
+    // Strict, as for requests: a value that does not fit its column is an error, never cut.
+    session
+        .batch_execute(&format!(
+            "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'; USE `{name}`"
+        ))
+        .map_err(|error| ConnectError {
+            target: url.to_string(),
+            cause: error.to_string(),
+        })?;
+    Ok(session)
+}
+
+/// Creates the URL's database, in utf8mb4, unless it is there. Its tables are the migrations' business.
+///
+/// # Errors
+/// When the server cannot be reached, or the user may not create databases.
+pub fn create_database_if_missing(url: &DatabaseUrl) -> Result<(), ConnectError> {
+    let name = url.database();
+    connect_to_server(url)?
+        .batch_execute(&format!(
+            "CREATE DATABASE IF NOT EXISTS `{name}` \
+             CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci"
+        ))
+        .map_err(|error| ConnectError {
+            target: url.to_string(),
+            cause: format!("cannot create the database: {error}"),
+        })
+}
+
+/// A connection with no database chosen.
+fn connect_to_server(url: &DatabaseUrl) -> Result<Session, ConnectError> {
+    let driver = match url.tls() {
+        Tls::Disabled => connect_plain(url).map(Driver::C),
+        _ => connect_tls(url).map(|connection| Driver::Tls(Box::new(connection))),
+    };
+    driver.map(Session).map_err(|cause| ConnectError {
+        target: url.to_string(),
+        cause,
+    })
+}
+
+fn connect_plain(url: &DatabaseUrl) -> Result<MysqlConnection, String> {
+    let diesel_url = url.diesel_url();
+    let (send, receive) = mpsc::sync_channel(1);
+    // Diesel cannot set the C client's timeout. A connection that comes too late is closed by the
+    // thread that waited for it.
+    std::thread::spawn(move || {
+        let _ = send.send(MysqlConnection::establish(diesel_url.expose_secret()));
+    });
+    receive
+        .recv_timeout(CONNECT_TIMEOUT)
+        .map_err(|_| timed_out())?
+        .map_err(|error| error.to_string())
+}
+
+fn connect_tls(
+    url: &DatabaseUrl,
+) -> Result<AsyncConnectionWrapper<AsyncMysqlConnection, OwnRuntime>, String> {
+    let options = mysql_async::OptsBuilder::from_opts(url.async_opts()).db_name(None::<String>);
+    let connection = OwnRuntime.block_on(async {
+        let connecting = async {
+            let connection = mysql_async::Conn::new(options)
+                .await
+                .map_err(|error| error.to_string())?;
+            AsyncMysqlConnection::try_from(connection)
+                .await
+                .map_err(|error| error.to_string())
+        };
+        tokio::time::timeout(CONNECT_TIMEOUT, connecting)
+            .await
+            .unwrap_or_else(|_| Err(timed_out()))
+    })?;
+
+    let mut connection = AsyncConnectionWrapper::from(connection);
+    // Belt and braces: the server's own word that this very connection is encrypted.
+    let cipher: Vec<StatusVariable> = sql_query("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
+        .load(&mut connection)
+        .map_err(|error| error.to_string())?;
+    if cipher.iter().all(|row| row.value.is_empty()) {
+        return Err("the connection is not encrypted, though ssl_mode asks for it".into());
+    }
+    Ok(connection)
+}
+
+fn timed_out() -> String {
+    format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())
+}
+
+#[derive(QueryableByName)]
+struct StatusVariable {
+    #[diesel(sql_type = Text, column_name = "Value")]
+    value: String,
+}
+
+impl Session {
+    /// Runs one or more statements without parameters or rows.
+    ///
+    /// # Errors
+    /// The first statement's that fails; those after it are not run.
+    pub fn batch_execute(&mut self, sql: &str) -> QueryResult<()> {
+        match &mut self.0 {
+            Driver::C(connection) => connection.batch_execute(sql),
+            Driver::Tls(connection) => connection.batch_execute(sql),
+        }
+    }
+
+    /// Runs one statement of Diesel's; gives the number of rows that it touched.
+    ///
+    /// # Errors
+    /// The statement's.
+    pub fn execute<Q: QueryFragment<Mysql> + QueryId>(&mut self, query: &Q) -> QueryResult<usize> {
+        match &mut self.0 {
+            Driver::C(connection) => connection.execute_returning_count(query),
+            Driver::Tls(connection) => connection.execute_returning_count(query),
+        }
+    }
+
+    /// All rows of one SQL query, matched to `T` by column names.
+    ///
+    /// # Errors
+    /// The query's, or that a row does not fit `T`.
+    pub fn load<T: QueryableByName<Mysql> + 'static>(&mut self, sql: &str) -> QueryResult<Vec<T>> {
+        fn load<T, C>(connection: &mut C, sql: &str) -> QueryResult<Vec<T>>
+        where
+            T: QueryableByName<Mysql> + 'static,
+            C: LoadConnection<Backend = Mysql>,
+        {
+            sql_query(sql).load(connection)
+        }
+        match &mut self.0 {
+            Driver::C(connection) => load(connection, sql),
+            Driver::Tls(connection) => load(&mut **connection, sql),
+        }
+    }
+
+    /// Runs `work` in a transaction: committed when it succeeds, rolled back when it does not.
+    ///
+    /// # Errors
+    /// Those of `work`, or of the transaction itself.
+    pub fn transaction<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> QueryResult<T>,
+    ) -> QueryResult<T> {
+        self.batch_execute("START TRANSACTION")?;
+        let result = work(self);
+        if result.is_ok() {
+            self.batch_execute("COMMIT")?;
+        } else if let Err(error) = self.batch_execute("ROLLBACK") {
+            // The connection is gone, and the server rolls back by itself.
+            tracing::debug!(%error, "rollback failed");
+        }
+        result
+    }
+}
+
+/// Diesel's migrations, on either driver.
+impl MigrationHarness<Mysql> for Session {
+    fn run_migration(
+        &mut self,
+        migration: &dyn Migration<Mysql>,
+    ) -> diesel::migration::Result<MigrationVersion<'static>> {
+        match &mut self.0 {
+            Driver::C(connection) => connection.run_migration(migration),
+            Driver::Tls(connection) => connection.run_migration(migration),
+        }
+    }
+
+    fn revert_migration(
+        &mut self,
+        migration: &dyn Migration<Mysql>,
+    ) -> diesel::migration::Result<MigrationVersion<'static>> {
+        match &mut self.0 {
+            Driver::C(connection) => connection.revert_migration(migration),
+            Driver::Tls(connection) => connection.revert_migration(migration),
+        }
+    }
+
+    fn applied_migrations(&mut self) -> diesel::migration::Result<Vec<MigrationVersion<'static>>> {
+        match &mut self.0 {
+            Driver::C(connection) => connection.applied_migrations(),
+            Driver::Tls(connection) => connection.applied_migrations(),
+        }
+    }
+}
+
+/// Runs the asynchronous driver for the blocking connections, on one thread of its own.
+struct OwnRuntime;
+
+static RUNTIME: std::sync::LazyLock<Runtime> = std::sync::LazyLock::new(|| {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("blocking-sessions")
+        .enable_all()
+        .build()
+        .expect("a thread and an epoll descriptor can be had")
+});
+
+impl BlockOn for OwnRuntime {
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        RUNTIME.block_on(future)
+    }
+
+    fn get_runtime() -> Self {
+        Self
+    }
+}
