@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 /// The settings, the same for every subcommand.
 #[derive(Debug, Clone, Args)]
@@ -95,7 +95,9 @@ impl Settings {
     /// One line, when the file cannot be read.
     pub fn database_url(&self) -> Result<Option<SecretString>, String> {
         let Some(file) = &self.database_url_file else {
-            return Ok(self.database_url.clone());
+            // An empty variable is how a compose file says "not set".
+            let url = self.database_url.clone();
+            return Ok(url.filter(|url| !url.expose_secret().trim().is_empty()));
         };
         let text = std::fs::read_to_string(file).map_err(|error| {
             format!(
@@ -108,7 +110,7 @@ impl Settings {
 }
 
 /// Takes the lines of `.env` in the working directory into the environment, where they do not
-/// override what is there. No such file is fine. An empty variable counts as not set.
+/// override what is there. No such file is fine.
 ///
 /// # Errors
 /// One line, when the file is there but cannot be read; it quotes nothing of the file.

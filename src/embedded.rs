@@ -1,1 +1,383 @@
-//! (being written)
+//! A private `MariaDB` as a child process: the program's embedded default, and the tests' server.
+//!
+//! Imports nothing of ours. Everything here blocks, needs no async runtime and may be called from
+//! any thread; async callers use `spawn_blocking`.
+//!
+//! The data directory holds
+//!
+//! - `mariadb/`: the database itself, renamed into place when it is complete (`mariadb.partial`)
+//! - `mariadb.sock`, `mariadb.pid`, `mariadb.log`: the server's socket, process id and log
+//! - `instance.lock`: locked by the one process that uses the directory
+//! - `server.lock`: locked until the last process of the server is gone, whatever became of ours
+//!
+//! The server never outlives us, not after `kill -9` either: its parent is a small shell script
+//! (`supervisor`), which waits at the far end of a pipe that closes when we end.
+
+mod directory;
+mod supervisor;
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+use rustix::process::geteuid;
+
+use directory::Socket;
+use supervisor::{Log, Supervised};
+
+const DATABASE: &str = "mariadb";
+const PARTIAL: &str = "mariadb.partial";
+const PID: &str = "mariadb.pid";
+
+/// Where the server's programs are, beside PATH: an ordinary user's has no `sbin` on Debian.
+const PROGRAM_DIRS: [&str; 7] = [
+    "/usr/sbin",
+    "/usr/local/sbin",
+    "/usr/libexec",
+    "/opt/homebrew/bin",
+    "/opt/homebrew/opt/mariadb/bin",
+    "/usr/local/bin",
+    "/usr/local/opt/mariadb/bin",
+];
+
+const INSTALL_LIMIT: Duration = Duration::from_mins(2);
+/// Recovery after a crash may take its time.
+const START_LIMIT: Duration = Duration::from_mins(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Why the private `MariaDB` could not be started.
+#[derive(Debug)]
+pub enum Error {
+    /// The named program of `MariaDB` is not on this machine.
+    Missing(&'static str),
+    /// Another process uses the data directory.
+    InUse(PathBuf),
+    /// The data directory holds other things and is open to other users, who could reach the socket.
+    Exposed(PathBuf),
+    /// A server that an earlier process left behind does not stop; its process id, where known.
+    StillRunning {
+        /// The data directory.
+        dir: PathBuf,
+        /// What the server's pid file says.
+        pid: Option<String>,
+    },
+    /// `MariaDB` failed; what it did, and the end of its log.
+    Failed(String),
+    /// The operating system refused something.
+    Io {
+        /// What was tried, as in "cannot …".
+        doing: &'static str,
+        /// On which file or directory.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(program) => write!(
+                f,
+                "MariaDB is not installed ({program} not found); set DATABASE_URL, or install it: {}",
+                if cfg!(target_os = "macos") {
+                    "brew install mariadb"
+                } else {
+                    "apt-get install -y --no-install-recommends mariadb-server-core mariadb-client-core"
+                }
+            ),
+            Self::InUse(dir) => write!(
+                f,
+                "another instance uses this data directory, {}; stop it or set another DATA_DIR",
+                dir.display()
+            ),
+            Self::Exposed(dir) => write!(
+                f,
+                "the data directory {dir} has other contents and is open to other users; \
+                 set DATA_DIR to an empty directory, or run: chmod 700 '{dir}'",
+                dir = dir.display()
+            ),
+            Self::StillRunning { dir, pid } => write!(
+                f,
+                "a MariaDB of an earlier run still uses {} and does not stop; end it{} and try again",
+                dir.display(),
+                pid.as_ref()
+                    .map_or(String::new(), |pid| format!(" (kill {pid})"))
+            ),
+            Self::Failed(what) => f.write_str(what),
+            Self::Io {
+                doing,
+                path,
+                source,
+            } => write!(f, "cannot {doing} {}: {source}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// Makes an [`Error::Io`] of the error of one call.
+fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    move |source| Error::Io {
+        doing,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// A running private `MariaDB`, stopped when this is dropped.
+///
+/// `root` needs no password: nobody but the owner of the data directory reaches the socket, and
+/// the server listens on nothing else.
+#[derive(Debug)]
+pub struct Embedded {
+    // Dropped in this order: the server stops, its socket goes, then others may have the directory.
+    server: Supervised,
+    socket: Socket,
+    log: Log,
+    _server_lock: File,
+    _instance_lock: File,
+}
+
+impl Embedded {
+    /// Starts a server on `data_dir`, installing the database there on first use, and returns when
+    /// it answers on its socket: after about a second, three the first time.
+    ///
+    /// The directory is created, for its owner only, where it does not exist. What a crash left
+    /// behind is cleared away; a server that is still shutting down is waited for.
+    ///
+    /// # Errors
+    /// Every [`Error`]; nothing is left running.
+    pub fn start(data_dir: &Path) -> Result<Self, Error> {
+        let programs = program_dirs(env::var_os("PATH").as_deref());
+        let mariadbd = find_program("mariadbd", &programs)?;
+        let dir = directory::prepare(data_dir)?;
+        let instance_lock = directory::lock_instance(&dir)?;
+        let server_lock = directory::lock_server(&dir)?;
+        let log = Log::open(&dir)?;
+
+        directory::remove_leftovers(&dir)?;
+        if !dir.join(DATABASE).exists() {
+            let install_db = find_program("mariadb-install-db", &programs)?;
+            install(&install_db, &dir, &server_lock, &log)?;
+        }
+        let socket = Socket::choose(&dir)?;
+        let arguments = server_arguments(&dir, &socket.path);
+        let mut server = Supervised::spawn(&mariadbd, &arguments, &dir, &server_lock, &log)?;
+        await_greeting(&mut server, &socket.path, &log)?;
+        Ok(Self {
+            server,
+            socket,
+            log,
+            _server_lock: server_lock,
+            _instance_lock: instance_lock,
+        })
+    }
+
+    /// The server's Unix socket, an absolute path. For a data directory too deep for a socket's
+    /// path it lies elsewhere; `mariadb.sock` in the data directory is a link to it then.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket.path
+    }
+
+    /// The URL of `database` on this server, as `mysql_async` reads it:
+    /// `mysql://root@localhost/<database>?socket=<path>`. The database need not exist.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
+        format!(
+            "mysql://root@localhost/{}?socket={}",
+            percent_encode(database.as_bytes(), NON_ALPHANUMERIC),
+            encoded(&self.socket.path)
+        )
+    }
+
+    /// Whether the server has ended by itself: `None` while it runs, else how it ended and the
+    /// end of its log, for a person to read. Does not wait; ask again every second or so.
+    pub fn has_exited(&mut self) -> Option<String> {
+        let status = self.server.exit_status()?;
+        Some(self.log.last_lines(&format!("MariaDB ended ({status})")))
+    }
+
+    /// Shuts the server down cleanly and returns when it is gone; killed after 20 s, gone within
+    /// 30. Dropping does the same.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+/// Creates the database: beside its place, and renamed when complete, so that an interrupted
+/// installation is never mistaken for a database.
+fn install(install_db: &Path, dir: &Path, lock: &File, log: &Log) -> Result<(), Error> {
+    tracing::info!(data_dir = %dir.display(), "creating a database");
+    let arguments = [
+        "--no-defaults",
+        "--auth-root-authentication-method=normal",
+        // Neither the database `test`, nor the anonymous users that come with it and that the
+        // server would take on localhost for any `'name'@'%'`.
+        "--skip-test-db",
+        // This machine's own name need not resolve.
+        "--force",
+        // Relative, since this shell script mangles backslashes. No --user either: for root the
+        // script would change the owner of the system's PAM helper.
+        &format!("--datadir=./{PARTIAL}"),
+    ]
+    .map(OsString::from);
+    let mut installer = Supervised::spawn(install_db, &arguments, dir, lock, log)?;
+    let outcome = match wait_for(INSTALL_LIMIT, || installer.exit_status()) {
+        Some(status) if status.success() => None,
+        Some(status) => Some(status.to_string()),
+        None => Some(format!("still busy after {} s", INSTALL_LIMIT.as_secs())),
+    };
+    if let Some(outcome) = outcome {
+        let what = format!("MariaDB could not create a database ({outcome})");
+        return Err(Error::Failed(log.first_errors(&what)));
+    }
+    let partial = dir.join(PARTIAL);
+    fs::rename(&partial, dir.join(DATABASE)).map_err(io_error("rename", &partial))
+}
+
+/// The command line of `mariadbd`. What is not set is its default; every commit is on disk before
+/// it is acknowledged.
+fn server_arguments(dir: &Path, socket: &Path) -> Vec<OsString> {
+    let with_path = |option: &str, path: &Path| {
+        let mut argument = OsString::from(option);
+        argument.push(path);
+        argument
+    };
+    let mut arguments: Vec<OsString> = [
+        "--no-defaults",
+        "--skip-networking",
+        "--character-set-server=utf8mb4",
+        // A test suite opens a pool for each test; a connection that is not open costs nothing.
+        "--max-connections=500",
+        // No line for a connection that ends without a word, as those do that await the start.
+        "--log-warnings=1",
+    ]
+    .map(OsString::from)
+    .into();
+    if geteuid().is_root() {
+        // Refused unless it is said in so many words.
+        arguments.push("--user=root".into());
+    }
+    arguments.push(with_path("--datadir=", &dir.join(DATABASE)));
+    arguments.push(with_path("--pid-file=", &dir.join(PID)));
+    arguments.push(with_path("--socket=", socket));
+    arguments
+}
+
+/// Waits until the server answers on its socket.
+fn await_greeting(server: &mut Supervised, socket: &Path, log: &Log) -> Result<(), Error> {
+    let failure = wait_for(START_LIMIT, || match server.exit_status() {
+        Some(status) => Some(Some(format!("MariaDB did not start ({status})"))),
+        None => directory::greets(socket).then_some(None),
+    })
+    .unwrap_or_else(|| {
+        Some(format!(
+            "MariaDB did not answer within {} s",
+            START_LIMIT.as_secs()
+        ))
+    });
+    match failure {
+        None => Ok(()),
+        Some(what) => Err(Error::Failed(log.first_errors(&what))),
+    }
+}
+
+/// The directories to search for programs: those of `path` (as in PATH), then the usual ones.
+fn program_dirs(path: Option<&OsStr>) -> Vec<PathBuf> {
+    env::split_paths(path.unwrap_or_default())
+        // We run elsewhere than where a relative one was meant.
+        .filter(|dir| dir.is_absolute())
+        .chain(PROGRAM_DIRS.map(PathBuf::from))
+        .collect()
+}
+
+fn find_program(program: &'static str, dirs: &[PathBuf]) -> Result<PathBuf, Error> {
+    let executable = |path: &PathBuf| {
+        fs::metadata(path)
+            .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    };
+    dirs.iter()
+        .map(|dir| dir.join(program))
+        .find(executable)
+        .ok_or(Error::Missing(program))
+}
+
+/// Opens a file of ours, creating it for its owner only.
+fn open_for(path: &Path, options: &mut OpenOptions) -> Result<File, Error> {
+    options
+        .create(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(io_error("open", path))
+}
+
+/// A path as it stands in a URL's query.
+fn encoded(path: &Path) -> String {
+    percent_encode(path.as_os_str().as_bytes(), NON_ALPHANUMERIC).to_string()
+}
+
+/// Tries again and again until there is an answer, or no more time.
+fn wait_for<T>(limit: Duration, mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + limit;
+    loop {
+        let answer = attempt();
+        if answer.is_some() || Instant::now() >= deadline {
+            return answer;
+        }
+        thread::sleep(POLL_INTERVAL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+
+    use super::*;
+
+    #[test]
+    fn a_machine_without_mariadb_is_told_how_to_install_it() {
+        let empty = tempfile::tempdir().expect("a temporary directory");
+        let error = find_program("mariadbd", &[empty.path().to_owned()]).expect_err("no program");
+        let message = error.to_string();
+        assert!(message.contains("mariadbd not found"), "{message}");
+        assert!(message.contains("install"), "{message}");
+        assert_eq!(message.lines().count(), 1);
+    }
+
+    #[test]
+    fn programs_are_found_beside_the_path_and_never_relative_to_it() {
+        let dirs = program_dirs(Some(OsStr::new("bin:/opt/some/bin:")));
+        assert_eq!(dirs[0], Path::new("/opt/some/bin"));
+        assert_eq!(dirs[1], Path::new("/usr/sbin"));
+        assert!(dirs.iter().all(|dir| dir.is_absolute()));
+        assert_eq!(program_dirs(None).len(), PROGRAM_DIRS.len());
+    }
+
+    #[test]
+    fn only_an_executable_file_is_a_program() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let file = dir.path().join("mariadbd");
+        fs::write(&file, "").expect("a file");
+        let dirs = [dir.path().to_owned()];
+        assert!(find_program("mariadbd", &dirs).is_err());
+        fs::set_permissions(&file, Permissions::from_mode(0o755)).expect("permissions");
+        assert_eq!(find_program("mariadbd", &dirs).expect("found"), file);
+    }
+}

@@ -42,6 +42,7 @@ pub fn hash_blocking(password: &SecretString) -> Result<SecretString, Error> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use argon2::{PasswordHash, PasswordVerifier};
 

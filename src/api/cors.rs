@@ -53,22 +53,6 @@ fn origin(text: &str) -> Result<HeaderValue, String> {
 }
 
 impl Cors {
-    /// The answer to a preflight request; `None` when `request` is not one.
-    pub(super) fn preflight(&self, request: &Request) -> Option<Response> {
-        let asks = request
-            .headers()
-            .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
-            && request.headers().contains_key(header::ORIGIN);
-        (*request.method() == Method::OPTIONS && asks).then(|| {
-            Response::builder()
-                .status(StatusCode::NO_CONTENT)
-                .header(header::ACCESS_CONTROL_ALLOW_METHODS, ALLOW_METHODS)
-                .header(header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOW_HEADERS)
-                .header(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE)
-                .finish()
-        })
-    }
-
     /// Says on an answer which origin may read it. `origin` is the request's.
     pub(super) fn mark(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
         let allowed = match self {
@@ -83,6 +67,23 @@ impl Cors {
             headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSE_HEADERS);
         }
     }
+}
+
+/// The answer to a preflight request; `None` when `request` is not one. Which origin may
+/// read it is marked on it as on every answer.
+pub(super) fn preflight(request: &Request) -> Option<Response> {
+    let asks = request
+        .headers()
+        .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+        && request.headers().contains_key(header::ORIGIN);
+    (*request.method() == Method::OPTIONS && asks).then(|| {
+        Response::builder()
+            .status(StatusCode::NO_CONTENT)
+            .header(header::ACCESS_CONTROL_ALLOW_METHODS, ALLOW_METHODS)
+            .header(header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOW_HEADERS)
+            .header(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE)
+            .finish()
+    })
 }
 
 #[cfg(test)]

@@ -119,6 +119,7 @@ pub(super) fn service(shop: Shop) -> OpenApiService<Shop, ()> {
 ///
 /// # Panics
 /// When poem-openapi writes something that is not JSON.
+#[must_use]
 pub fn generated_document() -> Value {
     // The pool connects when it is first asked for a connection, and here nobody asks.
     let nowhere = Database::new(mysql_async::Opts::default(), 1);

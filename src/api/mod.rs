@@ -1,8 +1,8 @@
 //! The HTTP service: the 17 operations, the site around them, and what every request goes through.
 //!
-//! [`App::call`] is that way, from top to bottom. Whatever happens on it, the answer is in the
+//! `App::call` is that way, from top to bottom. Whatever happens on it, the answer is in the
 //! contract's envelope: the handlers' own errors are so already, and everything that the framework
-//! refuses by itself becomes one in [`App::envelope`].
+//! refuses by itself becomes one in `App::envelope`.
 //!
 //! Imports `db`, `contract`, `error` and `passwords`; knows no SQL.
 
@@ -77,6 +77,7 @@ pub struct App {
 
 impl App {
     /// The service over `db`.
+    #[must_use]
     pub fn new(db: &Database, settings: Settings) -> Self {
         let operations = document::service(document::Shop::new(db));
         let ping = {
@@ -96,7 +97,7 @@ impl App {
 
     /// The answer to `request`, or the error that became of it.
     async fn answer(&self, mut request: Request) -> poem::Result<Response> {
-        if let Some(response) = self.settings.cors.preflight(&request) {
+        if let Some(response) = cors::preflight(&request) {
             return Ok(response);
         }
         self.settings
@@ -172,7 +173,7 @@ impl Endpoint for App {
             let answer = self.answer(request).await;
             let mut response = answer.unwrap_or_else(|error| Self::envelope(error, &path));
             self.finish(&mut response, origin.as_ref(), &request_id);
-            let milliseconds = started.elapsed().as_micros() as f64 / 1000.0;
+            let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
             tracing::info!(
                 method = method.as_str(),
                 path,

@@ -198,7 +198,7 @@ impl Refusal {
         match self {
             Self::Domain(Error::Internal(cause)) => tracing::error!(%cause, "internal error"),
             Self::Domain(Error::Unavailable(cause)) => {
-                tracing::warn!(%cause, "database unavailable")
+                tracing::warn!(%cause, "database unavailable");
             }
             _ => {}
         }

@@ -4,7 +4,12 @@
 use crate::db;
 use crate::db::List;
 
-use super::schemas::*;
+use super::schemas::{
+    CartItem, CartItemListResponse, CartItemResponse, NewProduct, Pagination, Product,
+    ProductCartItem, ProductCartsResponse, ProductChanges, ProductListResponse, ProductResponse,
+    Removal, RemovalResponse, Role, User, UserCartItem, UserCartResponse, UserListResponse,
+    UserResponse,
+};
 use super::types::{Id, Nullable};
 
 impl From<db::users::Role> for Role {

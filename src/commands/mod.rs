@@ -1,4 +1,25 @@
 //! What each subcommand does, one function for each; `main` only parses and calls.
+//!
+//! The roof: imports everything below. Errors here are for the person at the terminal: one or two
+//! lines that say what is wrong, where, and what to do.
 
+mod database;
 mod openapi;
+mod serve;
+mod target;
+
+pub use database::{check, migrate_revert, migrate_run, migrate_status, seed};
 pub use openapi::{Document, openapi};
+pub use serve::serve;
+
+/// A failure that a setting is to blame for: exit code 2 instead of 1.
+#[derive(Debug)]
+pub struct BadSetting(pub String);
+
+impl std::fmt::Display for BadSetting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadSetting {}

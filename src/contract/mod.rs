@@ -24,6 +24,7 @@ pub const SOURCE: &str = include_str!("../../openapi/openapi.yaml");
 ///
 /// # Panics
 /// When the embedded contract is not YAML, which `tests/contract.rs` rules out.
+#[must_use]
 pub fn document() -> &'static Value {
     static DOCUMENT: LazyLock<Value> =
         LazyLock::new(|| parse(SOURCE).expect("the embedded contract is read by the tests"));

@@ -49,12 +49,14 @@ struct Response {
 }
 
 /// Every operation, in the order of the contract.
+#[must_use]
 pub fn operations() -> &'static [Operation] {
     static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(read);
     &OPERATIONS
 }
 
 /// The operation that answers `method` (in capitals) at the concrete `path`.
+#[must_use]
 pub fn find(method: &str, path: &str) -> Option<&'static Operation> {
     operations()
         .iter()
@@ -63,6 +65,7 @@ pub fn find(method: &str, path: &str) -> Option<&'static Operation> {
 
 /// The methods (in capitals) that the contract has at the concrete `path`; none when it does not
 /// know the path.
+#[must_use]
 pub fn methods(path: &str) -> Vec<&'static str> {
     let at_path = operations()
         .iter()
@@ -140,6 +143,7 @@ impl Parameter {
     /// What is wrong with `text` as the value of this parameter, if anything.
     ///
     /// Only the canonical spelling of a number counts: `+1`, `01` and `1.0` are refused.
+    #[must_use]
     pub fn violation(&self, text: &str) -> Option<Violation> {
         let number = text
             .parse::<i64>()
@@ -235,6 +239,7 @@ fn text(value: &'static Value) -> &'static str {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 

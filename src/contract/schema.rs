@@ -23,6 +23,7 @@ const MAX_NAME: usize = 64;
 ///
 /// # Panics
 /// When the contract has no such component.
+#[must_use]
 pub fn request_violations(component: &str, value: &Value) -> Vec<Violation> {
     static VALIDATORS: LazyLock<HashMap<String, Validator>> =
         LazyLock::new(|| compile_components(false));
@@ -199,6 +200,7 @@ pub(super) fn child(parent: &str, name: &str) -> String {
 }
 
 /// At most 64 characters of `text`, those that do not print (or change direction) as `\u{…}`.
+#[must_use]
 pub fn printable(text: &str) -> String {
     let mut out = String::new();
     for character in text.chars().take(MAX_NAME) {

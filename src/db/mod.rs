@@ -14,6 +14,10 @@ pub mod check;
 pub mod migrations;
 pub mod products;
 #[expect(missing_docs, reason = "printed by diesel, untouched")]
+#[allow(
+    clippy::wildcard_imports,
+    reason = "the same; and test builds let it pass"
+)]
 pub mod schema;
 pub mod seed;
 pub mod session;
@@ -71,6 +75,7 @@ impl Database {
     ///
     /// # Panics
     /// Never: the pool is built without timeouts of its own, which is all that can fail.
+    #[must_use]
     pub fn new(options: mysql_async::Opts, size: usize) -> Self {
         let options: mysql_async::Opts = mysql_async::OptsBuilder::from_opts(options)
             .setup(SETUP.to_vec())

@@ -149,7 +149,7 @@ pub async fn update(conn: &mut Connection, id: i32, changes: &UserChanges) -> Re
     }
     let user = transaction(conn, |conn| {
         async move {
-            let changed = (
+            let columns = (
                 changes.email.as_ref().map(|email| users::email.eq(email)),
                 changes
                     .password
@@ -158,7 +158,7 @@ pub async fn update(conn: &mut Connection, id: i32, changes: &UserChanges) -> Re
                 changes.role.map(|role| users::role.eq(role)),
             );
             diesel::update(users::table.find(id))
-                .set(changed)
+                .set(columns)
                 .execute(conn)
                 .await?;
             users::table

@@ -1,0 +1,29 @@
+# What there is to do here; `just` alone lists it.
+
+[private]
+default:
+    @just --list --unsorted
+
+# Serve the API on its private MariaDB, with Swagger UI at http://localhost:8088/api/docs
+run *ARGS:
+    cargo run --release -- {{ARGS}}
+
+# Run the tests; a name runs those that contain it
+test *ARGS:
+    cargo test {{ARGS}}
+
+# Everything that CI checks
+check:
+    bash .ci/run
+
+# Compare the document that the code generates with the contract
+openapi-check:
+    cargo run --quiet -- openapi --check
+
+# Print src/db/schema.rs anew, from the migrations
+schema:
+    .ci/schema
+
+# Run both lines of the README on a bare Debian (debootstrap and chroot; as root)
+test-bare:
+    .ci/test-bare

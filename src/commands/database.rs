@@ -1,0 +1,135 @@
+//! `migrate`, `check` and `seed`: what is done to a database from a terminal.
+
+use anyhow::{Context as _, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::config::Settings;
+use crate::db::{check as schema_check, migrations, seed as rows};
+use crate::passwords;
+
+use super::target::Target;
+
+/// Applies the migrations that are pending.
+///
+/// # Errors
+/// When the database cannot be reached, or a migration fails.
+pub fn migrate_run(settings: &Settings) -> anyhow::Result<()> {
+    let target = Target::open(settings)?;
+    let applied = migrations::run(&mut target.connect()?)?;
+    for name in &applied {
+        println!("applied {name}");
+    }
+    if applied.is_empty() {
+        println!("nothing to do: every migration is applied");
+    }
+    Ok(())
+}
+
+/// Takes back the newest migration. Tables that it did not create stay; those that it did go only
+/// when they are empty or `drop_tables` says so.
+///
+/// # Errors
+/// When the database cannot be reached, or rows would be lost.
+pub fn migrate_revert(settings: &Settings, drop_tables: bool) -> anyhow::Result<()> {
+    let target = Target::open(settings)?;
+    let Some(reverted) = migrations::revert(&mut target.connect()?, drop_tables)? else {
+        println!("nothing to do: no migration is applied");
+        return Ok(());
+    };
+    println!("reverted {}", reverted.name);
+    for table in &reverted.dropped {
+        println!("dropped {table}");
+    }
+    for table in &reverted.kept {
+        println!("kept {table}, which was there before");
+    }
+    Ok(())
+}
+
+/// Prints each migration and whether it is applied.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub fn migrate_status(settings: &Settings) -> anyhow::Result<()> {
+    let target = Target::open(settings)?;
+    for migration in migrations::status(&mut target.connect()?)? {
+        println!(
+            "{}  {}",
+            if migration.applied {
+                "applied"
+            } else {
+                "pending"
+            },
+            migration.name
+        );
+    }
+    Ok(())
+}
+
+/// Compares the database's tables with what the program needs, and prints what does not fit.
+///
+/// # Errors
+/// When the database cannot be reached, or something does not fit.
+pub fn check(settings: &Settings) -> anyhow::Result<()> {
+    let target = Target::open(settings)?;
+    let misfits = schema_check::misfits(&mut target.connect()?)?;
+    for misfit in &misfits {
+        println!("{misfit}");
+    }
+    if !misfits.is_empty() {
+        bail!(
+            "the tables of {} do not fit in {} places",
+            target.url,
+            misfits.len()
+        );
+    }
+    println!("the tables of {} fit", target.url);
+    Ok(())
+}
+
+/// Fills tables with made-up rows, with a progress bar at a terminal.
+///
+/// # Errors
+/// When the database cannot be reached, its tables do not fit, or an insert fails.
+pub fn seed(settings: &Settings, plan: &rows::Plan) -> anyhow::Result<()> {
+    let target = Target::open(settings)?;
+    let mut session = target.connect()?;
+    if target.embedded.is_some() {
+        migrations::run(&mut session)?;
+    }
+    let hash = hash_of_nothing_known().context("hashing a password")?;
+    let bar = ProgressBar::new(0).with_style(
+        ProgressStyle::with_template(
+            "{msg:9} {bar:40} {human_pos}/{human_len} rows, {per_sec}, {eta} left",
+        )
+        .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let mut current = "";
+    rows::bulk(
+        &mut session,
+        plan,
+        hash.expose_secret(),
+        &mut |table, done, total| {
+            if table != current {
+                current = table;
+                bar.reset();
+                bar.set_length(total.into());
+                bar.set_message(table);
+            }
+            bar.set_position(done.into());
+        },
+    )?;
+    bar.finish_and_clear();
+    println!(
+        "added {} users, {} products and {} cart items to {}",
+        plan.users, plan.products, plan.cart, target.url
+    );
+    Ok(())
+}
+
+/// The hash of a random password that is thrown away: nobody can log in with it.
+pub(super) fn hash_of_nothing_known() -> Result<SecretString, crate::error::Error> {
+    let password = format!("{:032x}", rand::random::<u128>());
+    passwords::hash_blocking(&password.into())
+}

@@ -1,0 +1,172 @@
+//! `serve`: listens, gets the database ready, and serves until it is told to stop.
+
+use std::fs;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use tracing_subscriber::EnvFilter;
+
+use crate::api::gate::Hosts;
+use crate::api::{self, App};
+use crate::config::{LogFormat, Settings};
+use crate::db::session::Session;
+use crate::db::{Database, check, migrations, seed};
+use crate::embedded::Embedded;
+use crate::server::{self, Limits};
+
+use super::BadSetting;
+use super::database::hash_of_nothing_known;
+use super::target::Target;
+
+/// How often the private MariaDB is looked after.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// In the data directory once the sample shop was offered: a shop that was emptied stays empty.
+const SAMPLE_MARK: &str = "sample-shop-done";
+
+/// Serves until SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// When a setting is bad, the port is taken, the database cannot be reached or its tables do not
+/// fit, or the private MariaDB ends by itself.
+pub fn serve(settings: &Settings) -> anyhow::Result<()> {
+    let service = service_settings(settings)?;
+    init_logging(settings)?;
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start threads")?
+        .block_on(run(settings.clone(), service))
+}
+
+fn service_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
+    let cors = settings.cors_allow_origin.parse();
+    let cors = cors.map_err(|error| BadSetting(format!("CORS_ALLOW_ORIGIN: {error}")))?;
+    Ok(api::Settings {
+        cors,
+        hosts: hosts(settings.allowed_hosts.as_deref(), settings.server_host),
+    })
+}
+
+fn hosts(allowed: Option<&str>, listening_on: IpAddr) -> Hosts {
+    match allowed.map(str::trim) {
+        Some("*") => Hosts::Any,
+        Some(names) => Hosts::Named(
+            names
+                .split(',')
+                .map(|name| name.trim().to_ascii_lowercase())
+                .collect(),
+        ),
+        None if listening_on.is_loopback() => Hosts::Loopback,
+        None => Hosts::Any,
+    }
+}
+
+fn init_logging(settings: &Settings) -> Result<(), BadSetting> {
+    let filter = EnvFilter::try_new(&settings.rust_log).map_err(|error| {
+        BadSetting(format!(
+            "RUST_LOG: {error}; write, for example, info or ecommerce_api=debug"
+        ))
+    })?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr);
+    match settings.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
+
+async fn run(settings: Settings, service: api::Settings) -> anyhow::Result<()> {
+    let address = SocketAddr::new(settings.server_host, settings.server_port);
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                anyhow!(
+                    "port {} on {} is in use: stop what uses it, or set SERVER_PORT",
+                    address.port(),
+                    address.ip()
+                )
+            }
+            _ => anyhow!("cannot listen on {address}: {error}; see SERVER_HOST and SERVER_PORT"),
+        })?;
+    let address = listener.local_addr().context("cannot read the port")?;
+
+    // A signal while the database starts ends the program right there; its drop stops MariaDB.
+    let preparing = tokio::task::spawn_blocking({
+        let settings = settings.clone();
+        move || prepare(&settings)
+    });
+    let target = tokio::select! {
+        target = preparing => target.context("preparing the database")??,
+        () = server::shutdown_signal() => return Ok(()),
+    };
+
+    let db = Database::new(target.url.async_opts(), settings.database_pool_size.into());
+    let app = App::new(&db, service);
+    tracing::info!("listening on http://{address}, documentation at http://{address}/api/docs");
+    let Some(embedded) = target.embedded else {
+        server::serve_until_signal(listener, app, Limits::default()).await;
+        return Ok(());
+    };
+    tokio::select! {
+        () = server::serve_until_signal(listener, app, Limits::default()) => Ok(()),
+        end = death(embedded) => Err(anyhow!("the private MariaDB ended by itself: {end}")),
+    }
+}
+
+/// Gets the database ready: the private MariaDB started, migrated and filled on its first start,
+/// an existing one migrated only if asked. Its tables must fit in the end. Blocks.
+fn prepare(settings: &Settings) -> anyhow::Result<Target> {
+    if settings.database_url().map_err(BadSetting)?.is_none() {
+        tracing::info!(data_dir = %settings.data_dir.display(), "no DATABASE_URL: starting a private MariaDB");
+    }
+    let target = Target::open(settings)?;
+    let mut session = target.connect()?;
+    if target.embedded.is_some() || settings.migrate_on_start {
+        for name in migrations::run(&mut session)? {
+            tracing::info!(name, "applied a migration");
+        }
+    }
+    if let Some(embedded) = &target.embedded {
+        offer_sample_shop(settings, &mut session)?;
+        tracing::info!(socket = %embedded.socket().display(), "the private MariaDB runs");
+    }
+    let misfits = check::misfits(&mut session)?;
+    if !misfits.is_empty() {
+        bail!(
+            "the tables of {} do not fit:\n  {}\nmend them, or run `ecommerce-api migrate run` if the tables are missing",
+            target.url,
+            misfits.join("\n  ")
+        );
+    }
+    Ok(target)
+}
+
+fn offer_sample_shop(settings: &Settings, session: &mut Session) -> anyhow::Result<()> {
+    let mark = settings.data_dir.join(SAMPLE_MARK);
+    if mark.exists() {
+        return Ok(());
+    }
+    let hash = hash_of_nothing_known()?;
+    if seed::sample_shop(session, || hash.expose_secret().to_owned())? {
+        tracing::info!("filled in a sample shop; its users' passwords are random and unknown");
+    }
+    fs::write(&mark, "").with_context(|| format!("cannot write {}", mark.display()))
+}
+
+/// Waits until the private MariaDB ends by itself; gives what it said last. Dropped, it stops it.
+async fn death(mut embedded: Embedded) -> String {
+    loop {
+        tokio::time::sleep(WATCH_INTERVAL).await;
+        if let Some(end) = embedded.has_exited() {
+            return end;
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The database that a subcommand works on: the one that `DATABASE_URL` names, or a private
+//! MariaDB that lives as long as the subcommand.
+
+use anyhow::Context as _;
+use secrecy::ExposeSecret;
+
+use crate::config::Settings;
+use crate::db::session::{self, Session};
+use crate::db::url::DatabaseUrl;
+use crate::embedded::Embedded;
+
+use super::BadSetting;
+
+/// The private MariaDB's database.
+const DATABASE: &str = "shop";
+
+/// A database, and the private MariaDB that it is in, if it is.
+pub(super) struct Target {
+    pub(super) url: DatabaseUrl,
+    pub(super) embedded: Option<Embedded>,
+}
+
+impl Target {
+    /// Finds the database that the settings name, or starts the private MariaDB and creates its
+    /// database. Blocks.
+    pub(super) fn open(settings: &Settings) -> anyhow::Result<Self> {
+        if let Some(url) = settings.database_url().map_err(BadSetting)? {
+            let url = DatabaseUrl::parse(url.expose_secret())
+                .map_err(|error| BadSetting(format!("DATABASE_URL: {error}")))?;
+            return Ok(Self {
+                url,
+                embedded: None,
+            });
+        }
+        let embedded = Embedded::start(&settings.data_dir)?;
+        let url =
+            DatabaseUrl::parse(&embedded.url(DATABASE)).context("the private MariaDB's own URL")?;
+        session::create_database_if_missing(&url)?;
+        Ok(Self {
+            url,
+            embedded: Some(embedded),
+        })
+    }
+
+    /// A blocking connection to it.
+    pub(super) fn connect(&self) -> anyhow::Result<Session> {
+        Ok(session::connect(&self.url)?)
+    }
+}

@@ -1,0 +1,218 @@
+//! The data directory: who may enter it, who uses it, what a crash left in it, and the socket.
+//!
+//! Part of `embedded`; starts nothing, but ends what an earlier run left running.
+
+use std::env;
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::time::Duration;
+
+use diesel::mysql::MysqlConnection;
+use diesel::{Connection, RunQueryDsl};
+
+use super::{Error, PARTIAL, PID, encoded, io_error, open_for, wait_for};
+
+const SOCKET: &str = "mariadb.sock";
+const INSTANCE_LOCK: &str = "instance.lock";
+const SERVER_LOCK: &str = "server.lock";
+
+/// What `sun_path` holds, without its final NUL.
+const SOCKET_PATH_LIMIT: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
+
+/// A process that is just ending, or a child of ours between fork and exec, holds a lock a little longer.
+const INSTANCE_LOCK_LIMIT: Duration = Duration::from_secs(1);
+/// An earlier server, told to stop by its supervisor, gets this long before it is asked again.
+const EARLIER_SERVER_GRACE: Duration = Duration::from_secs(5);
+/// How long an earlier server may take after that. Its supervisor kills it after 20 s.
+const EARLIER_SERVER_LIMIT: Duration = Duration::from_secs(25);
+
+/// Creates the data directory, or sees to it that nobody else can enter the one that is there;
+/// its absolute path.
+pub(super) fn prepare(data_dir: &Path) -> Result<PathBuf, Error> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data_dir)
+        .map_err(io_error("create the data directory", data_dir))?;
+    let inspect = || -> io::Result<_> {
+        let dir = data_dir.canonicalize()?;
+        let exposed = fs::metadata(&dir)?.permissions().mode() & 0o077 != 0;
+        let ours = dir.join(INSTANCE_LOCK).exists() || fs::read_dir(&dir)?.next().is_none();
+        Ok((dir, exposed, ours))
+    };
+    let (dir, exposed, ours) = inspect().map_err(io_error("read the data directory", data_dir))?;
+    if exposed && !ours {
+        return Err(Error::Exposed(dir));
+    }
+    if exposed {
+        fs::set_permissions(&dir, Permissions::from_mode(0o700))
+            .map_err(io_error("restrict access to", &dir))?;
+    }
+    Ok(dir)
+}
+
+/// Locks the data directory for this process, or says that another has it.
+pub(super) fn lock_instance(dir: &Path) -> Result<File, Error> {
+    let path = dir.join(INSTANCE_LOCK);
+    let file = open_for(&path, OpenOptions::new().write(true))?;
+    if acquire(&file, &path, INSTANCE_LOCK_LIMIT)? {
+        Ok(file)
+    } else {
+        Err(Error::InUse(dir.to_owned()))
+    }
+}
+
+/// Waits for a server that an earlier process left behind, and ends it where it stays. The lock
+/// belongs to the open file, which the server inherits: it is free when the last holder is gone.
+pub(super) fn lock_server(dir: &Path) -> Result<File, Error> {
+    let path = dir.join(SERVER_LOCK);
+    let file = open_for(&path, OpenOptions::new().write(true))?;
+    if acquire(&file, &path, Duration::ZERO)? {
+        return Ok(file);
+    }
+    tracing::info!(data_dir = %dir.display(), "waiting for the MariaDB of an earlier run to stop");
+    if acquire(&file, &path, EARLIER_SERVER_GRACE)? {
+        return Ok(file);
+    }
+    if let Err(reason) = request_shutdown(&dir.join(SOCKET)) {
+        tracing::warn!(data_dir = %dir.display(), reason, "the MariaDB of an earlier run cannot be asked to stop");
+    }
+    if acquire(&file, &path, EARLIER_SERVER_LIMIT)? {
+        return Ok(file);
+    }
+    Err(Error::StillRunning {
+        dir: dir.to_owned(),
+        pid: fs::read_to_string(dir.join(PID))
+            .ok()
+            .map(|pid| pid.trim().to_owned()),
+    })
+}
+
+/// Whether the lock could be had within `limit`.
+fn acquire(file: &File, path: &Path, limit: Duration) -> Result<bool, Error> {
+    wait_for(limit, || match file.try_lock() {
+        Ok(()) => Some(Ok(true)),
+        Err(TryLockError::WouldBlock) => None,
+        Err(TryLockError::Error(error)) => Some(Err(io_error("lock", path)(error))),
+    })
+    .unwrap_or(Ok(false))
+}
+
+/// Tells the server behind `socket`, which may be a link, to shut down.
+fn request_shutdown(socket: &Path) -> Result<(), String> {
+    let socket = fs::read_link(socket).unwrap_or_else(|_| socket.to_owned());
+    if !greets(&socket) {
+        return Err("it does not answer on its socket".to_owned());
+    }
+    let url = format!("mysql://root@localhost?unix_socket={}", encoded(&socket));
+    let mut connection = MysqlConnection::establish(&url).map_err(|error| error.to_string())?;
+    diesel::sql_query("SHUTDOWN")
+        .execute(&mut connection)
+        .map_err(|error| error.to_string())?;
+    Ok(())
+}
+
+/// Clears away what a crash left. Both locks are held: none of it is in use.
+pub(super) fn remove_leftovers(dir: &Path) -> Result<(), Error> {
+    remove_socket(&dir.join(SOCKET));
+    for name in [SOCKET, PID] {
+        let path = dir.join(name);
+        unless_absent(fs::remove_file(&path)).map_err(io_error("remove the stale", &path))?;
+    }
+    let partial = dir.join(PARTIAL);
+    unless_absent(fs::remove_dir_all(&partial)).map_err(io_error("remove the unfinished", &partial))
+}
+
+fn unless_absent(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// Whether a server greets who connects: a packet's header of four bytes, then the protocol's
+/// version, 10 (an error would be 255).
+pub(super) fn greets(socket: &Path) -> bool {
+    let greeting = || -> io::Result<u8> {
+        let mut stream = UnixStream::connect(socket)?;
+        stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+        let mut start = [0; 5];
+        stream.read_exact(&mut start)?;
+        Ok(start[4])
+    };
+    greeting().is_ok_and(|version| version == 10)
+}
+
+/// Where the server listens.
+#[derive(Debug)]
+pub(super) struct Socket {
+    pub(super) path: PathBuf,
+    /// The entry of the data directory: `path` itself or a link to it.
+    entry: PathBuf,
+}
+
+impl Socket {
+    /// In the data directory if its path fits, else in a new directory of our own under the
+    /// temporary directory, with a link from the data directory, by which the next start finds
+    /// what a crash may leave. A path that is no Unicode could not stand in a URL.
+    pub(super) fn choose(dir: &Path) -> Result<Self, Error> {
+        let fits = |path: &Path| {
+            path.as_os_str().len() <= SOCKET_PATH_LIMIT && path.as_os_str().to_str().is_some()
+        };
+        let entry = dir.join(SOCKET);
+        if fits(&entry) {
+            return Ok(Self {
+                path: entry.clone(),
+                entry,
+            });
+        }
+        let base = Some(env::temp_dir())
+            .filter(|base| {
+                base.is_absolute() && fits(&base.join("ecommerce-api-1234567-123/mariadb.sock"))
+            })
+            .unwrap_or_else(|| PathBuf::from("/tmp"));
+        let parent = create_private_directory(&base)?;
+        let path = parent.join(SOCKET);
+        symlink(&path, &entry).map_err(io_error("create the link", &entry))?;
+        Ok(Self { path, entry })
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // The server removes its socket when it ends well. One that is left may still be in use,
+        // and is how the next start reaches who listens there.
+        if !self.path.exists() {
+            remove_socket(&self.entry);
+        }
+    }
+}
+
+/// Removes a socket, and where `entry` is a link, what it stands for. What cannot be removed here
+/// is met, and reported, by the next start.
+fn remove_socket(entry: &Path) {
+    if let Ok(path) = fs::read_link(entry) {
+        let _ = fs::remove_file(&path);
+        // Only an empty directory goes.
+        let _ = path.parent().map(fs::remove_dir);
+    }
+    let _ = fs::remove_file(entry);
+}
+
+/// A new directory below `base` that only its owner can enter.
+fn create_private_directory(base: &Path) -> Result<PathBuf, Error> {
+    let mut number = 0;
+    loop {
+        let path = base.join(format!("ecommerce-api-{}-{number}", process::id()));
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Ok(()) => return Ok(path),
+            // Of another server of this process, or of a crashed one that had its id.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(io_error("create", &path)(error)),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The service over a real MariaDB and real HTTP: one test binary, a file for each resource.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod cart;
+mod harness;
+mod model;
+mod products;
+mod requests;
+mod site;
+mod statuses;
+mod users;

@@ -1,0 +1,416 @@
+//! Database and API agree: random operations against a model in plain Rust; afterwards the
+//! answers, the tables and the model are the same.
+
+use std::collections::BTreeMap;
+
+use ecommerce_api::db::session::Session;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::{Value, json};
+
+use crate::harness::Shop;
+
+#[expect(
+    clippy::option_option,
+    reason = "absent, null and a value, as in the API"
+)]
+/// One call of the API. Numbers pick among the rows there are, or an id that is gone.
+#[derive(Debug, Clone)]
+enum Call {
+    CreateUser {
+        email: u8,
+        admin: bool,
+    },
+    UpdateUser {
+        user: u8,
+        email: Option<u8>,
+        admin: Option<bool>,
+    },
+    DeleteUser {
+        user: u8,
+    },
+    CreateProduct {
+        title: String,
+        image: Option<String>,
+    },
+    UpdateProduct {
+        product: u8,
+        title: Option<String>,
+        image: Option<Option<String>>,
+    },
+    DeleteProduct {
+        product: u8,
+    },
+    Add {
+        user: u8,
+        product: u8,
+    },
+    Remove {
+        item: u8,
+    },
+    Clear {
+        user: u8,
+    },
+}
+
+fn calls() -> impl Strategy<Value = Vec<Call>> {
+    let text = || "\\PC{1,12}".prop_map(|text: String| text);
+    let call = prop_oneof![
+        3 => (0..6_u8, any::<bool>()).prop_map(|(email, admin)| Call::CreateUser { email, admin }),
+        2 => (any::<u8>(), proptest::option::of(0..6_u8), proptest::option::of(any::<bool>()))
+            .prop_map(|(user, email, admin)| Call::UpdateUser { user, email, admin }),
+        1 => any::<u8>().prop_map(|user| Call::DeleteUser { user }),
+        3 => (text(), proptest::option::of(text())).prop_map(|(title, image)| Call::CreateProduct { title, image }),
+        2 => (any::<u8>(), proptest::option::of(text()), proptest::option::of(proptest::option::of(text())))
+            .prop_map(|(product, title, image)| Call::UpdateProduct { product, title, image }),
+        1 => any::<u8>().prop_map(|product| Call::DeleteProduct { product }),
+        6 => (any::<u8>(), any::<u8>()).prop_map(|(user, product)| Call::Add { user, product }),
+        1 => any::<u8>().prop_map(|item| Call::Remove { item }),
+        1 => any::<u8>().prop_map(|user| Call::Clear { user }),
+    ];
+    proptest::collection::vec(call, 1..60)
+}
+
+/// What the shop should hold, each row as the API shows it.
+#[derive(Default)]
+struct Model {
+    users: BTreeMap<i64, (String, &'static str)>,
+    products: BTreeMap<i64, (String, Option<String>)>,
+    cart: BTreeMap<i64, (i64, i64)>,
+}
+
+const GONE: i64 = 1_000_000;
+
+/// The key that `number` picks; now and then one that does not exist.
+fn pick<V>(map: &BTreeMap<i64, V>, number: u8) -> i64 {
+    map.keys()
+        .nth(usize::from(number) % (map.len() + 1))
+        .copied()
+        .unwrap_or(GONE)
+}
+
+fn email(number: u8) -> String {
+    format!("user{number}@example.com")
+}
+
+fn role(admin: bool) -> &'static str {
+    if admin { "ADMIN" } else { "USER" }
+}
+
+impl Model {
+    fn user(&self, id: i64) -> Value {
+        json!({"id": id, "email": self.users[&id].0, "role": self.users[&id].1})
+    }
+
+    fn product(&self, id: i64) -> Value {
+        let (title, image) = &self.products[&id];
+        json!({"id": id, "title": title, "image_url": image, "description": null})
+    }
+
+    fn item(&self, id: i64) -> Value {
+        let (user_id, product_id) = self.cart[&id];
+        json!({"id": id, "user_id": user_id, "product_id": product_id, "user": self.user(user_id), "product": self.product(product_id)})
+    }
+
+    fn taken(&self, email: &str, but: Option<i64>) -> bool {
+        self.users
+            .iter()
+            .any(|(id, (known, _))| known == email && Some(*id) != but)
+    }
+
+    /// Removes the cart items that `gone` chooses; gives how many.
+    fn remove_items(&mut self, gone: impl Fn((i64, i64)) -> bool) -> usize {
+        let before = self.cart.len();
+        self.cart.retain(|_, item| !gone(*item));
+        before - self.cart.len()
+    }
+
+    /// Makes `call` at the shop and in the model, and compares the answers.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one plain arm for each call reads best"
+    )]
+    async fn apply(&mut self, shop: &Shop, call: Call) {
+        match call {
+            Call::CreateUser {
+                email: number,
+                admin,
+            } => {
+                let (email, role) = (email(number), role(admin));
+                let user = json!({"email": email, "password": "secret", "role": role});
+                let answer = shop.post("/api/users", &user).await;
+                if self.taken(&email, None) {
+                    answer.error(409);
+                } else {
+                    let id = answer.expect(201)["id"].as_i64().unwrap();
+                    assert!(self.users.insert(id, (email, role)).is_none(), "a new id");
+                    assert_eq!(answer.expect(201), self.user(id));
+                }
+            }
+            Call::UpdateUser {
+                user,
+                email: number,
+                admin,
+            } => {
+                let id = pick(&self.users, user);
+                let mut changes = json!({});
+                if let Some(number) = number {
+                    changes["email"] = email(number).into();
+                }
+                if let Some(admin) = admin {
+                    changes["role"] = role(admin).into();
+                }
+                let answer = shop.put(&format!("/api/users/{id}"), &changes).await;
+                if !self.users.contains_key(&id) {
+                    answer.error(404);
+                } else if number.is_some_and(|number| self.taken(&email(number), Some(id))) {
+                    answer.error(409);
+                } else {
+                    let user = self.users.get_mut(&id).unwrap();
+                    user.0 = number.map_or_else(|| user.0.clone(), email);
+                    user.1 = admin.map_or(user.1, role);
+                    assert_eq!(answer.expect(200), self.user(id));
+                }
+            }
+            Call::DeleteUser { user } => {
+                let id = pick(&self.users, user);
+                let answer = shop.delete(&format!("/api/users/{id}")).await;
+                if self.users.remove(&id).is_none() {
+                    answer.error(404);
+                } else {
+                    let removed = self.remove_items(|item| item.0 == id);
+                    assert_eq!(answer.expect(200)["cart_items_removed"], removed);
+                }
+            }
+            Call::CreateProduct { title, image } => {
+                let answer = shop
+                    .post(
+                        "/api/products",
+                        &json!({"title": title, "image_url": image}),
+                    )
+                    .await;
+                let id = answer.expect(201)["id"].as_i64().unwrap();
+                assert!(
+                    self.products.insert(id, (title, image)).is_none(),
+                    "a new id"
+                );
+                assert_eq!(answer.expect(201), self.product(id));
+            }
+            Call::UpdateProduct {
+                product,
+                title,
+                image,
+            } => {
+                let id = pick(&self.products, product);
+                let mut changes = json!({});
+                if let Some(title) = &title {
+                    changes["title"] = title.as_str().into();
+                }
+                if let Some(image) = &image {
+                    changes["image_url"] = json!(image);
+                }
+                let answer = shop.put(&format!("/api/products/{id}"), &changes).await;
+                match self.products.get_mut(&id) {
+                    None => drop(answer.error(404)),
+                    Some(row) => {
+                        row.0 = title.unwrap_or_else(|| row.0.clone());
+                        row.1 = image.unwrap_or_else(|| row.1.clone());
+                        assert_eq!(answer.expect(200), self.product(id));
+                    }
+                }
+            }
+            Call::DeleteProduct { product } => {
+                let id = pick(&self.products, product);
+                let answer = shop.delete(&format!("/api/products/{id}")).await;
+                if self.products.remove(&id).is_none() {
+                    answer.error(404);
+                } else {
+                    let removed = self.remove_items(|item| item.1 == id);
+                    assert_eq!(answer.expect(200)["cart_items_removed"], removed);
+                }
+            }
+            Call::Add { user, product } => {
+                let (user_id, product_id) =
+                    (pick(&self.users, user), pick(&self.products, product));
+                let answer = shop
+                    .post(
+                        "/api/cart",
+                        &json!({"user_id": user_id, "product_id": product_id}),
+                    )
+                    .await;
+                if self.users.contains_key(&user_id) && self.products.contains_key(&product_id) {
+                    let id = answer.expect(201)["id"].as_i64().unwrap();
+                    assert!(
+                        self.cart.insert(id, (user_id, product_id)).is_none(),
+                        "a new id"
+                    );
+                    assert_eq!(answer.expect(201), self.item(id));
+                } else {
+                    answer.error(409);
+                }
+            }
+            Call::Remove { item } => {
+                let id = pick(&self.cart, item);
+                let answer = shop.delete(&format!("/api/cart/{id}")).await;
+                match self.cart.remove(&id) {
+                    None => drop(answer.error(404)),
+                    Some(_) => assert_eq!(answer.expect(200)["cart_items_removed"], 1),
+                }
+            }
+            Call::Clear { user } => {
+                let id = pick(&self.users, user);
+                let answer = shop.delete(&format!("/api/cart/user/{id}")).await;
+                if self.users.contains_key(&id) {
+                    let removed = self.remove_items(|item| item.0 == id);
+                    assert_eq!(answer.expect(200)["cart_items_removed"], removed);
+                } else {
+                    answer.error(404);
+                }
+            }
+        }
+    }
+
+    /// Compares every list, and the tables themselves, with the model.
+    async fn compare(&self, shop: &Shop) {
+        let users: Vec<Value> = self.users.keys().map(|id| self.user(*id)).collect();
+        let products: Vec<Value> = self.products.keys().map(|id| self.product(*id)).collect();
+        let items: Vec<Value> = self.cart.keys().map(|id| self.item(*id)).collect();
+        assert_eq!(shop.get("/api/users").await.expect(200), Value::from(users));
+        assert_eq!(
+            shop.get("/api/products").await.expect(200),
+            Value::from(products.clone())
+        );
+        assert_eq!(
+            shop.get("/api/cart").await.expect(200),
+            Value::from(items.clone())
+        );
+        let page: Vec<Value> = products.into_iter().skip(3).take(3).collect();
+        assert_eq!(
+            shop.get("/api/products?page=2&limit=3").await.expect(200),
+            Value::from(page)
+        );
+        for id in self.users.keys() {
+            let mut cart: Vec<Value> = items
+                .iter()
+                .filter(|item| item["user_id"] == *id)
+                .cloned()
+                .collect();
+            for item in &mut cart {
+                item.as_object_mut().unwrap().remove("user");
+            }
+            assert_eq!(
+                shop.get(&format!("/api/users/{id}/cart")).await.expect(200),
+                Value::from(cart)
+            );
+        }
+        let tables = shop.sql(tables).await;
+        assert_eq!(
+            tables.0,
+            self.users
+                .iter()
+                .map(|(id, user)| (*id, user.0.clone(), user.1.to_owned()))
+                .collect::<Vec<_>>()
+        );
+        assert_eq!(
+            tables.1,
+            self.products
+                .iter()
+                .map(|(id, product)| (*id, product.0.clone(), product.1.clone()))
+                .collect::<Vec<_>>()
+        );
+        assert_eq!(
+            tables.2,
+            self.cart
+                .iter()
+                .map(|(id, item)| (*id, item.0, item.1))
+                .collect::<Vec<_>>()
+        );
+    }
+}
+
+#[derive(diesel::QueryableByName)]
+struct UserRow {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    id: i64,
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    email: String,
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    role: String,
+}
+
+#[derive(diesel::QueryableByName)]
+struct ProductRow {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    id: i64,
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    title: String,
+    #[diesel(sql_type = diesel::sql_types::Nullable<diesel::sql_types::Text>)]
+    image_url: Option<String>,
+}
+
+#[derive(diesel::QueryableByName)]
+struct CartRow {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    id: i64,
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    user_id: i64,
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    product_id: i64,
+}
+
+type Tables = (
+    Vec<(i64, String, String)>,
+    Vec<(i64, String, Option<String>)>,
+    Vec<(i64, i64, i64)>,
+);
+
+fn tables(session: &mut Session) -> Tables {
+    let users: Vec<UserRow> = session
+        .load("SELECT id, email, CAST(role AS CHAR) AS role FROM users ORDER BY id")
+        .unwrap();
+    let products: Vec<ProductRow> = session
+        .load("SELECT id, title, image_url FROM products ORDER BY id")
+        .unwrap();
+    let cart: Vec<CartRow> = session
+        .load("SELECT id, user_id, product_id FROM cart ORDER BY id")
+        .unwrap();
+    (
+        users
+            .into_iter()
+            .map(|row| (row.id, row.email, row.role))
+            .collect(),
+        products
+            .into_iter()
+            .map(|row| (row.id, row.title, row.image_url))
+            .collect(),
+        cart.into_iter()
+            .map(|row| (row.id, row.user_id, row.product_id))
+            .collect(),
+    )
+}
+
+#[test]
+fn tables_answers_and_model_are_the_same_after_any_sequence_of_operations() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    // Shrinking makes a failure readable; no file of regressions, the seed is printed.
+    let config = Config {
+        cases: 24,
+        failure_persistence: None,
+        max_shrink_iters: 200,
+        ..Config::default()
+    };
+    let outcome = TestRunner::new(config).run(&calls(), |calls| {
+        runtime.block_on(async {
+            let shop = Shop::open().await;
+            let mut model = Model::default();
+            for call in calls {
+                model.apply(&shop, call).await;
+            }
+            model.compare(&shop).await;
+        });
+        Ok(())
+    });
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+}

@@ -1,0 +1,527 @@
+//! Requests that never reach a handler: everything that is refused, and what every answer carries.
+
+use std::net::SocketAddr;
+
+use hyper::Method;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::harness::{JSON, Shop};
+
+/// Writes `request` as it is and reads until the server closes; gives head and body.
+async fn raw(shop: &Shop, request: impl AsRef<[u8]>) -> (String, String) {
+    let address: SocketAddr = shop.address.parse().unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_ref()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.to_ascii_lowercase(), body.to_owned())
+}
+
+/// A request line and the headers that every raw request needs.
+fn head(line: &str) -> String {
+    format!("{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n")
+}
+
+#[tokio::test]
+async fn every_violation_of_a_body_is_reported_at_its_place_without_an_echo() {
+    let shop = Shop::open().await;
+    let body = json!({"email": "nobody-there", "password": "short", "role": "ROOT", "admin": true, "a/b": 1});
+    let answer = shop.post("/api/users", &body).await;
+    assert_eq!(
+        answer.violations(),
+        [
+            "/admin is not a known property",
+            "/a~1b is not a known property",
+            "/email must be an email address",
+            "/password must have at least 6 characters",
+            "/role must be one of ADMIN, USER",
+        ]
+    );
+    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    for sent in ["nobody-there", "short", "ROOT"] {
+        assert!(!text.contains(sent), "{text}");
+    }
+    assert_eq!(
+        shop.post("/api/users", &json!({})).await.violations(),
+        [
+            "/email is required",
+            "/password is required",
+            "/role is required"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn types_are_not_converted() {
+    let shop = Shop::open().await;
+    let typed = json!({"title": 7, "image_url": true, "description": ["x"]});
+    assert_eq!(
+        shop.post("/api/products", &typed).await.violations(),
+        [
+            "/description must be a string or null",
+            "/image_url must be a string or null",
+            "/title must be a string",
+        ]
+    );
+    for (user_id, message) in [
+        (json!("1"), "must be a whole number"),
+        (json!(1.0), "must be a whole number"),
+        (json!(0), "must be at least 1"),
+        (json!(2_147_483_648_u32), "must be at most 2147483647"),
+        (Value::Null, "must be a whole number"),
+    ] {
+        let answer = shop
+            .post("/api/cart", &json!({"user_id": user_id, "product_id": 1}))
+            .await;
+        assert_eq!(
+            answer.violations(),
+            [format!("/user_id {message}")],
+            "{user_id}"
+        );
+    }
+    for body in [json!([]), json!("x"), json!(1), Value::Null] {
+        assert_eq!(
+            shop.post("/api/cart", &body).await.violations(),
+            [" must be an object"]
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_json_is_a_400() {
+    let shop = Shop::open().await;
+    for body in [
+        &b""[..],
+        b"{",
+        b"{\"title\": \"x\"}}",
+        b"{'title': 'x'}",
+        b"\xff\xfe",
+        b"{\"title\": \"\xff\"}",
+        b"{\"title\":\"\\ud800\"}",
+        b"nan",
+    ] {
+        let answer = shop
+            .send(Method::POST, "/api/products", &[JSON], body.to_vec())
+            .await;
+        assert_eq!(answer.violations().len(), 1, "{body:?}");
+    }
+    let deep = "[".repeat(200_000);
+    shop.send(Method::POST, "/api/products", &[JSON], deep.into())
+        .await
+        .violations();
+    let twice = br#"{"title": "x", "title": "y"}"#.to_vec();
+    let answer = shop
+        .send(Method::PUT, "/api/products/1", &[JSON], twice)
+        .await;
+    assert_eq!(answer.violations(), ["/title is there twice"]);
+}
+
+#[tokio::test]
+async fn a_body_must_be_declared_as_json() {
+    let shop = Shop::open().await;
+    let body = || br#"{"title":"Kettle"}"#.to_vec();
+    for good in [
+        "application/json",
+        "application/json; charset=utf-8",
+        "Application/JSON;charset=\"UTF-8\"",
+    ] {
+        shop.send(
+            Method::POST,
+            "/api/products",
+            &[("content-type", good)],
+            body(),
+        )
+        .await
+        .expect(201);
+    }
+    for bad in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/json; charset=latin1",
+        "application/jsonx",
+        "json",
+        "",
+    ] {
+        let answer = shop
+            .send(
+                Method::POST,
+                "/api/products",
+                &[("content-type", bad)],
+                body(),
+            )
+            .await;
+        assert_eq!(answer.error(415).0, "UNSUPPORTED_MEDIA_TYPE", "{bad}");
+    }
+    shop.send(Method::POST, "/api/products", &[], body())
+        .await
+        .error(415);
+    let zipped = [JSON, ("content-encoding", "gzip")];
+    shop.send(Method::POST, "/api/products", &zipped, body())
+        .await
+        .error(415);
+}
+
+#[tokio::test]
+async fn an_id_that_cannot_exist_is_a_400_and_one_that_could_a_404() {
+    let shop = Shop::open().await;
+    for id in [
+        "0",
+        "-1",
+        "2147483648",
+        "abc",
+        "1.0",
+        "+1",
+        "01",
+        "%00",
+        "1%20",
+        "99999999999999999999",
+        "null",
+        "%F0%9F%98%80",
+    ] {
+        let answer = shop.get(&format!("/api/users/{id}")).await;
+        assert_eq!(
+            answer.violations(),
+            ["id must be a whole number from 1 to 2147483647"],
+            "{id}"
+        );
+    }
+    for id in ["%", "%f", "%zz", "%ff", "1%"] {
+        let answer = shop.get(&format!("/api/users/{id}/cart")).await;
+        assert_eq!(
+            answer.violations(),
+            ["id has a broken percent-encoding"],
+            "{id}"
+        );
+    }
+    shop.get("/api/users/2147483647").await.error(404);
+    let cleared = shop.delete("/api/cart/user/0").await;
+    assert_eq!(
+        cleared.violations(),
+        ["user_id must be a whole number from 1 to 2147483647"]
+    );
+}
+
+#[tokio::test]
+async fn query_parameters_are_checked_all_at_once() {
+    let shop = Shop::open().await;
+    assert_eq!(
+        shop.get("/api/products?page=0&limit=1001&limt=3&Page=1")
+            .await
+            .violations(),
+        [
+            "Page is not a known query parameter",
+            "limit must be a whole number from 1 to 1000",
+            "limt is not a known query parameter",
+            "page must be a whole number from 1 to 2147483647",
+        ]
+    );
+    for query in [
+        "page=",
+        "page",
+        "page=1&page=1",
+        "page=2147483648",
+        "limit=-1",
+        "limit=1e1",
+        "page=%31%",
+        "%ff=1",
+        "=",
+        "page=1;limit=2",
+    ] {
+        shop.get(&format!("/api/users?{query}")).await.violations();
+    }
+    shop.get("/api/users?").await.expect(200);
+    shop.get("/api/users?page=%31").await.expect(200);
+    shop.delete("/api/users/1?force=true").await.violations();
+}
+
+#[tokio::test]
+async fn an_unknown_path_is_a_404_in_the_envelope() {
+    let shop = Shop::open().await;
+    for path in [
+        "/nothing",
+        "/api",
+        "/api/",
+        "/api/user",
+        "/api/users/",
+        "/api/users/1/",
+        "/api/users/1/cart/2",
+        "//api/users",
+        "/api/docs/nothing",
+        "/API/users",
+        "/health/x",
+        "/api/%zz",
+        "/%ff",
+    ] {
+        assert_eq!(shop.get(path).await.error(404).0, "NOT_FOUND", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_a_405_that_says_which_are_right() {
+    let shop = Shop::open().await;
+    for (method, path, allow) in [
+        ("PATCH", "/api/users", "GET, POST, HEAD, OPTIONS"),
+        ("POST", "/api/users/1", "GET, PUT, DELETE, HEAD, OPTIONS"),
+        ("DELETE", "/api/users/1/cart", "GET, HEAD, OPTIONS"),
+        ("GET", "/api/cart/user/1", "DELETE, OPTIONS"),
+        ("TRACE", "/api/products", "GET, POST, HEAD, OPTIONS"),
+        ("PROPFIND", "/api/products", "GET, POST, HEAD, OPTIONS"),
+        ("OPTIONS", "/api/products", "GET, POST, HEAD, OPTIONS"),
+        ("PUT", "/", "GET, HEAD, OPTIONS"),
+        ("POST", "/health", "GET, HEAD, OPTIONS"),
+        ("DELETE", "/api/swagger.json", "GET, HEAD, OPTIONS"),
+        ("POST", "/api/docs", "GET, HEAD, OPTIONS"),
+    ] {
+        let answer = shop
+            .send(method.parse().unwrap(), path, &[], Vec::new())
+            .await;
+        assert_eq!(answer.error(405).0, "METHOD_NOT_ALLOWED", "{method} {path}");
+        assert_eq!(answer.header("allow"), Some(allow), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn head_is_get_without_the_body() {
+    let shop = Shop::open().await;
+    shop.create_user("ada@example.com").await;
+    let (get, head) = (
+        shop.get("/api/users").await,
+        shop.send(Method::HEAD, "/api/users", &[], Vec::new()).await,
+    );
+    assert_eq!(head.status, 200);
+    assert!(head.body.is_empty());
+    assert_eq!(head.header("content-length"), get.header("content-length"));
+    assert_eq!(
+        shop.send(Method::HEAD, "/api/users/0", &[], Vec::new())
+            .await
+            .status,
+        400
+    );
+}
+
+#[tokio::test]
+async fn a_body_over_a_mebibyte_is_a_413_that_reaches_a_client_still_sending() {
+    let shop = Shop::open().await;
+    let limit = 1024 * 1024;
+    let fits = format!("{{\"title\":\"x\"}}{}", " ".repeat(limit - 13));
+    assert_eq!(fits.len(), limit);
+    shop.send(Method::POST, "/api/products", &[JSON], fits.into())
+        .await
+        .expect(201);
+
+    // Declared, and sent to the end before the first look at the answer.
+    let length = limit * 3;
+    let mut request = head("POST /api/products").into_bytes();
+    request.extend(
+        format!("Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n").into_bytes(),
+    );
+    request.extend(vec![b' '; length]);
+    let (answer, body) = raw(&shop, request).await;
+    assert!(answer.starts_with("http/1.1 413"), "{answer}");
+    assert!(body.contains("PAYLOAD_TOO_LARGE"), "{body}");
+
+    // In chunks, without a declared length.
+    let mut request = head("PUT /api/users/1").into_bytes();
+    request.extend(b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for _ in 0..40 {
+        request.extend(b"10000\r\n");
+        request.extend(vec![b' '; 0x10000]);
+        request.extend(b"\r\n");
+    }
+    request.extend(b"0\r\n\r\n");
+    assert!(raw(&shop, request).await.0.starts_with("http/1.1 413"));
+
+    // Announced to a server that is asked first: refused before a byte is sent.
+    let asks = format!(
+        "{}Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n",
+        head("POST /api/users")
+    );
+    let (answer, _) = raw(&shop, asks).await;
+    assert!(answer.starts_with("http/1.1 413"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_asked_for_is_ignored() {
+    let shop = Shop::open().await;
+    shop.create_user("ada@example.com").await;
+    shop.send(Method::GET, "/api/users", &[JSON], b"{}".to_vec())
+        .await
+        .expect(200);
+    shop.send(Method::DELETE, "/api/users/1", &[], b"garbage".to_vec())
+        .await
+        .expect(200);
+}
+
+#[tokio::test]
+async fn only_hosts_of_this_machine_are_answered_on_a_loopback_address() {
+    let shop = Shop::open().await;
+    for host in [
+        "evil.example",
+        "evil.example:8088",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "192.168.1.1",
+    ] {
+        let answer = shop
+            .send(Method::GET, "/api/users", &[("host", host)], Vec::new())
+            .await;
+        assert_eq!(answer.violations().len(), 1, "{host}");
+        shop.send(Method::GET, "/api/docs", &[("host", host)], Vec::new())
+            .await
+            .violations();
+    }
+    for host in ["localhost", "LOCALHOST:1", "127.0.0.1", "[::1]:80"] {
+        shop.send(Method::GET, "/api/users", &[("host", host)], Vec::new())
+            .await
+            .expect(200);
+    }
+    assert!(
+        raw(&shop, "GET /api/users HTTP/1.0\r\n\r\n")
+            .await
+            .0
+            .contains(" 400 "),
+        "no Host at all"
+    );
+}
+
+#[tokio::test]
+async fn a_request_id_is_taken_over_if_it_is_harmless_and_made_up_otherwise() {
+    let shop = Shop::open().await;
+    let id = |sent: &'static str| {
+        let shop = &shop;
+        async move {
+            let answer = shop
+                .send(
+                    Method::GET,
+                    "/nothing",
+                    &[("x-request-id", sent)],
+                    Vec::new(),
+                )
+                .await;
+            answer.header("x-request-id").unwrap().to_owned()
+        }
+    };
+    assert_eq!(id("order-7.retry_2").await, "order-7.retry_2");
+    for odd in ["", "a b", "a\tb", "<script>", "a;b"] {
+        let made_up = id(odd).await;
+        assert_eq!(made_up.len(), 32, "{odd}");
+    }
+    let long = "x".repeat(129);
+    let answer = shop
+        .send(Method::GET, "/", &[("x-request-id", &long)], Vec::new())
+        .await;
+    assert_eq!(answer.header("x-request-id").unwrap().len(), 32);
+    assert_ne!(id("").await, id("").await);
+}
+
+#[tokio::test]
+async fn pages_of_other_origins_may_call() {
+    let shop = Shop::open().await;
+    let origin = ("origin", "https://shop.example");
+    let preflight = [
+        origin,
+        ("access-control-request-method", "PUT"),
+        ("access-control-request-headers", "content-type"),
+    ];
+    let answer = shop
+        .send(Method::OPTIONS, "/api/users/1", &preflight, Vec::new())
+        .await;
+    assert_eq!(answer.status, 204);
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+    assert!(
+        answer
+            .header("access-control-allow-methods")
+            .unwrap()
+            .contains("PUT")
+    );
+    assert!(
+        answer
+            .header("access-control-allow-headers")
+            .unwrap()
+            .to_lowercase()
+            .contains("content-type")
+    );
+    for path in ["/api/users", "/api/users/0", "/nothing"] {
+        let answer = shop.send(Method::GET, path, &[origin], Vec::new()).await;
+        assert_eq!(
+            answer.header("access-control-allow-origin"),
+            Some("*"),
+            "{path}"
+        );
+        assert!(
+            answer
+                .header("access-control-expose-headers")
+                .unwrap()
+                .contains("Location")
+        );
+    }
+}
+
+#[tokio::test]
+async fn larger_answers_are_compressed_for_clients_that_take_it() {
+    let shop = Shop::open().await;
+    for number in 0..40 {
+        shop.create_product(&format!("A cup with the number {number}"))
+            .await;
+    }
+    let fetch = |path: &'static str, codings: &'static str| {
+        let shop = &shop;
+        async move {
+            shop.send(
+                Method::GET,
+                path,
+                &[("accept-encoding", codings)],
+                Vec::new(),
+            )
+            .await
+        }
+    };
+    let plain = shop.get("/api/products").await;
+    assert!(plain.header("content-encoding").is_none());
+    let zipped = fetch("/api/products", "br, gzip").await;
+    assert_eq!(zipped.header("content-encoding"), Some("gzip"));
+    assert_eq!(zipped.body, plain.body, "unpacked by the harness");
+    assert_eq!(
+        fetch("/api/docs", "gzip").await.header("content-encoding"),
+        Some("gzip")
+    );
+    for (path, codings) in [
+        ("/api/products", "br"),
+        ("/api/products", "gzip;q=0"),
+        ("/api/products/1", "gzip"),
+    ] {
+        let answer = fetch(path, codings).await;
+        assert!(
+            answer.header("content-encoding").is_none(),
+            "{path} {codings}"
+        );
+        assert!(answer.header("vary").unwrap().contains("Accept-Encoding"));
+    }
+}
+
+#[tokio::test]
+async fn what_carries_user_data_is_never_stored() {
+    let shop = Shop::open().await;
+    let user = shop.create_user("ada@example.com").await;
+    for path in [
+        "/api/users",
+        &format!("/api/users/{user}"),
+        "/api/cart",
+        "/api/users/0",
+        "/health",
+    ] {
+        assert_eq!(
+            shop.get(path).await.header("cache-control"),
+            Some("no-store"),
+            "{path}"
+        );
+    }
+    assert_eq!(
+        shop.get("/").await.header("x-content-type-options"),
+        Some("nosniff")
+    );
+}

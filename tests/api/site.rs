@@ -1,0 +1,67 @@
+//! What stands beside the contract, over a real socket.
+
+use ecommerce_api::contract;
+use hyper::Method;
+
+use crate::harness::Shop;
+
+#[tokio::test]
+async fn the_root_leads_to_everything() {
+    let shop = Shop::open().await;
+    let root = shop.get("/").await.expect(200);
+    assert_eq!(root["name"], "ecommerce-api");
+    assert_eq!(root["version"], env!("CARGO_PKG_VERSION"));
+    for link in ["docs", "contract", "health"] {
+        assert_eq!(
+            shop.get(root[link].as_str().unwrap()).await.status,
+            200,
+            "{link}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_contract_is_served_as_it_is() {
+    let shop = Shop::open().await;
+    assert_eq!(
+        shop.get("/api/swagger.json").await.json(),
+        *contract::document()
+    );
+}
+
+#[tokio::test]
+async fn health_follows_the_database() {
+    let shop = Shop::open().await;
+    assert_eq!(shop.get("/health").await.expect(200)["database"], "up");
+    let broken = Shop::without_database().await;
+    let answer = broken.get("/health").await;
+    assert_eq!(answer.error(503).0, "SERVICE_UNAVAILABLE");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    assert!(!String::from_utf8_lossy(&answer.body).contains("127.0.0.1"));
+}
+
+#[tokio::test]
+async fn the_documentation_needs_no_inline_script() {
+    let shop = Shop::open().await;
+    let page = shop.get("/api/docs").await;
+    assert_eq!(page.status, 200);
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(
+        policy.contains("script-src 'self';") && policy.contains("default-src 'none'"),
+        "{policy}"
+    );
+    let text = String::from_utf8_lossy(&page.body).into_owned();
+    for part in text.split('"').filter(|part| part.starts_with("docs/")) {
+        assert_eq!(
+            shop.get(&format!("/api/{part}")).await.status,
+            200,
+            "{part}"
+        );
+    }
+    assert_eq!(
+        shop.send(Method::HEAD, "/api/docs", &[], Vec::new())
+            .await
+            .status,
+        200
+    );
+}

@@ -1,0 +1,157 @@
+//! Every operation, tried for each status that the contract documents for it.
+
+use std::collections::BTreeSet;
+
+use ecommerce_api::contract::{self, Operation};
+use hyper::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, JSON, Shop, reached};
+
+/// Pairs that no test can provoke, with the reason. At most three; there are none.
+const UNREACHABLE: [(&str, u16); 0] = [];
+
+const NO_SUCH_ID: i64 = i32::MAX as i64;
+
+/// A path of `operation`: its placeholder filled with `id`.
+fn path(operation: &Operation, id: i64) -> String {
+    operation
+        .path
+        .replace("{id}", &id.to_string())
+        .replace("{user_id}", &id.to_string())
+}
+
+/// A body that `operation` accepts, for a shop whose user and product have these ids.
+fn body(operation: &Operation, user_id: i64, product_id: i64) -> Value {
+    match operation.body {
+        Some("NewUser") => {
+            json!({"email": "new@example.com", "password": "secret", "role": "USER"})
+        }
+        Some("UserChanges") => json!({"email": "changed@example.com"}),
+        Some("NewProduct" | "ProductChanges") => json!({"title": "Kettle"}),
+        Some("NewCartItem") => json!({"user_id": user_id, "product_id": product_id}),
+        _ => Value::Null,
+    }
+}
+
+async fn send(shop: &Shop, operation: &Operation, path: &str, body: &Value) -> Answer {
+    let method = Method::from_bytes(operation.method.as_bytes()).unwrap();
+    match operation.body {
+        Some(_) => {
+            shop.send(method, path, &[JSON], body.to_string().into())
+                .await
+        }
+        None => shop.send(method, path, &[], Vec::new()).await,
+    }
+}
+
+/// Makes `operation` answer `status`; a shop for each try, so that no try spoils another.
+async fn provoke(operation: &Operation, status: u16) -> Answer {
+    if status == 503 {
+        let shop = Shop::without_database().await;
+        return send(
+            &shop,
+            operation,
+            &path(operation, 1),
+            &body(operation, 1, 1),
+        )
+        .await;
+    }
+    let shop = Shop::open().await;
+    let user_id = shop.create_user("ada@example.com").await;
+    let product_id = shop.create_product("Moka pot").await;
+    shop.add_to_cart(user_id, product_id).await;
+    let (path, body) = (path(operation, 1), body(operation, user_id, product_id));
+    match status {
+        400 => send(&shop, operation, &format!("{path}?nonsense=1"), &body).await,
+        404 => send(&shop, operation, &self::path(operation, NO_SUCH_ID), &body).await,
+        409 => conflict(&shop, operation, &path).await,
+        413 => {
+            let method = Method::from_bytes(operation.method.as_bytes()).unwrap();
+            shop.send(method, &path, &[JSON], vec![b' '; 1024 * 1024 + 1])
+                .await
+        }
+        415 => {
+            let method = Method::from_bytes(operation.method.as_bytes()).unwrap();
+            shop.send(
+                method,
+                &path,
+                &[("content-type", "text/plain")],
+                body.to_string().into(),
+            )
+            .await
+        }
+        500 => {
+            for table in ["cart", "products", "users"] {
+                shop.execute(format!("RENAME TABLE {table} TO hidden_{table}"))
+                    .await;
+            }
+            send(&shop, operation, &path, &body).await
+        }
+        _ => send(&shop, operation, &path, &body).await,
+    }
+}
+
+async fn conflict(shop: &Shop, operation: &Operation, path: &str) -> Answer {
+    match operation.id {
+        "addCartItem" => {
+            send(
+                shop,
+                operation,
+                path,
+                &json!({"user_id": NO_SUCH_ID, "product_id": NO_SUCH_ID}),
+            )
+            .await
+        }
+        "createUser" | "updateUser" => {
+            shop.create_user("taken@example.com").await;
+            let taken = json!({"email": "taken@example.com", "password": "secret", "role": "USER"});
+            send(shop, operation, path, &taken).await
+        }
+        _ => {
+            shop.execute(
+                "CREATE TABLE orders (user_id INT, product_id INT,
+                    FOREIGN KEY (user_id) REFERENCES users (id),
+                    FOREIGN KEY (product_id) REFERENCES products (id));
+                 INSERT INTO orders VALUES (1, 1)",
+            )
+            .await;
+            send(shop, operation, path, &Value::Null).await
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_operation_reaches_each_status_that_it_documents() {
+    let mut all = BTreeSet::new();
+    for operation in contract::operations() {
+        for status in operation.statuses() {
+            all.insert((operation.id, status));
+            if !UNREACHABLE.contains(&(operation.id, status)) {
+                let answer = provoke(operation, status).await;
+                assert_eq!(
+                    answer.status.as_u16(),
+                    status,
+                    "{}: {answer:?}",
+                    operation.id
+                );
+            }
+        }
+    }
+    // The harness counts what it reads off a socket, so a pair cannot count without an answer.
+    let reached: BTreeSet<_> = reached().into_iter().collect();
+    let missing: Vec<_> = all
+        .difference(&reached)
+        .filter(|pair| !UNREACHABLE.contains(pair))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "documented, but reached by no test: {missing:?}"
+    );
+    assert!(UNREACHABLE.len() <= 3);
+    println!(
+        "{} of {} documented (operation, status) pairs were reached",
+        all.intersection(&reached).count(),
+        all.len()
+    );
+}

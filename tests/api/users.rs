@@ -1,0 +1,192 @@
+//! Users: what their operations do to the shop.
+
+use ecommerce_api::db::session::Session;
+use serde_json::json;
+
+use crate::harness::Shop;
+
+#[derive(diesel::QueryableByName)]
+struct Password {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    password: String,
+}
+
+fn passwords(session: &mut Session) -> Vec<String> {
+    let rows: Vec<Password> = session
+        .load("SELECT password FROM users ORDER BY id")
+        .unwrap();
+    rows.into_iter().map(|row| row.password).collect()
+}
+
+#[tokio::test]
+async fn a_created_user_is_found_where_the_location_says() {
+    let shop = Shop::open().await;
+    let user = json!({"email": "test@example.com", "password": "secret", "role": "USER"});
+    let created = shop.post("/api/users", &user).await;
+    let data = created.expect(201);
+    assert_eq!(
+        data,
+        json!({"id": data["id"], "email": "test@example.com", "role": "USER"})
+    );
+    assert_eq!(
+        created.header("location"),
+        Some(&*format!("/api/users/{}", data["id"]))
+    );
+    assert_eq!(
+        shop.get(created.header("location").unwrap())
+            .await
+            .expect(200),
+        data
+    );
+    assert_eq!(shop.get("/api/users").await.expect(200), json!([data]));
+}
+
+#[tokio::test]
+async fn the_walk_through_of_the_readme_works() {
+    let shop = Shop::open().await;
+    let user = shop.create_user("test@example.com").await;
+    let product = shop.create_product("Moka pot").await;
+    let item = shop.add_to_cart(user, product).await;
+    let cart = shop
+        .get(&format!("/api/users/{user}/cart"))
+        .await
+        .expect(200);
+    assert_eq!(cart[0]["product"]["title"], "Moka pot");
+    let deleted = shop.delete(&format!("/api/users/{user}")).await;
+    assert_eq!(deleted.expect(200), json!({"cart_items_removed": 1}));
+    assert_eq!(
+        deleted.json()["message"],
+        "User deleted, 1 cart item removed"
+    );
+    shop.get(&format!("/api/cart/{item}")).await.error(404);
+    shop.get(&format!("/api/products/{product}"))
+        .await
+        .expect(200);
+}
+
+#[tokio::test]
+async fn an_email_is_taken_whatever_its_letter_case() {
+    let shop = Shop::open().await;
+    shop.create_user("ada@example.com").await;
+    let other = shop.create_user("bob@example.com").await;
+    let taken = json!({"email": "ADA@example.com", "password": "secret", "role": "USER"});
+    let conflict = (
+        "CONFLICT".to_owned(),
+        "Another user has this email".to_owned(),
+    );
+    assert_eq!(shop.post("/api/users", &taken).await.error(409), conflict);
+    let changes = json!({"email": "Ada@Example.com"});
+    assert_eq!(
+        shop.put(&format!("/api/users/{other}"), &changes)
+            .await
+            .error(409),
+        conflict
+    );
+    let own = shop
+        .put(
+            &format!("/api/users/{other}"),
+            &json!({"email": "BOB@example.com"}),
+        )
+        .await;
+    assert_eq!(own.expect(200)["email"], "BOB@example.com");
+}
+
+#[tokio::test]
+async fn an_update_changes_what_is_present_and_nothing_else() {
+    let shop = Shop::open().await;
+    let path = format!("/api/users/{}", shop.create_user("ada@example.com").await);
+    let before = shop.sql(passwords).await;
+
+    let admin = shop.put(&path, &json!({"role": "ADMIN"})).await.expect(200);
+    assert_eq!(
+        (&admin["email"], &admin["role"]),
+        (&json!("ada@example.com"), &json!("ADMIN"))
+    );
+    assert_eq!(
+        shop.put(&path, &json!({})).await.expect(200),
+        admin,
+        "an empty object"
+    );
+    assert_eq!(
+        shop.put(&path, &json!({"role": "ADMIN"})).await.expect(200),
+        admin,
+        "the same again"
+    );
+    assert_eq!(shop.sql(passwords).await, before);
+
+    shop.put(&path, &json!({"password": "another"}))
+        .await
+        .expect(200);
+    assert_ne!(shop.sql(passwords).await, before);
+    shop.put("/api/users/999", &json!({})).await.error(404);
+    shop.put("/api/users/999", &json!({"role": "USER"}))
+        .await
+        .error(404);
+}
+
+#[tokio::test]
+async fn passwords_are_stored_as_argon2id_and_leave_in_no_answer() {
+    let shop = Shop::open().await;
+    let user = json!({"email": "ada@example.com", "password": "pAssw0rd-to-hide", "role": "USER"});
+    let created = shop.post("/api/users", &user).await;
+    let path = created.header("location").unwrap().to_owned();
+    let stored = shop.sql(passwords).await;
+    assert!(
+        stored[0].starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+        "{stored:?}"
+    );
+    let updated = shop
+        .put(&path, &json!({"password": "pAssw0rd-to-hide-2", "role": 7}))
+        .await;
+    for answer in [
+        created,
+        shop.get(&path).await,
+        shop.get("/api/users").await,
+        updated,
+    ] {
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(
+            !text.contains("pAssw0rd") && !text.contains("argon2"),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn plain_text_passwords_of_an_old_shop_do_no_harm_and_are_never_shown() {
+    let shop = Shop::open().await;
+    shop.execute(
+        "INSERT INTO users (email, password, role) VALUES ('old@example.com', 'plaintext', 'USER')",
+    )
+    .await;
+    let list = shop.get("/api/users").await;
+    assert_eq!(list.expect(200)[0]["email"], "old@example.com");
+    assert!(!String::from_utf8_lossy(&list.body).contains("plaintext"));
+    shop.put("/api/users/1", &json!({"role": "ADMIN"}))
+        .await
+        .expect(200);
+    assert_eq!(
+        shop.sql(passwords).await,
+        ["plaintext"],
+        "left as it is until a new one is set"
+    );
+}
+
+#[tokio::test]
+async fn a_user_that_other_tables_refer_to_stays() {
+    let shop = Shop::open().await;
+    let user = shop.create_user("ada@example.com").await;
+    let product = shop.create_product("Kettle").await;
+    let item = shop.add_to_cart(user, product).await;
+    shop.execute(format!(
+        "CREATE TABLE orders (user_id INT, FOREIGN KEY (user_id) REFERENCES users (id));
+         INSERT INTO orders VALUES ({user})"
+    ))
+    .await;
+    let (code, message) = shop.delete(&format!("/api/users/{user}")).await.error(409);
+    assert_eq!(
+        (&*code, &*message),
+        ("CONFLICT", "Other data of the shop refers to it")
+    );
+    shop.get(&format!("/api/cart/{item}")).await.expect(200);
+}
