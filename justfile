@@ -20,6 +20,10 @@ check:
 openapi-check:
     cargo run --quiet -- openapi --check
 
+# Lint the contract, and prove that the lint bites
+lint:
+    .ci/lint
+
 # Print src/db/schema.rs anew, from the migrations
 schema:
     .ci/schema
