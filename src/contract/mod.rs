@@ -41,8 +41,8 @@ pub fn parse(yaml: &str) -> Result<Value, String> {
 
 /// Reads and compiles all that requests need, which the first request would else wait for.
 pub fn load() {
-    operations();
-    request_violations("ErrorResponse", &Value::Null);
+    let _ = operations();
+    let _ = request_violations("ErrorResponse", &Value::Null);
 }
 
 /// Follows a `$ref` of the document, once, if `value` is one.
