@@ -7,6 +7,7 @@
 //!
 //! - `mariadb/`: the database itself, renamed into place when it is complete (`mariadb.partial`)
 //! - `mariadb.sock`, `mariadb.pid`, `mariadb.log`: the server's socket, process id and log
+//! - `tmp/`: the server's temporary files, emptied at each start
 //! - `instance.lock`: locked by the one process that uses the directory
 //! - `server.lock`: locked until the last process of the server is gone, whatever became of ours
 //!
@@ -36,6 +37,13 @@ use supervisor::{Log, Supervised};
 const DATABASE: &str = "mariadb";
 const PARTIAL: &str = "mariadb.partial";
 const PID: &str = "mariadb.pid";
+const TEMPORARY: &str = "tmp";
+
+/// The server's directory for temporary files, seen from the database, where the server works; a
+/// relative one, as it takes a list with colons.
+///
+/// It must be shared with no other server: each deletes all temporary tables in it when it starts.
+const TMPDIR: &str = "--tmpdir=../tmp";
 
 /// Where the server's programs are, beside PATH: an ordinary user's has no `sbin` on Debian.
 const PROGRAM_DIRS: [&str; 7] = [
@@ -171,7 +179,7 @@ impl Embedded {
         let server_lock = directory::lock_server(&dir)?;
         let log = Log::open(&dir)?;
 
-        directory::remove_leftovers(&dir)?;
+        directory::clear(&dir)?;
         if !dir.join(DATABASE).exists() {
             let install_db = find_program("mariadb-install-db", &programs)?;
             install(&install_db, &dir, &server_lock, &log)?;
@@ -236,6 +244,7 @@ fn install(install_db: &Path, dir: &Path, lock: &File, log: &Log) -> Result<(), 
         // Relative, since this shell script mangles backslashes. No --user either: for root the
         // script would change the owner of the system's PAM helper.
         &format!("--datadir=./{PARTIAL}"),
+        TMPDIR,
     ]
     .map(OsString::from);
     let mut installer = Supervised::spawn(install_db, &arguments, dir, lock, log)?;
@@ -268,6 +277,7 @@ fn server_arguments(dir: &Path, socket: &Path) -> Vec<OsString> {
         "--max-connections=500",
         // No line for a connection that ends without a word, as those do that await the start.
         "--log-warnings=1",
+        TMPDIR,
     ]
     .map(OsString::from)
     .into();

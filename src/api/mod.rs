@@ -79,6 +79,7 @@ impl App {
     /// The service over `db`.
     #[must_use]
     pub fn new(db: &Database, settings: Settings) -> Self {
+        contract::load();
         let operations = document::service(document::Shop::new(db));
         let ping = {
             let db = db.clone();

@@ -39,6 +39,12 @@ pub fn parse(yaml: &str) -> Result<Value, String> {
     serde_saphyr::from_str(yaml).map_err(|error| error.to_string())
 }
 
+/// Reads and compiles all that requests need, which the first request would else wait for.
+pub fn load() {
+    let _ = operations();
+    let _ = request_violations("ErrorResponse", &Value::Null);
+}
+
 /// Follows a `$ref` of the document, once, if `value` is one.
 fn resolve(value: &'static Value) -> &'static Value {
     match value.get("$ref").and_then(Value::as_str) {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use diesel::mysql::MysqlConnection;
 use diesel::{Connection, RunQueryDsl};
 
-use super::{Error, PARTIAL, PID, encoded, io_error, open_for, wait_for};
+use super::{Error, PARTIAL, PID, TEMPORARY, encoded, io_error, open_for, wait_for};
 
 const SOCKET: &str = "mariadb.sock";
 const INSTANCE_LOCK: &str = "instance.lock";
@@ -116,15 +116,20 @@ fn request_shutdown(socket: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Clears away what a crash left. Both locks are held: none of it is in use.
-pub(super) fn remove_leftovers(dir: &Path) -> Result<(), Error> {
+/// Clears away what a crash left, and provides an empty directory for temporary files. Both locks
+/// are held: none of it is in use.
+pub(super) fn clear(dir: &Path) -> Result<(), Error> {
     remove_socket(&dir.join(SOCKET));
     for name in [SOCKET, PID] {
         let path = dir.join(name);
         unless_absent(fs::remove_file(&path)).map_err(io_error("remove the stale", &path))?;
     }
-    let partial = dir.join(PARTIAL);
-    unless_absent(fs::remove_dir_all(&partial)).map_err(io_error("remove the unfinished", &partial))
+    for name in [PARTIAL, TEMPORARY] {
+        let path = dir.join(name);
+        unless_absent(fs::remove_dir_all(&path)).map_err(io_error("remove the stale", &path))?;
+    }
+    let temporary = dir.join(TEMPORARY);
+    fs::create_dir(&temporary).map_err(io_error("create", &temporary))
 }
 
 fn unless_absent(result: io::Result<()>) -> io::Result<()> {

@@ -4,6 +4,7 @@
 mod cart;
 mod harness;
 mod model;
+mod outages;
 mod products;
 mod requests;
 mod site;

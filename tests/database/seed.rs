@@ -188,33 +188,3 @@ fn cart_rows_need_users_and_products() {
     assert!(matches!(error, Error::Missing("products")), "{error}");
     assert_eq!(count(&mut session, "users"), 0);
 }
-
-/// `cargo test --test database a_million -- --ignored --nocapture`
-#[test]
-#[ignore = "takes up to a minute; measures"]
-fn a_million_products() {
-    let mut session = shop();
-    let start = std::time::Instant::now();
-    let plan = Plan {
-        users: 10_000,
-        products: 1_000_000,
-        cart: 100_000,
-        rng_seed: Some(1),
-    };
-    bulk(&mut session, &plan).unwrap();
-    println!("seeded in {:.1?}", start.elapsed());
-    for _ in 0..3 {
-        let start = std::time::Instant::now();
-        misfits(&mut session).unwrap();
-        println!("checked in {:.1?}", start.elapsed());
-    }
-    session
-        .batch_execute("ALTER TABLE products COMMENT = ''")
-        .unwrap();
-    let start = std::time::Instant::now();
-    misfits(&mut session).unwrap();
-    println!(
-        "checked with a look at all descriptions in {:.1?}",
-        start.elapsed()
-    );
-}

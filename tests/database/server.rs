@@ -39,6 +39,8 @@ pub static SERVER: LazyLock<Server> = LazyLock::new(|| {
     ];
     run(Command::new("mariadb-install-db")
         .args(install)
+        // A starting server deletes every temporary table in its directory for such: not a shared one.
+        .env("TMPDIR", &directory)
         .args(as_root()));
     let server = start(directory, &["--innodb-log-file-size=16M"], Some("here"));
     server.sql(
@@ -145,6 +147,7 @@ fn start(directory: PathBuf, options: &[&str], certificate: Option<&str>) -> Ser
         .args(options)
         .current_dir(&directory)
         .env("PATH", path_with_sbin())
+        .env("TMPDIR", &directory)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null());

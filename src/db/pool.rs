@@ -1,0 +1,194 @@
+//! The pool of connections that requests share.
+//!
+//! A connection is handed out without a question to the server, which would double the statements
+//! of a point read. Two things keep dead connections from being handed out all the same: one that
+//! nobody used for a second is asked for a sign of life, and the first error that says that a
+//! connection is dead discards every other one of its time, since the server has most likely
+//! restarted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
+use diesel::ConnectionError;
+use diesel::connection::{Instrumentation, InstrumentationEvent};
+use diesel_async::{AsyncConnection, SimpleAsyncConnection, TransactionManager};
+use mysql_async::{Conn, Opts, OptsBuilder};
+
+use crate::error::Error;
+
+use super::{Connection, is_lost};
+
+/// How long a request waits for a connection before it is told to come back later.
+const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
+
+/// How long the database may take to answer [`Database::ping`].
+const WAIT_FOR_PING: Duration = Duration::from_secs(1);
+
+/// A connection that was idle for longer is asked for a sign of life before it is used again.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+
+/// The cheapest statement there is.
+const SIGN_OF_LIFE: &str = "DO 1";
+
+/// What each connection is told first. Strict: a value that does not fit its column is an error,
+/// never cut, whatever the server's own mode is. And no request waits for a lock for a minute.
+const SETUP: [&str; 2] = [
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
+    "SET SESSION innodb_lock_wait_timeout = 5",
+];
+
+/// The shop's database: a pool of connections, cheap to clone.
+#[derive(Clone)]
+pub struct Database {
+    pool: Pool<Connector>,
+}
+
+impl Database {
+    /// A pool of at most `size` connections, opened when they are needed.
+    ///
+    /// # Panics
+    /// Never: the pool is built without timeouts of its own, which is all that can fail.
+    #[must_use]
+    pub fn new(options: Opts, size: usize) -> Self {
+        let options = OptsBuilder::from_opts(options).setup(SETUP.to_vec()).into();
+        let connector = Connector {
+            options,
+            time: Arc::default(),
+        };
+        let pool = Pool::builder(connector).max_size(size).build();
+        Self {
+            pool: pool.expect("a pool without timeouts needs no runtime"),
+        }
+    }
+
+    /// A connection, which returns to the pool when it is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the database cannot be reached or every connection stays busy
+    /// for 5 seconds.
+    pub async fn connection(&self) -> Result<Pooled, Error> {
+        match tokio::time::timeout(WAIT_FOR_CONNECTION, self.pool.get()).await {
+            Ok(Ok(connection)) => Ok(Pooled(connection)),
+            Ok(Err(PoolError::Backend(error))) => Err(Error::Unavailable(error.into())),
+            Ok(Err(error)) => Err(Error::Unavailable(error.to_string().into())),
+            Err(_) => Err(Error::Unavailable("every connection is busy".into())),
+        }
+    }
+
+    /// Whether the database answers within a second.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when it does not.
+    pub async fn ping(&self) -> Result<(), Error> {
+        let database = self.clone();
+        let ping = tokio::spawn(async move {
+            Ok(database
+                .connection()
+                .await?
+                .batch_execute(SIGN_OF_LIFE)
+                .await?)
+        });
+        match tokio::time::timeout(WAIT_FOR_PING, ping).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(panic)) => Err(Error::Internal(panic.into())),
+            Err(_) => Err(Error::Unavailable("no answer within a second".into())),
+        }
+    }
+}
+
+/// A connection on loan from the pool.
+pub struct Pooled(Object<Connector>);
+
+impl std::ops::Deref for Pooled {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.0.connection
+    }
+}
+
+impl std::ops::DerefMut for Pooled {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.0.connection
+    }
+}
+
+/// Opens connections and looks after idle ones.
+struct Connector {
+    options: Opts,
+    /// Counts the deaths of connections: one that was opened before the last is not used again.
+    time: Arc<AtomicU64>,
+}
+
+struct Member {
+    connection: Connection,
+    opened_at: u64,
+}
+
+impl Manager for Connector {
+    type Type = Member;
+    type Error = ConnectionError;
+
+    async fn create(&self) -> Result<Member, ConnectionError> {
+        let opened_at = self.time.load(Ordering::Acquire);
+        let connection = Conn::new(self.options.clone()).await;
+        let connection =
+            connection.map_err(|error| ConnectionError::BadConnection(error.to_string()))?;
+        let mut connection = Connection::try_from(connection).await?;
+        connection.set_instrumentation(Obituary {
+            opened_at,
+            time: Arc::clone(&self.time),
+        });
+        Ok(Member {
+            connection,
+            opened_at,
+        })
+    }
+
+    async fn recycle(
+        &self,
+        member: &mut Member,
+        metrics: &Metrics,
+    ) -> RecycleResult<ConnectionError> {
+        type Transactions = <Connection as AsyncConnection>::TransactionManager;
+        let gone = |why: &'static str| Err(RecycleError::message(why));
+        if Transactions::is_broken_transaction_manager(&mut member.connection) {
+            return gone("a transaction was left open");
+        }
+        if metrics.last_used() > TRUSTED_IDLE
+            && member.connection.batch_execute(SIGN_OF_LIFE).await.is_err()
+        {
+            return gone("no sign of life");
+        }
+        if member.opened_at != self.time.load(Ordering::Acquire) {
+            return gone("a connection of its time died");
+        }
+        Ok(())
+    }
+}
+
+/// Notes the death of its connection.
+struct Obituary {
+    opened_at: u64,
+    time: Arc<AtomicU64>,
+}
+
+impl Instrumentation for Obituary {
+    fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
+        if let InstrumentationEvent::FinishQuery {
+            error: Some(error), ..
+        } = event
+            && is_lost(error)
+        {
+            // Only the first death of a time counts: the others are its consequences.
+            let _ = self.time.compare_exchange(
+                self.opened_at,
+                self.opened_at + 1,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            );
+        }
+    }
+}

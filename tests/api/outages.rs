@@ -1,0 +1,103 @@
+//! When the database or the client goes away midway.
+
+use ecommerce_api::db::session::Session;
+use serde_json::json;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::harness::Shop;
+
+#[derive(diesel::QueryableByName)]
+struct Connection {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    id: i64,
+}
+
+/// The other connections to this database whose statement matches.
+fn connections(session: &mut Session, condition: &str) -> Vec<i64> {
+    let sql = format!(
+        "SELECT id FROM information_schema.processlist
+         WHERE db = DATABASE() AND id <> CONNECTION_ID() AND {condition}"
+    );
+    let rows: Vec<Connection> = session.load(&sql).unwrap();
+    rows.into_iter().map(|row| row.id).collect()
+}
+
+#[tokio::test]
+async fn after_a_restart_of_the_database_one_answer_at_most_is_a_503() {
+    let shop = Shop::open().await;
+    shop.create_user("ada@example.com").await;
+    futures_util::future::join_all((0..8).map(|_| shop.get("/api/users/1"))).await;
+    let killed = shop.sql(|session| {
+        let ids = connections(session, "true");
+        for id in &ids {
+            session.batch_execute(&format!("KILL {id}")).unwrap();
+        }
+        ids.len()
+    });
+    assert!(killed.await >= 2, "the pool had several connections");
+    let mut refused = 0;
+    for _ in 0..10 {
+        let answer = shop.get("/api/users/1").await;
+        if answer.status == 503 {
+            assert_eq!(answer.header("retry-after"), Some("1"));
+            refused += 1;
+        } else {
+            answer.expect(200);
+        }
+    }
+    assert!(refused <= 1, "{refused} of 10 answers were refusals");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_leaves_midway_spoils_no_other_request() {
+    let shop = Shop::open().await;
+    for number in 1..=20 {
+        shop.create_user(&format!("user{number}@example.com")).await;
+    }
+    // A lock on the first user holds an update up; its client leaves while it waits.
+    let (locked, holding) = tokio::sync::oneshot::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let lock = shop.sql(move |session| {
+        session
+            .batch_execute("BEGIN; UPDATE users SET role = 'USER' WHERE id = 1")
+            .unwrap();
+        locked.send(()).unwrap();
+        released.recv().unwrap();
+        session.batch_execute("ROLLBACK").unwrap();
+    });
+    let leave = async {
+        holding.await.unwrap();
+        let body = json!({"role": "ADMIN"}).to_string();
+        let mut stream = TcpStream::connect(&shop.address).await.unwrap();
+        let head = "PUT /api/users/1 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json";
+        let request = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(request.as_bytes()).await.unwrap();
+        while shop
+            .sql(|session| connections(session, "info LIKE 'UPDATE%users%'"))
+            .await
+            .is_empty()
+        {}
+        drop(stream);
+        for id in 1..=20 {
+            assert_eq!(
+                shop.get(&format!("/api/users/{id}")).await.expect(200)["id"],
+                id
+            );
+        }
+        release.send(()).unwrap();
+    };
+    tokio::join!(lock, leave);
+    // What had begun is finished, and every connection still gives each request its own rows.
+    while shop.get("/api/users/1").await.expect(200)["role"] != "ADMIN" {}
+    for round in 0..5 {
+        for id in 1..=20 {
+            let user = shop.get(&format!("/api/users/{id}")).await.expect(200);
+            assert_eq!(
+                user["email"],
+                format!("user{id}@example.com"),
+                "round {round}"
+            );
+        }
+    }
+}
