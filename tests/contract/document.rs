@@ -60,3 +60,12 @@ fn no_key_is_a_bare_number() {
     });
     assert_eq!(bare.collect::<Vec<_>>(), []);
 }
+
+/// A bare `no`, `on` or `y` is a boolean to some YAML readers and a text to others.
+#[test]
+fn every_yaml_reader_finds_the_same_booleans() {
+    let options = serde_saphyr::options! { strict_booleans: true };
+    let strict: Value = serde_saphyr::from_str_with_options(contract::SOURCE, options)
+        .expect("the contract is YAML");
+    assert_eq!(&strict, super::contract());
+}

@@ -13,7 +13,9 @@ use super::{contract, escape};
 
 /// The entry of `IGNORED` that lets this edit go unseen, if there is one.
 fn excuse(edit: &Edit) -> Option<&'static str> {
-    if is_example(&edit.place) {
+    // Under another key it is no example any more.
+    let is_renamed = matches!(edit.change, Change::Rename(_));
+    if is_example(&edit.place) && !is_renamed {
         return Some("examples of media types, parameters and headers");
     }
     let segments: Vec<&str> = edit.place.split('/').skip(1).collect();
