@@ -3,8 +3,10 @@
 //! Ground floor: imports `error` only. Hashing is slow and takes 19 MiB on purpose, so it runs off
 //! the async threads, and no more at once than there are cores.
 
-use std::sync::LazyLock;
+use std::num::NonZero;
+use std::sync::{Arc, LazyLock};
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use argon2::{Argon2, PasswordHasher};
 use secrecy::{ExposeSecret, SecretString};
@@ -13,20 +15,33 @@ use tokio::sync::Semaphore;
 use crate::error::Error;
 
 /// One permit a core.
-static CORES: LazyLock<Semaphore> =
-    LazyLock::new(|| Semaphore::new(available_parallelism().map_or(1, std::num::NonZero::get)));
+static CORES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
+    Arc::new(Semaphore::new(
+        available_parallelism().map_or(1, NonZero::get),
+    ))
+});
+
+/// How long a password waits for its turn. Whoever would wait longer is told to come back, before
+/// anything has begun: a crowd at this door must not grow without bound, nor outlive its clients.
+const WAIT_FOR_TURN: Duration = Duration::from_secs(2);
 
 /// The PHC string of `password` under a fresh random salt, at OWASP's parameters for Argon2id
 /// (19 MiB, 2 passes, 1 lane: the crate's defaults, which a test pins).
 ///
 /// # Errors
-/// [`Error::Internal`] when the machine has no randomness or memory to give.
+/// [`Error::Unavailable`] when too many others wait, [`Error::Internal`] when the machine has no
+/// randomness or memory to give.
 pub async fn hash(password: SecretString) -> Result<SecretString, Error> {
-    let _permit = CORES
-        .acquire()
-        .await
+    let turn = tokio::time::timeout(WAIT_FOR_TURN, Arc::clone(&CORES).acquire_owned()).await;
+    let permit = turn
+        .map_err(|_| Error::Unavailable("too many passwords wait to be hashed".into()))?
         .map_err(|error| Error::Internal(error.into()))?;
-    tokio::task::spawn_blocking(move || hash_blocking(&password))
+    let hashing = tokio::task::spawn_blocking(move || {
+        let hash = hash_blocking(&password);
+        drop(permit);
+        hash
+    });
+    hashing
         .await
         .map_err(|error| Error::Internal(error.into()))?
 }

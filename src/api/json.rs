@@ -54,8 +54,9 @@ impl<T: ParseFromJSON> ParsePayload for JsonBody<T> {
     async fn from_request(_request: &Request, body: &mut RequestBody) -> Result<Self> {
         let bytes = body.take()?.into_bytes().await?;
         let invalid = |violations| refuse(&Error::Invalid(violations).into());
-        let value = contract::json::parse(&bytes).map_err(|violation| invalid(vec![violation]))?;
-        let violations = contract::request_violations(&T::name(), &value);
+        let (value, mut violations) =
+            contract::json::parse(&bytes).map_err(|violation| invalid(vec![violation]))?;
+        violations.extend(contract::request_violations(&T::name(), &value));
         if !violations.is_empty() {
             return Err(invalid(violations));
         }

@@ -369,7 +369,7 @@ pub(super) fn failure(status: StatusCode) -> MetaResponse {
         StatusCode::PAYLOAD_TOO_LARGE => "The body is larger than 1 MiB",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "The body is not declared as `application/json`",
         StatusCode::SERVICE_UNAVAILABLE => {
-            "The database is away or the server is overloaded; try again after `Retry-After` seconds"
+            "The database is away or the server is overloaded; try again after `Retry-After` seconds. Whether a change was made is unknown"
         }
         _ => "The server failed; its log has the cause under the request id",
     };

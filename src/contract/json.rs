@@ -1,46 +1,59 @@
 //! JSON as the contract means it: one value, and no object with the same key twice.
 //!
-//! `serde_json` keeps the last of two equal keys. A client that sends both believes in one of
+//! `serde_json` silently keeps the last of two equal keys. A client that sends both believes in one of
 //! them, and nobody knows in which: so the body is refused and the key named.
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
 use crate::error::Violation;
 
 use super::schema::{child, printable};
 
-/// Reads `bytes` as one JSON value.
+/// Reads `bytes` as one JSON value. Of a key that stands twice in an object the first value counts,
+/// and the violations name it, so that the rest can be checked all the same.
 ///
 /// # Errors
-/// One violation: at the pointer of the duplicate key, or at the whole body (`""`) with the line
-/// and column where it stops being JSON.
-pub fn parse(bytes: &[u8]) -> Result<Value, Violation> {
-    let mut duplicate = None;
+/// When the bytes are not JSON: one violation at the whole body (`""`), with the line and column.
+pub fn parse(bytes: &[u8]) -> Result<(Value, Vec<Violation>), Violation> {
+    let mut duplicates = Vec::new();
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Strict {
-        pointer: String::new(),
-        duplicate: &mut duplicate,
+        duplicates: &mut duplicates,
     }
     .deserialize(&mut deserializer)
     .and_then(|value| deserializer.end().map(|()| value));
-    value.map_err(|error| match duplicate {
-        Some(pointer) => Violation::new(pointer, "is there twice"),
-        None if bytes.is_empty() => Violation::new("", "must not be empty: send a JSON object"),
+    match value {
+        Ok(value) => {
+            let twice = |pointer| Violation::new(pointer, "is there twice");
+            Ok((value, duplicates.into_iter().map(twice).collect()))
+        }
+        Err(_) if bytes.is_empty() => {
+            Err(Violation::new("", "must not be empty: send a JSON object"))
+        }
         // The reasons that serde_json gives for bad syntax do not quote the input.
-        None => Violation::new(
+        Err(error) => Err(Violation::new(
             "",
             format!("is not JSON: {}", printable(&error.to_string())),
-        ),
-    })
+        )),
+    }
 }
 
-/// Builds a `Value` as `serde_json` would, but stops at a duplicate key and notes where it is.
+/// Builds a `Value` as `serde_json` would, and notes the pointer of each duplicate key, relative to
+/// this value. Whoever holds the value puts its own place in front: the pointers of a body without
+/// duplicates are never built.
 struct Strict<'a> {
-    pointer: String,
-    duplicate: &'a mut Option<String>,
+    duplicates: &'a mut Vec<String>,
+}
+
+/// Puts `segment` in front of the pointers from `known` on, which were found below it.
+fn prefix(duplicates: &mut [String], known: usize, segment: &str) {
+    for pointer in &mut duplicates[known..] {
+        pointer.insert_str(0, &child("", segment));
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for Strict<'_> {
@@ -89,12 +102,16 @@ impl<'de> Visitor<'de> for Strict<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let mut items = Vec::new();
         loop {
-            let pointer = child(&self.pointer, &items.len().to_string());
+            let known = self.duplicates.len();
             match seq.next_element_seed(Strict {
-                pointer,
-                duplicate: &mut *self.duplicate,
+                duplicates: &mut *self.duplicates,
             })? {
-                Some(item) => items.push(item),
+                Some(item) => {
+                    if self.duplicates.len() > known {
+                        prefix(self.duplicates, known, &items.len().to_string());
+                    }
+                    items.push(item);
+                }
                 None => return Ok(Value::Array(items)),
             }
         }
@@ -103,16 +120,19 @@ impl<'de> Visitor<'de> for Strict<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
         while let Some(key) = map.next_key::<String>()? {
-            let pointer = child(&self.pointer, &key);
-            if object.contains_key(&key) {
-                *self.duplicate = Some(pointer);
-                return Err(A::Error::custom("duplicate key"));
-            }
+            let known = self.duplicates.len();
             let value = map.next_value_seed(Strict {
-                pointer,
-                duplicate: &mut *self.duplicate,
+                duplicates: &mut *self.duplicates,
             })?;
-            object.insert(key, value);
+            if self.duplicates.len() > known {
+                prefix(self.duplicates, known, &key);
+            }
+            match object.entry(key) {
+                Entry::Vacant(place) => {
+                    place.insert(value);
+                }
+                Entry::Occupied(place) => self.duplicates.push(child("", place.key())),
+            }
         }
         Ok(Value::Object(object))
     }
@@ -139,15 +159,20 @@ mod tests {
             " [1 , 2] ",
         ] {
             let expected: Value = serde_json::from_str(text).unwrap();
-            assert_eq!(parse(text.as_bytes()), Ok(expected), "{text}");
+            assert_eq!(parse(text.as_bytes()), Ok((expected, Vec::new())), "{text}");
         }
     }
 
     #[test]
-    fn a_duplicate_key_is_named_by_its_pointer() {
-        let field = |text: &str| parse(text.as_bytes()).unwrap_err().field;
-        assert_eq!(field(r#"{"a":1,"a":1}"#), "/a");
-        assert_eq!(field(r#"{"x":[0,{"a/b":1,"a\/b":2}]}"#), "/x/1/a~1b");
+    fn every_duplicate_key_is_named_and_the_first_value_counts() {
+        let text = r#"{"a":1,"a":2,"x":[0,{"a/b":1,"a\/b":2}],"x":{"y":0,"y":1}}"#;
+        let (value, violations) = parse(text.as_bytes()).unwrap();
+        assert_eq!(value, serde_json::json!({"a": 1, "x": [0, {"a/b": 1}]}));
+        let fields: Vec<_> = violations
+            .iter()
+            .map(|violation| violation.field.as_str())
+            .collect();
+        assert_eq!(fields, ["/a", "/x/1/a~1b", "/x/y", "/x"]);
     }
 
     #[test]

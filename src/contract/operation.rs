@@ -124,7 +124,10 @@ impl Operation {
             violations.push(Violation::new("content-type", "is not application/json"));
         }
         match super::json::parse(body) {
-            Ok(value) => violations.extend(schema::response_violations(response.component, &value)),
+            Ok((value, duplicates)) => {
+                violations.extend(duplicates);
+                violations.extend(schema::response_violations(response.component, &value));
+            }
             Err(violation) => violations.push(violation),
         }
         violations

@@ -1,0 +1,208 @@
+//! Differences as text: one line each, or a whole report that says how to mend them.
+//!
+//! Imports the room's `Difference` alone.
+
+use std::fmt::{self, Write as _};
+
+use serde_json::Value;
+
+use super::Difference;
+
+/// Longer values are cut to about this many characters.
+const SHOWN: usize = 120;
+
+/// How many operations a line names before it counts the rest.
+const NAMED: usize = 3;
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(operation) = &self.operation {
+            write!(f, "{operation}: ")?;
+        }
+        write!(f, "{}", place(&self.pointer))?;
+        if let Some(problem) = &self.problem {
+            return write!(f, ": {problem}");
+        }
+        let (contract, generated) = sides(self);
+        write!(f, ": contract {contract}, generated {generated}")
+    }
+}
+
+/// A report for people: the differences by operation and schema, both sides of each, and how to mend it.
+#[must_use]
+pub fn report(differences: &[Difference]) -> String {
+    if differences.is_empty() {
+        return "The generated document equals the contract.\n".to_owned();
+    }
+    let entries = entries(differences);
+    let mut text = match entries.len() {
+        1 => "The contract and the generated document differ in 1 place.\n".to_owned(),
+        places => format!("The contract and the generated document differ in {places} places.\n"),
+    };
+    let mut headings: Vec<String> = Vec::new();
+    for entry in &entries {
+        let heading = heading(entry);
+        if !headings.contains(&heading) {
+            headings.push(heading);
+        }
+    }
+    for heading_here in headings {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\n{heading_here}\n");
+        for entry in entries
+            .iter()
+            .filter(|entry| heading(entry) == heading_here)
+        {
+            write_entry(&mut text, entry);
+        }
+    }
+    text
+}
+
+/// One thing to mend: the first difference of its kind, and all operations that have the same one.
+struct Entry<'a> {
+    difference: &'a Difference,
+    operations: Vec<&'a str>,
+}
+
+/// Folds the differences that a shared component causes in many operations into one entry.
+fn entries(differences: &[Difference]) -> Vec<Entry<'_>> {
+    let mut entries: Vec<Entry<'_>> = Vec::new();
+    for difference in differences {
+        let same = entries.iter_mut().find(|entry| {
+            let first = entry.difference;
+            first.pointer == difference.pointer
+                // A part that is missing is missing at each reference to it.
+                && (first.via == difference.via || is_changed(first))
+                && first.contract == difference.contract
+                && first.generated == difference.generated
+                && first.problem == difference.problem
+        });
+        let entry = if let Some(entry) = same {
+            entry
+        } else {
+            entries.push(Entry {
+                difference,
+                operations: Vec::new(),
+            });
+            let last = entries.len() - 1;
+            &mut entries[last]
+        };
+        if let Some(operation) = difference.operation.as_deref()
+            && !entry.operations.contains(&operation)
+        {
+            entry.operations.push(operation);
+        }
+    }
+    entries
+}
+
+/// Whether both sides have it.
+fn is_changed(difference: &Difference) -> bool {
+    difference.contract.is_some() && difference.generated.is_some()
+}
+
+/// What an entry stands under: an operation, several, a component, or a part of the document.
+fn heading(entry: &Entry<'_>) -> String {
+    let pointer = &entry.difference.pointer;
+    match entry.operations.as_slice() {
+        [] => match pointer.split('/').skip(1).collect::<Vec<_>>().as_slice() {
+            ["components", "schemas", name, ..] => format!("schema {name}"),
+            ["components", section, name, ..] => format!("{section} {name}"),
+            ["paths", path, ..] => format!("path {}", path.replace("~1", "/")),
+            ["components", section] | [section, ..] => (*section).to_owned(),
+            [] => "the document".to_owned(),
+        },
+        [operation] => (*operation).to_owned(),
+        operations if operations.len() <= NAMED + 1 => operations.join(", "),
+        operations => {
+            let (named, rest) = operations.split_at(NAMED);
+            format!("{} and {} more operations", named.join(", "), rest.len())
+        }
+    }
+}
+
+fn write_entry(text: &mut String, entry: &Entry<'_>) {
+    let difference = entry.difference;
+    let pointer = place(&difference.pointer);
+    // Writing to a string cannot fail.
+    let _ = match difference.via.last() {
+        Some(reference) => writeln!(text, "  at {pointer}, referenced at {reference}"),
+        None => writeln!(text, "  at {pointer}"),
+    };
+    if let Some(problem) = &difference.problem {
+        let _ = writeln!(text, "    {problem}");
+        return;
+    }
+    let (contract, generated) = sides(difference);
+    let _ = writeln!(text, "    contract:  {contract}");
+    let _ = writeln!(text, "    generated: {generated}");
+    let _ = writeln!(text, "    {}", remedy(difference));
+}
+
+/// How to mend a difference.
+fn remedy(difference: &Difference) -> String {
+    let code = match difference.pointer.split('/').nth(1) {
+        Some("paths") => "the handler or its answers",
+        Some("components") if difference.pointer.starts_with("/components/schemas") => "the type",
+        Some("components") => "the handlers that use it",
+        _ => "the service's description",
+    };
+    match (&difference.contract, &difference.generated) {
+        (Some(_), None) => format!(
+            "in the contract but not generated: add it to {code}, or take it out of the contract"
+        ),
+        (None, _) => format!(
+            "generated but not in the contract: write it into the contract, or take it out of {code}"
+        ),
+        (Some(_), Some(_)) => format!(
+            "both have it, differently: make {code} say what the contract says, or change the contract"
+        ),
+    }
+}
+
+fn place(pointer: &str) -> &str {
+    if pointer.is_empty() {
+        "the document"
+    } else {
+        pointer
+    }
+}
+
+/// Both sides of a difference, short enough to be read and long enough to see what differs.
+fn sides(difference: &Difference) -> (String, String) {
+    let show = |value: &Option<Value>| value.as_ref().map(Value::to_string);
+    match (show(&difference.contract), show(&difference.generated)) {
+        (Some(contract), Some(generated)) => {
+            let same = contract
+                .chars()
+                .zip(generated.chars())
+                .take_while(|(a, b)| a == b)
+                .count();
+            (excerpt(&contract, same), excerpt(&generated, same))
+        }
+        (contract, generated) => {
+            let whole = |text: Option<String>| {
+                text.map_or_else(|| "(nothing)".to_owned(), |text| excerpt(&text, 0))
+            };
+            (whole(contract), whole(generated))
+        }
+    }
+}
+
+/// The part of a long text around the character at which the sides part.
+fn excerpt(text: &str, parting: usize) -> String {
+    let length = text.chars().count();
+    if length <= SHOWN {
+        return text.to_owned();
+    }
+    let start = if parting < SHOWN / 2 {
+        0
+    } else {
+        (parting - SHOWN / 4).min(length - SHOWN / 2)
+    };
+    let shown: String = text.chars().skip(start).take(SHOWN).collect();
+    let before = if start > 0 { "…" } else { "" };
+    let after = if start + SHOWN < length { "…" } else { "" };
+    format!("{before}{shown}{after}")
+}

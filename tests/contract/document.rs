@@ -1,0 +1,71 @@
+//! The contract is YAML that means one thing only, and valid `OpenAPI` 3.0.
+
+use ecommerce_api::contract;
+use serde_json::{Value, json};
+
+/// The official schema of `OpenAPI` 3.0 documents; its origin stands in the README beside it.
+const OFFICIAL: &str = include_str!("openapi-3.0/schema.json");
+
+fn official_errors(document: &Value) -> Vec<String> {
+    let schema: Value = serde_json::from_str(OFFICIAL).expect("the official schema is JSON");
+    let validator = jsonschema::draft4::new(&schema).expect("the official schema compiles");
+    validator
+        .iter_errors(document)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect()
+}
+
+#[test]
+fn the_contract_is_valid_openapi() {
+    let errors = official_errors(super::contract());
+    assert!(errors.is_empty(), "{}", errors.join("\n"));
+}
+
+#[test]
+fn an_invalid_document_is_not_valid_openapi() {
+    let mut broken = super::contract().clone();
+    broken["paths"]["/api/users"]["get"]["responses"] = json!({});
+    assert!(!official_errors(&broken).is_empty());
+}
+
+#[test]
+fn keys_and_versions_are_text() {
+    let document = super::contract();
+    assert_eq!(document["openapi"], "3.0.3");
+    assert_eq!(document["info"]["version"], "0.1.0");
+    let responses = &document["paths"]["/api/users"]["get"]["responses"];
+    assert!(responses["200"].is_object(), "{responses}");
+}
+
+#[test]
+fn a_key_that_stands_twice_is_refused() {
+    for yaml in [
+        "a: 1\na: 2",
+        "a: 1\n'a': 2",
+        "a:\n  b: {c: 1, c: 2}",
+        "a:\n  - {'200': 1, '200': 2}",
+        r#"{"a": 1, "a": 2}"#,
+    ] {
+        assert!(contract::parse(yaml).is_err(), "accepted: {yaml}");
+    }
+}
+
+/// A bare `200` and a quoted `'200'` are two keys in YAML and one in JSON, so all are quoted.
+#[test]
+fn no_key_is_a_bare_number() {
+    let bare = contract::SOURCE.lines().enumerate().filter(|(_, line)| {
+        let line = line.trim_start().trim_start_matches("- ");
+        let key = line.split(':').next().unwrap_or_default();
+        line.contains(':') && !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    assert_eq!(bare.collect::<Vec<_>>(), []);
+}
+
+/// A bare `no`, `on` or `y` is a boolean to some YAML readers and a text to others.
+#[test]
+fn every_yaml_reader_finds_the_same_booleans() {
+    let options = serde_saphyr::options! { strict_booleans: true };
+    let strict: Value = serde_saphyr::from_str_with_options(contract::SOURCE, options)
+        .expect("the contract is YAML");
+    assert_eq!(&strict, super::contract());
+}

@@ -1,0 +1,608 @@
+//! What the diff does not see, and that it sees what stands right beside it.
+
+use std::collections::BTreeSet;
+
+use ecommerce_api::contract::diff::{IGNORED, diff, normalise, report};
+use serde_json::{Value, json};
+
+/// A small document with a little of everything, as a person would write it.
+fn shop() -> Value {
+    json!({
+        "openapi": "3.0.3",
+        "info": { "title": "shop", "version": "1.0.0", "description": "A shop.\n\nSmall." },
+        "servers": [{ "url": "http://localhost" }],
+        "tags": [{ "name": "Pets", "description": "Dogs" }, { "name": "Food" }],
+        "security": [{ "bearer": [] }, {}],
+        "paths": {
+            "/pets/{id}": {
+                "parameters": [{ "$ref": "#/components/parameters/Id" }],
+                "get": {
+                    "operationId": "getPet",
+                    "tags": ["Pets"],
+                    "summary": "Get a pet",
+                    "parameters": [
+                        { "name": "X-Trace", "in": "header", "schema": { "type": "string" } },
+                        { "name": "sizes", "in": "query", "schema": { "type": "array", "items": { "type": "string" } } }
+                    ],
+                    "responses": {
+                        "200": {
+                            "description": "The pet",
+                            "headers": { "X-Id": { "$ref": "#/components/headers/RequestId" } },
+                            "content": { "application/json": {
+                                "schema": { "$ref": "#/components/schemas/Pet" },
+                                "example": { "name": "Rex" }
+                            } }
+                        },
+                        "404": { "$ref": "#/components/responses/Missing" }
+                    }
+                },
+                "put": {
+                    "operationId": "putPet",
+                    "security": [],
+                    "requestBody": { "$ref": "#/components/requestBodies/Pet" },
+                    "responses": { "404": { "$ref": "#/components/responses/Missing" } }
+                }
+            }
+        },
+        "components": {
+            "parameters": { "Id": {
+                "name": "id", "in": "path", "required": true,
+                "schema": { "type": "integer", "minimum": 1, "maximum": 10 },
+                "example": 2
+            } },
+            "headers": { "RequestId": { "schema": { "type": "string" }, "example": "abc" } },
+            "responses": { "Missing": { "description": "No such pet" } },
+            "requestBodies": { "Pet": { "required": true, "content": { "application/json": {
+                "schema": { "$ref": "#/components/schemas/Pet" }
+            } } } },
+            "schemas": {
+                "Name": { "type": "string", "maxLength": 20 },
+                "Pet": {
+                    "type": "object",
+                    "additionalProperties": false,
+                    "required": ["name", "kind"],
+                    "properties": {
+                        "name": { "$ref": "#/components/schemas/Name" },
+                        "kind": { "type": "string", "enum": ["DOG", "CAT"] },
+                        "nick": {
+                            "allOf": [{ "$ref": "#/components/schemas/Name" }],
+                            "nullable": true,
+                            "description": "Among friends"
+                        },
+                        "title": { "type": "string" },
+                        "example": { "type": "string" }
+                    }
+                }
+            }
+        }
+    })
+}
+
+/// The shop with the value at a pointer replaced; the last key may be new. `null` removes it.
+fn with(edits: &[(&str, Value)]) -> Value {
+    let mut document = shop();
+    for (pointer, value) in edits {
+        set(&mut document, pointer, value.clone());
+    }
+    document
+}
+
+fn set(document: &mut Value, pointer: &str, value: Value) {
+    let (parent, key) = pointer.rsplit_once('/').expect("a pointer below the root");
+    let key = key.replace("~1", "/").replace("~0", "~");
+    match document.pointer_mut(parent).expect("the parent is there") {
+        Value::Array(items) => {
+            let index: usize = key.parse().expect("an index");
+            items[index] = value;
+        }
+        Value::Object(members) if value.is_null() => drop(members.shift_remove(&key)),
+        Value::Object(members) => drop(members.insert(key, value)),
+        scalar => unreachable!("{pointer} is in a scalar: {scalar}"),
+    }
+}
+
+const GET: &str = "/paths/~1pets~1{id}/get";
+const PUT: &str = "/paths/~1pets~1{id}/put";
+const PET: &str = "/components/schemas/Pet";
+
+/// An entry of the list: what goes unseen thanks to it, and what is still seen right beside it.
+struct Case {
+    name: &'static str,
+    unseen: Vec<Value>,
+    seen: Vec<Value>,
+}
+
+#[expect(clippy::too_many_lines, reason = "one table, entry by entry")]
+fn cases() -> Vec<Case> {
+    let at = |place: &str, rest: &str| format!("{place}{rest}");
+    let one = |pointer: &str, value: Value| with(&[(pointer, value)]);
+    let json_of = |rest: &str| at(GET, "/responses/200/content/application~1json") + rest;
+    vec![
+        Case {
+            name: "examples of media types, parameters and headers",
+            unseen: vec![
+                one(&json_of("/example"), json!(null)),
+                one(&json_of("/examples"), json!({ "a": { "value": 1 } })),
+                one("/components/parameters/Id/example", json!(3)),
+                one("/components/headers/RequestId/example", json!(null)),
+                one("/components/examples", json!({ "a": { "value": 1 } })),
+            ],
+            seen: vec![
+                one(&at(PET, "/example"), json!({ "name": "Rex" })),
+                one(&at(PET, "/properties/example"), json!(null)),
+                one("/components/parameters/Id/schema/example", json!(3)),
+            ],
+        },
+        Case {
+            name: "patch version of OpenAPI",
+            unseen: vec![one("/openapi", json!("3.0.0"))],
+            seen: vec![
+                one("/openapi", json!("3.1.0")),
+                one("/openapi", json!("3.0.x")),
+            ],
+        },
+        Case {
+            name: "order of names",
+            unseen: vec![
+                one(&at(PET, "/required"), json!(["kind", "name"])),
+                one(&at(PET, "/properties/kind/enum"), json!(["CAT", "DOG"])),
+                one(
+                    "/tags",
+                    json!([{ "name": "Food" }, { "name": "Pets", "description": "Dogs" }]),
+                ),
+                one("/security", json!([{}, { "bearer": [] }])),
+                one(
+                    "/info",
+                    json!({ "version": "1.0.0", "description": "A shop.\n\nSmall.", "title": "shop" }),
+                ),
+            ],
+            seen: vec![
+                one(&at(PET, "/required"), json!(["name"])),
+                one(&at(PET, "/required"), json!(["name", "kind", "kind"])),
+                one(
+                    &at(PET, "/properties/kind/enum"),
+                    json!(["CAT", "DOG", "COW"]),
+                ),
+                one("/tags/0/name", json!("Animals")),
+                one("/security", json!([{ "bearer": [] }])),
+            ],
+        },
+        Case {
+            name: "white space in summaries and descriptions",
+            unseen: vec![
+                one("/info/description", json!("A shop.\n    Small.\n")),
+                one(&at(GET, "/summary"), json!("Get\na  pet")),
+            ],
+            seen: vec![
+                one("/info/description", json!("A shop.Small.")),
+                one("/info/title", json!(" shop")),
+                one(&at(PET, "/properties/kind/enum"), json!(["DOG", "CAT "])),
+                one(
+                    &at(PET, "/properties/description"),
+                    json!({ "type": "string" }),
+                ),
+            ],
+        },
+        Case {
+            name: "letter case of header names",
+            unseen: vec![
+                with(&[(
+                    &at(GET, "/responses/200/headers"),
+                    json!({ "X-ID": { "$ref": "#/components/headers/RequestId" } }),
+                )]),
+                one(&at(GET, "/parameters/0/name"), json!("X-TRACE")),
+            ],
+            seen: vec![
+                one(
+                    &at(GET, "/responses/200/headers"),
+                    json!({ "X-IDS": { "$ref": "#/components/headers/RequestId" } }),
+                ),
+                one(&at(GET, "/parameters/1/name"), json!("Sizes")),
+                one(
+                    &at(GET, "/responses/200/content"),
+                    json!({ "Application/json": { "schema": { "$ref": "#/components/schemas/Pet" } } }),
+                ),
+            ],
+        },
+        Case {
+            name: "whole numbers written as floats",
+            unseen: vec![one("/components/schemas/Name/maxLength", json!(20.0))],
+            seen: vec![
+                one("/components/schemas/Name/maxLength", json!(20.5)),
+                one("/components/schemas/Name/maxLength", json!("20")),
+            ],
+        },
+        Case {
+            name: "keywords that state their default",
+            unseen: vec![
+                one(&at(GET, "/deprecated"), json!(false)),
+                one(&at(PET, "/properties/kind/nullable"), json!(false)),
+                one(&at(PET, "/properties/kind/minLength"), json!(0)),
+                one("/components/schemas/Name/additionalProperties", json!({})),
+                one("/components/headers/RequestId/required", json!(false)),
+                one(&at(GET, "/parameters/0/required"), json!(false)),
+                one(&at(PUT, "/tags"), json!([])),
+            ],
+            seen: vec![
+                one(&at(GET, "/deprecated"), json!(true)),
+                one(&at(PET, "/properties/nullable"), json!(false)),
+                one(&at(PET, "/properties/nullable"), json!({})),
+                one(&at(PET, "/properties/kind/minLength"), json!(false)),
+                one("/components/requestBodies/Pet/required", json!(null)),
+                one("/components/schemas/Name/default", json!(false)),
+                one(&at(PET, "/additionalProperties"), json!(true)),
+            ],
+        },
+        Case {
+            name: "`style` and `explode` without effect",
+            unseen: vec![
+                one("/components/parameters/Id/explode", json!(true)),
+                one("/components/parameters/Id/style", json!("simple")),
+                one(&at(GET, "/parameters/1/explode"), json!(true)),
+                one(&at(GET, "/parameters/1/style"), json!("form")),
+            ],
+            seen: vec![
+                one("/components/parameters/Id/style", json!("label")),
+                one(&at(GET, "/parameters/1/explode"), json!(false)),
+                one(&at(GET, "/parameters/1/style"), json!("pipeDelimited")),
+            ],
+        },
+        Case {
+            name: "title of a component schema that repeats its name",
+            unseen: vec![one(&at(PET, "/title"), json!("Pet"))],
+            seen: vec![
+                one(&at(PET, "/title"), json!("Animal")),
+                one(&at(PET, "/properties/kind/title"), json!("kind")),
+                one(&at(PET, "/properties/title"), json!(null)),
+            ],
+        },
+        Case {
+            name: "components that are not schemas",
+            unseen: vec![
+                with(&[
+                    (
+                        &at(PUT, "/responses/404"),
+                        json!({ "description": "No such pet" }),
+                    ),
+                    (
+                        &at(GET, "/responses/404"),
+                        json!({ "description": "No such pet" }),
+                    ),
+                    ("/components/responses", json!(null)),
+                ]),
+                with(&[
+                    (
+                        &at(GET, "/responses/200/headers/X-Id"),
+                        json!({ "schema": { "type": "string" } }),
+                    ),
+                    ("/components/headers", json!(null)),
+                ]),
+                with(&[
+                    (
+                        &at(PUT, "/requestBody"),
+                        shop()["components"]["requestBodies"]["Pet"].clone(),
+                    ),
+                    ("/components/requestBodies", json!(null)),
+                ]),
+            ],
+            seen: vec![
+                one("/components/responses/Missing/description", json!("Gone")),
+                one(
+                    "/components/responses/Unused",
+                    json!({ "description": "Nobody's" }),
+                ),
+                one(
+                    &at(PET, "/properties/name"),
+                    json!({ "type": "string", "maxLength": 20 }),
+                ),
+                one(
+                    "/components/securitySchemes",
+                    json!({ "bearer": { "type": "http" } }),
+                ),
+            ],
+        },
+        Case {
+            name: "parameters of a path, security of the document",
+            unseen: vec![
+                with(&[
+                    ("/paths/~1pets~1{id}/parameters", json!(null)),
+                    (&at(GET, "/parameters"), {
+                        let mut own = shop()["paths"]["/pets/{id}"]["get"]["parameters"]
+                            .as_array()
+                            .cloned()
+                            .unwrap_or_default();
+                        own.insert(1, json!({ "$ref": "#/components/parameters/Id" }));
+                        Value::Array(own)
+                    }),
+                    (
+                        &at(PUT, "/parameters"),
+                        json!([{ "$ref": "#/components/parameters/Id" }]),
+                    ),
+                ]),
+                with(&[
+                    ("/security", json!(null)),
+                    (&at(GET, "/security"), json!([{}, { "bearer": [] }])),
+                    (&at(PUT, "/security"), json!(null)),
+                ]),
+            ],
+            seen: vec![
+                one("/paths/~1pets~1{id}/parameters", json!(null)),
+                one(
+                    "/paths/~1pets~1{id}/parameters",
+                    json!([{ "$ref": "#/components/parameters/Id" }, { "name": "x", "in": "query" }]),
+                ),
+                one("/security", json!(null)),
+                one(&at(GET, "/security"), json!([])),
+                one(&at(PUT, "/security"), json!(null)),
+                one("/security", json!([{ "bearer": ["admin"] }, {}])),
+            ],
+        },
+        Case {
+            name: "`allOf` members that repeat their parent",
+            unseen: vec![one(
+                &at(PET, "/properties/nick/allOf"),
+                json!([
+                    { "$ref": "#/components/schemas/Name" },
+                    { "nullable": true, "description": "Among\nfriends" }
+                ]),
+            )],
+            seen: vec![
+                one(
+                    &at(PET, "/properties/nick/allOf"),
+                    json!([{ "$ref": "#/components/schemas/Name" }, { "nullable": true, "minLength": 1 }]),
+                ),
+                one(
+                    &at(PET, "/properties/nick/allOf"),
+                    json!([{ "$ref": "#/components/schemas/Name" }, { "description": "Elsewhere" }]),
+                ),
+                one(
+                    &at(PET, "/properties/nick/allOf"),
+                    json!([{ "nullable": true }]),
+                ),
+            ],
+        },
+    ]
+}
+
+#[test]
+fn every_ignored_thing_is_demonstrated() {
+    let listed: BTreeSet<&str> = IGNORED.iter().map(|(name, _)| *name).collect();
+    let demonstrated: BTreeSet<&str> = cases().iter().map(|case| case.name).collect();
+    assert_eq!(listed, demonstrated);
+    for (case, index) in cases().iter().zip(0..) {
+        assert!(
+            !case.unseen.is_empty() && !case.seen.is_empty(),
+            "case {index} shows nothing"
+        );
+    }
+}
+
+#[test]
+fn what_is_ignored_goes_unseen_in_both_directions() {
+    for case in cases() {
+        for (index, other) in case.unseen.iter().enumerate() {
+            assert_ne!(
+                other.to_string(),
+                shop().to_string(),
+                "{} ({index}) edits nothing",
+                case.name
+            );
+            let found = [diff(&shop(), other), diff(other, &shop())].concat();
+            assert!(
+                found.is_empty(),
+                "{} ({index}):\n{}",
+                case.name,
+                report(&found)
+            );
+        }
+    }
+}
+
+#[test]
+fn what_stands_beside_is_seen_in_both_directions() {
+    for case in cases() {
+        for (index, other) in case.seen.iter().enumerate() {
+            assert!(
+                !diff(&shop(), other).is_empty(),
+                "{} ({index}) goes unseen",
+                case.name
+            );
+            assert!(
+                !diff(other, &shop()).is_empty(),
+                "{} ({index}) goes unseen backwards",
+                case.name
+            );
+        }
+    }
+}
+
+#[test]
+fn the_list_is_short_and_every_entry_has_a_reason() {
+    assert!(IGNORED.len() <= 15);
+    for (name, reason) in IGNORED {
+        assert!(!name.is_empty() && reason.len() > 20, "{name}: {reason}");
+    }
+}
+
+#[test]
+fn a_document_equals_itself() {
+    assert_eq!(diff(&shop(), &shop()), []);
+    assert_eq!(diff(super::contract(), super::contract()), []);
+    assert_eq!(report(&[]), "The generated document equals the contract.\n");
+}
+
+#[test]
+fn a_document_without_normal_form_is_a_difference_that_says_why() {
+    let missing = at_get("/responses/404");
+    for (pointer, value, place, words) in [
+        (
+            missing.as_str(),
+            json!({ "$ref": "#/components/responses/Gone" }),
+            "/components/responses/Gone",
+            "leads nowhere",
+        ),
+        (
+            &missing,
+            json!({ "$ref": "other.yaml#/Gone" }),
+            &missing,
+            "leads out of the document",
+        ),
+        (
+            &missing,
+            json!({ "$ref": "#/components/responses/Missing", "description": "x" }),
+            &missing,
+            "has siblings",
+        ),
+        (
+            "/components/responses/Missing",
+            json!({ "$ref": "#/components/responses/Missing" }),
+            "/components/responses/Missing",
+            "in a circle",
+        ),
+        (
+            "/components/schemas/Pet/properties/name",
+            json!({ "$ref": "#/components/schemas/Gone" }),
+            "/components/schemas/Gone",
+            "leads nowhere",
+        ),
+        (
+            "/components/schemas/Name",
+            json!({ "properties": { "x": { "$ref": "#/components/schemas/Name/properties/x" } } }),
+            "/components/schemas/Name/properties/x",
+            "in a circle",
+        ),
+        (
+            &at_get("/parameters/0"),
+            json!({ "name": "sizes", "in": "query" }),
+            &at_get("/parameters"),
+            "two parameters",
+        ),
+        (
+            &at_get("/responses/200/headers/x-id"),
+            json!({}),
+            &at_get("/responses/200/headers"),
+            "twice in different letter case",
+        ),
+        (&at_get("/parameters"), json!("none"), GET, "not a list"),
+        (
+            &at_get("/parameters/0"),
+            json!({ "name": "x" }),
+            &at_get("/parameters/0"),
+            "needs `name` and `in`",
+        ),
+        (
+            &at_get("/parameters/0"),
+            json!({ "$ref": "#/components/parameters/Gone" }),
+            "/components/parameters/Gone",
+            "leads nowhere",
+        ),
+        (
+            "/components/parameters/Id",
+            json!({ "$ref": "#/components/parameters/Id" }),
+            "/components/parameters/Id",
+            "in a circle",
+        ),
+        ("/tags/1/name", json!("Pets"), "/tags", "declared twice"),
+    ] {
+        let broken = with(&[(pointer, value)]);
+        let problem = normalise(&broken).expect_err("the document is broken");
+        assert!(problem.message.contains(words), "{pointer}: {problem}");
+        assert_eq!(problem.pointer, place, "{problem}");
+        let found = diff(&shop(), &broken);
+        assert_eq!(found.len(), 1, "{found:?}");
+        let text = report(&found);
+        assert!(
+            text.contains(words) && text.contains("in the generated document"),
+            "{text}"
+        );
+    }
+}
+
+fn at_get(rest: &str) -> String {
+    format!("{GET}{rest}")
+}
+
+#[test]
+fn a_schema_may_refer_to_itself() {
+    let recursive = with(&[(
+        "/components/schemas/Pet/properties/parent",
+        json!({ "$ref": "#/components/schemas/Pet" }),
+    )]);
+    assert_eq!(diff(&recursive, &recursive), []);
+    assert_eq!(diff(&shop(), &recursive).len(), 1);
+}
+
+#[test]
+fn the_report_names_operation_place_sides_and_remedy() {
+    let generated = with(&[
+        (&at_get("/summary"), json!("Fetch a pet")),
+        ("/components/responses/Missing/description", json!("Gone")),
+        (
+            "/components/schemas/Pet/properties/kind/enum",
+            json!(["DOG"]),
+        ),
+        (
+            "/components/schemas/Pet/properties/age",
+            json!({ "type": "integer" }),
+        ),
+        ("/info/version", json!("2.0.0")),
+        ("/paths/~1pets~1{id}/put/requestBody", json!(null)),
+    ]);
+    let expected = r##"The contract and the generated document differ in 7 places.
+
+info
+  at /info/version
+    contract:  "1.0.0"
+    generated: "2.0.0"
+    both have it, differently: make the service's description say what the contract says, or change the contract
+
+getPet (GET /pets/{id})
+  at /paths/~1pets~1{id}/get/summary
+    contract:  "Get a pet"
+    generated: "Fetch a pet"
+    both have it, differently: make the handler or its answers say what the contract says, or change the contract
+
+getPet (GET /pets/{id}), putPet (PUT /pets/{id})
+  at /components/responses/Missing/description, referenced at /paths/~1pets~1{id}/get/responses/404
+    contract:  "No such pet"
+    generated: "Gone"
+    both have it, differently: make the handlers that use it say what the contract says, or change the contract
+
+putPet (PUT /pets/{id})
+  at /components/requestBodies/Pet, referenced at /paths/~1pets~1{id}/put/requestBody
+    contract:  {"required":true,"content":{"application/json":{"schema":{"$ref":"#/components/schemas/Pet"}}}}
+    generated: (nothing)
+    in the contract but not generated: add it to the handlers that use it, or take it out of the contract
+
+schema Pet
+  at /components/schemas/Pet/properties/kind/enum
+    contract:  ["CAT","DOG"]
+    generated: ["DOG"]
+    both have it, differently: make the type say what the contract says, or change the contract
+  at /components/schemas/Pet/properties/age
+    contract:  (nothing)
+    generated: {"type":"integer"}
+    generated but not in the contract: write it into the contract, or take it out of the type
+
+requestBodies
+  at /components/requestBodies
+    contract:  (nothing)
+    generated: {"Pet":{"required":true,"content":{"application/json":{"schema":{"$ref":"#/components/schemas/Pet"}}}}}
+    generated but not in the contract: write it into the contract, or take it out of the handlers that use it
+"##;
+    let text = report(&diff(&shop(), &generated));
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn a_long_text_is_cut_around_the_place_where_the_sides_part() {
+    let long = "word ".repeat(200);
+    let contract = with(&[("/info/description", json!(format!("{long}here")))]);
+    let generated = with(&[("/info/description", json!(format!("{long}there")))]);
+    let text = report(&diff(&contract, &generated));
+    assert!(
+        text.contains("word here\"") && text.contains("word there\""),
+        "{text}"
+    );
+    assert!(text.lines().all(|line| line.len() < 200), "{text}");
+}

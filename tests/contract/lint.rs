@@ -1,0 +1,587 @@
+//! The contract is complete: what every operation, answer and request owes its readers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::{contract, resolve};
+
+/// The inventory: exactly these operations, with their tags.
+const OPERATIONS: [(&str, &str, &str, &str); 17] = [
+    ("GET", "/api/users", "listUsers", "Users"),
+    ("POST", "/api/users", "createUser", "Users"),
+    ("GET", "/api/users/{id}", "getUser", "Users"),
+    ("PUT", "/api/users/{id}", "updateUser", "Users"),
+    ("DELETE", "/api/users/{id}", "deleteUser", "Users"),
+    ("GET", "/api/users/{id}/cart", "getUserCart", "Users"),
+    ("GET", "/api/products", "listProducts", "Products"),
+    ("POST", "/api/products", "createProduct", "Products"),
+    ("GET", "/api/products/{id}", "getProduct", "Products"),
+    ("PUT", "/api/products/{id}", "updateProduct", "Products"),
+    ("DELETE", "/api/products/{id}", "deleteProduct", "Products"),
+    (
+        "GET",
+        "/api/products/{id}/carts",
+        "getProductCarts",
+        "Products",
+    ),
+    ("GET", "/api/cart", "listCartItems", "Cart"),
+    ("POST", "/api/cart", "addCartItem", "Cart"),
+    ("GET", "/api/cart/{id}", "getCartItem", "Cart"),
+    ("DELETE", "/api/cart/{id}", "removeCartItem", "Cart"),
+    (
+        "DELETE",
+        "/api/cart/user/{user_id}",
+        "clearUserCart",
+        "Cart",
+    ),
+];
+
+/// The operations that what is stored can forbid: a taken email, a missing user or product, rows of
+/// other tables that refer to what is deleted.
+const CONFLICTS: [&str; 5] = [
+    "createUser",
+    "updateUser",
+    "deleteUser",
+    "deleteProduct",
+    "addCartItem",
+];
+
+/// One operation of a document, with the path item that it stands in.
+struct Operation<'a> {
+    method: String,
+    path: &'a str,
+    item: &'a Value,
+    body: &'a Value,
+}
+
+impl Operation<'_> {
+    fn id(&self) -> &str {
+        self.body["operationId"]
+            .as_str()
+            .unwrap_or("(no operationId)")
+    }
+}
+
+fn operations(document: &Value) -> Vec<Operation<'_>> {
+    let mut operations = Vec::new();
+    for (path, item) in entries(&document["paths"]) {
+        for (method, body) in entries(item).filter(|(key, _)| *key != "parameters") {
+            let method = method.to_uppercase();
+            operations.push(Operation {
+                method,
+                path,
+                item,
+                body,
+            });
+        }
+    }
+    operations
+}
+
+fn entries(object: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    object
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| (key.as_str(), value))
+}
+
+fn items(list: &Value) -> impl Iterator<Item = &Value> {
+    list.as_array().into_iter().flatten()
+}
+
+/// Everything that the contract owes and does not have.
+fn complaints(document: &Value) -> Vec<String> {
+    let mut complaints = Vec::new();
+    inventory(document, &mut complaints);
+    references(document, &mut complaints);
+    for operation in operations(document) {
+        let mut own = Vec::new();
+        prose(document, &operation, &mut own);
+        parameters(document, &operation, &mut own);
+        request(document, &operation, &mut own);
+        responses(document, &operation, &mut own);
+        complaints.extend(
+            own.into_iter()
+                .map(|complaint| format!("{}: {complaint}", operation.id())),
+        );
+    }
+    complaints
+}
+
+fn inventory(document: &Value, complaints: &mut Vec<String>) {
+    let found: BTreeSet<(String, String, String, String)> = operations(document)
+        .iter()
+        .map(|operation| {
+            let tag = operation.body["tags"][0].as_str().unwrap_or_default();
+            (
+                operation.method.clone(),
+                operation.path.to_owned(),
+                operation.id().to_owned(),
+                tag.to_owned(),
+            )
+        })
+        .collect();
+    let wanted: BTreeSet<_> = OPERATIONS
+        .iter()
+        .map(|(method, path, id, tag)| {
+            (
+                (*method).to_owned(),
+                (*path).to_owned(),
+                (*id).to_owned(),
+                (*tag).to_owned(),
+            )
+        })
+        .collect();
+    complaints.extend(
+        found
+            .difference(&wanted)
+            .map(|extra| format!("not in the inventory: {extra:?}")),
+    );
+    complaints.extend(
+        wanted
+            .difference(&found)
+            .map(|missing| format!("missing: {missing:?}")),
+    );
+
+    let mut ids = BTreeMap::new();
+    for operation in operations(document) {
+        *ids.entry(operation.id().to_owned()).or_insert(0) += 1;
+    }
+    let twice = ids.into_iter().filter(|(_, uses)| *uses > 1);
+    complaints.extend(twice.map(|(id, uses)| format!("operationId {id} is used {uses} times")));
+}
+
+/// Every reference leads somewhere, and from the paths every component is reached.
+fn references(document: &Value, complaints: &mut Vec<String>) {
+    let mut everywhere = Vec::new();
+    collect_references(document, &mut everywhere);
+    for target in everywhere {
+        let pointer = target
+            .strip_prefix('#')
+            .and_then(|pointer| document.pointer(pointer));
+        if pointer.is_none() {
+            complaints.push(format!("$ref {target} leads nowhere"));
+        }
+    }
+    let reached = reached_from(document, &document["paths"]);
+    for (section, components) in entries(&document["components"]) {
+        for (name, _) in entries(components) {
+            let pointer = format!("#/components/{section}/{name}");
+            if !reached.contains(pointer.as_str()) {
+                complaints.push(format!("nothing uses {pointer}"));
+            }
+        }
+    }
+}
+
+fn reached_from<'a>(document: &'a Value, start: &'a Value) -> BTreeSet<&'a str> {
+    let mut reached = BTreeSet::new();
+    let mut open = Vec::new();
+    collect_references(start, &mut open);
+    while let Some(target) = open.pop() {
+        if reached.insert(target)
+            && let Some(value) = document.pointer(target.trim_start_matches('#'))
+        {
+            collect_references(value, &mut open);
+        }
+    }
+    reached
+}
+
+fn collect_references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(members) => {
+            found.extend(members.get("$ref").and_then(Value::as_str));
+            for member in members.values() {
+                collect_references(member, found);
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                collect_references(item, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn says_something(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| !text.trim().is_empty())
+}
+
+fn prose(document: &Value, operation: &Operation<'_>, complaints: &mut Vec<String>) {
+    for key in ["summary", "description"] {
+        if !says_something(&operation.body[key]) {
+            complaints.push(format!("has no {key}"));
+        }
+    }
+    let tags: Vec<&Value> = items(&operation.body["tags"]).collect();
+    let is_declared =
+        |tag: &Value| items(&document["tags"]).any(|declared| declared["name"] == *tag);
+    if tags.len() != 1 || !tags.iter().all(|tag| is_declared(tag)) {
+        complaints.push("needs exactly one tag, a declared one".to_owned());
+    }
+}
+
+/// Path parameters are those of the template; every parameter is described, bounded and illustrated.
+fn parameters(document: &Value, operation: &Operation<'_>, complaints: &mut Vec<String>) {
+    let all: Vec<&Value> = items(&operation.item["parameters"])
+        .chain(items(&operation.body["parameters"]))
+        .map(|parameter| resolve(document, parameter))
+        .collect();
+    let in_template: BTreeSet<&str> = operation
+        .path
+        .split('/')
+        .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+        .collect();
+    let declared: BTreeSet<&str> = all
+        .iter()
+        .filter(|parameter| parameter["in"] == "path" && parameter["required"] == true)
+        .filter_map(|parameter| parameter["name"].as_str())
+        .collect();
+    if in_template != declared {
+        complaints.push(format!(
+            "its path has {in_template:?}, it declares {declared:?}"
+        ));
+    }
+    for parameter in all {
+        let name = &parameter["name"];
+        if !says_something(&parameter["description"]) {
+            complaints.push(format!("parameter {name} has no description"));
+        }
+        if parameter.get("example").is_none() && parameter.get("examples").is_none() {
+            complaints.push(format!("parameter {name} has no example"));
+        }
+        bounds(
+            document,
+            &parameter["schema"],
+            &format!("parameter {name}"),
+            complaints,
+        );
+    }
+}
+
+fn request(document: &Value, operation: &Operation<'_>, complaints: &mut Vec<String>) {
+    let Some(body) = operation.body.get("requestBody") else {
+        return;
+    };
+    let body = resolve(document, body);
+    if body["required"] != true {
+        complaints.push("its body is not required".to_owned());
+    }
+    if !says_something(&body["description"]) {
+        complaints.push("its body has no description".to_owned());
+    }
+    if entries(&body["content"])
+        .map(|(media_type, _)| media_type)
+        .ne(["application/json"])
+    {
+        complaints.push("its body is not application/json alone".to_owned());
+    }
+    for (media_type, content) in entries(&body["content"]) {
+        illustrated(content, &format!("its body as {media_type}"), complaints);
+        bounds(document, &content["schema"], "its body", complaints);
+    }
+}
+
+fn illustrated(media_type: &Value, what: &str, complaints: &mut Vec<String>) {
+    let several = media_type["examples"]
+        .as_object()
+        .is_some_and(|examples| !examples.is_empty());
+    if media_type.get("example").is_none() && !several {
+        complaints.push(format!("{what} has no example"));
+    }
+}
+
+/// What clients send is bounded: strings, numbers, lists, and objects closed.
+fn bounds(document: &Value, schema: &Value, place: &str, complaints: &mut Vec<String>) {
+    let schema = resolve(document, schema);
+    let has = |key: &str| schema.get(key).is_some();
+    match schema["type"].as_str() {
+        Some("string") if !has("maxLength") && !has("enum") => {
+            complaints.push(format!("{place} is a string without maxLength"));
+        }
+        Some("integer" | "number") if !has("minimum") || !has("maximum") => {
+            complaints.push(format!("{place} is a number without minimum and maximum"));
+        }
+        Some("array") if !has("maxItems") => {
+            complaints.push(format!("{place} is a list without maxItems"));
+        }
+        Some("object") if schema["additionalProperties"] != false => {
+            complaints.push(format!("{place} is an object that is not closed"));
+        }
+        Some("string" | "integer" | "number" | "array" | "object" | "boolean") => {}
+        _ => complaints.push(format!("{place} has no type")),
+    }
+    if has("items") {
+        bounds(
+            document,
+            &schema["items"],
+            &format!("{place}/*"),
+            complaints,
+        );
+    }
+    for (name, property) in entries(&schema["properties"]) {
+        bounds(document, property, &format!("{place}/{name}"), complaints);
+    }
+}
+
+fn responses(document: &Value, operation: &Operation<'_>, complaints: &mut Vec<String>) {
+    let statuses: BTreeSet<&str> = entries(&operation.body["responses"])
+        .map(|(status, _)| status)
+        .collect();
+    let success = if operation.method == "POST" {
+        "201"
+    } else {
+        "200"
+    };
+    let mut wanted = BTreeSet::from([success, "400", "500", "503"]);
+    if operation.path.contains('{') {
+        wanted.insert("404");
+    }
+    if operation.body.get("requestBody").is_some() {
+        wanted.extend(["413", "415"]);
+    }
+    if CONFLICTS.contains(&operation.id()) {
+        wanted.insert("409");
+    }
+    if statuses != wanted {
+        complaints.push(format!("documents {statuses:?} instead of {wanted:?}"));
+    }
+    for (status, response) in entries(&operation.body["responses"]) {
+        response_owes(document, status, resolve(document, response), complaints);
+    }
+}
+
+fn response_owes(document: &Value, status: &str, response: &Value, complaints: &mut Vec<String>) {
+    if !says_something(&response["description"]) {
+        complaints.push(format!("{status} has no description"));
+    }
+    if entries(&response["content"])
+        .map(|(media_type, _)| media_type)
+        .ne(["application/json"])
+    {
+        complaints.push(format!("{status} is not application/json alone"));
+    }
+    for (media_type, content) in entries(&response["content"]) {
+        illustrated(content, &format!("{status} as {media_type}"), complaints);
+        let is_error = status.starts_with(['4', '5']);
+        if is_error && content["schema"] != json!({"$ref": "#/components/schemas/ErrorResponse"}) {
+            complaints.push(format!("{status} is not the error envelope"));
+        }
+    }
+    let mut headers = vec!["X-Request-Id"];
+    match status {
+        "201" => headers.push("Location"),
+        "503" => headers.push("Retry-After"),
+        _ => {}
+    }
+    for name in headers {
+        let header = resolve(document, &response["headers"][name]);
+        if header["required"] != true || !says_something(&header["description"]) {
+            complaints.push(format!(
+                "{status} does not promise and describe the header {name}"
+            ));
+        }
+    }
+}
+
+#[test]
+fn the_contract_is_complete() {
+    let complaints = complaints(contract());
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+/// One edit for each rule: the place, what it becomes (`None` removes it), and the complaint that follows.
+#[expect(clippy::too_many_lines, reason = "one table, rule by rule")]
+#[test]
+fn every_rule_complains_when_it_is_broken() {
+    let list = "/paths/~1api~1users/get";
+    let create = "/paths/~1api~1users/post";
+    let json_of = |place: &str| format!("{place}/content/application~1json");
+    let edits: Vec<(String, Option<Value>, &str)> = vec![
+        (list.to_owned(), None, "missing: (\"GET\", \"/api/users\""),
+        (
+            "/paths/~1api~1users/patch".to_owned(),
+            Some(json!({})),
+            "not in the inventory",
+        ),
+        (
+            format!("{create}/operationId"),
+            Some(json!("listUsers")),
+            "listUsers is used 2 times",
+        ),
+        (
+            format!("{list}/summary"),
+            Some(json!(" ")),
+            "listUsers: has no summary",
+        ),
+        (
+            format!("{list}/description"),
+            None,
+            "listUsers: has no description",
+        ),
+        (
+            format!("{list}/tags"),
+            Some(json!(["Users", "Cart"])),
+            "needs exactly one tag",
+        ),
+        (
+            format!("{list}/tags"),
+            Some(json!(["People"])),
+            "needs exactly one tag",
+        ),
+        (
+            "/components/headers/Location".to_owned(),
+            None,
+            "#/components/headers/Location leads nowhere",
+        ),
+        (
+            "/components/schemas/Lonely".to_owned(),
+            Some(json!({})),
+            "nothing uses #/components/schemas/Lonely",
+        ),
+        (
+            "/paths/~1api~1users~1{id}/parameters".to_owned(),
+            None,
+            "getUser: its path has {\"id\"}",
+        ),
+        (
+            "/components/parameters/UserId/name".to_owned(),
+            Some(json!("user")),
+            "it declares {\"user\"}",
+        ),
+        (
+            "/components/parameters/UserId/required".to_owned(),
+            None,
+            "it declares {}",
+        ),
+        (
+            "/components/parameters/Page/description".to_owned(),
+            None,
+            "\"page\" has no description",
+        ),
+        (
+            "/components/parameters/Page/example".to_owned(),
+            None,
+            "\"page\" has no example",
+        ),
+        (
+            "/components/parameters/Page/schema/maximum".to_owned(),
+            None,
+            "\"page\" is a number without",
+        ),
+        (
+            format!("{create}/requestBody/required"),
+            None,
+            "its body is not required",
+        ),
+        (
+            format!("{create}/requestBody/description"),
+            None,
+            "its body has no description",
+        ),
+        (
+            format!("{create}/requestBody/content/text~1plain"),
+            Some(json!({})),
+            "not application/json alone",
+        ),
+        (
+            json_of(&format!("{create}/requestBody")) + "/example",
+            None,
+            "its body as application/json has no example",
+        ),
+        (
+            "/components/schemas/NewUser/additionalProperties".to_owned(),
+            None,
+            "an object that is not closed",
+        ),
+        (
+            "/components/schemas/NewUser/properties/email/maxLength".to_owned(),
+            None,
+            "its body/email is a string",
+        ),
+        (
+            "/components/schemas/NewUser/properties/email/type".to_owned(),
+            None,
+            "its body/email has no type",
+        ),
+        (
+            "/components/schemas/Role/enum".to_owned(),
+            None,
+            "its body/role is a string",
+        ),
+        (
+            "/components/schemas/NewUser/properties/tags".to_owned(),
+            Some(json!({"type": "array"})),
+            "a list without maxItems",
+        ),
+        (
+            format!("{create}/responses/413"),
+            None,
+            "createUser: documents",
+        ),
+        (
+            format!("{list}/responses/404"),
+            Some(json!({})),
+            "listUsers: documents",
+        ),
+        (
+            format!("{list}/responses/200/description"),
+            None,
+            "200 has no description",
+        ),
+        (
+            json_of(&format!("{list}/responses/200")) + "/examples",
+            None,
+            "200 as application/json has no example",
+        ),
+        (
+            format!("{list}/responses/200/content/text~1html"),
+            Some(json!({})),
+            "200 is not application/json alone",
+        ),
+        (
+            json_of("/components/responses/Conflict") + "/schema/$ref",
+            Some(json!("#/components/schemas/UserResponse")),
+            "409 is not the error envelope",
+        ),
+        (
+            format!("{list}/responses/200/headers/X-Request-Id"),
+            None,
+            "200 does not promise",
+        ),
+        (
+            format!("{create}/responses/201/headers/Location"),
+            None,
+            "the header Location",
+        ),
+        (
+            "/components/headers/RetryAfter/required".to_owned(),
+            None,
+            "the header Retry-After",
+        ),
+    ];
+    for (place, value, expected) in edits {
+        let mut document = contract().clone();
+        let (parent, key) = place.rsplit_once('/').expect("the place is below the root");
+        let key = key.replace("~1", "/");
+        let parent = document
+            .pointer_mut(parent)
+            .and_then(Value::as_object_mut)
+            .expect("an object");
+        match value {
+            Some(value) => drop(parent.insert(key, value)),
+            None => drop(parent.remove(&key).expect("something to remove")),
+        }
+        let complaints = complaints(&document);
+        assert!(
+            complaints
+                .iter()
+                .any(|complaint| complaint.contains(expected)),
+            "{place}: expected a complaint with {expected:?}, got {complaints:?}"
+        );
+    }
+}

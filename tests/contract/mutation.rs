@@ -1,0 +1,191 @@
+//! Nothing escapes the diff: every edit to the contract that a machine can make at one place is
+//! reported, at that place, unless an entry of `IGNORED` explains why not.
+
+use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::thread;
+
+use ecommerce_api::contract::diff::{IGNORED, Normalised, compare, diff, normalise};
+use serde_json::Value;
+
+use super::edits::{Change, Edit, edits, is_example};
+use super::{contract, escape};
+
+/// The entry of `IGNORED` that lets this edit go unseen, if there is one.
+fn excuse(edit: &Edit) -> Option<&'static str> {
+    // Under another key it is no example any more.
+    let is_renamed = matches!(edit.change, Change::Rename(_));
+    if is_example(&edit.place) && !is_renamed {
+        return Some("examples of media types, parameters and headers");
+    }
+    let segments: Vec<&str> = edit.place.split('/').skip(1).collect();
+    match (&edit.change, segments.as_slice()) {
+        (Change::Replace(version), ["openapi"]) if version == "3.0.4" => {
+            Some("patch version of OpenAPI")
+        }
+        (Change::Reverse, ["tags"] | [.., "required" | "enum" | "parameters"]) => {
+            Some("order of names")
+        }
+        _ => None,
+    }
+}
+
+/// What became of an edit.
+enum Outcome {
+    Caught,
+    Excused(&'static str),
+    Survived,
+    /// Reported, but nowhere near its place.
+    Misplaced(String),
+}
+
+/// Makes each edit in a copy of the contract, sees what the diff says, and undoes it.
+///
+/// The edits are of one part of the contract. Paths know nothing of each other, so that an edit in
+/// one is made in a contract without the others, which takes a third of the time.
+fn try_edits<'a>(contract: &Value, edits: &'a [Edit]) -> Vec<(&'a Edit, Outcome)> {
+    let mut original = contract.clone();
+    if let Some(own) = edits.first().and_then(|edit| path_of(&edit.place)) {
+        let paths = original["paths"]
+            .as_object_mut()
+            .expect("the contract has paths");
+        paths.retain(|path, _| escape(path) == own);
+    }
+    let normal = normalise(&original).expect("the contract has a normal form");
+    let mut edited = original.clone();
+    let attempt = |edit: &'a Edit| {
+        edit.apply(&mut edited);
+        let outcome = judge(&original, &normal, &edited, edit);
+        undo(&mut edited, &original, &edit.place);
+        (edit, outcome)
+    };
+    edits.iter().map(attempt).collect()
+}
+
+/// Copies the original's part around the place back: from the third level on one path or one kind
+/// of component, which is faster than the whole.
+fn undo(edited: &mut Value, original: &Value, place: &str) {
+    let third = place.match_indices('/').nth(2);
+    let part = third.map_or("", |(end, _)| &place[..end]);
+    let target = edited
+        .pointer_mut(part)
+        .expect("the edit left its surroundings");
+    target.clone_from(
+        original
+            .pointer(part)
+            .expect("the place is in the original"),
+    );
+}
+
+/// The path, as a segment of a pointer, that this place is within.
+fn path_of(place: &str) -> Option<&str> {
+    let (path, _) = place.strip_prefix("/paths/")?.split_once('/')?;
+    Some(path)
+}
+
+fn judge(original: &Value, normal: &Normalised, edited: &Value, edit: &Edit) -> Outcome {
+    let differences = match normalise(edited) {
+        Ok(edited) => compare(normal, &edited),
+        Err(_) => diff(original, edited),
+    };
+    if differences.is_empty() {
+        return excuse(edit).map_or(Outcome::Survived, Outcome::Excused);
+    }
+    let mut named = differences
+        .iter()
+        .flat_map(|found| found.via.iter().chain([&found.pointer]));
+    let mut places = vec![edit.place.clone()];
+    if let (Change::Rename(name), Some((parent, _))) = (&edit.change, edit.place.rsplit_once('/')) {
+        places.push(format!("{parent}/{}", escape(name)));
+    }
+    if named.any(|pointer| places.iter().any(|place| near(pointer, place))) {
+        return Outcome::Caught;
+    }
+    Outcome::Misplaced(
+        differences
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("; "),
+    )
+}
+
+/// Whether one pointer is at, above or below the other.
+fn near(pointer: &str, place: &str) -> bool {
+    let is_prefix = |short: &str, long: &str| {
+        long.strip_prefix(short)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    if is_prefix(pointer, place) || is_prefix(place, pointer) {
+        return true;
+    }
+    // A parameter that a path gains is one that each of its operations gains.
+    let shared = place.split_once("/parameters").map(|(path, _)| path);
+    shared.is_some_and(|path| {
+        path.split('/').count() == 3
+            && ["get", "put", "post", "delete"]
+                .iter()
+                .any(|method| is_prefix(&format!("{path}/{method}/parameters"), pointer))
+    })
+}
+
+#[test]
+fn the_diff_reports_every_edit_to_the_contract() {
+    let contract = contract();
+    let edits = edits(contract);
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let outcomes: Vec<(&Edit, Outcome)> = thread::scope(|scope| {
+        let workers: Vec<_> = edits
+            .chunks(edits.len().div_ceil(4 * threads))
+            .map(|edits| {
+                let parts = edits.chunk_by(|a, b| path_of(&a.place) == path_of(&b.place));
+                scope.spawn(move || parts.flat_map(|part| try_edits(contract, part)).collect())
+            })
+            .collect();
+        let join = |worker: thread::ScopedJoinHandle<'_, Vec<_>>| worker.join().expect("no panic");
+        workers.into_iter().flat_map(join).collect()
+    });
+
+    let mut kinds: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    let mut excused: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut failures = Vec::new();
+    for (edit, outcome) in &outcomes {
+        let (made, caught) = kinds.entry(edit.kind).or_default();
+        if let Outcome::Excused(entry) = outcome {
+            *excused.entry(entry).or_default() += 1;
+            continue;
+        }
+        *made += 1;
+        match outcome {
+            Outcome::Caught => *caught += 1,
+            Outcome::Misplaced(found) => failures.push(format!("misplaced: {edit:?}: {found}")),
+            _ => failures.push(format!("survived: {edit:?}")),
+        }
+    }
+    let (made, caught) = kinds
+        .values()
+        .fold((0, 0), |sum, kind| (sum.0 + kind.0, sum.1 + kind.1));
+    for (kind, (made, caught)) in &kinds {
+        println!("{kind:>22}: {made:5} made, {caught:5} caught");
+    }
+    for (entry, edits) in &excused {
+        assert!(
+            IGNORED.iter().any(|(name, _)| name == entry),
+            "not in the list: {entry}"
+        );
+        println!("ignored: {edits} edits, {entry}");
+    }
+    println!("edits made: {made}, caught: {caught}");
+    assert!(
+        failures.is_empty(),
+        "{} of {made} edits went unreported:\n{}",
+        failures.len(),
+        failures
+            .iter()
+            .take(20)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join("\n")
+    );
+    assert!(made >= 400, "only {made} edits made");
+}
