@@ -24,6 +24,10 @@ openapi-check:
 lint:
     .ci/lint
 
+# Fuzz the running service from the contract, for minutes; LONG=1: 100,000 cases
+fuzz *ARGS:
+    .ci/fuzz {{ARGS}}
+
 # Print src/db/schema.rs anew, from the migrations
 schema:
     .ci/schema

@@ -40,14 +40,19 @@ pub enum Hosts {
 }
 
 impl Hosts {
-    /// Refuses a request that is addressed to another host.
+    /// Refuses a request that is addressed to another host, or to more than one.
     pub(super) fn check(&self, request: &Request) -> Result<(), Refusal> {
-        let host = request.header(header::HOST).or_else(|| {
-            request
-                .uri()
-                .authority()
-                .map(poem::http::uri::Authority::as_str)
-        });
+        let mut headers = request.headers().get_all(header::HOST).iter();
+        let first = headers.next();
+        if headers.next().is_some() {
+            return Err(Error::Invalid(vec![Violation::new("Host", "is there twice")]).into());
+        }
+        // A host in the request line overrules the header (RFC 9112, 3.2.2).
+        let host = request
+            .uri()
+            .authority()
+            .map(poem::http::uri::Authority::as_str)
+            .or_else(|| first.and_then(|host| host.to_str().ok()));
         let name = host.map(without_port).map(str::to_ascii_lowercase);
         let known = match (self, name.as_deref()) {
             (Self::Any, _) => true,
