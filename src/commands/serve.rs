@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -36,34 +36,32 @@ const SAMPLE_MARK: &str = "sample-shop-done";
 pub fn serve(settings: &Settings) -> anyhow::Result<()> {
     let service = service_settings(settings)?;
     init_logging(settings)?;
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .build()
-        .context("cannot start threads")?
-        .block_on(run(settings.clone(), service))
+        .build();
+    let runtime = runtime.context("cannot start threads")?;
+    let outcome = runtime.block_on(run(settings.clone(), service));
+    // Without waiting for what still blocks, a connection attempt for example: a program that was
+    // told to stop stops. The private MariaDB notices that its parent is gone.
+    runtime.shutdown_background();
+    outcome
 }
 
 fn service_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
     let cors = settings.cors_allow_origin.parse();
     let cors = cors.map_err(|error| BadSetting(format!("CORS_ALLOW_ORIGIN: {error}")))?;
-    Ok(api::Settings {
-        cors,
-        hosts: hosts(settings.allowed_hosts.as_deref(), settings.server_host),
-    })
-}
-
-fn hosts(allowed: Option<&str>, listening_on: IpAddr) -> Hosts {
-    match allowed.map(str::trim) {
-        Some("*") => Hosts::Any,
-        Some(names) => Hosts::Named(
-            names
-                .split(',')
-                .map(|name| name.trim().to_ascii_lowercase())
-                .collect(),
-        ),
-        None if listening_on.is_loopback() => Hosts::Loopback,
+    let hosts = match settings
+        .allowed_hosts
+        .as_deref()
+        .filter(|names| !names.trim().is_empty())
+    {
+        Some(names) => names
+            .parse()
+            .map_err(|error| BadSetting(format!("ALLOWED_HOSTS: {error}")))?,
+        None if settings.server_host.is_loopback() => Hosts::Loopback,
         None => Hosts::Any,
-    }
+    };
+    Ok(api::Settings { cors, hosts })
 }
 
 fn init_logging(settings: &Settings) -> Result<(), BadSetting> {
@@ -98,7 +96,6 @@ async fn run(settings: Settings, service: api::Settings) -> anyhow::Result<()> {
         })?;
     let address = listener.local_addr().context("cannot read the port")?;
 
-    // A signal while the database starts ends the program right there; its drop stops MariaDB.
     let preparing = tokio::task::spawn_blocking({
         let settings = settings.clone();
         move || prepare(&settings)
@@ -155,8 +152,8 @@ fn offer_sample_shop(settings: &Settings, session: &mut Session) -> anyhow::Resu
         return Ok(());
     }
     let hash = hash_of_nothing_known()?;
-    if seed::sample_shop(session, || hash.expose_secret().to_owned())? {
-        tracing::info!("filled in a sample shop; its users' passwords are random and unknown");
+    if seed::sample_shop(session, hash.expose_secret())? {
+        tracing::info!("filled in a sample shop; nobody knows its users' random password");
     }
     fs::write(&mark, "").with_context(|| format!("cannot write {}", mark.display()))
 }
