@@ -215,14 +215,15 @@ impl Drop for LogLine<'_> {
     fn drop(&mut self) {
         let (method, path) = (self.method.as_str(), self.path);
         let microseconds = self.started.elapsed().as_micros();
-        match self.status {
-            Some(status) => tracing::info!(method, path, status, microseconds, "answered"),
-            None => tracing::info!(
+        if let Some(status) = self.status {
+            tracing::info!(method, path, status, microseconds, "answered");
+        } else {
+            tracing::info!(
                 method,
                 path,
                 microseconds,
                 "the client left before its answer"
-            ),
+            );
         }
     }
 }
