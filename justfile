@@ -20,6 +20,14 @@ check:
 openapi-check:
     cargo run --quiet -- openapi --check
 
+# Lint the contract, and prove that the lint bites
+lint:
+    .ci/lint
+
+# Fuzz the running service from the contract, for minutes; LONG=1: 100,000 cases
+fuzz *ARGS:
+    .ci/fuzz {{ARGS}}
+
 # Print src/db/schema.rs anew, from the migrations
 schema:
     .ci/schema

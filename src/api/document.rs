@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use poem::endpoint::BoxEndpoint;
 use poem::http::{Method, StatusCode};
 use poem_openapi::registry::{MetaApi, MetaOperation, MetaPath, MetaSchema, Registry};
-use poem_openapi::{LicenseObject, OpenApi, OpenApiService, ServerObject};
+use poem_openapi::{ContactObject, LicenseObject, OpenApi, OpenApiService, ServerObject};
 use serde_json::Value;
 
 use crate::contract;
@@ -109,6 +109,7 @@ fn complete(operation: &mut MetaOperation) {
 pub(super) fn service(shop: Shop) -> OpenApiService<Shop, ()> {
     OpenApiService::new(shop, env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
         .description(DESCRIPTION)
+        .contact(ContactObject::new().name("The maintainers of ecommerce-api"))
         .license(LicenseObject::new("MIT").url("https://opensource.org/license/mit"))
         .server(
             ServerObject::new("http://localhost:8088")

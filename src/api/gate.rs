@@ -79,24 +79,21 @@ fn host_name(name: String) -> Result<String, String> {
 }
 
 impl Hosts {
-    /// Refuses a request that is addressed to another host.
+    /// Refuses a request that is addressed to another host, or to more than one.
     pub(super) fn check(&self, request: &Request) -> Result<(), Refusal> {
-        // Of two the first would count, and a proxy in front may go by the second.
-        let ambiguous = request
-            .headers()
-            .get_all(header::HOST)
-            .iter()
-            .nth(1)
-            .is_some();
-        let host = request.header(header::HOST).or_else(|| {
-            request
-                .uri()
-                .authority()
-                .map(poem::http::uri::Authority::as_str)
-        });
+        let mut headers = request.headers().get_all(header::HOST).iter();
+        let first = headers.next();
+        if headers.next().is_some() {
+            return Err(Error::Invalid(vec![Violation::new("Host", "is there twice")]).into());
+        }
+        // A host in the request line overrules the header (RFC 9112, 3.2.2).
+        let host = request
+            .uri()
+            .authority()
+            .map(poem::http::uri::Authority::as_str)
+            .or_else(|| first.and_then(|host| host.to_str().ok()));
         let name = host.map(without_port).map(str::to_ascii_lowercase);
         let known = match (self, name.as_deref()) {
-            _ if ambiguous => false,
             (Self::Any, _) => true,
             (_, None) => false,
             (Self::Loopback, Some(name)) => is_loopback(name),

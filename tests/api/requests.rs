@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use crate::harness::{JSON, Shop};
 
 /// Writes `request` as it is and reads until the server closes; gives head and body.
-async fn raw(shop: &Shop, request: impl AsRef<[u8]>) -> (String, String) {
+pub async fn raw(shop: &Shop, request: impl AsRef<[u8]>) -> (String, String) {
     let address: SocketAddr = shop.address.parse().unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_ref()).await.unwrap();
@@ -22,7 +22,7 @@ async fn raw(shop: &Shop, request: impl AsRef<[u8]>) -> (String, String) {
 }
 
 /// A request line and the headers that every raw request needs.
-fn head(line: &str) -> String {
+pub fn head(line: &str) -> String {
     format!("{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n")
 }
 

@@ -1,0 +1,143 @@
+"""Fuzzes the running service with Schemathesis, from the contract.
+
+A round is one server with a data directory of its own, filled with seeded rows (the embedded
+default, on a free port), and several runs of Schemathesis against it: one of every phase, then more
+of the stateful one, which ends early whenever Hypothesis cannot replay a sequence. Rounds follow
+each other until enough cases were tried or one of them has a problem. The first seed says
+everything about all of them.
+
+What it leaves in target/fuzz/: summary.txt (what Schemathesis said, and our own verdict),
+cases.json (cases tried, per operation), and of a round that failed everything: its server's log and
+data, and Schemathesis's events. Imports nothing but the standard library and verdict.py.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import verdict
+from verdict import PHASES, Tally
+
+ROOT = Path(__file__).resolve().parents[2]
+OUT = ROOT / "target" / "fuzz"
+CONTRACT = ROOT / "openapi" / "openapi.yaml"
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+
+# More than the ids in schemathesis.toml.
+ROWS = ["--users", "100", "--products", "100", "--cart", "300"]
+# Examples that Schemathesis makes of each operation, and of sequences of them, in a run.
+EXAMPLES = 200
+# Stateful cases in a round, at least; in runs that are no more than so many.
+STATEFUL_CASES = 1000
+STATEFUL_RUNS = 50
+# Seconds.
+START_TIMEOUT = 120
+STOP_TIMEOUT = 60
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Fuzzes the service with Schemathesis.")
+    parser.add_argument("server", type=Path, help="the ecommerce-api executable")
+    parser.add_argument("--cases", type=int, default=1, help="go on until so many were tried")
+    parser.add_argument("--seed", type=int, default=1, help="of the first run; it grows by one")
+    arguments = parser.parse_args()
+
+    shutil.rmtree(OUT, ignore_errors=True)
+    OUT.mkdir(parents=True)
+    server = arguments.server.resolve()
+    contract = json.loads(subprocess.check_output([server, "openapi"], cwd=OUT, env=environment()))
+    tally = Tally(contract)
+    seeds: list[int] = []
+    problems: list[str] = []
+    while not problems and tally.cases() < arguments.cases:
+        problems = attack_a_server(server, arguments.seed + len(seeds), seeds, tally)
+    problems += verdict.untried(tally)
+
+    kept = verdict.record(tally, seeds, problems)
+    (OUT / "cases.json").write_text(json.dumps(kept, indent=2) + "\n")
+    say(verdict.text(kept))
+    return 1 if problems else 0
+
+
+def say(text: str) -> None:
+    """Shows `text` and keeps it."""
+    print(text, end="", flush=True)
+    with (OUT / "summary.txt").open("a") as summary:
+        summary.write(text)
+
+
+def environment() -> dict[str, str]:
+    """This process's environment without what could lead to somebody's real database."""
+    ours = {"SERVER_HOST", "SERVER_PORT", "DATABASE_URL", "DATABASE_URL_FILE", "DATA_DIR", "ALLOWED_HOSTS"}
+    kept = {name: value for name, value in os.environ.items() if name not in ours}
+    return kept | {"DATA_DIR": "data", "SERVER_PORT": "0", "LOG_FORMAT": "json", "RUST_LOG": "info"}
+
+
+def attack_a_server(server: Path, first_seed: int, seeds: list[int], tally: Tally) -> list[str]:
+    """One round; adds its seeds and what it tried, and gives what is wrong."""
+    # Also the working directory, so that nobody's .env is read.
+    directory = OUT / f"seed-{first_seed}"
+    directory.mkdir()
+    subprocess.run([server, "seed", *ROWS, "--rng-seed", str(first_seed)], cwd=directory, env=environment(), check=True)
+    with (directory / "server.log").open("wb") as log:
+        serving = subprocess.Popen([server, "serve"], cwd=directory, env=environment(), stderr=log)
+    problems = []
+    try:
+        url = address(serving, directory / "server.log")
+        wanted = tally.cases("stateful") + STATEFUL_CASES
+        phases = PHASES
+        for seed in range(first_seed, first_seed + STATEFUL_RUNS):
+            seeds.append(seed)
+            problems += run(url, seed, phases, directory, tally)
+            if problems or tally.cases("stateful") >= wanted:
+                break
+            phases = ["stateful"]
+        else:
+            problems.append(f"{STATEFUL_RUNS} runs made fewer than {STATEFUL_CASES} stateful cases")
+        if serving.poll() is not None:
+            problems.append("the server ended by itself")
+    finally:
+        serving.terminate()
+        stopped = serving.wait(timeout=STOP_TIMEOUT)
+    if stopped != 0:
+        problems.append(f"the server exited with {stopped}")
+    if not problems:
+        shutil.rmtree(directory)
+    return [f"{problem} (see {directory.relative_to(ROOT)})" for problem in problems]
+
+
+def address(serving: subprocess.Popen, log: Path) -> str:
+    """Where the server listens, once it does."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline and serving.poll() is None:
+        listening = re.search(r"listening on (http://[^, ]+)", log.read_text())
+        if listening:
+            return listening[1]
+        time.sleep(0.1)
+    sys.exit(f"the server did not start:\n{log.read_text()}")
+
+
+def run(url: str, seed: int, phases: list[str], directory: Path, tally: Tally) -> list[str]:
+    """Runs Schemathesis once, showing what it says; gives what is wrong."""
+    report, events = directory / f"report-{seed}.json", directory / f"events-{seed}.ndjson"
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run", str(CONTRACT)),
+        *("--url", url, "--checks", "all", "--phases", ",".join(phases), "--mode", "all"),
+        *("--seed", str(seed), "--max-examples", str(EXAMPLES), "--no-color"),
+        *("--report", "json,ndjson", "--report-json-path", str(report), "--report-ndjson-path", str(events)),
+    ]
+    with subprocess.Popen(command, cwd=directory, stdout=subprocess.PIPE, text=True) as running:
+        for line in running.stdout:
+            say(line)
+    problems = verdict.judge(running.returncode, report, events, tally)
+    return [f"seed {seed}: {problem}" for problem in problems]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

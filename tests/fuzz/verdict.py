@@ -1,0 +1,165 @@
+"""What the runs of Schemathesis found and tried, read from the events and reports that it writes.
+
+A run's exit code is not enough: a finding must be explained by what the server answered, or it is
+a problem; and that Schemathesis is content says nothing about an operation that it hardly tried.
+Imports nothing but the standard library.
+"""
+
+import base64
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+PHASES = ["examples", "coverage", "fuzzing", "stateful"]
+
+
+class Tally:
+    """The cases that were answered, by operation, phase and status; and explained findings."""
+
+    def __init__(self, contract: dict):
+        self.labels = operations(contract)
+        self.counts = {operation: Counter() for operation in self.labels.values()}
+        self.explained: Counter = Counter()
+
+    def cases(self, phase: str | None = None) -> int:
+        key = f"phase {phase}" if phase else "cases"
+        return sum(counts[key] for counts in self.counts.values())
+
+
+def operations(contract: dict) -> dict[str, str]:
+    """The operation ids, by Schemathesis's names for operations: `GET /api/users`."""
+    return {
+        f"{method.upper()} {path}": operation["operationId"]
+        for path, item in contract["paths"].items()
+        for method, operation in item.items()
+        if method != "parameters"
+    }
+
+
+def judge(exit_code: int, report: Path, events: Path, tally: Tally) -> list[str]:
+    """Adds what a run tried to `tally`; gives what is wrong."""
+    problems = []
+    explained_before = tally.explained.total()
+    for scenario in scenarios(events):
+        count(scenario, tally)
+        problems += findings(scenario["recorder"], tally)
+    document = json.loads(report.read_text())
+    if not document["complete"]:
+        problems.append("Schemathesis did not finish")
+    problems += [f"error: {error['title']}" for error in document["errors"]]
+    problems += [
+        f"warning: {kind}: {', '.join(map(str, about))}" for kind, about in document["warnings"].items() if about
+    ]
+    explained = tally.explained.total() - explained_before
+    if exit_code != 0 and not problems and explained == 0:
+        problems.append(f"Schemathesis exited with {exit_code}")
+    return problems
+
+
+def scenarios(events: Path) -> Iterator[dict]:
+    with events.open() as lines:
+        for line in lines:
+            scenario = json.loads(line).get("ScenarioFinished")
+            if scenario and scenario.get("recorder", {}).get("interactions"):
+                yield scenario
+
+
+def count(scenario: dict, tally: Tally) -> None:
+    recorder = scenario["recorder"]
+    for case_id, interaction in recorder["interactions"].items():
+        if interaction["response"] is None:
+            continue
+        # A scenario is of one operation, save the stateful ones.
+        label = recorder["label"]
+        if label not in tally.labels:
+            case = recorder["cases"][case_id]["value"]
+            label = f"{case['method']} {case['path']}"
+        status = interaction["response"]["status_code"]
+        tally.counts[tally.labels[label]].update(["cases", f"phase {scenario['phase']}", f"status {status}"])
+
+
+def findings(recorder: dict, tally: Tally) -> Iterator[str]:
+    """The checks that failed, save those that the answers of the same scenario explain."""
+    for case_id, checks in recorder.get("checks", {}).items():
+        for check in checks:
+            if check["status"] == "success":
+                continue
+            if check["name"] == "ensure_resource_availability" and a_cascade_took_it(recorder, case_id):
+                tally.explained["a cart item was gone because its user, product or cart was deleted before"] += 1
+                continue
+            failure = check["failure_info"]["failure"]
+            yield f"{recorder['label']}: {failure['title']} ({check['name']})"
+
+
+def a_cascade_took_it(recorder: dict, case_id: str) -> bool:
+    """Whether the cart item that a case did not find was removed with something else before.
+
+    The check knows only deletions at the item's own path, while the contract says that a deleted
+    user or product takes its cart items along, and that a cart can be emptied. That such a deletion
+    succeeded between the item's creation and the case is read from the server's answers.
+    """
+    parent = recorder["cases"][case_id]["parent_id"]
+    created = recorder["interactions"].get(parent)
+    if created is None or not created["request"]["uri"].endswith("/api/cart"):
+        return False
+    body = json.loads(base64.b64decode(created["response"]["content"]["$base64"]))
+    item = body["data"]
+    takers = (
+        f"/api/users/{item['user_id']}",
+        f"/api/products/{item['product_id']}",
+        f"/api/cart/user/{item['user_id']}",
+    )
+    missed = recorder["interactions"][case_id]
+    return any(
+        interaction["request"]["method"] == "DELETE"
+        and interaction["request"]["uri"].endswith(takers)
+        and interaction["response"] is not None
+        and interaction["response"]["status_code"] == 200
+        and created["timestamp"] < interaction["timestamp"] < missed["timestamp"]
+        for interaction in recorder["interactions"].values()
+    )
+
+
+def untried(tally: Tally) -> list[str]:
+    """What Schemathesis does not tell: an operation that a phase left out, or that never succeeded."""
+    problems = []
+    for operation, counts in tally.counts.items():
+        problems += [f"{operation}: no case in phase {phase}" for phase in PHASES if counts[f"phase {phase}"] == 0]
+        if counts["status 200"] + counts["status 201"] == 0:
+            problems.append(f"{operation}: no case succeeded")
+    return problems
+
+
+def record(tally: Tally, seeds: list[int], problems: list[str]) -> dict:
+    """All of it, as it is kept in cases.json."""
+
+    def part(counts: Counter, prefix: str) -> dict[str, int]:
+        return {key.removeprefix(prefix): counts[key] for key in sorted(counts) if key.startswith(prefix)}
+
+    return {
+        "seeds": seeds,
+        "cases": tally.cases(),
+        "problems": problems,
+        "explained": dict(tally.explained),
+        "operations": {
+            operation: {
+                "cases": counts["cases"],
+                "phases": part(counts, "phase "),
+                "statuses": part(counts, "status "),
+            }
+            for operation, counts in tally.counts.items()
+        },
+    }
+
+
+def text(kept: dict) -> str:
+    """The record for people."""
+    lines = ["", f"{'operation':<18}{'cases':>8}   statuses"]
+    for operation, counts in kept["operations"].items():
+        statuses = "  ".join(f"{status} x {times}" for status, times in counts["statuses"].items())
+        lines.append(f"{operation:<18}{counts['cases']:>8}   {statuses}")
+    lines.append(f"{'all':<18}{kept['cases']:>8}   in {len(kept['seeds'])} runs")
+    lines += [f"explained by the answers: {finding} ({times} times)" for finding, times in kept["explained"].items()]
+    lines += kept["problems"] or ["no failure, no warning"]
+    return "\n".join(lines) + "\n"
