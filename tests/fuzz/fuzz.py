@@ -57,7 +57,7 @@ def main() -> int:
     problems: list[str] = []
     while not problems and tally.cases() < arguments.cases:
         problems = attack_a_server(server, arguments.seed + len(seeds), seeds, tally)
-    problems += verdict.untried(tally)
+    problems = problems or verdict.untried(tally)
 
     kept = verdict.record(tally, seeds, problems)
     (OUT / "cases.json").write_text(json.dumps(kept, indent=2) + "\n")

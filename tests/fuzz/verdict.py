@@ -54,7 +54,8 @@ def judge(exit_code: int, report: Path, events: Path, tally: Tally) -> list[str]
     explained = tally.explained.total() - explained_before
     if exit_code != 0 and not problems and explained == 0:
         problems.append(f"Schemathesis exited with {exit_code}")
-    return problems
+    # Once, however many cases tell it.
+    return list(dict.fromkeys(problems))
 
 
 def scenarios(events: Path) -> Iterator[dict]:
