@@ -19,10 +19,12 @@ from ecommerce_client import (
     CartItemDraft,
     Configuration,
     ErrorResponse,
+    Product,
     ProductChanges,
     ProductDraft,
     ProductsApi,
     Role,
+    User,
     UserChanges,
     UserDraft,
     UsersApi,
@@ -85,8 +87,8 @@ class Walk:
             raise AssertionError(f"the client took a bad {argument}")
 
 
-def walk_users(walk: Walk, users: UsersApi) -> int:
-    """All of a user but the deletion; the user's id."""
+def walk_users(walk: Walk, users: UsersApi) -> User:
+    """All of a user but the deletion."""
     draft = UserDraft(email="ada@python.example", password="correct horse", role=Role.USER)
     ada = walk.ok(users.create_user, draft).data
     walk.fails("409 CONFLICT", users.create_user, draft)
@@ -112,11 +114,11 @@ def walk_users(walk: Walk, users: UsersApi) -> int:
     walk.fails("404 NOT_FOUND", users.update_user, ABSENT, UserChanges())
     taken = UserChanges(email=next(user.email for user in everyone.data if user != ada))
     walk.fails("409 CONFLICT", users.update_user, ada.id, taken)
-    return ada.id
+    return promoted
 
 
-def walk_products(walk: Walk, products: ProductsApi) -> int:
-    """All of a product but the deletion; the product's id."""
+def walk_products(walk: Walk, products: ProductsApi) -> Product:
+    """All of a product but the deletion."""
     draft = ProductDraft(title="Teapot 🫖", image_url="/images/teapot.jpg", description="Brown")
     teapot = walk.ok(products.create_product, draft).data
     assert teapot.title == "Teapot 🫖"
@@ -138,17 +140,17 @@ def walk_products(walk: Walk, products: ProductsApi) -> int:
     # A title cannot be cleared: the client leaves out a null that the contract does not allow.
     assert ProductChanges(title=None).to_dict() == {}
     walk.fails("404 NOT_FOUND", products.update_product, ABSENT, ProductChanges())
-    return teapot.id
+    return cleared
 
 
 def walk_cart(
-    walk: Walk, cart: CartApi, users: UsersApi, products: ProductsApi, user: int, product: int
+    walk: Walk, cart: CartApi, users: UsersApi, products: ProductsApi, user: User, product: Product
 ) -> None:
     """The cart, and what users and products show of it."""
-    draft = CartItemDraft(user_id=user, product_id=product)
+    draft = CartItemDraft(user_id=user.id, product_id=product.id)
     item = walk.ok(cart.add_cart_item, draft).data
-    assert (item.user.id, item.product.id) == (user, product)
-    orphan = CartItemDraft(user_id=user, product_id=ABSENT)
+    assert (item.user, item.product) == (user, product)
+    orphan = CartItemDraft(user_id=user.id, product_id=ABSENT)
     walk.fails("409 CONFLICT", cart.add_cart_item, orphan)
 
     assert walk.ok(cart.get_cart_item, item.id).data == item
@@ -156,18 +158,18 @@ def walk_cart(
     assert item in walk.ok(cart.list_cart_items).data
     walk.refuses(cart.list_cart_items, "limit", lambda: cart.list_cart_items(limit=0))
 
-    (shown,) = walk.ok(users.get_user_cart, user).data
-    assert (shown.id, shown.product) == (item.id, item.product)
+    (shown,) = walk.ok(users.get_user_cart, user.id).data
+    assert (shown.id, shown.product) == (item.id, product)
     walk.fails("404 NOT_FOUND", users.get_user_cart, ABSENT)
-    (holder,) = walk.ok(products.get_product_carts, product).data
-    assert (holder.id, holder.user) == (item.id, item.user)
+    (holder,) = walk.ok(products.get_product_carts, product.id).data
+    assert (holder.id, holder.user) == (item.id, user)
     walk.fails("404 NOT_FOUND", products.get_product_carts, ABSENT)
 
     assert walk.ok(cart.remove_cart_item, item.id).data.cart_items_removed == 1
     walk.fails("404 NOT_FOUND", cart.remove_cart_item, item.id)
     cart.add_cart_item(draft)
     cart.add_cart_item(draft)
-    assert walk.ok(cart.clear_user_cart, user).data.cart_items_removed == 2
+    assert walk.ok(cart.clear_user_cart, user.id).data.cart_items_removed == 2
     walk.fails("404 NOT_FOUND", cart.clear_user_cart, ABSENT)
     cart.add_cart_item(draft)
 
@@ -180,10 +182,10 @@ def main(base_url: str, record: str) -> None:
         user = walk_users(walk, users)
         product = walk_products(walk, products)
         walk_cart(walk, cart, users, products, user, product)
-        assert walk.ok(products.delete_product, product).data.cart_items_removed == 1
-        walk.fails("404 NOT_FOUND", products.delete_product, product)
-        assert walk.ok(users.delete_user, user).data.cart_items_removed == 0
-        walk.fails("404 NOT_FOUND", users.delete_user, user)
+        assert walk.ok(products.delete_product, product.id).data.cart_items_removed == 1
+        walk.fails("404 NOT_FOUND", products.delete_product, product.id)
+        assert walk.ok(users.delete_user, user.id).data.cart_items_removed == 0
+        walk.fails("404 NOT_FOUND", users.delete_user, user.id)
     Path(record).write_text(json.dumps(walk.outcomes, indent=2) + "\n", encoding="utf-8")
 
 

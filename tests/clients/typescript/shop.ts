@@ -14,10 +14,12 @@ import {
   CartApi,
   Configuration,
   ErrorResponseFromJSON,
+  type Product,
   type ProductChanges,
   ProductsApi,
   ResponseError,
   Role,
+  type User,
   UsersApi,
 } from '../../../target/clients/typescript/index';
 
@@ -71,11 +73,12 @@ async function fails(call: Promise<unknown>, message: string): Promise<void> {
   await rejects(call, { message });
 }
 
-/** All of a user but the deletion; the user's id. */
-async function walkUsers(users: UsersApi): Promise<number> {
+/** All of a user but the deletion. */
+async function walkUsers(users: UsersApi): Promise<User> {
   const userDraft = { email: 'ada@typescript.example', password: 'correct horse', role: Role.User };
   const { data: ada } = await users.createUser({ userDraft });
   const { id } = ada;
+  deepEqual(ada, { id, email: userDraft.email, role: Role.User });
   await fails(users.createUser({ userDraft }), '409 CONFLICT');
   const wrong = { ...userDraft, email: 'ada', password: 'short' };
   await fails(users.createUser({ userDraft: wrong }), '400 VALIDATION_ERROR /email /password');
@@ -98,11 +101,11 @@ async function walkUsers(users: UsersApi): Promise<number> {
   const email = everyone.find((user) => user.id !== id)?.email;
   ok(email);
   await fails(users.updateUser({ id, userChanges: { email } }), '409 CONFLICT');
-  return id;
+  return promoted;
 }
 
-/** All of a product but the deletion; the product's id. */
-async function walkProducts(products: ProductsApi): Promise<number> {
+/** All of a product but the deletion. */
+async function walkProducts(products: ProductsApi): Promise<Product> {
   const productDraft = { title: 'Teapot 🫖', imageUrl: '/images/teapot.jpg', description: 'Brown' };
   const { data: teapot } = await products.createProduct({ productDraft });
   const { id } = teapot;
@@ -126,11 +129,12 @@ async function walkProducts(products: ProductsApi): Promise<number> {
   const update = async (productChanges: ProductChanges) =>
     (await products.updateProduct({ id, productChanges })).data;
   deepEqual(await update({ title: 'Pot 🫖' }), { ...teapot, title: 'Pot 🫖' });
-  deepEqual(await update({ imageUrl: null }), { ...teapot, title: 'Pot 🫖', imageUrl: null });
+  const cleared = await update({ imageUrl: null });
+  deepEqual(cleared, { ...teapot, title: 'Pot 🫖', imageUrl: null });
   // @ts-expect-error A title cannot be cleared: the compiler says so, and so does the server.
   await fails(update({ title: null }), '400 VALIDATION_ERROR /title');
   await fails(products.updateProduct({ id: ABSENT, productChanges: {} }), '404 NOT_FOUND');
-  return id;
+  return cleared;
 }
 
 /** The cart, and what users and products show of it. */
@@ -138,12 +142,14 @@ async function walkCart(
   cart: CartApi,
   users: UsersApi,
   products: ProductsApi,
-  userId: number,
-  productId: number,
+  user: User,
+  product: Product,
 ): Promise<void> {
+  const [userId, productId] = [user.id, product.id];
   const cartItemDraft = { userId, productId };
   const { data: item } = await cart.addCartItem({ cartItemDraft });
-  deepEqual([item.user.id, item.product.id], [userId, productId]);
+  const bare = { id: item.id, userId, productId };
+  deepEqual(item, { ...bare, user, product });
   const orphan = { userId, productId: ABSENT };
   await fails(cart.addCartItem({ cartItemDraft: orphan }), '409 CONFLICT');
 
@@ -152,7 +158,6 @@ async function walkCart(
   deepEqual((await cart.listCartItems()).data.at(-1), item);
   await fails(cart.listCartItems({ limit: 0 }), '400 VALIDATION_ERROR limit');
 
-  const { user, product, ...bare } = item;
   deepEqual((await users.getUserCart({ id: userId })).data, [{ ...bare, product }]);
   await fails(users.getUserCart({ id: ABSENT }), '404 NOT_FOUND');
   deepEqual((await products.getProductCarts({ id: productId })).data, [{ ...bare, user }]);
@@ -174,14 +179,14 @@ async function main(basePath: string, record: string): Promise<void> {
   const users = watched(new UsersApi(configuration));
   const products = watched(new ProductsApi(configuration));
   const cart = watched(new CartApi(configuration));
-  const userId = await walkUsers(users);
-  const productId = await walkProducts(products);
-  await walkCart(cart, users, products, userId, productId);
-  const { data: removal } = await products.deleteProduct({ id: productId });
+  const user = await walkUsers(users);
+  const product = await walkProducts(products);
+  await walkCart(cart, users, products, user, product);
+  const { data: removal } = await products.deleteProduct({ id: product.id });
   equal(removal.cartItemsRemoved, 1);
-  await fails(products.deleteProduct({ id: productId }), '404 NOT_FOUND');
-  equal((await users.deleteUser({ id: userId })).data.cartItemsRemoved, 0);
-  await fails(users.deleteUser({ id: userId }), '404 NOT_FOUND');
+  await fails(products.deleteProduct({ id: product.id }), '404 NOT_FOUND');
+  equal((await users.deleteUser({ id: user.id })).data.cartItemsRemoved, 0);
+  await fails(users.deleteUser({ id: user.id }), '404 NOT_FOUND');
   writeFileSync(record, `${JSON.stringify(outcomes, null, 2)}\n`);
 }
 
