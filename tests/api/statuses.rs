@@ -24,12 +24,12 @@ fn path(operation: &Operation, id: i64) -> String {
 /// A body that `operation` accepts, for a shop whose user and product have these ids.
 fn body(operation: &Operation, user_id: i64, product_id: i64) -> Value {
     match operation.body {
-        Some("NewUser") => {
+        Some("UserDraft") => {
             json!({"email": "new@example.com", "password": "secret", "role": "USER"})
         }
         Some("UserChanges") => json!({"email": "changed@example.com"}),
-        Some("NewProduct" | "ProductChanges") => json!({"title": "Kettle"}),
-        Some("NewCartItem") => json!({"user_id": user_id, "product_id": product_id}),
+        Some("ProductDraft" | "ProductChanges") => json!({"title": "Kettle"}),
+        Some("CartItemDraft") => json!({"user_id": user_id, "product_id": product_id}),
         _ => Value::Null,
     }
 }
