@@ -174,12 +174,13 @@ impl Endpoint for App {
             let answer = self.answer(request).await;
             let mut response = answer.unwrap_or_else(|error| Self::envelope(error, &path));
             self.finish(&mut response, origin.as_ref(), &request_id);
-            let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
+            let milliseconds = (started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
             tracing::info!(
                 method = method.as_str(),
                 path,
                 status = response.status().as_u16(),
-                milliseconds
+                milliseconds,
+                "answered"
             );
             Ok(if gzip {
                 compression::compress(response, &method)
