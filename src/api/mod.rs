@@ -214,14 +214,14 @@ impl<'a> LogLine<'a> {
 impl Drop for LogLine<'_> {
     fn drop(&mut self) {
         let (method, path) = (self.method.as_str(), self.path);
-        let microseconds = self.started.elapsed().as_micros();
+        let milliseconds = (self.started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
         if let Some(status) = self.status {
-            tracing::info!(method, path, status, microseconds, "answered");
+            tracing::info!(method, path, status, milliseconds, "answered");
         } else {
             tracing::info!(
                 method,
                 path,
-                microseconds,
+                milliseconds,
                 "the client left before its answer"
             );
         }

@@ -1,11 +1,11 @@
 //! `serve`: listens, gets the database ready, and serves until it is told to stop.
 
 use std::fs;
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
@@ -14,13 +14,16 @@ use crate::api::gate::Hosts;
 use crate::api::{self, App};
 use crate::config::{LogFormat, Settings};
 use crate::db::session::Session;
-use crate::db::{Database, check, migrations, seed};
+use crate::db::{Database, migrations, seed};
 use crate::embedded::Embedded;
 use crate::server::{self, Limits};
 
 use super::BadSetting;
-use super::database::hash_of_nothing_known;
+use super::database::{hash_of_nothing_known, require_tables};
 use super::target::Target;
+
+/// How long a database that is still being prepared may keep a program that was told to stop.
+const PREPARING_GRACE: Duration = Duration::from_secs(3);
 
 /// How often the private MariaDB is looked after.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -38,13 +41,12 @@ pub fn serve(settings: &Settings) -> anyhow::Result<()> {
     init_logging(settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .build();
-    let runtime = runtime.context("cannot start threads")?;
-    let outcome = runtime.block_on(run(settings.clone(), service));
-    // Without waiting for what still blocks, a connection attempt for example: a program that was
-    // told to stop stops. The private MariaDB notices that its parent is gone.
-    runtime.shutdown_background();
-    outcome
+        .build()
+        .context("cannot start threads")?;
+    let result = runtime.block_on(run(settings.clone(), service));
+    // A private MariaDB that outlasts this stops by itself, since we are gone.
+    runtime.shutdown_timeout(PREPARING_GRACE);
+    result
 }
 
 fn service_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
@@ -72,7 +74,14 @@ fn init_logging(settings: &Settings) -> Result<(), BadSetting> {
     })?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // Where nobody reads the log any more, complaining there would only panic.
+        .log_internal_errors(false)
         .with_writer(io::stderr);
+    let log = if io::stderr().is_terminal() {
+        log
+    } else {
+        log.with_ansi(false)
+    };
     match settings.log_format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
@@ -96,13 +105,12 @@ async fn run(settings: Settings, service: api::Settings) -> anyhow::Result<()> {
         })?;
     let address = listener.local_addr().context("cannot read the port")?;
 
-    let preparing = tokio::task::spawn_blocking({
-        let settings = settings.clone();
-        move || prepare(&settings)
-    });
+    // A signal while the database starts ends the program; MariaDB stops once it has started.
     let target = tokio::select! {
-        target = preparing => target.context("preparing the database")??,
+        // In this order, signals are listened for before anything is started.
+        biased;
         () = server::shutdown_signal() => return Ok(()),
+        target = prepare_apart(settings.clone()) => target?,
     };
 
     let db = Database::new(target.url.async_opts(), settings.database_pool_size.into());
@@ -116,6 +124,13 @@ async fn run(settings: Settings, service: api::Settings) -> anyhow::Result<()> {
         () = server::serve_until_signal(listener, app, Limits::default()) => Ok(()),
         end = death(embedded) => Err(anyhow!("the private MariaDB ended by itself: {end}")),
     }
+}
+
+/// [`prepare`] on a thread where it may block.
+async fn prepare_apart(settings: Settings) -> anyhow::Result<Target> {
+    tokio::task::spawn_blocking(move || prepare(&settings))
+        .await
+        .context("preparing the database")?
 }
 
 /// Gets the database ready: the private MariaDB started, migrated and filled on its first start,
@@ -135,14 +150,7 @@ fn prepare(settings: &Settings) -> anyhow::Result<Target> {
         offer_sample_shop(settings, &mut session)?;
         tracing::info!(socket = %embedded.socket().display(), "the private MariaDB runs");
     }
-    let misfits = check::misfits(&mut session)?;
-    if !misfits.is_empty() {
-        bail!(
-            "the tables of {} do not fit:\n  {}\nmend them, or run `ecommerce-api migrate run` if the tables are missing",
-            target.url,
-            misfits.join("\n  ")
-        );
-    }
+    require_tables(&mut session, &target.url)?;
     Ok(target)
 }
 
