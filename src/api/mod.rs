@@ -214,14 +214,15 @@ impl<'a> LogLine<'a> {
 impl Drop for LogLine<'_> {
     fn drop(&mut self) {
         let (method, path) = (self.method.as_str(), self.path);
-        let milliseconds = (self.started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
+        // A larger type would become a string in JSON.
+        let microseconds = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         if let Some(status) = self.status {
-            tracing::info!(method, path, status, milliseconds, "answered");
+            tracing::info!(method, path, status, microseconds, "answered");
         } else {
             tracing::info!(
                 method,
                 path,
-                milliseconds,
+                microseconds,
                 "the client left before its answer"
             );
         }

@@ -22,9 +22,6 @@ use super::BadSetting;
 use super::database::{hash_of_nothing_known, require_tables};
 use super::target::Target;
 
-/// How long a database that is still being prepared may keep a program that was told to stop.
-const PREPARING_GRACE: Duration = Duration::from_secs(3);
-
 /// How often the private MariaDB is looked after.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -41,12 +38,13 @@ pub fn serve(settings: &Settings) -> anyhow::Result<()> {
     init_logging(settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .build()
-        .context("cannot start threads")?;
-    let result = runtime.block_on(run(settings.clone(), service));
-    // A private MariaDB that outlasts this stops by itself, since we are gone.
-    runtime.shutdown_timeout(PREPARING_GRACE);
-    result
+        .build();
+    let runtime = runtime.context("cannot start threads")?;
+    let outcome = runtime.block_on(run(settings.clone(), service));
+    // Without waiting for what still blocks, a connection attempt for example: a program that was
+    // told to stop stops. The private MariaDB notices that its parent is gone.
+    runtime.shutdown_background();
+    outcome
 }
 
 fn service_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
@@ -105,7 +103,6 @@ async fn run(settings: Settings, service: api::Settings) -> anyhow::Result<()> {
         })?;
     let address = listener.local_addr().context("cannot read the port")?;
 
-    // A signal while the database starts ends the program; MariaDB stops once it has started.
     let target = tokio::select! {
         // In this order, signals are listened for before anything is started.
         biased;
