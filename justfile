@@ -28,6 +28,14 @@ lint:
 fuzz *ARGS:
     .ci/fuzz {{ARGS}}
 
+# Generate clients in Python, TypeScript, Rust and Go into target/clients
+clients:
+    .ci/clients
+
+# Walk through the shop with each generated client, on a server of their own
+test-clients:
+    .ci/clients --test
+
 # Print src/db/schema.rs anew, from the migrations
 schema:
     .ci/schema

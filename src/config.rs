@@ -2,14 +2,19 @@
 //! read.
 //!
 //! A setting comes from a flag, else from the environment, else from the file `.env` in the working
-//! directory, else it has the default given here. Ground floor: what a setting means to a room is
-//! for that room to parse, so the database's URL stays a secret text here.
+//! directory, else it has the default given here. A variable that is set to nothing, as compose
+//! files do, stands for the default, also where `.env` says otherwise; an empty `CORS_ALLOW_ORIGIN`
+//! has a meaning of its own. Ground floor: what a setting means to a room is for that room to
+//! parse, so the database's URL stays a secret text here.
 
+use std::env;
+use std::ffi::OsStr;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use clap::builder::BoolishValueParser;
-use clap::{Args, ValueEnum};
+use clap::builder::{BoolishValueParser, Resettable};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Command, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 
 /// The settings, the same for every subcommand.
@@ -26,16 +31,10 @@ pub struct Settings {
 
     /// mysql://user:password@host:3306/shop, with ?socket=PATH or ?ssl_mode=disabled|required|verify_ca|verify_identity
     /// and &ssl_ca=FILE; without it a private MariaDB is started under DATA_DIR
-    #[arg(
-        long,
-        env,
-        global = true,
-        hide_env_values = true,
-        conflicts_with = "database_url_file"
-    )]
+    #[arg(long, env, global = true, hide_env_values = true)]
     database_url: Option<SecretString>,
 
-    /// File that holds the database's URL, for secrets that are mounted
+    /// File that holds the database's URL, for secrets that are mounted; instead of DATABASE_URL
     #[arg(long, env, global = true, value_name = "FILE")]
     database_url_file: Option<PathBuf>,
 
@@ -92,12 +91,10 @@ impl Settings {
     /// the private MariaDB.
     ///
     /// # Errors
-    /// One line, when the file cannot be read.
+    /// One line, when the file cannot be read or is empty.
     pub fn database_url(&self) -> Result<Option<SecretString>, String> {
         let Some(file) = &self.database_url_file else {
-            // An empty variable is how a compose file says "not set".
-            let url = self.database_url.clone();
-            return Ok(url.filter(|url| !url.expose_secret().trim().is_empty()));
+            return Ok(self.database_url.clone());
         };
         let text = std::fs::read_to_string(file).map_err(|error| {
             format!(
@@ -105,8 +102,54 @@ impl Settings {
                 file.display()
             )
         })?;
-        Ok(Some(text.trim().into()))
+        match text.trim() {
+            "" => Err(format!("DATABASE_URL_FILE {} is empty", file.display())),
+            url => Ok(Some(url.into())),
+        }
     }
+
+    /// Decides between `DATABASE_URL` and `DATABASE_URL_FILE`: as a flag, either wins over the other
+    /// as a variable. `matches` is what these settings were read from.
+    ///
+    /// # Errors
+    /// One line, when both are flags or both are variables.
+    pub fn settle(mut self, matches: &ArgMatches) -> Result<Self, String> {
+        if self.database_url.is_some() && self.database_url_file.is_some() {
+            let is_flag = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
+            match (is_flag("database_url"), is_flag("database_url_file")) {
+                (true, false) => self.database_url_file = None,
+                (false, true) => self.database_url = None,
+                _ => {
+                    return Err(
+                        "DATABASE_URL and DATABASE_URL_FILE are both set: leave one out \
+                         (an empty variable undoes a line of .env)"
+                            .into(),
+                    );
+                }
+            }
+        }
+        // An empty flag, too, stands for the default.
+        self.database_url = self
+            .database_url
+            .filter(|url| !url.expose_secret().trim().is_empty());
+        Ok(self)
+    }
+}
+
+/// Makes `command` pass over variables that are set to nothing. An empty `CORS_ALLOW_ORIGIN` says
+/// something: no origin at all.
+#[must_use]
+pub fn without_empty_variables(command: Command) -> Command {
+    let says_nothing = |name: &OsStr| {
+        name != "CORS_ALLOW_ORIGIN" && env::var_os(name).is_some_and(|value| value.is_empty())
+    };
+    command.mut_args(|arg| {
+        if arg.get_env().is_some_and(says_nothing) {
+            arg.env(Resettable::Reset)
+        } else {
+            arg
+        }
+    })
 }
 
 /// Takes the lines of `.env` in the working directory into the environment, where they do not
@@ -120,7 +163,7 @@ pub fn load_dotenv() -> Result<(), String> {
         Err(error) if error.not_found() => Ok(()),
         Err(dotenvy::Error::Io(error)) => Err(format!(".env cannot be read: {error}")),
         Err(_) => Err(
-            ".env has a line that is not NAME=value; put quotes around values with spaces or #"
+            ".env has a line that is not NAME=value; put single quotes around values with spaces, $ or #"
                 .into(),
         ),
     }

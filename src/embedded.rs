@@ -8,6 +8,7 @@
 //! - `mariadb/`: the database itself, renamed into place when it is complete (`mariadb.partial`)
 //! - `mariadb.sock`, `mariadb.pid`, `mariadb.log`: the server's socket, process id and log
 //! - `tmp/`: the server's temporary files, emptied at each start
+//! - `sample-shop-done`: the program's note that it has offered its sample shop
 //! - `instance.lock`: locked by the one process that uses the directory
 //! - `server.lock`: locked until the last process of the server is gone, whatever became of ours
 //!

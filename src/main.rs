@@ -1,9 +1,10 @@
 //! The command line: parses it and calls one function per subcommand.
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use ecommerce_api::commands::{self, BadSetting, Document};
 use ecommerce_api::config::{self, Settings};
 use ecommerce_api::db::seed::Plan;
@@ -73,12 +74,18 @@ enum Migrate {
 }
 
 fn main() -> ExitCode {
+    // Help comes before anything that may be wrong with the settings.
+    if let Err(error) = Cli::try_parse()
+        && is_help(&error)
+    {
+        error.exit();
+    }
     if let Err(problem) = config::load_dotenv() {
         return fail(&problem, 2);
     }
-    let cli = match Cli::try_parse() {
+    let cli = match parse() {
         Ok(cli) => cli,
-        Err(error) => return explain(&error),
+        Err(problem) => return fail(&problem, 2),
     };
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
@@ -87,6 +94,18 @@ fn main() -> ExitCode {
             if error.is::<BadSetting>() { 2 } else { 1 },
         ),
     }
+}
+
+/// Reads the command line, and from the environment what it leaves open.
+fn parse() -> Result<Cli, String> {
+    let command = config::without_empty_variables(Cli::command());
+    let matches = command
+        .try_get_matches()
+        .map_err(|error| one_line(&error))?;
+    let Cli { command, settings } =
+        Cli::from_arg_matches(&matches).map_err(|error| one_line(&error))?;
+    let settings = settings.settle(&matches)?;
+    Ok(Cli { command, settings })
 }
 
 fn run(Cli { command, settings }: Cli) -> anyhow::Result<()> {
@@ -124,33 +143,31 @@ fn run(Cli { command, settings }: Cli) -> anyhow::Result<()> {
     }
 }
 
-/// Help and version as clap prints them; anything else as one line.
-fn explain(error: &clap::Error) -> ExitCode {
-    match error.kind() {
+/// Whether this is help or the version, which clap prints as they should be.
+fn is_help(error: &clap::Error) -> bool {
+    matches!(
+        error.kind(),
         ErrorKind::DisplayHelp
-        | ErrorKind::DisplayVersion
-        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => error.exit(),
-        _ => {
-            let text = error.render().to_string();
-            let mut lines = text
-                .lines()
-                .map(str::trim)
-                .take_while(|line| !line.starts_with("Usage:"));
-            let first = lines
-                .next()
-                .unwrap_or_default()
-                .trim_start_matches("error: ")
-                .to_owned();
-            let rest = lines
-                .filter(|line| !line.is_empty())
-                .collect::<Vec<_>>()
-                .join(" ");
-            fail(&format!("{first} {rest}; see --help"), 2)
-        }
-    }
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    )
+}
+
+/// What clap says in several paragraphs.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let words: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
+        .filter(|line| !line.is_empty())
+        .collect();
+    let words = words.join(" ");
+    format!("{}; see --help", words.trim_start_matches("error: "))
 }
 
 fn fail(problem: &str, code: u8) -> ExitCode {
-    eprintln!("ecommerce-api: {problem}");
+    // Where nobody listens any more, the exit code has to do.
+    let _ = writeln!(io::stderr(), "ecommerce-api: {problem}");
     ExitCode::from(code)
 }

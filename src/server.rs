@@ -187,6 +187,8 @@ fn protocols() -> auto::Builder<TokioExecutor> {
     let mut http = auto::Builder::new(TokioExecutor::new());
     http.http1()
         .header_read_timeout(None)
+        // A client that has said all it has to say may close its side and still read the answer.
+        .half_close(true)
         .max_buf_size(HTTP1_BUFFER);
     http.http2()
         .max_concurrent_streams(HTTP2_STREAMS)

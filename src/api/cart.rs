@@ -7,7 +7,7 @@ use crate::db::{self, Database};
 
 use super::json::JsonBody;
 use super::responses::{Answer, CreateError, Created, FindError, RequestError};
-use super::schemas::{CartItemListResponse, CartItemResponse, NewCartItem, RemovalResponse};
+use super::schemas::{CartItemDraft, CartItemListResponse, CartItemResponse, RemovalResponse};
 use super::types::Id;
 use super::{Tag, page};
 
@@ -53,9 +53,9 @@ impl Cart {
     async fn add(
         &self,
         /// Whose cart, and which product
-        body: JsonBody<NewCartItem>,
+        body: JsonBody<CartItemDraft>,
     ) -> Result<Created<CartItemResponse>, CreateError> {
-        let NewCartItem {
+        let CartItemDraft {
             user_id,
             product_id,
         } = body.0;

@@ -4,6 +4,8 @@
 //! contract: every one of them, so that an unknown or repeated query parameter is named. Bodies
 //! are checked where they are parsed, in [`super::json`].
 
+use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -37,6 +39,43 @@ pub enum Hosts {
     Loopback,
     /// These names, in lower case, without ports.
     Named(Vec<String>),
+}
+
+impl FromStr for Hosts {
+    type Err = String;
+
+    /// `*`, or names and addresses separated by commas, without ports (any port will do).
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.trim() == "*" {
+            return Ok(Self::Any);
+        }
+        let names = text.split(',').map(|name| name.trim().to_ascii_lowercase());
+        names
+            .map(host_name)
+            .collect::<Result<_, _>>()
+            .map(Self::Named)
+    }
+}
+
+fn host_name(name: String) -> Result<String, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    if name.parse::<Ipv6Addr>().is_ok() {
+        return Ok(format!("[{name}]"));
+    }
+    let address = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'));
+    let valid = match address {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => !name.is_empty() && name.bytes().all(plain),
+    };
+    if valid {
+        Ok(name)
+    } else {
+        Err(format!(
+            "`{name}` is not a host name: write * or, for example, shop.example,localhost"
+        ))
+    }
 }
 
 impl Hosts {
@@ -92,7 +131,7 @@ fn is_loopback(name: &str) -> bool {
         .unwrap_or(name);
     name == "localhost"
         || address
-            .parse::<std::net::IpAddr>()
+            .parse::<IpAddr>()
             .is_ok_and(|address| address.is_loopback())
 }
 
@@ -282,6 +321,21 @@ mod tests {
             violations("DELETE", "/api/cart/1?page=1"),
             ["page is not a known query parameter"]
         );
+    }
+
+    #[test]
+    fn allowed_hosts_are_a_star_or_a_list_of_names() {
+        assert_eq!("*".parse(), Ok(Hosts::Any));
+        let names = ["shop.example", "[::1]", "10.0.0.1"]
+            .map(str::to_owned)
+            .to_vec();
+        assert_eq!(
+            "Shop.Example, ::1, 10.0.0.1".parse(),
+            Ok(Hosts::Named(names))
+        );
+        for wrong in ["", "a:80", "https://a", "a b", "*,a", "a,,b", "[x]", "a/b"] {
+            assert!(wrong.parse::<Hosts>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

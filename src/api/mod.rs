@@ -25,11 +25,11 @@ use std::time::{Duration, Instant};
 
 use poem::endpoint::BoxEndpoint;
 use poem::error::{MethodNotAllowedError, NotFoundError};
-use poem::http::{HeaderValue, Method, header};
+use poem::http::{HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, EndpointExt, Request, Response};
 use tracing::Instrument;
 
-use crate::contract;
+use crate::contract::{self, Operation};
 use crate::db::{self, Database};
 use crate::error::Error;
 
@@ -98,20 +98,19 @@ impl App {
 
     /// The answer to `request`, or the error that became of it.
     async fn answer(&self, mut request: Request) -> poem::Result<Response> {
-        if let Some(response) = cors::preflight(&request) {
-            return Ok(response);
-        }
         self.settings
             .hosts
             .check(&request)
             .map_err(|refusal| refuse(&refusal))?;
-        let body = gate::take_body(&mut request).await;
-        let method = if *request.method() == Method::HEAD {
-            &Method::GET
-        } else {
-            request.method()
-        };
-        if let Some(operation) = contract::find(method.as_str(), request.uri().path()) {
+        if let Some(response) = cors::preflight(&request) {
+            return Ok(response);
+        }
+        if let Some(operation) = operation(&request) {
+            // A body that nobody asked for is left where it is.
+            let body = match operation.body {
+                Some(_) => gate::take_body(&mut request).await,
+                None => Ok(()),
+            };
             gate::check_parameters(operation, &request)
                 .and(body)
                 .map_err(|refusal| refuse(&refusal))?;
@@ -128,9 +127,15 @@ impl App {
     }
 
     /// What the framework refused, in the contract's envelope. What has a response already is ours.
-    fn envelope(error: poem::Error, path: &str) -> Response {
+    fn envelope(error: poem::Error, method: &Method, path: &str) -> Response {
         if error.is_from_response() {
             return error.into_response();
+        }
+        if error.is::<MethodNotAllowedError>() && *method == Method::OPTIONS {
+            return Response::builder()
+                .status(StatusCode::NO_CONTENT)
+                .header(header::ALLOW, allow(path))
+                .finish();
         }
         let refusal = if error.is::<NotFoundError>() {
             Refusal::UnknownPath
@@ -164,23 +169,17 @@ impl Endpoint for App {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
-        let started = Instant::now();
         let request_id = request_id(&request);
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let origin = request.headers().get(header::ORIGIN).cloned();
         let gzip = compression::accepts_gzip(request.headers());
         let span = tracing::info_span!("request", id = request_id);
         async {
+            let mut line = LogLine::start(&method, &path);
             let answer = self.answer(request).await;
-            let mut response = answer.unwrap_or_else(|error| Self::envelope(error, &path));
+            let mut response = answer.unwrap_or_else(|error| Self::envelope(error, &method, &path));
             self.finish(&mut response, origin.as_ref(), &request_id);
-            let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
-            tracing::info!(
-                method = method.as_str(),
-                path,
-                status = response.status().as_u16(),
-                milliseconds
-            );
+            line.status = Some(response.status().as_u16());
             Ok(if gzip {
                 compression::compress(response, &method)
             } else {
@@ -190,6 +189,53 @@ impl Endpoint for App {
         .instrument(span)
         .await
     }
+}
+
+/// The one line that each request leaves in the log: also that of a client that went away before
+/// its answer, which drops the request midway.
+struct LogLine<'a> {
+    method: &'a Method,
+    path: &'a str,
+    started: Instant,
+    status: Option<u16>,
+}
+
+impl<'a> LogLine<'a> {
+    fn start(method: &'a Method, path: &'a str) -> Self {
+        Self {
+            method,
+            path,
+            started: Instant::now(),
+            status: None,
+        }
+    }
+}
+
+impl Drop for LogLine<'_> {
+    fn drop(&mut self) {
+        let (method, path) = (self.method.as_str(), self.path);
+        // A larger type would become a string in JSON.
+        let microseconds = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        if let Some(status) = self.status {
+            tracing::info!(method, path, status, microseconds, "answered");
+        } else {
+            tracing::info!(
+                method,
+                path,
+                microseconds,
+                "the client left before its answer"
+            );
+        }
+    }
+}
+
+/// The contract's operation that a request is for; HEAD is GET without the body.
+fn operation(request: &Request) -> Option<&'static Operation> {
+    let method = match *request.method() {
+        Method::HEAD => &Method::GET,
+        ref method => method,
+    };
+    contract::find(method.as_str(), request.uri().path())
 }
 
 /// The client's request id if it is one that can be logged and sent back as it is, else a new one:

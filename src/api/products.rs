@@ -8,7 +8,7 @@ use crate::db::{self, Database};
 use super::json::JsonBody;
 use super::responses::{Answer, ChangeError, Created, FindError, RequestError};
 use super::schemas::{
-    NewProduct, ProductCartsResponse, ProductChanges, ProductListResponse, ProductResponse,
+    ProductCartsResponse, ProductChanges, ProductDraft, ProductListResponse, ProductResponse,
     RemovalResponse,
 };
 use super::types::Id;
@@ -58,7 +58,7 @@ impl Products {
     async fn create(
         &self,
         /// The new product
-        body: JsonBody<NewProduct>,
+        body: JsonBody<ProductDraft>,
     ) -> Result<Created<ProductResponse>, RequestError> {
         let product =
             db::products::create(&mut *self.db.connection().await?, &body.0.into()).await?;

@@ -5,8 +5,8 @@ use crate::db;
 use crate::db::List;
 
 use super::schemas::{
-    CartItem, CartItemListResponse, CartItemResponse, NewProduct, Pagination, Product,
-    ProductCartItem, ProductCartsResponse, ProductChanges, ProductListResponse, ProductResponse,
+    CartItem, CartItemListResponse, CartItemResponse, Pagination, Product, ProductCartItem,
+    ProductCartsResponse, ProductChanges, ProductDraft, ProductListResponse, ProductResponse,
     Removal, RemovalResponse, Role, User, UserCartItem, UserCartResponse, UserListResponse,
     UserResponse,
 };
@@ -51,8 +51,8 @@ impl From<db::products::Product> for Product {
     }
 }
 
-impl From<NewProduct> for db::products::NewProduct {
-    fn from(new: NewProduct) -> Self {
+impl From<ProductDraft> for db::products::NewProduct {
+    fn from(new: ProductDraft) -> Self {
         Self {
             title: new.title,
             image_url: new.image_url.take(),

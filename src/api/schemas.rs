@@ -33,7 +33,7 @@ pub struct User {
 
 /// A user to create
 #[derive(Object)]
-pub struct NewUser {
+pub struct UserDraft {
     /// An email address that no other user has
     #[oai(validator(max_length = 255))]
     pub(super) email: Email,
@@ -73,7 +73,7 @@ pub struct Product {
 
 /// A product to create
 #[derive(Object)]
-pub struct NewProduct {
+pub struct ProductDraft {
     /// The product's name
     #[oai(validator(min_length = 1, max_length = 255))]
     pub(super) title: String,
@@ -114,7 +114,7 @@ pub struct CartItem {
 
 /// A product to add to a user's cart
 #[derive(Object)]
-pub struct NewCartItem {
+pub struct CartItemDraft {
     /// The id of the user whose cart it is
     pub(super) user_id: Id,
     /// The id of the product to add

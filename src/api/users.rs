@@ -9,7 +9,7 @@ use crate::passwords;
 use super::json::JsonBody;
 use super::responses::{Answer, ChangeError, CreateError, Created, FindError, RequestError};
 use super::schemas::{
-    NewUser, RemovalResponse, UserCartResponse, UserChanges, UserListResponse, UserResponse,
+    RemovalResponse, UserCartResponse, UserChanges, UserDraft, UserListResponse, UserResponse,
 };
 use super::types::Id;
 use super::{Tag, page};
@@ -55,9 +55,9 @@ impl Users {
     async fn create(
         &self,
         /// The new user
-        body: JsonBody<NewUser>,
+        body: JsonBody<UserDraft>,
     ) -> Result<Created<UserResponse>, CreateError> {
-        let NewUser {
+        let UserDraft {
             email,
             password,
             role,

@@ -5,9 +5,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::Settings;
+use crate::db::session::Session;
+use crate::db::url::DatabaseUrl;
 use crate::db::{check as schema_check, migrations, seed as rows};
 use crate::passwords;
 
+use super::print;
 use super::target::Target;
 
 /// Applies the migrations that are pending.
@@ -18,10 +21,10 @@ pub fn migrate_run(settings: &Settings) -> anyhow::Result<()> {
     let target = Target::open(settings)?;
     let applied = migrations::run(&mut target.connect()?)?;
     for name in &applied {
-        println!("applied {name}");
+        print(&format!("applied {name}"))?;
     }
     if applied.is_empty() {
-        println!("nothing to do: every migration is applied");
+        print("nothing to do: every migration is applied")?;
     }
     Ok(())
 }
@@ -34,15 +37,14 @@ pub fn migrate_run(settings: &Settings) -> anyhow::Result<()> {
 pub fn migrate_revert(settings: &Settings, drop_tables: bool) -> anyhow::Result<()> {
     let target = Target::open(settings)?;
     let Some(reverted) = migrations::revert(&mut target.connect()?, drop_tables)? else {
-        println!("nothing to do: no migration is applied");
-        return Ok(());
+        return print("nothing to do: no migration is applied");
     };
-    println!("reverted {}", reverted.name);
+    print(&format!("reverted {}", reverted.name))?;
     for table in &reverted.dropped {
-        println!("dropped {table}");
+        print(&format!("dropped {table}"))?;
     }
     for table in &reverted.kept {
-        println!("kept {table}, which was there before");
+        print(&format!("kept {table}, which was there before"))?;
     }
     Ok(())
 }
@@ -54,15 +56,12 @@ pub fn migrate_revert(settings: &Settings, drop_tables: bool) -> anyhow::Result<
 pub fn migrate_status(settings: &Settings) -> anyhow::Result<()> {
     let target = Target::open(settings)?;
     for migration in migrations::status(&mut target.connect()?)? {
-        println!(
-            "{}  {}",
-            if migration.applied {
-                "applied"
-            } else {
-                "pending"
-            },
-            migration.name
-        );
+        let state = if migration.applied {
+            "applied"
+        } else {
+            "pending"
+        };
+        print(&format!("{state}  {}", migration.name))?;
     }
     Ok(())
 }
@@ -75,7 +74,7 @@ pub fn check(settings: &Settings) -> anyhow::Result<()> {
     let target = Target::open(settings)?;
     let misfits = schema_check::misfits(&mut target.connect()?)?;
     for misfit in &misfits {
-        println!("{misfit}");
+        print(misfit)?;
     }
     if !misfits.is_empty() {
         bail!(
@@ -84,7 +83,19 @@ pub fn check(settings: &Settings) -> anyhow::Result<()> {
             misfits.len()
         );
     }
-    println!("the tables of {} fit", target.url);
+    print(&format!("the tables of {} fit", target.url))
+}
+
+/// Fails, with what does not fit line by line, unless the tables are what the program needs.
+pub(super) fn require_tables(session: &mut Session, url: &DatabaseUrl) -> anyhow::Result<()> {
+    let misfits = schema_check::misfits(session)?;
+    if !misfits.is_empty() {
+        bail!(
+            "the tables of {url} do not fit:\n  {}\nmend them; missing ones are created by \
+             `ecommerce-api migrate run`, or when serving by MIGRATE_ON_START=true",
+            misfits.join("\n  ")
+        );
+    }
     Ok(())
 }
 
@@ -98,6 +109,7 @@ pub fn seed(settings: &Settings, plan: &rows::Plan) -> anyhow::Result<()> {
     if target.embedded.is_some() {
         migrations::run(&mut session)?;
     }
+    require_tables(&mut session, &target.url)?;
     let hash = hash_of_nothing_known().context("hashing a password")?;
     let bar = ProgressBar::new(0).with_style(
         ProgressStyle::with_template(
@@ -121,11 +133,10 @@ pub fn seed(settings: &Settings, plan: &rows::Plan) -> anyhow::Result<()> {
         },
     )?;
     bar.finish_and_clear();
-    println!(
+    print(&format!(
         "added {} users, {} products and {} cart items to {}",
         plan.users, plan.products, plan.cart, target.url
-    );
-    Ok(())
+    ))
 }
 
 /// The hash of a random password that is thrown away: nobody can log in with it.

@@ -8,6 +8,10 @@ mod openapi;
 mod serve;
 mod target;
 
+use std::io::{self, ErrorKind, Write};
+
+use anyhow::Context as _;
+
 pub use database::{check, migrate_revert, migrate_run, migrate_status, seed};
 pub use openapi::{Document, openapi};
 pub use serve::serve;
@@ -23,3 +27,13 @@ impl std::fmt::Display for BadSetting {
 }
 
 impl std::error::Error for BadSetting {}
+
+/// Prints a line, or several, to standard output. A reader that has seen enough and gone (`| head`)
+/// is no failure.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("cannot write to standard output"),
+    }
+}

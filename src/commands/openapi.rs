@@ -1,12 +1,12 @@
 //! `openapi`: the contract as JSON, poem-openapi's document, or how the two differ. Needs no
 //! database.
 
-use std::io::{self, Write};
-
 use anyhow::bail;
 
 use crate::api::generated_document;
 use crate::contract::{self, diff};
+
+use super::print;
 
 /// What to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,27 +22,24 @@ pub enum Document {
 /// Prints `which` to standard output.
 ///
 /// # Errors
-/// When the two documents differ (with [`Document::Check`]), or standard output is closed.
+/// When the two documents differ (with [`Document::Check`]), or standard output cannot be written.
 pub fn openapi(which: Document) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
     match which {
-        Document::Contract => writeln!(out, "{:#}", contract::document())?,
-        Document::Generated => writeln!(out, "{:#}", generated_document())?,
+        Document::Contract => print(&format!("{:#}", contract::document())),
+        Document::Generated => print(&format!("{:#}", generated_document())),
         Document::Check => {
             let differences = diff::diff(contract::document(), &generated_document());
             if !differences.is_empty() {
-                write!(out, "{}", diff::report(&differences))?;
+                print(diff::report(&differences).trim_end())?;
                 bail!(
                     "the generated document differs from the contract in {} places",
                     differences.len()
                 );
             }
-            writeln!(
-                out,
+            print(&format!(
                 "the generated document equals the contract: {} operations",
                 contract::operations().len()
-            )?;
+            ))
         }
     }
-    Ok(())
 }

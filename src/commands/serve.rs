@@ -1,11 +1,11 @@
 //! `serve`: listens, gets the database ready, and serves until it is told to stop.
 
 use std::fs;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::io::{self, IsTerminal as _};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
@@ -14,12 +14,12 @@ use crate::api::gate::Hosts;
 use crate::api::{self, App};
 use crate::config::{LogFormat, Settings};
 use crate::db::session::Session;
-use crate::db::{Database, check, migrations, seed};
+use crate::db::{Database, migrations, seed};
 use crate::embedded::Embedded;
 use crate::server::{self, Limits};
 
 use super::BadSetting;
-use super::database::hash_of_nothing_known;
+use super::database::{hash_of_nothing_known, require_tables};
 use super::target::Target;
 
 /// How often the private MariaDB is looked after.
@@ -36,34 +36,32 @@ const SAMPLE_MARK: &str = "sample-shop-done";
 pub fn serve(settings: &Settings) -> anyhow::Result<()> {
     let service = service_settings(settings)?;
     init_logging(settings)?;
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .build()
-        .context("cannot start threads")?
-        .block_on(run(settings.clone(), service))
+        .build();
+    let runtime = runtime.context("cannot start threads")?;
+    let outcome = runtime.block_on(run(settings.clone(), service));
+    // Without waiting for what still blocks, a connection attempt for example: a program that was
+    // told to stop stops. The private MariaDB notices that its parent is gone.
+    runtime.shutdown_background();
+    outcome
 }
 
 fn service_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
     let cors = settings.cors_allow_origin.parse();
     let cors = cors.map_err(|error| BadSetting(format!("CORS_ALLOW_ORIGIN: {error}")))?;
-    Ok(api::Settings {
-        cors,
-        hosts: hosts(settings.allowed_hosts.as_deref(), settings.server_host),
-    })
-}
-
-fn hosts(allowed: Option<&str>, listening_on: IpAddr) -> Hosts {
-    match allowed.map(str::trim) {
-        Some("*") => Hosts::Any,
-        Some(names) => Hosts::Named(
-            names
-                .split(',')
-                .map(|name| name.trim().to_ascii_lowercase())
-                .collect(),
-        ),
-        None if listening_on.is_loopback() => Hosts::Loopback,
+    let hosts = match settings
+        .allowed_hosts
+        .as_deref()
+        .filter(|names| !names.trim().is_empty())
+    {
+        Some(names) => names
+            .parse()
+            .map_err(|error| BadSetting(format!("ALLOWED_HOSTS: {error}")))?,
+        None if settings.server_host.is_loopback() => Hosts::Loopback,
         None => Hosts::Any,
-    }
+    };
+    Ok(api::Settings { cors, hosts })
 }
 
 fn init_logging(settings: &Settings) -> Result<(), BadSetting> {
@@ -74,7 +72,14 @@ fn init_logging(settings: &Settings) -> Result<(), BadSetting> {
     })?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // Where nobody reads the log any more, complaining there would only panic.
+        .log_internal_errors(false)
         .with_writer(io::stderr);
+    let log = if io::stderr().is_terminal() {
+        log
+    } else {
+        log.with_ansi(false)
+    };
     match settings.log_format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
@@ -98,14 +103,11 @@ async fn run(settings: Settings, service: api::Settings) -> anyhow::Result<()> {
         })?;
     let address = listener.local_addr().context("cannot read the port")?;
 
-    // A signal while the database starts ends the program right there; its drop stops MariaDB.
-    let preparing = tokio::task::spawn_blocking({
-        let settings = settings.clone();
-        move || prepare(&settings)
-    });
     let target = tokio::select! {
-        target = preparing => target.context("preparing the database")??,
+        // In this order, signals are listened for before anything is started.
+        biased;
         () = server::shutdown_signal() => return Ok(()),
+        target = prepare_apart(settings.clone()) => target?,
     };
 
     let db = Database::new(target.url.async_opts(), settings.database_pool_size.into());
@@ -119,6 +121,13 @@ async fn run(settings: Settings, service: api::Settings) -> anyhow::Result<()> {
         () = server::serve_until_signal(listener, app, Limits::default()) => Ok(()),
         end = death(embedded) => Err(anyhow!("the private MariaDB ended by itself: {end}")),
     }
+}
+
+/// [`prepare`] on a thread where it may block.
+async fn prepare_apart(settings: Settings) -> anyhow::Result<Target> {
+    tokio::task::spawn_blocking(move || prepare(&settings))
+        .await
+        .context("preparing the database")?
 }
 
 /// Gets the database ready: the private MariaDB started, migrated and filled on its first start,
@@ -138,14 +147,7 @@ fn prepare(settings: &Settings) -> anyhow::Result<Target> {
         offer_sample_shop(settings, &mut session)?;
         tracing::info!(socket = %embedded.socket().display(), "the private MariaDB runs");
     }
-    let misfits = check::misfits(&mut session)?;
-    if !misfits.is_empty() {
-        bail!(
-            "the tables of {} do not fit:\n  {}\nmend them, or run `ecommerce-api migrate run` if the tables are missing",
-            target.url,
-            misfits.join("\n  ")
-        );
-    }
+    require_tables(&mut session, &target.url)?;
     Ok(target)
 }
 
@@ -155,8 +157,8 @@ fn offer_sample_shop(settings: &Settings, session: &mut Session) -> anyhow::Resu
         return Ok(());
     }
     let hash = hash_of_nothing_known()?;
-    if seed::sample_shop(session, || hash.expose_secret().to_owned())? {
-        tracing::info!("filled in a sample shop; its users' passwords are random and unknown");
+    if seed::sample_shop(session, hash.expose_secret())? {
+        tracing::info!("filled in a sample shop; nobody knows its users' random password");
     }
     fs::write(&mark, "").with_context(|| format!("cannot write {}", mark.display()))
 }

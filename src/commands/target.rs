@@ -1,7 +1,7 @@
 //! The database that a subcommand works on: the one that `DATABASE_URL` names, or a private
 //! MariaDB that lives as long as the subcommand.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use secrecy::ExposeSecret;
 
 use crate::config::Settings;
@@ -44,6 +44,12 @@ impl Target {
 
     /// A blocking connection to it.
     pub(super) fn connect(&self) -> anyhow::Result<Session> {
-        Ok(session::connect(&self.url)?)
+        session::connect(&self.url).map_err(|error| {
+            if self.embedded.is_some() {
+                error.into()
+            } else {
+                anyhow!("{error}; see DATABASE_URL")
+            }
+        })
     }
 }

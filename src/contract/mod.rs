@@ -36,7 +36,9 @@ pub fn document() -> &'static Value {
 /// # Errors
 /// What is wrong and where, when it is not YAML or when a mapping has the same key twice.
 pub fn parse(yaml: &str) -> Result<Value, String> {
-    serde_saphyr::from_str(yaml).map_err(|error| error.to_string())
+    // Only `true` and `false` are booleans: YAML 1.1 reads `no` and `on` as such, too.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    serde_saphyr::from_str_with_options(yaml, options).map_err(|error| error.to_string())
 }
 
 /// Reads and compiles all that requests need, which the first request would else wait for.

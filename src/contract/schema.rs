@@ -243,7 +243,7 @@ mod tests {
     fn every_violation_is_reported_at_its_own_place() {
         assert_eq!(
             messages(
-                "NewUser",
+                "UserDraft",
                 &json!({"email": "nobody", "role": "ROOT", "a/b": 1, "c~": 2})
             ),
             [
@@ -256,7 +256,7 @@ mod tests {
         );
         assert_eq!(
             messages(
-                "NewProduct",
+                "ProductDraft",
                 &json!({"title": "", "image_url": 7, "description": null})
             ),
             [
@@ -266,7 +266,7 @@ mod tests {
         );
         assert_eq!(
             messages(
-                "NewCartItem",
+                "CartItemDraft",
                 &json!({"user_id": 0, "product_id": 2_147_483_648_i64})
             ),
             [
@@ -280,7 +280,7 @@ mod tests {
             ["/role must be a string"]
         );
         assert_eq!(
-            messages("NewCartItem", &json!({"user_id": 1.0, "product_id": "1"})).len(),
+            messages("CartItemDraft", &json!({"user_id": 1.0, "product_id": "1"})).len(),
             2
         );
     }
@@ -288,9 +288,9 @@ mod tests {
     #[test]
     fn lengths_count_characters_not_bytes() {
         let title = |length: usize| json!({"title": "😀".repeat(length)});
-        assert!(messages("NewProduct", &title(255)).is_empty());
+        assert!(messages("ProductDraft", &title(255)).is_empty());
         assert_eq!(
-            messages("NewProduct", &title(256)),
+            messages("ProductDraft", &title(256)),
             ["/title must have at most 255 characters"]
         );
     }

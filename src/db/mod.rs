@@ -166,12 +166,13 @@ fn is_lost(error: &DieselError) -> bool {
 
 /// Whether trying again later may help: the connection broke, or the server refuses for now.
 fn is_passing(error: &DieselError) -> bool {
-    const MESSAGES: [&str; 5] = [
+    const MESSAGES: [&str; 6] = [
         "Deadlock found",
         "Lock wait timeout exceeded",
         "Record has changed since last read",
         "Too many connections",
         "The MariaDB server is running with the --read-only option",
+        "The MySQL server is running with the --read-only option",
     ];
     match error {
         DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _)

@@ -5,6 +5,10 @@
 //! nobody used for a second is asked for a sign of life, and the first error that says that a
 //! connection is dead discards every other one of its time, since the server has most likely
 //! restarted.
+//!
+//! Diesel-async has a pool of this kind, whose fast recycling keeps a connection after its driver
+//! has given it up: after a restart of the server each would fail for ever. Hence our own few lines
+//! on the same pool crate.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -61,6 +65,13 @@ impl Database {
         Self {
             pool: pool.expect("a pool without timeouts needs no runtime"),
         }
+    }
+
+    /// The pool of a database that is nowhere: for who needs the service's types, but no rows. It
+    /// connects when it is first asked for a connection, and fails.
+    #[must_use]
+    pub fn nowhere() -> Self {
+        Self::new(Opts::default(), 1)
     }
 
     /// A connection, which returns to the pool when it is dropped.

@@ -1,5 +1,7 @@
 //! When the database or the client goes away midway.
 
+use std::time::{Duration, Instant};
+
 use ecommerce_api::db::session::Session;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
@@ -23,8 +25,16 @@ fn connections(session: &mut Session, condition: &str) -> Vec<i64> {
     rows.into_iter().map(|row| row.id).collect()
 }
 
+/// Waits until `condition` holds, for ten seconds at most.
+async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !condition().await {
+        assert!(Instant::now() < deadline, "not within ten seconds: {what}");
+    }
+}
+
 #[tokio::test]
-async fn after_a_restart_of_the_database_one_answer_at_most_is_a_503() {
+async fn after_the_database_closed_every_connection_one_answer_at_most_is_a_503() {
     let shop = Shop::open().await;
     shop.create_user("ada@example.com").await;
     futures_util::future::join_all((0..8).map(|_| shop.get("/api/users/1"))).await;
@@ -73,11 +83,11 @@ async fn a_client_that_leaves_midway_spoils_no_other_request() {
         let head = "PUT /api/users/1 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json";
         let request = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         stream.write_all(request.as_bytes()).await.unwrap();
-        while shop
-            .sql(|session| connections(session, "info LIKE 'UPDATE%users%'"))
-            .await
-            .is_empty()
-        {}
+        eventually("the update waits for the lock", async || {
+            let waiting = shop.sql(|session| connections(session, "info LIKE 'UPDATE%users%'"));
+            !waiting.await.is_empty()
+        })
+        .await;
         drop(stream);
         for id in 1..=20 {
             assert_eq!(
@@ -88,8 +98,11 @@ async fn a_client_that_leaves_midway_spoils_no_other_request() {
         release.send(()).unwrap();
     };
     tokio::join!(lock, leave);
-    // What had begun is finished, and every connection still gives each request its own rows.
-    while shop.get("/api/users/1").await.expect(200)["role"] != "ADMIN" {}
+    eventually("what had begun is finished", async || {
+        shop.get("/api/users/1").await.expect(200)["role"] == "ADMIN"
+    })
+    .await;
+    // Every connection still gives each request its own rows.
     for round in 0..5 {
         for id in 1..=20 {
             let user = shop.get(&format!("/api/users/{id}")).await.expect(200);

@@ -118,6 +118,14 @@ async fn what_is_not_json_is_a_400() {
         .send(Method::PUT, "/api/products/1", &[JSON], twice)
         .await;
     assert_eq!(answer.violations(), ["/title is there twice"]);
+    let more = br#"{"title": "x", "title": "y", "titel": 1}"#.to_vec();
+    let answer = shop
+        .send(Method::PUT, "/api/products/1", &[JSON], more)
+        .await;
+    assert_eq!(
+        answer.violations(),
+        ["/titel is not a known property", "/title is there twice"]
+    );
 }
 
 #[tokio::test]
@@ -270,7 +278,6 @@ async fn a_wrong_method_is_a_405_that_says_which_are_right() {
         ("GET", "/api/cart/user/1", "DELETE, OPTIONS"),
         ("TRACE", "/api/products", "GET, POST, HEAD, OPTIONS"),
         ("PROPFIND", "/api/products", "GET, POST, HEAD, OPTIONS"),
-        ("OPTIONS", "/api/products", "GET, POST, HEAD, OPTIONS"),
         ("PUT", "/", "GET, HEAD, OPTIONS"),
         ("POST", "/health", "GET, HEAD, OPTIONS"),
         ("DELETE", "/api/swagger.json", "GET, HEAD, OPTIONS"),
@@ -354,6 +361,40 @@ async fn a_body_that_nobody_asked_for_is_ignored() {
     shop.send(Method::DELETE, "/api/users/1", &[], b"garbage".to_vec())
         .await
         .expect(200);
+    // Also one that is larger than any body may be, or that never comes.
+    let large = vec![b' '; 3 * 1024 * 1024];
+    shop.send(Method::GET, "/api/products", &[], large)
+        .await
+        .expect(200);
+    let never = format!("{}Content-Length: 10\r\n\r\n", head("DELETE /api/cart/999"));
+    assert!(raw(&shop, never).await.0.starts_with("http/1.1 404"));
+}
+
+#[tokio::test]
+async fn a_client_that_closes_its_side_after_asking_still_gets_its_answer() {
+    let shop = Shop::open().await;
+    for path in ["/", "/api/users", "/api/users/1"] {
+        let mut stream = TcpStream::connect(&shop.address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 "), "{path}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn options_tells_the_methods_of_a_path() {
+    let shop = Shop::open().await;
+    let answer = shop
+        .send(Method::OPTIONS, "/api/cart/1", &[], Vec::new())
+        .await;
+    assert_eq!(answer.status, 204);
+    assert_eq!(answer.header("allow"), Some("GET, DELETE, HEAD, OPTIONS"));
+    shop.send(Method::OPTIONS, "/nothing", &[], Vec::new())
+        .await
+        .error(404);
 }
 
 #[tokio::test]

@@ -494,17 +494,17 @@ fn every_rule_complains_when_it_is_broken() {
             "its body as application/json has no example",
         ),
         (
-            "/components/schemas/NewUser/additionalProperties".to_owned(),
+            "/components/schemas/UserDraft/additionalProperties".to_owned(),
             None,
             "an object that is not closed",
         ),
         (
-            "/components/schemas/NewUser/properties/email/maxLength".to_owned(),
+            "/components/schemas/UserDraft/properties/email/maxLength".to_owned(),
             None,
             "its body/email is a string",
         ),
         (
-            "/components/schemas/NewUser/properties/email/type".to_owned(),
+            "/components/schemas/UserDraft/properties/email/type".to_owned(),
             None,
             "its body/email has no type",
         ),
@@ -514,7 +514,7 @@ fn every_rule_complains_when_it_is_broken() {
             "its body/role is a string",
         ),
         (
-            "/components/schemas/NewUser/properties/tags".to_owned(),
+            "/components/schemas/UserDraft/properties/tags".to_owned(),
             Some(json!({"type": "array"})),
             "a list without maxItems",
         ),

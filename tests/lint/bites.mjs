@@ -49,9 +49,9 @@ const CASES = [
   ['string-has-max-length', 'a header', /        maxLength: 128\n/, ''],
   ['integer-has-range', 'no maximum', /        maximum: 2147483647\n/, ''],
   ['integer-has-range', 'no minimum', '          minimum: 0\n', ''],
-  ['request-array-has-max-items', 'endless', /(    NewUser:\n(?:.*\n)*?      properties:\n)/,
+  ['request-array-has-max-items', 'endless', /(    UserDraft:\n(?:.*\n)*?      properties:\n)/,
     '$1        tags:\n          description: Tags\n          type: array\n          items: {$ref: "#/components/schemas/Role"}\n'],
-  ['body-schema-has-a-name', 'a request', "$ref: '#/components/schemas/NewUser'", 'type: object'],
+  ['body-schema-has-a-name', 'a request', "$ref: '#/components/schemas/UserDraft'", 'type: object'],
   ['body-schema-has-a-name', 'an answer', "$ref: '#/components/schemas/UserListResponse'", 'type: object'],
 ]
 

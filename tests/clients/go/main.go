@@ -1,0 +1,238 @@
+// A walk through the shop with nothing but the generated Go client.
+//
+// Every operation is called at least twice: once it succeeds, and once it fails with the error
+// that the contract promises. This client checks the range of a required parameter before it
+// sends, and nothing else; where it refuses, that refusal is what we expect.
+//
+// Usage: walk BASE_URL RECORD
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log"
+	"net/http"
+	"os"
+	"reflect"
+	"strings"
+
+	"example.com/shop/ecommerce"
+)
+
+// An id that could exist, and does not.
+const absent = 2_147_483_647
+
+var (
+	ctx = context.Background()
+	// What came of the calls, by operationId.
+	outcomes = map[string][]string{}
+)
+
+// A request is ready to be sent, and its answer holds a T.
+type request[T any] interface {
+	Execute() (*T, *http.Response, error)
+}
+
+// operationID is createUser where the request is an ApiCreateUserRequest.
+func operationID(request any) string {
+	name := reflect.TypeOf(request).Name()
+	name = strings.TrimSuffix(strings.TrimPrefix(name, "Api"), "Request")
+	return strings.ToLower(name[:1]) + name[1:]
+}
+
+func note(request any, outcome string) {
+	operation := operationID(request)
+	for _, seen := range outcomes[operation] {
+		if seen == outcome {
+			return
+		}
+	}
+	outcomes[operation] = append(outcomes[operation], outcome)
+	fmt.Printf("%-16s %s\n", operation, outcome)
+}
+
+// ok is the answer of a request that must succeed.
+func ok[T any](request request[T]) *T {
+	answer, _, err := request.Execute()
+	if err != nil {
+		log.Panicf("%s failed: %v", operationID(request), err)
+	}
+	note(request, "ok")
+	return answer
+}
+
+// fails sends a request that must fail: status, code and, in a 400, the fields that are wrong.
+func fails[T any](request request[T], expected string) {
+	_, response, err := request.Execute()
+	var failure *ecommerce.GenericOpenAPIError
+	if !errors.As(err, &failure) {
+		log.Panicf("%s must fail: %s, not: %v", operationID(request), expected, err)
+	}
+	envelope, typed := failure.Model().(ecommerce.ErrorResponse)
+	if !typed || envelope.Success {
+		log.Panicf("%s: no typed error: %s", operationID(request), failure.Body())
+	}
+	outcome := fmt.Sprint(response.StatusCode, " ", envelope.Error.Code)
+	for _, detail := range envelope.Error.Details {
+		outcome += " " + detail.Field
+	}
+	equal(outcome, expected)
+	note(request, outcome)
+}
+
+// refuses tries a request that the client itself must not send, because of this parameter.
+func refuses[T any](request request[T], parameter string) {
+	_, response, err := request.Execute()
+	if response != nil || err == nil || !strings.HasPrefix(err.Error(), parameter+" must be ") {
+		log.Panicf("%s must not be sent, because of %s: %v", operationID(request), parameter, err)
+	}
+	note(request, "not sent: "+parameter)
+}
+
+func equal(seen, expected any) {
+	if !reflect.DeepEqual(seen, expected) {
+		log.Panicf("%+v, not %+v", seen, expected)
+	}
+}
+
+// walkUsers does all to a user but delete it.
+func walkUsers(users *ecommerce.UsersAPIService) ecommerce.User {
+	draft := *ecommerce.NewUserDraft("ada@go.example", "correct horse", ecommerce.ROLE_USER)
+	ada := ok[ecommerce.UserResponse](users.CreateUser(ctx).UserDraft(draft)).Data
+	fails[ecommerce.UserResponse](users.CreateUser(ctx).UserDraft(draft), "409 CONFLICT")
+	wrong := *ecommerce.NewUserDraft("ada", "short", ecommerce.ROLE_USER)
+	fails[ecommerce.UserResponse](users.CreateUser(ctx).UserDraft(wrong),
+		"400 VALIDATION_ERROR /email /password")
+
+	equal(ok[ecommerce.UserResponse](users.GetUser(ctx, ada.Id)).Data, ada)
+	fails[ecommerce.UserResponse](users.GetUser(ctx, absent), "404 NOT_FOUND")
+	refuses[ecommerce.UserResponse](users.GetUser(ctx, 0), "id")
+
+	everyone := ok[ecommerce.UserListResponse](users.ListUsers(ctx))
+	equal(everyone.Pagination, (*ecommerce.Pagination)(nil))
+	total := len(everyone.Data)
+	equal(everyone.Data[total-1], ada)
+	page := ok[ecommerce.UserListResponse](users.ListUsers(ctx).Page(2).Limit(1))
+	equal(page.Data, everyone.Data[1:2])
+	equal([]int32{page.Pagination.Page, page.Pagination.Limit, page.Pagination.Total},
+		[]int32{2, 1, int32(total)})
+	fails[ecommerce.UserListResponse](users.ListUsers(ctx).Limit(1001),
+		"400 VALIDATION_ERROR limit")
+
+	change := func(id int32, changes ecommerce.UserChanges) ecommerce.ApiUpdateUserRequest {
+		return users.UpdateUser(ctx, id).UserChanges(changes)
+	}
+	promotion := ecommerce.UserChanges{Role: ecommerce.ROLE_ADMIN.Ptr()}
+	ada.Role = ecommerce.ROLE_ADMIN
+	equal(ok[ecommerce.UserResponse](change(ada.Id, promotion)).Data, ada)
+	fails[ecommerce.UserResponse](change(absent, ecommerce.UserChanges{}), "404 NOT_FOUND")
+	taken := ecommerce.UserChanges{Email: &everyone.Data[0].Email}
+	fails[ecommerce.UserResponse](change(ada.Id, taken), "409 CONFLICT")
+	return ada
+}
+
+// walkProducts does all to a product but delete it.
+func walkProducts(products *ecommerce.ProductsAPIService) ecommerce.Product {
+	draft := *ecommerce.NewProductDraft("Teapot 🫖")
+	draft.SetImageUrl("/images/teapot.jpg")
+	draft.SetDescription("Brown")
+	teapot := ok[ecommerce.ProductResponse](products.CreateProduct(ctx).ProductDraft(draft)).Data
+	equal(teapot.Title, "Teapot 🫖")
+	equal(ok[ecommerce.ProductResponse](products.GetProduct(ctx, teapot.Id)).Data, teapot)
+	fails[ecommerce.ProductResponse](products.GetProduct(ctx, absent), "404 NOT_FOUND")
+	untitled := *ecommerce.NewProductDraft("")
+	fails[ecommerce.ProductResponse](products.CreateProduct(ctx).ProductDraft(untitled),
+		"400 VALIDATION_ERROR /title")
+
+	everything := ok[ecommerce.ProductListResponse](products.ListProducts(ctx))
+	equal(everything.Data[len(everything.Data)-1], teapot)
+	page := ok[ecommerce.ProductListResponse](products.ListProducts(ctx).Limit(2))
+	equal(page.Data, everything.Data[:2])
+	fails[ecommerce.ProductListResponse](products.ListProducts(ctx).Page(0),
+		"400 VALIDATION_ERROR page")
+
+	// Absent stays as it is; null clears.
+	change := func(id int32, changes ecommerce.ProductChanges) ecommerce.ApiUpdateProductRequest {
+		return products.UpdateProduct(ctx, id).ProductChanges(changes)
+	}
+	retitled := *ecommerce.NewProductChanges()
+	retitled.SetTitle("Pot 🫖")
+	teapot.Title = "Pot 🫖"
+	equal(ok[ecommerce.ProductResponse](change(teapot.Id, retitled)).Data, teapot)
+	cleared := *ecommerce.NewProductChanges()
+	cleared.SetImageUrlNil()
+	teapot.ImageUrl.Set(nil)
+	equal(ok[ecommerce.ProductResponse](change(teapot.Id, cleared)).Data, teapot)
+	fails[ecommerce.ProductResponse](change(absent, ecommerce.ProductChanges{}), "404 NOT_FOUND")
+	return teapot
+}
+
+// walkCart goes through the cart, and what users and products show of it.
+func walkCart(shop *ecommerce.APIClient, user ecommerce.User, product ecommerce.Product) {
+	users, products, cart := shop.UsersAPI, shop.ProductsAPI, shop.CartAPI
+	add := func(user, product int32) ecommerce.ApiAddCartItemRequest {
+		return cart.AddCartItem(ctx).CartItemDraft(*ecommerce.NewCartItemDraft(user, product))
+	}
+	item := ok[ecommerce.CartItemResponse](add(user.Id, product.Id)).Data
+	equal(item.User, user)
+	equal(item.Product, product)
+	fails[ecommerce.CartItemResponse](add(user.Id, absent), "409 CONFLICT")
+
+	equal(ok[ecommerce.CartItemResponse](cart.GetCartItem(ctx, item.Id)).Data, item)
+	fails[ecommerce.CartItemResponse](cart.GetCartItem(ctx, absent), "404 NOT_FOUND")
+	items := ok[ecommerce.CartItemListResponse](cart.ListCartItems(ctx)).Data
+	equal(items[len(items)-1], item)
+	fails[ecommerce.CartItemListResponse](cart.ListCartItems(ctx).Limit(0),
+		"400 VALIDATION_ERROR limit")
+
+	held := ok[ecommerce.UserCartResponse](users.GetUserCart(ctx, user.Id)).Data
+	equal(len(held), 1)
+	equal(held[0].Product, product)
+	fails[ecommerce.UserCartResponse](users.GetUserCart(ctx, absent), "404 NOT_FOUND")
+	holders := ok[ecommerce.ProductCartsResponse](products.GetProductCarts(ctx, product.Id)).Data
+	equal(len(holders), 1)
+	equal(holders[0].User, user)
+	fails[ecommerce.ProductCartsResponse](products.GetProductCarts(ctx, absent), "404 NOT_FOUND")
+
+	removal := ok[ecommerce.RemovalResponse](cart.RemoveCartItem(ctx, item.Id)).Data
+	equal(removal.CartItemsRemoved, int32(1))
+	fails[ecommerce.RemovalResponse](cart.RemoveCartItem(ctx, item.Id), "404 NOT_FOUND")
+	ok[ecommerce.CartItemResponse](add(user.Id, product.Id))
+	ok[ecommerce.CartItemResponse](add(user.Id, product.Id))
+	removal = ok[ecommerce.RemovalResponse](cart.ClearUserCart(ctx, user.Id)).Data
+	equal(removal.CartItemsRemoved, int32(2))
+	fails[ecommerce.RemovalResponse](cart.ClearUserCart(ctx, absent), "404 NOT_FOUND")
+	ok[ecommerce.CartItemResponse](add(user.Id, product.Id))
+}
+
+// walkDeletions deletes both; the product takes the last cart item with it.
+func walkDeletions(shop *ecommerce.APIClient, user, product int32) {
+	removal := ok[ecommerce.RemovalResponse](shop.ProductsAPI.DeleteProduct(ctx, product)).Data
+	equal(removal.CartItemsRemoved, int32(1))
+	fails[ecommerce.RemovalResponse](shop.ProductsAPI.DeleteProduct(ctx, product), "404 NOT_FOUND")
+	removal = ok[ecommerce.RemovalResponse](shop.UsersAPI.DeleteUser(ctx, user)).Data
+	equal(removal.CartItemsRemoved, int32(0))
+	fails[ecommerce.RemovalResponse](shop.UsersAPI.DeleteUser(ctx, user), "404 NOT_FOUND")
+}
+
+func main() {
+	if len(os.Args) != 3 {
+		log.Fatal("usage: walk BASE_URL RECORD")
+	}
+	configuration := ecommerce.NewConfiguration()
+	configuration.Servers = ecommerce.ServerConfigurations{{URL: os.Args[1]}}
+	shop := ecommerce.NewAPIClient(configuration)
+	user := walkUsers(shop.UsersAPI)
+	product := walkProducts(shop.ProductsAPI)
+	walkCart(shop, user, product)
+	walkDeletions(shop, user.Id, product.Id)
+	record, err := json.MarshalIndent(outcomes, "", "  ")
+	if err == nil {
+		err = os.WriteFile(os.Args[2], append(record, '\n'), 0o644)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+}

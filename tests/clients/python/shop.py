@@ -1,0 +1,193 @@
+"""A walk through the shop with nothing but the generated Python client.
+
+Every operation is called at least twice: once it succeeds, and once it fails with the error that
+the contract promises. Where the client itself refuses bad input, that refusal is what we expect.
+
+Usage: shop.py BASE_URL RECORD
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Callable, ParamSpec, TypeVar
+
+from ecommerce_client import (
+    ApiClient,
+    ApiException,
+    CartApi,
+    CartItemDraft,
+    Configuration,
+    ErrorResponse,
+    Product,
+    ProductChanges,
+    ProductDraft,
+    ProductsApi,
+    Role,
+    User,
+    UserChanges,
+    UserDraft,
+    UsersApi,
+)
+from pydantic import ValidationError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ABSENT = 2_147_483_647
+"""An id that could exist, and does not."""
+
+
+class Walk:
+    """Calls operations, and notes what came of each under its operationId."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[str, list[str]] = {}
+
+    def _note(self, operation: Callable[..., object], outcome: str) -> None:
+        name = re.sub("_(.)", lambda match: match[1].upper(), operation.__name__)
+        outcomes = self.outcomes.setdefault(name, [])
+        if outcome not in outcomes:
+            outcomes.append(outcome)
+            print(f"{name:16} {outcome}")
+
+    def ok(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The answer of an operation that must succeed."""
+        answer = operation(*args, **kwargs)
+        self._note(operation, "ok")
+        return answer
+
+    def fails(
+        self, expected: str, operation: Callable[P, object], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """The operation must fail: status, code and, in a 400, the field that is wrong."""
+        try:
+            operation(*args, **kwargs)
+        except ApiException as exception:
+            assert isinstance(exception.data, ErrorResponse), exception
+            assert not exception.data.success
+            error = exception.data.error
+            fields = [detail.field for detail in error.details or []]
+            outcome = " ".join([str(exception.status), error.code, *fields])
+            assert outcome == expected, f"{outcome}, not {expected}"
+            self._note(operation, outcome)
+        else:
+            raise AssertionError(f"{operation.__name__} succeeded instead of {expected}")
+
+    def refuses(
+        self, operation: Callable[..., object], argument: str, attempt: Callable[[], object]
+    ) -> None:
+        """The client must refuse the argument, so that the operation is never sent."""
+        try:
+            attempt()
+        except ValidationError as error:
+            assert [entry["loc"][-1] for entry in error.errors()] == [argument], error
+            self._note(operation, f"not sent: {argument}")
+        else:
+            raise AssertionError(f"the client took a bad {argument}")
+
+
+def walk_users(walk: Walk, users: UsersApi) -> User:
+    """All of a user but the deletion."""
+    draft = UserDraft(email="ada@python.example", password="correct horse", role=Role.USER)
+    ada = walk.ok(users.create_user, draft).data
+    walk.fails("409 CONFLICT", users.create_user, draft)
+    # The client knows the lengths, but not what an email address looks like.
+    no_address = UserDraft(email="ada", password="correct horse", role=Role.USER)
+    walk.fails("400 VALIDATION_ERROR /email", users.create_user, no_address)
+
+    assert walk.ok(users.get_user, ada.id).data == ada
+    walk.fails("404 NOT_FOUND", users.get_user, ABSENT)
+    walk.refuses(users.get_user, "id", lambda: users.get_user(id=0))
+
+    everyone = walk.ok(users.list_users)
+    assert ada in everyone.data and everyone.pagination is None
+    page = walk.ok(users.list_users, page=2, limit=1)
+    assert page.data == everyone.data[1:2]
+    assert page.pagination is not None
+    assert (page.pagination.page, page.pagination.limit) == (2, 1)
+    assert page.pagination.total == len(everyone.data)
+    walk.refuses(users.list_users, "limit", lambda: users.list_users(limit=1001))
+
+    promoted = walk.ok(users.update_user, ada.id, UserChanges(role=Role.ADMIN)).data
+    assert (promoted.role, promoted.email) == (Role.ADMIN, ada.email)
+    walk.fails("404 NOT_FOUND", users.update_user, ABSENT, UserChanges())
+    taken = UserChanges(email=next(user.email for user in everyone.data if user != ada))
+    walk.fails("409 CONFLICT", users.update_user, ada.id, taken)
+    return promoted
+
+
+def walk_products(walk: Walk, products: ProductsApi) -> Product:
+    """All of a product but the deletion."""
+    draft = ProductDraft(title="Teapot 🫖", image_url="/images/teapot.jpg", description="Brown")
+    teapot = walk.ok(products.create_product, draft).data
+    assert teapot.title == "Teapot 🫖"
+    assert walk.ok(products.get_product, teapot.id).data == teapot
+    walk.fails("404 NOT_FOUND", products.get_product, ABSENT)
+    walk.refuses(products.create_product, "title", lambda: ProductDraft(title=""))
+
+    everything = walk.ok(products.list_products)
+    assert teapot in everything.data and everything.pagination is None
+    page = walk.ok(products.list_products, page=1, limit=2)
+    assert page.data == everything.data[:2] and page.pagination is not None
+    walk.refuses(products.list_products, "page", lambda: products.list_products(page=0))
+
+    # Absent stays as it is; null clears.
+    untouched = walk.ok(products.update_product, teapot.id, ProductChanges(title="Pot 🫖")).data
+    assert untouched == teapot.model_copy(update={"title": "Pot 🫖"})
+    cleared = walk.ok(products.update_product, teapot.id, ProductChanges(image_url=None)).data
+    assert cleared == untouched.model_copy(update={"image_url": None})
+    # A title cannot be cleared: the client leaves out a null that the contract does not allow.
+    assert ProductChanges(title=None).to_dict() == {}
+    walk.fails("404 NOT_FOUND", products.update_product, ABSENT, ProductChanges())
+    return cleared
+
+
+def walk_cart(
+    walk: Walk, cart: CartApi, users: UsersApi, products: ProductsApi, user: User, product: Product
+) -> None:
+    """The cart, and what users and products show of it."""
+    draft = CartItemDraft(user_id=user.id, product_id=product.id)
+    item = walk.ok(cart.add_cart_item, draft).data
+    assert (item.user, item.product) == (user, product)
+    orphan = CartItemDraft(user_id=user.id, product_id=ABSENT)
+    walk.fails("409 CONFLICT", cart.add_cart_item, orphan)
+
+    assert walk.ok(cart.get_cart_item, item.id).data == item
+    walk.fails("404 NOT_FOUND", cart.get_cart_item, ABSENT)
+    assert item in walk.ok(cart.list_cart_items).data
+    walk.refuses(cart.list_cart_items, "limit", lambda: cart.list_cart_items(limit=0))
+
+    (shown,) = walk.ok(users.get_user_cart, user.id).data
+    assert (shown.id, shown.product) == (item.id, product)
+    walk.fails("404 NOT_FOUND", users.get_user_cart, ABSENT)
+    (holder,) = walk.ok(products.get_product_carts, product.id).data
+    assert (holder.id, holder.user) == (item.id, user)
+    walk.fails("404 NOT_FOUND", products.get_product_carts, ABSENT)
+
+    assert walk.ok(cart.remove_cart_item, item.id).data.cart_items_removed == 1
+    walk.fails("404 NOT_FOUND", cart.remove_cart_item, item.id)
+    cart.add_cart_item(draft)
+    cart.add_cart_item(draft)
+    assert walk.ok(cart.clear_user_cart, user.id).data.cart_items_removed == 2
+    walk.fails("404 NOT_FOUND", cart.clear_user_cart, ABSENT)
+    cart.add_cart_item(draft)
+
+
+def main(base_url: str, record: str) -> None:
+    """Walks through the shop at the URL and writes what came of it to the file."""
+    walk = Walk()
+    with ApiClient(Configuration(host=base_url)) as client:
+        users, products, cart = UsersApi(client), ProductsApi(client), CartApi(client)
+        user = walk_users(walk, users)
+        product = walk_products(walk, products)
+        walk_cart(walk, cart, users, products, user, product)
+        assert walk.ok(products.delete_product, product.id).data.cart_items_removed == 1
+        walk.fails("404 NOT_FOUND", products.delete_product, product.id)
+        assert walk.ok(users.delete_user, user.id).data.cart_items_removed == 0
+        walk.fails("404 NOT_FOUND", users.delete_user, user.id)
+    Path(record).write_text(json.dumps(walk.outcomes, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,126 @@
+//! What the command line says of itself, and to what it does not understand.
+
+use crate::process::{directory, run, run_in};
+
+const SECRET: &str = "hunter2";
+
+#[test]
+fn the_version_is_one_line() {
+    let expected = format!("ecommerce-api {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(run(&["--version"], &[]).success(), expected);
+    assert_eq!(run(&["-V"], &[]).success(), expected);
+}
+
+#[test]
+fn every_subcommand_has_help() {
+    for (arguments, part) in [
+        (&["--help"][..], "Commands:"),
+        (&["help"], "Commands:"),
+        (&["serve", "--help"], "Serve the API"),
+        (&["migrate", "--help"], "status"),
+        (&["migrate", "run", "--help"], "pending"),
+        (&["migrate", "revert", "--help"], "--drop-tables"),
+        (&["migrate", "status", "--help"], "applied"),
+        (&["check", "--help"], "Compare"),
+        (&["seed", "--help"], "--rng-seed"),
+        (&["openapi", "--help"], "--generated"),
+    ] {
+        let help = run(arguments, &[]).success();
+        assert!(help.contains(part), "{arguments:?}: {help}");
+        assert!(help.contains("Usage: ecommerce-api"), "{help}");
+        assert!(help.contains("SERVER_PORT"), "{arguments:?}: {help}");
+    }
+}
+
+#[test]
+fn help_shows_no_secret_from_the_environment_or_from_dotenv() {
+    let url = format!("mysql://shop:{SECRET}@localhost/shop");
+    let directory = directory();
+    for arguments in [&["--help"][..], &["-h"], &["serve", "--help"]] {
+        let help = run(arguments, &[("DATABASE_URL", &url)]).success();
+        assert!(help.contains("DATABASE_URL"), "{help}");
+        assert!(!help.contains(SECRET), "{help}");
+    }
+    std::fs::write(
+        directory.path().join(".env"),
+        format!("DATABASE_URL={url}\n"),
+    )
+    .unwrap();
+    let outcome = run_in(directory.path(), &["migrate"], &[]);
+    assert_eq!(outcome.code, Some(2));
+    assert!(outcome.stderr.contains("Commands:"), "{outcome:?}");
+    assert!(!outcome.stderr.contains(SECRET), "{outcome:?}");
+}
+
+#[test]
+fn help_needs_no_sound_settings() {
+    let directory = directory();
+    std::fs::write(directory.path().join(".env"), "not a line\n").unwrap();
+    let help = run_in(directory.path(), &["--help"], &[("SERVER_PORT", "x")]).success();
+    assert!(help.contains("Usage:"), "{help}");
+}
+
+#[test]
+fn what_is_no_command_is_one_line_and_exit_code_2() {
+    for (arguments, part) in [
+        (&["frobnicate"][..], "unrecognized subcommand 'frobnicate'"),
+        (&["serv"], "a similar subcommand exists: 'serve'"),
+        (&["--frobnicate"], "unexpected argument '--frobnicate'"),
+        (&["serve", "again"], "unexpected argument 'again'"),
+        (&["migrate", "frobnicate"], "unrecognized subcommand"),
+        (&["seed", "--users", "many"], "'many' for '--users"),
+        (&["seed", "--users=-1"], "'-1' for '--users"),
+        (&["openapi", "--check", "--generated"], "cannot be used"),
+        (&["--server-port"], "a value is required"),
+    ] {
+        let message = run(arguments, &[]).failure(2);
+        assert!(message.contains(part), "{message}");
+        assert!(message.ends_with("; see --help\n"), "{message}");
+    }
+}
+
+#[test]
+fn a_bad_value_is_one_line_and_exit_code_2() {
+    for (name, value, part) in [
+        ("SERVER_PORT", "70000", "70000 is not in 0..=65535"),
+        ("SERVER_PORT", "http", "'--server-port"),
+        ("SERVER_HOST", "nowhere", "'--server-host"),
+        ("DATABASE_POOL_SIZE", "0", "0 is not in 1..=1000"),
+        ("LOG_FORMAT", "xml", "[possible values: text, json]"),
+        ("MIGRATE_ON_START", "maybe", "'--migrate-on-start"),
+        ("RUST_LOG", "ecommerce_api=loud", "RUST_LOG: "),
+        ("CORS_ALLOW_ORIGIN", "shop.example", "https://shop.example"),
+        (
+            "CORS_ALLOW_ORIGIN",
+            "https://a.example/",
+            "is not an origin",
+        ),
+    ] {
+        let from_variable = run(&["serve"], &[(name, value)]).failure(2);
+        assert!(from_variable.contains(part), "{from_variable}");
+        let flag = format!("--{}={value}", name.to_lowercase().replace('_', "-"));
+        assert_eq!(run(&[&flag], &[]).failure(2), from_variable);
+    }
+}
+
+#[test]
+fn a_bad_database_url_is_one_line_that_repeats_no_secret() {
+    for (url, part) in [
+        (SECRET, "write mysql://user:password@host:port/database"),
+        ("postgres://u:hunter2@h/shop", "must start with mysql://"),
+        ("mysql://u:hunter2@h", "names no database"),
+        ("mysql://u:hun/ter2@h/shop", "percent-encode"),
+        ("mysql://u:hunter2@h/shop?hunter2=1", "unknown parameter"),
+        ("mysql://u:hunter2@h/shop?ssl_mode=preferred", "preferred"),
+        ("mysql://u:hunter2@h/shop?ssl_ca=/none.pem", "/none.pem"),
+        ("mysql://u:hunter2@h:port/shop", "invalid port number"),
+    ] {
+        for command in ["serve", "check"] {
+            let message = run(&[command], &[("DATABASE_URL", url)]).failure(2);
+            assert!(message.starts_with("DATABASE_URL: "), "{message}");
+            assert!(message.contains(part), "{message}");
+            assert!(!message.contains(SECRET), "{message}");
+            assert!(!message.contains("ter2"), "{message}");
+        }
+    }
+}

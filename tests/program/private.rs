@@ -1,0 +1,126 @@
+//! `serve` and others without `DATABASE_URL`: the private MariaDB comes and goes with the program.
+
+use std::fs;
+
+use rustix::process::Signal;
+
+use crate::http::{get, send, send_json};
+use crate::process::{Mariadb, Server, directory, run_in};
+
+#[test]
+fn from_the_first_start_to_the_second() {
+    let directory = directory();
+    let directory = directory.path();
+    let data_dir = directory.join(".data");
+
+    let server = Server::start(directory, &[]);
+    let log = server.log().join("\n");
+    let socket = data_dir.join("mariadb.sock");
+    for part in [
+        "no DATABASE_URL: starting a private MariaDB",
+        "applied a migration",
+        "filled in a sample shop",
+        &format!("socket={}", socket.display()),
+    ] {
+        assert!(log.contains(part), "no `{part}` in {log}");
+    }
+    let users = get(&server.address, "/api/users", &[]).body;
+    assert!(users.contains("@example.com"), "{users}");
+    assert!(get(&server.address, "/health", &[]).status == 200);
+
+    for arguments in [&["serve"][..], &["migrate", "status"]] {
+        let outcome = run_in(directory, arguments, &[("SERVER_PORT", "0")]);
+        assert_eq!(outcome.code, Some(1), "{outcome:?}");
+        let message = outcome.stderr.lines().last().unwrap();
+        assert!(message.contains("another instance uses"), "{outcome:?}");
+        assert!(message.contains("DATA_DIR"), "{outcome:?}");
+    }
+
+    // Emptied, but for one product: the second start changes nothing about that.
+    empty(&server);
+    let teapot = r#"{"title":"Teapot"}"#;
+    let added = send_json(&server.address, "POST", "/api/products", teapot);
+    assert_eq!(added.status, 201);
+    let mariadb = Mariadb::of(&data_dir);
+    server.stop();
+    assert!(mariadb.is_gone(), "it ends before the program");
+    assert!(!socket.exists());
+
+    let mut server = Server::start(directory, &[]);
+    let users = get(&server.address, "/api/users", &[]).body;
+    assert!(users.contains(r#""data":[]"#), "{users}");
+    let products = get(&server.address, "/api/products", &[]).body;
+    assert_eq!(products.matches(r#""title""#).count(), 1, "{products}");
+    assert!(products.contains("Teapot"), "{products}");
+    assert!(!server.log().join("\n").contains("sample shop"));
+    let mariadb = Mariadb::of(&data_dir);
+    server.signal(Signal::INT);
+    assert_eq!(server.end(), Some(0), "{:#?}", server.log());
+    assert!(mariadb.is_gone(), "it ends before the program");
+}
+
+/// Deletes every user and product.
+fn empty(server: &Server) {
+    for path in ["/api/users", "/api/products"] {
+        let list = get(&server.address, path, &[]).body;
+        let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+        for row in list["data"].as_array().unwrap() {
+            let path = format!("{path}/{}", row["id"]);
+            let answer = send(&server.address, "DELETE", &path, &[], "").answer();
+            assert_eq!(answer.status, 200, "{answer:?}");
+        }
+    }
+}
+
+#[test]
+fn a_first_start_that_is_broken_off_is_no_hindrance() {
+    let directory = directory();
+    let mut server = Server::launch(directory.path(), &[]);
+    server.await_line("creating a database");
+    server.signal(Signal::TERM);
+    assert_eq!(server.end(), Some(0), "{:#?}", server.log());
+    let server = Server::start(directory.path(), &[]);
+    let users = get(&server.address, "/api/users", &[]);
+    assert!(users.body.contains("@example.com"), "{users:?}");
+    server.stop();
+}
+
+#[test]
+fn from_one_crash_to_the_next() {
+    let directory = directory();
+    let directory = directory.path();
+    let variables = [("DATA_DIR", "deep/data")];
+    let data_dir = directory.join("deep/data");
+
+    // The program is killed: MariaDB goes too, and the next start need not wait to be told so.
+    let mut server = Server::start(directory, &variables);
+    let teapot = r#"{"title":"Teapot of before"}"#;
+    let added = send_json(&server.address, "POST", "/api/products", teapot);
+    assert_eq!(added.status, 201);
+    let mariadb = Mariadb::of(&data_dir);
+    server.signal(Signal::KILL);
+    assert_eq!(server.end(), None);
+    let mut server = Server::start(directory, &variables);
+    assert!(mariadb.has_ended());
+    let products = get(&server.address, "/api/products", &[]).body;
+    assert!(products.contains("Teapot of before"), "{products}");
+
+    // Without a next start it goes as well.
+    let mariadb = Mariadb::of(&data_dir);
+    server.signal(Signal::KILL);
+    server.end();
+    mariadb.await_end();
+
+    // MariaDB is killed: the program says so and ends.
+    let mut server = Server::start(directory, &variables);
+    Mariadb::of(&data_dir).kill();
+    assert_eq!(server.end(), Some(1));
+    let message = server.await_line("ecommerce-api: the private MariaDB ended by itself");
+    assert!(message.contains("mariadb.log"), "{message}");
+
+    // Commands use the same database; nothing of MariaDB's log is a secret.
+    let status = run_in(directory, &["migrate", "status"], &variables).success();
+    assert!(status.starts_with("applied"), "{status}");
+    let log = fs::read_to_string(data_dir.join("mariadb.log")).unwrap();
+    assert!(!log.contains("$argon2"), "{log}");
+}

@@ -1,0 +1,291 @@
+//! Runs the program: to its end, or as a server whose log is read as it grows.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use tempfile::TempDir;
+
+/// More than anything takes on a busy machine.
+const LIMIT: Duration = Duration::from_mins(1);
+/// In the log when the program serves.
+const LISTENING: &str = "listening on http://";
+
+/// A working directory of a test's own, under /tmp, as a socket's path is short.
+pub fn directory() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// The program in `directory`, with nothing in its environment but what it needs to find others.
+pub fn program(directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ecommerce-api"));
+    command.current_dir(directory).env_clear();
+    if let Some(path) = std::env::var_os("PATH") {
+        command.env("PATH", path);
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// How a run of the program ended, and what it said.
+#[derive(Debug)]
+pub struct Outcome {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs the program in an empty directory, to its end.
+pub fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Outcome {
+    run_in(directory().path(), arguments, variables)
+}
+
+/// Runs the program in `directory`, to its end.
+pub fn run_in(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Outcome {
+    let mut command = program(directory);
+    command.args(arguments).envs(variables.iter().copied());
+    to_end(&mut command)
+}
+
+/// Runs a command to its end.
+pub fn to_end(command: &mut Command) -> Outcome {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let stdout = collect(child.stdout.take().unwrap());
+    let stderr = collect(child.stderr.take().unwrap());
+    let end = await_end(&mut child);
+    Outcome {
+        code: end.expect("the program ends").code(),
+        stdout: stdout.join().unwrap(),
+        stderr: stderr.join().unwrap(),
+    }
+}
+
+fn collect(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let mut text = String::new();
+        from.read_to_string(&mut text).unwrap();
+        text
+    })
+}
+
+/// The program's end; `None` when it had to be killed.
+fn await_end(child: &mut Child) -> Option<ExitStatus> {
+    let end = eventually(|| child.try_wait().unwrap());
+    if end.is_none() {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    end
+}
+
+/// Asks again and again until there is an answer, or the time is up.
+pub fn eventually<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let answer = ask();
+        if answer.is_some() || Instant::now() > deadline {
+            return answer;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+impl Outcome {
+    /// The program went well; what it printed.
+    #[track_caller]
+    pub fn success(self) -> String {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        assert_eq!(self.stderr, "", "{self:?}");
+        self.stdout
+    }
+
+    /// The program failed with this exit code; what it said, which is one line without colours.
+    #[track_caller]
+    pub fn failure(self, code: i32) -> String {
+        let message = self.failure_in_lines(code);
+        assert_eq!(message.lines().count(), 1, "{message}");
+        message
+    }
+
+    /// The program failed with this exit code; what it said, without colours.
+    #[track_caller]
+    pub fn failure_in_lines(self, code: i32) -> String {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        assert!(!self.stderr.contains('\x1b'), "{self:?}");
+        let message = self.stderr.strip_prefix("ecommerce-api: ");
+        message.unwrap_or_else(|| panic!("{self:?}")).to_owned()
+    }
+}
+
+/// The program while it serves. Dropped, it is told to stop, and waited for.
+pub struct Server {
+    child: Child,
+    log: Arc<Log>,
+    /// Where it listens: `127.0.0.1:port`.
+    pub address: String,
+}
+
+#[derive(Default)]
+struct Lines {
+    so_far: Vec<String>,
+    ended: bool,
+}
+
+#[derive(Default)]
+struct Log {
+    lines: Mutex<Lines>,
+    changed: Condvar,
+}
+
+impl Server {
+    /// Starts the program on a free port and returns when it listens.
+    #[track_caller]
+    pub fn start(directory: &Path, variables: &[(&str, &str)]) -> Self {
+        Self::launch(directory, variables).listening()
+    }
+
+    /// As [`Server::start`], but nobody reads the log any more once it listens.
+    #[track_caller]
+    pub fn start_unheard(directory: &Path, variables: &[(&str, &str)]) -> Self {
+        Self::spawn(directory, variables, Some(LISTENING)).listening()
+    }
+
+    #[track_caller]
+    fn listening(self) -> Self {
+        let mut server = self;
+        let line = server.await_line(LISTENING);
+        let address = line.split("http://").nth(1).unwrap();
+        let end = address.find([',', '"']).unwrap_or(address.len());
+        address[..end].clone_into(&mut server.address);
+        server
+    }
+
+    /// Starts the program on a free port; it does not listen yet.
+    pub fn launch(directory: &Path, variables: &[(&str, &str)]) -> Self {
+        Self::spawn(directory, variables, None)
+    }
+
+    /// Reads the log to its end, or to the first line that contains `last`.
+    fn spawn(directory: &Path, variables: &[(&str, &str)], last: Option<&'static str>) -> Self {
+        let mut child = program(directory)
+            .env("SERVER_PORT", "0")
+            .envs(variables.iter().copied())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Log::default());
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        thread::spawn({
+            let log = Arc::clone(&log);
+            move || {
+                for line in lines.map_while(Result::ok) {
+                    let is_last = last.is_some_and(|last| line.contains(last));
+                    log.lines.lock().unwrap().so_far.push(line);
+                    log.changed.notify_all();
+                    if is_last {
+                        break;
+                    }
+                }
+                log.lines.lock().unwrap().ended = true;
+                log.changed.notify_all();
+            }
+        });
+        Self {
+            child,
+            log,
+            address: String::new(),
+        }
+    }
+
+    /// Waits for a log line that contains `part`; the first such line.
+    #[track_caller]
+    pub fn await_line(&self, part: &str) -> String {
+        let find = |lines: &Lines| {
+            let found = lines.so_far.iter().find(|line| line.contains(part));
+            found.cloned()
+        };
+        let lines = self.log.lines.lock().unwrap();
+        let (lines, _) = self
+            .log
+            .changed
+            .wait_timeout_while(lines, LIMIT, |lines| !lines.ended && find(lines).is_none())
+            .unwrap();
+        let found = find(&lines);
+        drop(lines);
+        found.unwrap_or_else(|| panic!("no line with `{part}` in {:#?}", self.log()))
+    }
+
+    /// The log so far.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lines.lock().unwrap().so_far.clone()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for the program's end; its exit code.
+    #[track_caller]
+    pub fn end(&mut self) -> Option<i32> {
+        let end = await_end(&mut self.child);
+        end.expect("the program ends").code()
+    }
+
+    /// Sends SIGTERM and waits for the program's orderly end.
+    #[track_caller]
+    pub fn stop(mut self) {
+        self.signal(Signal::TERM);
+        assert_eq!(self.end(), Some(0), "{:#?}", self.log());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            self.signal(Signal::TERM);
+            await_end(&mut self.child);
+        }
+    }
+}
+
+/// The server below the program that has this data directory.
+pub struct Mariadb {
+    pid: Pid,
+    lock: PathBuf,
+}
+
+impl Mariadb {
+    pub fn of(data_dir: &Path) -> Self {
+        let pid = std::fs::read_to_string(data_dir.join("mariadb.pid")).unwrap();
+        Self {
+            pid: Pid::from_raw(pid.trim().parse().unwrap()).unwrap(),
+            lock: data_dir.join("server.lock"),
+        }
+    }
+
+    pub fn kill(&self) {
+        kill_process(self.pid, Signal::KILL).unwrap();
+    }
+
+    /// Whether this very process has ended.
+    pub fn has_ended(&self) -> bool {
+        test_kill_process(self.pid).is_err()
+    }
+
+    /// Whether neither the server nor what watches over it is left.
+    pub fn is_gone(&self) -> bool {
+        self.has_ended() && File::open(&self.lock).unwrap().try_lock().is_ok()
+    }
+
+    #[track_caller]
+    pub fn await_end(&self) {
+        eventually(|| self.is_gone().then_some(())).expect("MariaDB ends with the program");
+    }
+}

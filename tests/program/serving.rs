@@ -1,0 +1,179 @@
+//! `serve` on a database that `DATABASE_URL` names.
+
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::database::Database;
+use crate::http::{get, send, send_json};
+use crate::process::{Server, directory, eventually};
+
+/// Serves on `database`, which is migrated first.
+#[track_caller]
+fn serve(database: &Database, variables: &[(&str, &str)]) -> Server {
+    let migrated = [database.setting(), ("MIGRATE_ON_START", "true")];
+    Server::start(directory().path(), &[&migrated, variables].concat())
+}
+
+#[test]
+fn migrations_run_at_the_start_when_asked_to() {
+    let server = serve(&Database::empty("migrate_on_start"), &[]);
+    server.await_line("applied a migration name=\"2026-11-21-000000_baseline\"");
+    let users = get(&server.address, "/api/users", &[]);
+    assert_eq!(users.status, 200);
+    assert!(users.body.contains(r#""data":[]"#), "{users:?}");
+    server.stop();
+}
+
+#[test]
+fn a_request_is_one_line_of_the_log() {
+    let server = serve(&Database::empty("request_line"), &[]);
+    let answer = get(&server.address, "/api/users/77?page=hunter2", &[]);
+    let id = answer.header("x-request-id").unwrap().to_owned();
+    get(&server.address, "/health", &[("X-Request-Id", "my-id.7")]);
+    server.await_line("my-id.7");
+    let log = server.log();
+    let lines: Vec<&String> = log.iter().filter(|line| line.contains(&id)).collect();
+    assert_eq!(lines.len(), 1, "{log:#?}");
+    for part in [
+        " INFO ",
+        "method=\"GET\"",
+        "path=\"/api/users/77\"",
+        "status=400",
+        "answered",
+    ] {
+        assert!(lines[0].contains(part), "{lines:?}");
+    }
+    let milliseconds = lines[0].split("milliseconds=").nth(1).unwrap();
+    let decimals = milliseconds.split('.').nth(1).unwrap_or_default();
+    assert!(decimals.len() <= 3, "{lines:?}");
+    for line in &log {
+        assert!(!line.contains('\x1b'), "no colours in a file: {line}");
+        assert!(line.starts_with("20"), "a line has its time: {line}");
+    }
+}
+
+#[test]
+fn the_log_can_be_json() {
+    let database = Database::empty("json_log");
+    let server = serve(&database, &[("LOG_FORMAT", "json")]);
+    let answer = get(&server.address, "/api/products/1", &[]);
+    let id = answer.header("x-request-id").unwrap().to_owned();
+    let line: Value = serde_json::from_str(&server.await_line(&id)).unwrap();
+    assert_eq!(line["span"]["id"], id);
+    assert_eq!(line["method"], "GET");
+    assert_eq!(line["path"], "/api/products/1");
+    assert_eq!(line["status"], 404);
+    assert!(line["milliseconds"].is_number(), "{line}");
+    // An internal error is logged with its cause.
+    database.execute("RENAME TABLE cart TO elsewhere");
+    assert_eq!(get(&server.address, "/api/cart", &[]).status, 500);
+    server.signal(Signal::TERM);
+    server.await_line("stopping");
+    for line in server.log() {
+        let line: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}"));
+        assert!(line["level"].is_string(), "{line}");
+        assert!(line["message"].is_string(), "{line}");
+    }
+}
+
+#[test]
+fn only_the_named_hosts_are_answered() {
+    let database = Database::empty("allowed_hosts");
+    let status = |server: &Server, host: &str| get(&server.address, "/", &[("Host", host)]).status;
+    for unset in [&[][..], &[("ALLOWED_HOSTS", "")]] {
+        let server = serve(&database, unset);
+        assert_eq!(status(&server, "localhost:8088"), 200);
+        assert_eq!(status(&server, "shop.example"), 400);
+    }
+    let server = serve(
+        &database,
+        &[("ALLOWED_HOSTS", "Shop.example, other.example")],
+    );
+    assert_eq!(status(&server, "shop.example"), 200);
+    assert_eq!(status(&server, "OTHER.example:443"), 200);
+    assert_eq!(status(&server, "localhost"), 400);
+    let server = serve(&database, &[("ALLOWED_HOSTS", "*")]);
+    assert_eq!(status(&server, "shop.example"), 200);
+}
+
+#[test]
+fn only_the_listed_origins_may_call() {
+    let database = Database::empty("cors");
+    let allowed = |server: &Server, origin: &str| {
+        let answer = get(&server.address, "/api/users", &[("Origin", origin)]);
+        assert_eq!(answer.status, 200);
+        let allowed = answer.header("access-control-allow-origin");
+        allowed.map(str::to_owned)
+    };
+    let server = serve(&database, &[]);
+    assert_eq!(allowed(&server, "https://c.example").as_deref(), Some("*"));
+    let list = "https://a.example, http://b.example:81";
+    let server = serve(&database, &[("CORS_ALLOW_ORIGIN", list)]);
+    for origin in ["https://a.example", "http://b.example:81"] {
+        assert_eq!(allowed(&server, origin).as_deref(), Some(origin));
+    }
+    assert_eq!(allowed(&server, "https://c.example"), None);
+    // Nothing means none, and not the default: who writes that wants to be safe.
+    let server = serve(&database, &[("CORS_ALLOW_ORIGIN", "")]);
+    assert_eq!(allowed(&server, "https://a.example"), None);
+}
+
+#[test]
+fn a_running_request_may_finish() {
+    let database = Database::empty("graceful");
+    let mut server = serve(&database, &[]);
+    let product = r#"{"title":"Teapot"}"#;
+    send_json(&server.address, "POST", "/api/products", product);
+    let mut holder = database.session();
+    holder
+        .batch_execute("START TRANSACTION; UPDATE products SET title = 'Held' WHERE id = 1")
+        .unwrap();
+    let json = [("Content-Type", "application/json")];
+    let renamed = r#"{"title":"Samovar"}"#;
+    let pending = send(&server.address, "PUT", "/api/products/1", &json, renamed);
+    let waiting = "(SELECT COUNT(*) FROM information_schema.processlist
+        WHERE db = DATABASE() AND id <> CONNECTION_ID() AND info LIKE '%products%')";
+    eventually(|| (database.number(waiting) > 0).then_some(())).expect("the request waits");
+
+    server.signal(Signal::TERM);
+    server.await_line("stopping");
+    assert!(
+        TcpStream::connect(&server.address).is_err(),
+        "nothing new is taken"
+    );
+    holder.batch_execute("COMMIT").unwrap();
+    let answer = pending.answer();
+    assert_eq!(answer.status, 200);
+    assert!(answer.body.contains("Samovar"), "{answer:?}");
+    assert_eq!(server.end(), Some(0));
+}
+
+#[test]
+fn a_signal_ends_a_start_that_hangs() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let url = format!("mysql://shop@{address}/shop");
+    let mut server = Server::launch(directory().path(), &[("DATABASE_URL", &url)]);
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || send.send(silent.accept()));
+    let accepted = receive.recv_timeout(Duration::from_mins(1));
+    let _connection = accepted.expect("the program connects").unwrap();
+    server.signal(Signal::INT);
+    assert_eq!(server.end(), Some(0), "{:#?}", server.log());
+    assert!(server.log().iter().any(|line| line.contains("SIGINT")));
+}
+
+#[test]
+fn a_log_that_nobody_reads_any_more_does_no_harm() {
+    let database = Database::empty("deaf");
+    let variables = [database.setting(), ("MIGRATE_ON_START", "1")];
+    let server = Server::start_unheard(directory().path(), &variables);
+    for _ in 0..3 {
+        assert_eq!(get(&server.address, "/api/users", &[]).status, 200);
+    }
+    server.stop();
+}

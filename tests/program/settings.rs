@@ -1,0 +1,198 @@
+//! Where settings come from, and who wins.
+//!
+//! Most tests here give database URLs of ports where nothing listens: the message tells which one
+//! the program took.
+
+use std::fs;
+use std::path::Path;
+
+use clap::Args;
+use ecommerce_api::config::Settings;
+
+use crate::process::{directory, run, run_in};
+
+const IN_FLAG: &str = "mysql://u:hunter2@127.0.0.1:1/flag";
+const IN_ENVIRONMENT: &str = "mysql://u:hunter2@127.0.0.1:1/environment";
+const IN_DOTENV: &str = "mysql://u:hunter2@127.0.0.1:1/dotenv";
+const IN_FILE: &str = "mysql://u:hunter2@127.0.0.1:1/file";
+
+/// The database that `check` fails to reach.
+#[track_caller]
+fn database(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    let arguments = [&["check"], arguments].concat();
+    let message = run_in(directory, &arguments, variables).failure(1);
+    assert!(!message.contains("hunter2"), "{message}");
+    let name = message.split("database ").last().unwrap();
+    name.split(':').next().unwrap().to_owned()
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_and_that_over_dotenv() {
+    let directory = directory();
+    let directory = directory.path();
+    let flag = ["--database-url", IN_FLAG];
+    let variable = [("DATABASE_URL", IN_ENVIRONMENT)];
+    fs::write(directory.join(".env"), format!("DATABASE_URL={IN_DOTENV}")).unwrap();
+    assert_eq!(database(directory, &[], &[]), "dotenv");
+    assert_eq!(database(directory, &[], &variable), "environment");
+    assert_eq!(database(directory, &flag, &variable), "flag");
+    assert_eq!(database(directory, &flag, &[]), "flag");
+}
+
+#[test]
+fn every_setting_can_stand_in_dotenv() {
+    let directory = directory();
+    for (line, part) in [
+        ("SERVER_HOST=nowhere", "--server-host"),
+        ("export SERVER_PORT='70000'", "--server-port"),
+        ("DATABASE_POOL_SIZE=0 # none", "--database-pool-size"),
+        ("MIGRATE_ON_START=maybe", "--migrate-on-start"),
+        ("CORS_ALLOW_ORIGIN=\"shop.example\"", "CORS_ALLOW_ORIGIN"),
+        ("LOG_FORMAT=xml", "--log-format"),
+        ("RUST_LOG=ecommerce_api=loud", "RUST_LOG"),
+        ("DATABASE_URL_FILE=nowhere", "DATABASE_URL_FILE"),
+    ] {
+        fs::write(directory.path().join(".env"), line).unwrap();
+        let message = run_in(directory.path(), &["serve"], &[]).failure(2);
+        assert!(message.contains(part), "{line}: {message}");
+    }
+}
+
+#[test]
+fn a_broken_dotenv_is_one_line_that_quotes_nothing() {
+    let directory = directory();
+    let file = directory.path().join(".env");
+    for text in [
+        &b"SERVER_PORT=1\nhunter2 is here\n"[..],
+        b"DATABASE_URL='hunter2\n",
+        b"hunter2=${hunter2\n",
+        b"DATABASE_URL=\xff\xfehunter2\n",
+    ] {
+        fs::write(&file, text).unwrap();
+        let message = run_in(directory.path(), &["openapi", "--check"], &[]).failure(2);
+        assert!(message.starts_with(".env "), "{message}");
+        assert!(!message.contains("hunter2"), "{message}");
+    }
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    let message = run_in(directory.path(), &["check"], &[]).failure(2);
+    assert!(message.starts_with(".env cannot be read"), "{message}");
+}
+
+#[test]
+fn the_database_url_can_be_in_a_file() {
+    let directory = directory();
+    let file = directory.path().join("url");
+    fs::write(&file, format!("{IN_FILE}\n")).unwrap();
+    let variable = [("DATABASE_URL_FILE", "url")];
+    assert_eq!(database(directory.path(), &[], &variable), "file");
+
+    for (content, part) in [(&b" \n"[..], "is empty"), (b"\xff", "cannot be read")] {
+        fs::write(&file, content).unwrap();
+        let message = run_in(directory.path(), &["check"], &variable).failure(2);
+        assert!(message.contains(part), "{message}");
+    }
+    fs::remove_file(&file).unwrap();
+    let message = run_in(directory.path(), &["serve"], &variable).failure(2);
+    let expected = "DATABASE_URL_FILE url cannot be read: No such file";
+    assert!(message.starts_with(expected), "{message}");
+}
+
+#[test]
+fn of_a_url_and_a_file_the_flag_wins_and_else_neither() {
+    let directory = directory();
+    let directory = directory.path();
+    fs::write(directory.join("url"), IN_FILE).unwrap();
+    let url = [("DATABASE_URL", IN_ENVIRONMENT)];
+    let file = [("DATABASE_URL_FILE", "url")];
+    let url_flag = ["--database-url", IN_FLAG];
+    let file_flag = ["--database-url-file", "url"];
+    assert_eq!(database(directory, &url_flag, &file), "flag");
+    assert_eq!(database(directory, &file_flag, &url), "file");
+
+    let both = [url[0], file[0]];
+    let both_flags = [&["check"][..], &url_flag, &file_flag].concat();
+    for outcome in [
+        run_in(directory, &["check"], &both),
+        run_in(directory, &both_flags, &[]),
+    ] {
+        let message = outcome.failure(2);
+        let expected = "DATABASE_URL and DATABASE_URL_FILE are both set";
+        assert!(message.starts_with(expected), "{message}");
+    }
+    // An empty variable undoes the line of .env that is in the way.
+    fs::write(directory.join(".env"), format!("DATABASE_URL={IN_DOTENV}")).unwrap();
+    let message = run_in(directory, &["check"], &file).failure(2);
+    assert!(message.contains("both set"), "{message}");
+    let variables = [("DATABASE_URL", ""), file[0]];
+    assert_eq!(database(directory, &[], &variables), "file");
+}
+
+#[test]
+fn empty_variables_stand_for_the_defaults() {
+    let names: Vec<String> = documented().into_iter().map(|(name, _)| name).collect();
+    let mut variables: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
+    let directory = directory();
+    fs::write(directory.path().join("url"), IN_FILE).unwrap();
+    for (name, value, expected) in [
+        ("DATABASE_URL", IN_ENVIRONMENT, "environment"),
+        ("DATABASE_URL_FILE", "url", "file"),
+    ] {
+        variables.push((name, value));
+        assert_eq!(database(directory.path(), &[], &variables), expected);
+        variables.pop();
+    }
+    // No database URL stands for the private MariaDB, which cannot be where a file is.
+    let arguments = ["check", "--data-dir", "url"];
+    let message = run_in(directory.path(), &arguments, &variables).failure(1);
+    assert!(message.contains("data directory url"), "{message}");
+    let arguments = ["check", "--database-url=", "--data-dir", "url"];
+    let variables = [("DATABASE_URL", IN_ENVIRONMENT)];
+    let message = run_in(directory.path(), &arguments, &variables).failure(1);
+    assert!(message.contains("data directory url"), "{message}");
+}
+
+/// Each setting's variable and default, as config.rs has them.
+fn documented() -> Vec<(String, String)> {
+    Settings::augment_args(clap::Command::new("settings"))
+        .get_arguments()
+        .map(|arg| {
+            let name = arg.get_env().expect("each setting has a variable");
+            let default = arg.get_default_values().first();
+            let text = |text: &std::ffi::OsStr| text.to_str().unwrap().to_owned();
+            (text(name), default.map_or(String::new(), |it| text(it)))
+        })
+        .collect()
+}
+
+#[test]
+fn the_sample_dotenv_names_each_setting_with_its_default() {
+    let sample = include_str!("../../.env.example");
+    let in_sample: Vec<(String, String)> = sample
+        .lines()
+        .filter_map(|line| line.strip_prefix('#')?.split_once('='))
+        .filter(|(name, _)| name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'))
+        .map(|(name, default)| (name.to_owned(), default.to_owned()))
+        .collect();
+    assert_eq!(in_sample, documented());
+}
+
+#[test]
+fn help_names_each_setting_with_its_default() {
+    let help = run(&["--help"], &[]).success();
+    // One paragraph a flag.
+    let paragraphs: Vec<&str> = help.split("\n      --").collect();
+    for (name, default) in documented() {
+        let flag = name.to_lowercase().replace('_', "-");
+        let paragraph = paragraphs.iter().find(|text| {
+            text.strip_prefix(&flag)
+                .is_some_and(|rest| rest.starts_with([' ', '[']))
+        });
+        let paragraph = paragraph.unwrap_or_else(|| panic!("--{flag} is not in {help}"));
+        assert!(paragraph.contains(&format!("[env: {name}")), "{paragraph}");
+        if !default.is_empty() {
+            let default = format!("[default: {default}]");
+            assert!(paragraph.contains(&default), "{paragraph}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! `migrate`, `check` and `seed` on a database that `DATABASE_URL` names.
+
+use crate::database::Database;
+use crate::process::{Outcome, run};
+
+const BASELINE: &str = "2026-11-21-000000_baseline";
+
+fn on(database: &Database, arguments: &[&str]) -> Outcome {
+    run(arguments, &[database.setting()])
+}
+
+#[test]
+fn migrating_there_and_back() {
+    let database = Database::empty("migrating");
+    let on = |arguments: &[&str]| on(&database, arguments);
+    let status = |state: &str| format!("{state}  {BASELINE}\n");
+    assert_eq!(on(&["migrate", "status"]).success(), status("pending"));
+    let applied = format!("applied {BASELINE}\n");
+    assert_eq!(on(&["migrate", "run"]).success(), applied);
+    assert_eq!(on(&["migrate", "status"]).success(), status("applied"));
+    let idle = "nothing to do: every migration is applied\n";
+    assert_eq!(on(&["migrate", "run"]).success(), idle);
+    let fits = on(&["check"]).success();
+    assert!(fits.ends_with("database migrating fit\n"), "{fits}");
+
+    assert_eq!(
+        on(&["migrate", "revert"]).success(),
+        format!(
+            "reverted {BASELINE}\ndropped cart: 0 rows\ndropped products: 0 rows\ndropped users: 0 rows\n"
+        )
+    );
+    assert_eq!(on(&["migrate", "status"]).success(), status("pending"));
+    let idle = "nothing to do: no migration is applied\n";
+    assert_eq!(on(&["migrate", "revert"]).success(), idle);
+}
+
+#[test]
+fn reverting_loses_rows_only_when_told_to() {
+    let database = Database::empty("reverting");
+    let on = |arguments: &[&str]| on(&database, arguments);
+    on(&["migrate", "run"]).success();
+    on(&["seed", "--users", "2", "--products=1", "--cart=3"]).success();
+    let message = on(&["migrate", "revert"]).failure(1);
+    let counts = "cart: 3 rows, products: 1 row, users: 2 rows";
+    assert!(message.contains(counts), "{message}");
+    assert!(message.contains("--drop-tables"), "{message}");
+    assert_eq!(database.number("(SELECT COUNT(*) FROM cart)"), 3);
+
+    let report = on(&["migrate", "revert", "--drop-tables"]).success();
+    assert!(report.contains("dropped users: 2 rows\n"), "{report}");
+    let message = on(&["check"]);
+    assert_eq!(message.stdout.matches("the table is missing").count(), 3);
+    message.failure(1);
+}
+
+#[test]
+fn tables_that_were_there_stay() {
+    let database = Database::empty("adopting");
+    let on = |arguments: &[&str]| on(&database, arguments);
+    database.execute(
+        "CREATE TABLE products (id INT AUTO_INCREMENT PRIMARY KEY, title VARCHAR(255) NOT NULL,
+             image_url VARCHAR(500), description TEXT)
+             ENGINE = InnoDB CHARACTER SET utf8mb4;
+         INSERT INTO products (title) VALUES ('Oldest teapot')",
+    );
+    on(&["migrate", "run"]).success();
+    on(&["check"]).success();
+    let report = on(&["migrate", "revert", "--drop-tables"]).success();
+    assert!(
+        report.contains("kept products, which was there before\n"),
+        "{report}"
+    );
+    assert!(report.contains("dropped users"), "{report}");
+    assert_eq!(database.number("(SELECT COUNT(*) FROM products)"), 1);
+}
+
+#[test]
+fn checking_lists_what_does_not_fit_line_by_line() {
+    let database = Database::empty("checking");
+    on(&database, &["migrate", "run"]).success();
+    database.execute(
+        "ALTER TABLE products MODIFY title VARCHAR(100) NOT NULL;
+         ALTER TABLE users DROP COLUMN role",
+    );
+    let outcome = on(&database, &["check"]);
+    let lines: Vec<&str> = outcome.stdout.lines().collect();
+    assert_eq!(lines.len(), 2, "{outcome:?}");
+    assert!(lines[0].starts_with("users.role"), "{outcome:?}");
+    assert!(lines[1].starts_with("products.title"), "{outcome:?}");
+    let message = outcome.failure(1);
+    assert!(message.contains("do not fit in 2 places"), "{message}");
+}
+
+#[test]
+fn seeding_adds_what_it_is_told_to() {
+    let database = Database::empty("seeding");
+    on(&database, &["migrate", "run"]).success();
+    let plan = [
+        "seed",
+        "--users=20",
+        "--products=30",
+        "--cart=40",
+        "--rng-seed=7",
+    ];
+    let report = on(&database, &plan).success();
+    let expected = "added 20 users, 30 products and 40 cart items to ";
+    assert!(report.starts_with(expected), "{report}");
+    let counts = ["users", "products", "cart"]
+        .map(|table| database.number(&format!("(SELECT COUNT(*) FROM {table})")));
+    assert_eq!(counts, [20, 30, 40]);
+    let hashed = "(SELECT COUNT(*) FROM users WHERE password LIKE '$argon2id$%')";
+    assert_eq!(database.number(hashed), 20);
+}
+
+#[test]
+fn seeding_needs_tables() {
+    let database = Database::empty("seeding_nothing");
+    let message = on(&database, &["seed", "--users=1"]).failure_in_lines(1);
+    assert!(
+        message.contains("\n  users: the table is missing"),
+        "{message}"
+    );
+    assert!(message.contains("migrate run"), "{message}");
+}
