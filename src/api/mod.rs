@@ -19,6 +19,7 @@ pub mod schemas;
 pub mod site;
 pub mod types;
 pub mod users;
+pub mod validation;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,7 +30,7 @@ use poem::http::{HeaderValue, Method, header};
 use poem::{Endpoint, EndpointExt, Request, Response};
 use tracing::Instrument;
 
-use crate::contract;
+use crate::contract::{self, Operation};
 use crate::db::{self, Database};
 use crate::error::Error;
 
@@ -39,6 +40,7 @@ use cors::Cors;
 use gate::Hosts;
 use responses::{Refusal, refuse};
 use types::Id;
+use validation::Validation;
 
 /// How long an operation may take before its client is told to come back later. The operation
 /// itself runs on: a query is never cancelled (see `db`).
@@ -67,6 +69,8 @@ pub struct Settings {
     pub cors: Cors,
     /// Which hosts the service answers for.
     pub hosts: Hosts,
+    /// Whether answers are checked against the contract.
+    pub validation: Validation,
 }
 
 /// The service, as an endpoint that always answers and never fails.
@@ -97,7 +101,11 @@ impl App {
     }
 
     /// The answer to `request`, or the error that became of it.
-    async fn answer(&self, mut request: Request) -> poem::Result<Response> {
+    async fn answer(
+        &self,
+        mut request: Request,
+        operation: Option<&Operation>,
+    ) -> poem::Result<Response> {
         if let Some(response) = cors::preflight(&request) {
             return Ok(response);
         }
@@ -106,12 +114,7 @@ impl App {
             .check(&request)
             .map_err(|refusal| refuse(&refusal))?;
         let body = gate::take_body(&mut request).await;
-        let method = if *request.method() == Method::HEAD {
-            &Method::GET
-        } else {
-            request.method()
-        };
-        if let Some(operation) = contract::find(method.as_str(), request.uri().path()) {
+        if let Some(operation) = operation {
             gate::check_parameters(operation, &request)
                 .and(body)
                 .map_err(|refusal| refuse(&refusal))?;
@@ -169,11 +172,20 @@ impl Endpoint for App {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let origin = request.headers().get(header::ORIGIN).cloned();
         let gzip = compression::accepts_gzip(request.headers());
+        let operation = operation(&method, &path);
         let span = tracing::info_span!("request", id = request_id);
         async {
-            let answer = self.answer(request).await;
+            let answer = self.answer(request, operation).await;
             let mut response = answer.unwrap_or_else(|error| Self::envelope(error, &path));
             self.finish(&mut response, origin.as_ref(), &request_id);
+            if let Some(operation) = operation {
+                let checked = self.settings.validation.check(operation, response).await;
+                response = checked.unwrap_or_else(|refusal| {
+                    let mut response = refusal.answer();
+                    self.finish(&mut response, origin.as_ref(), &request_id);
+                    response
+                });
+            }
             let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
             tracing::info!(
                 method = method.as_str(),
@@ -190,6 +202,16 @@ impl Endpoint for App {
         .instrument(span)
         .await
     }
+}
+
+/// The contract's operation that a request is for; HEAD is GET without the body.
+fn operation(method: &Method, path: &str) -> Option<&'static Operation> {
+    let method = if *method == Method::HEAD {
+        &Method::GET
+    } else {
+        method
+    };
+    contract::find(method.as_str(), path)
 }
 
 /// The client's request id if it is one that can be logged and sent back as it is, else a new one:

@@ -11,8 +11,9 @@ use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
 use crate::api::gate::Hosts;
+use crate::api::validation::Validation;
 use crate::api::{self, App};
-use crate::config::{LogFormat, Settings};
+use crate::config::{ContractValidation, LogFormat, Settings};
 use crate::db::session::Session;
 use crate::db::{Database, check, migrations, seed};
 use crate::embedded::Embedded;
@@ -46,9 +47,15 @@ pub fn serve(settings: &Settings) -> anyhow::Result<()> {
 fn service_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
     let cors = settings.cors_allow_origin.parse();
     let cors = cors.map_err(|error| BadSetting(format!("CORS_ALLOW_ORIGIN: {error}")))?;
+    let validation = match settings.contract_validation {
+        ContractValidation::Off => Validation::Off,
+        ContractValidation::Warn => Validation::Warn(settings.contract_validation_sample),
+        ContractValidation::Enforce => Validation::Enforce,
+    };
     Ok(api::Settings {
         cors,
         hosts: hosts(settings.allowed_hosts.as_deref(), settings.server_host),
+        validation,
     })
 }
 

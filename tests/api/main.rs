@@ -10,3 +10,4 @@ mod requests;
 mod site;
 mod statuses;
 mod users;
+mod validation;
