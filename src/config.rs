@@ -62,6 +62,15 @@ pub struct Settings {
     #[arg(long, env, global = true, value_name = "NAMES")]
     pub allowed_hosts: Option<String>,
 
+    /// Whether answers are checked against the contract: a stray one is logged (warn), or held back
+    /// and answered with a 500 (enforce)
+    #[arg(long, env, global = true, default_value = "off")]
+    pub contract_validation: ContractValidation,
+
+    /// Of which share of the answers CONTRACT_VALIDATION=warn takes a look, 0 to 1
+    #[arg(long, env, global = true, default_value = "1", value_name = "SHARE", value_parser = share)]
+    pub contract_validation_sample: f64,
+
     /// How log lines look
     #[arg(long, env, global = true, default_value = "text")]
     pub log_format: LogFormat,
@@ -84,6 +93,25 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line, for machines.
     Json,
+}
+
+/// What happens to an answer that strays from the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ContractValidation {
+    /// Answers are not looked at.
+    Off,
+    /// It is logged, and sent.
+    Warn,
+    /// It is logged, and a 500 is sent in its place.
+    Enforce,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text
+        .parse()
+        .ok()
+        .filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "not a number from 0 to 1".to_owned())
 }
 
 impl Settings {

@@ -19,6 +19,7 @@ pub mod schemas;
 pub mod site;
 pub mod types;
 pub mod users;
+pub mod validation;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,6 +40,7 @@ use cors::Cors;
 use gate::Hosts;
 use responses::{Refusal, refuse};
 use types::Id;
+use validation::Validation;
 
 /// How long an operation may take before its client is told to come back later. The operation
 /// itself runs on: a query is never cancelled (see `db`).
@@ -67,6 +69,8 @@ pub struct Settings {
     pub cors: Cors,
     /// Which hosts the service answers for.
     pub hosts: Hosts,
+    /// Whether answers are checked against the contract.
+    pub validation: Validation,
 }
 
 /// The service, as an endpoint that always answers and never fails.
@@ -97,7 +101,11 @@ impl App {
     }
 
     /// The answer to `request`, or the error that became of it.
-    async fn answer(&self, mut request: Request) -> poem::Result<Response> {
+    async fn answer(
+        &self,
+        mut request: Request,
+        operation: Option<&Operation>,
+    ) -> poem::Result<Response> {
         self.settings
             .hosts
             .check(&request)
@@ -105,7 +113,7 @@ impl App {
         if let Some(response) = cors::preflight(&request) {
             return Ok(response);
         }
-        if let Some(operation) = operation(&request) {
+        if let Some(operation) = operation {
             // A body that nobody asked for is left where it is.
             let body = match operation.body {
                 Some(_) => gate::take_body(&mut request).await,
@@ -173,12 +181,21 @@ impl Endpoint for App {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let origin = request.headers().get(header::ORIGIN).cloned();
         let gzip = compression::accepts_gzip(request.headers());
+        let operation = operation(&request);
         let span = tracing::info_span!("request", id = request_id);
         async {
             let mut line = LogLine::start(&method, &path);
-            let answer = self.answer(request).await;
+            let answer = self.answer(request, operation).await;
             let mut response = answer.unwrap_or_else(|error| Self::envelope(error, &method, &path));
             self.finish(&mut response, origin.as_ref(), &request_id);
+            if let Some(operation) = operation {
+                let checked = self.settings.validation.check(operation, response).await;
+                response = checked.unwrap_or_else(|refusal| {
+                    let mut response = refusal.answer();
+                    self.finish(&mut response, origin.as_ref(), &request_id);
+                    response
+                });
+            }
             line.status = Some(response.status().as_u16());
             Ok(if gzip {
                 compression::compress(response, &method)

@@ -11,8 +11,9 @@ use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
 use crate::api::gate::Hosts;
+use crate::api::validation::Validation;
 use crate::api::{self, App};
-use crate::config::{LogFormat, Settings};
+use crate::config::{ContractValidation, LogFormat, Settings};
 use crate::db::session::Session;
 use crate::db::{Database, migrations, seed};
 use crate::embedded::Embedded;
@@ -50,6 +51,11 @@ pub fn serve(settings: &Settings) -> anyhow::Result<()> {
 fn service_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
     let cors = settings.cors_allow_origin.parse();
     let cors = cors.map_err(|error| BadSetting(format!("CORS_ALLOW_ORIGIN: {error}")))?;
+    let validation = match settings.contract_validation {
+        ContractValidation::Off => Validation::Off,
+        ContractValidation::Warn => Validation::Warn(settings.contract_validation_sample),
+        ContractValidation::Enforce => Validation::Enforce,
+    };
     let hosts = match settings
         .allowed_hosts
         .as_deref()
@@ -61,7 +67,11 @@ fn service_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
         None if settings.server_host.is_loopback() => Hosts::Loopback,
         None => Hosts::Any,
     };
-    Ok(api::Settings { cors, hosts })
+    Ok(api::Settings {
+        cors,
+        hosts,
+        validation,
+    })
 }
 
 fn init_logging(settings: &Settings) -> Result<(), BadSetting> {

@@ -8,6 +8,7 @@ use async_compression::tokio::bufread::GzipDecoder;
 use bytes::Bytes;
 use ecommerce_api::api::cors::Cors;
 use ecommerce_api::api::gate::Hosts;
+use ecommerce_api::api::validation::Validation;
 use ecommerce_api::api::{App, Settings};
 use ecommerce_api::contract;
 use ecommerce_api::db::session::{self, Session};
@@ -74,6 +75,11 @@ pub struct Shop {
 impl Shop {
     /// Opens an empty shop.
     pub async fn open() -> Self {
+        Self::open_with(Validation::Off).await
+    }
+
+    /// Opens an empty shop whose service checks its answers itself.
+    pub async fn open_with(validation: Validation) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("{PREFIX}{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let url = tokio::task::spawn_blocking(move || {
@@ -83,7 +89,7 @@ impl Shop {
             migrations::run(&mut session).expect("its tables");
             url
         });
-        Self::over(url.await.expect("the database is ready"), true).await
+        Self::over(url.await.expect("the database is ready"), true, validation).await
     }
 
     /// A service whose database is away: nothing listens where it should be.
@@ -91,14 +97,16 @@ impl Shop {
         Self::over(
             DatabaseUrl::parse("mysql://nobody@127.0.0.1:1/nowhere").expect("a URL"),
             false,
+            Validation::Off,
         )
         .await
     }
 
-    async fn over(url: DatabaseUrl, drops_database: bool) -> Self {
+    async fn over(url: DatabaseUrl, drops_database: bool, validation: Validation) -> Self {
         let settings = Settings {
             cors: Cors::Any,
             hosts: Hosts::Loopback,
+            validation,
         };
         let app = App::new(&Database::new(url.async_opts(), 8), settings);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -128,8 +136,23 @@ impl Shop {
         headers: &[(&str, &str)],
         body: Vec<u8>,
     ) -> Answer {
+        let answer = self
+            .send_unchecked(method.clone(), path, headers, body)
+            .await;
+        answer.check(&method, path);
+        answer
+    }
+
+    /// Sends a request whose answer is meant to stray.
+    pub async fn send_unchecked(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Answer {
         let mut request = Request::builder()
-            .method(method.clone())
+            .method(method)
             .uri(format!("http://{}{path}", self.address));
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -150,13 +173,11 @@ impl Shop {
                 .expect("gzip to its end");
             body = plain.into();
         }
-        let answer = Answer {
+        Answer {
             status: parts.status,
             headers: parts.headers,
             body,
-        };
-        answer.check(&method, path);
-        answer
+        }
     }
 
     /// `GET path`.

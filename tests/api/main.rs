@@ -11,3 +11,4 @@ mod requests;
 mod site;
 mod statuses;
 mod users;
+mod validation;

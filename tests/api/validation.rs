@@ -1,0 +1,116 @@
+//! Answers checked by the service itself (`CONTRACT_VALIDATION`).
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use ecommerce_api::api::validation::Validation;
+use hyper::Method;
+use serde_json::{Value, json};
+
+use crate::harness::Shop;
+
+/// A shop with a product whose title is longer than the contract allows, as only another program
+/// could have stored it.
+async fn shop_with_a_stray_row(validation: Validation) -> Shop {
+    let shop = Shop::open_with(validation).await;
+    shop.execute(
+        "ALTER TABLE products MODIFY title VARCHAR(400) NOT NULL;
+         INSERT INTO products (title) VALUES ('fine'), (REPEAT('secret', 60))",
+    )
+    .await;
+    shop
+}
+
+/// Writes to a shared log.
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What is logged on this thread while the guard lives, as JSON lines.
+fn captured_log() -> (Arc<Mutex<Vec<u8>>>, tracing::subscriber::DefaultGuard) {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let writer = Arc::clone(&log);
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_writer(move || Log(Arc::clone(&writer)))
+        .finish();
+    (log, tracing::subscriber::set_default(subscriber))
+}
+
+fn complaints(log: &Mutex<Vec<u8>>) -> Vec<Value> {
+    let text = String::from_utf8(log.lock().unwrap().clone()).unwrap();
+    assert!(!text.contains("secretsecret"), "no value is logged: {text}");
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines
+        .filter(|line| line["message"] == "the answer strays from the contract")
+        .collect()
+}
+
+#[tokio::test]
+async fn warn_logs_a_stray_answer_and_sends_it() {
+    let (log, _guard) = captured_log();
+    let shop = shop_with_a_stray_row(Validation::Warn(1.0)).await;
+    let id = [("x-request-id", "stray-1")];
+    let answer = shop
+        .send_unchecked(Method::GET, "/api/products", &id, Vec::new())
+        .await;
+    assert_eq!(answer.expect(200)[1]["title"], "secret".repeat(60));
+    let complaints = complaints(&log);
+    assert_eq!(complaints.len(), 1, "{complaints:?}");
+    assert_eq!(
+        [
+            &complaints[0]["operation"],
+            &complaints[0]["pointer"],
+            &complaints[0]["problem"],
+            &complaints[0]["span"]["id"]
+        ],
+        [
+            "listProducts",
+            "/data/1/title",
+            "must have at most 255 characters",
+            "stray-1"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn warn_looks_at_the_share_that_it_is_told() {
+    let (log, _guard) = captured_log();
+    let shop = shop_with_a_stray_row(Validation::Warn(0.0)).await;
+    shop.send_unchecked(Method::GET, "/api/products/2", &[], Vec::new())
+        .await
+        .expect(200);
+    assert!(complaints(&log).is_empty());
+}
+
+#[tokio::test]
+async fn enforce_holds_a_stray_answer_back() {
+    let (log, _guard) = captured_log();
+    let shop = shop_with_a_stray_row(Validation::Enforce).await;
+    let answer = shop.get("/api/products/2").await;
+    let (code, message) = answer.error(500);
+    assert_eq!(
+        (&*code, &*message),
+        (
+            "INTERNAL_ERROR",
+            "The server failed to answer; its log has the cause"
+        )
+    );
+    assert_eq!(complaints(&log)[0]["pointer"], "/data/title");
+    shop.get("/api/products/1").await.expect(200);
+    shop.post("/api/products", &json!({"title": "x"}))
+        .await
+        .expect(201);
+    shop.get("/api/products/0").await.error(400);
+}

@@ -1,0 +1,97 @@
+// The documentation page in a real browser, under its strict content policy: it shows the 17
+// operations in three groups, "Try it out" works, and nothing leaves the origin.
+//
+// Usage: node docs.mjs URL SCREENSHOT.png
+
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+
+// Installed under target/, where NODE_PATH leads; ES modules do not look there by themselves.
+const { chromium } = createRequire(`${process.env.NODE_PATH}/`)('playwright-core');
+
+const [url, screenshot] = process.argv.slice(2);
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: [
+    '--no-sandbox', // as root, in CI
+    '--disable-gpu',
+    '--disable-quic',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+  ],
+});
+try {
+  const page = await browser.newPage({ viewport: { width: 1100, height: 1000 } });
+  const complaints = [];
+  const strangers = [];
+  page.on('console', (message) => {
+    // A refused request is what one of the steps below provokes, and the browser remarks on it.
+    if (message.type() === 'error' && !message.text().includes('status of 400')) complaints.push(message.text());
+  });
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('request', (request) => {
+    if (!request.url().startsWith(url) && !request.url().startsWith('data:')) strangers.push(request.url());
+  });
+  await page.addInitScript(() => {
+    globalThis.violations = [];
+    document.addEventListener('securitypolicyviolation', (event) => {
+      globalThis.violations.push(`${event.violatedDirective} ${event.blockedURI}`);
+    });
+  });
+
+  const answer = await page.goto(`${url}/api/docs`);
+  const policy = answer.headers()['content-security-policy'];
+  assert.match(policy, /script-src 'self'(;|$)/, 'the policy is strict');
+  await page.waitForSelector('.opblock');
+  assert.equal(await page.locator('.opblock').count(), 17, 'operations');
+  const groups = await page.locator('.opblock-tag').evaluateAll((tags) => tags.map((tag) => tag.dataset.tag));
+  assert.deepEqual(groups, ['Users', 'Products', 'Cart']);
+  console.log('17 operations in three groups');
+  await page.screenshot({ path: screenshot });
+
+  /** Tries one operation out; gives the status and the body that the page shows. */
+  const tryOut = async (id, { body, parameters = {} } = {}) => {
+    const block = page.locator(`[id$="-${id}"]`);
+    if (!(await block.locator('.opblock-body').isVisible())) await block.locator('.opblock-summary').click();
+    const button = block.locator('.try-out__btn:not(.cancel)');
+    if (await button.count()) await button.click();
+    for (const [name, value] of Object.entries(parameters)) {
+      await block.locator(`tr[data-param-name="${name}"] input`).fill(String(value));
+    }
+    if (body) await block.locator('textarea.body-param__text').fill(JSON.stringify(body));
+    const answered = page.waitForResponse((response) => response.url().includes('/api/'));
+    await block.locator('button.execute').click();
+    await answered;
+    const live = block.locator('.live-responses-table');
+    const status = await live.locator('tbody .response-col_status').first().innerText();
+    const text = await live.locator('tbody .highlight-code').first().innerText();
+    // Beside the JSON stands a button to download it.
+    return { status: Number.parseInt(status, 10), body: JSON.parse(text.slice(text.indexOf('{'))) };
+  };
+
+  const email = `browser-${Date.now()}@example.com`;
+  const created = await tryOut('createUser', { body: { email, password: 'secret', role: 'USER' } });
+  assert.equal(created.status, 201);
+  assert.equal(created.body.data.email, email);
+  console.log('POST /api/users shows 201 and the user');
+
+  const found = await tryOut('getUser', { parameters: { id: created.body.data.id } });
+  assert.equal(found.status, 200);
+  assert.deepEqual(found.body.data, created.body.data);
+  console.log('GET /api/users/{id} shows 200 and the same user');
+
+  const refused = await tryOut('createUser', { body: { email: 'nobody', password: 'x', rolle: 'USER' } });
+  assert.equal(refused.status, 400);
+  assert.equal(refused.body.error.code, 'VALIDATION_ERROR');
+  assert.deepEqual(refused.body.error.details.map((detail) => detail.field).sort(), ['/email', '/password', '/role', '/rolle']);
+  console.log('a bad POST /api/users shows 400 and every violation');
+
+  assert.deepEqual(await page.evaluate(() => globalThis.violations), [], 'violations of the policy');
+  assert.deepEqual(complaints, [], 'errors on the console');
+  assert.deepEqual(strangers, [], 'requests that leave the origin');
+  console.log('no console error, no policy violation, no request that leaves the origin');
+} finally {
+  await browser.close();
+}
