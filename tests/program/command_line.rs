@@ -95,6 +95,7 @@ fn a_bad_value_is_one_line_and_exit_code_2() {
             "https://a.example/",
             "is not an origin",
         ),
+        ("ALLOWED_HOSTS", "http://shop.example", "is not a host name"),
     ] {
         let from_variable = run(&["serve"], &[(name, value)]).failure(2);
         assert!(from_variable.contains(part), "{from_variable}");
