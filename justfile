@@ -36,6 +36,14 @@ clients:
 test-clients:
     .ci/clients --test
 
+# Open the documentation in a headless Chromium and try operations out
+test-browser:
+    .ci/browser
+
+# Print what the last runs proved of each operation; --readme also puts it into the README
+proof *ARGS:
+    .ci/proof {{ARGS}}
+
 # Print src/db/schema.rs anew, from the migrations
 schema:
     .ci/schema

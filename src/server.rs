@@ -139,15 +139,17 @@ pub async fn serve<E: Endpoint + 'static>(
     connections.shutdown().await;
 }
 
-/// [`serve`] until [`shutdown_signal`]; a second signal while it drains ends it at once.
+/// [`serve`] until `first`, a [`shutdown_signal`] that has been listened for since before there was
+/// anything to serve; a second signal while it drains ends it at once.
 pub async fn serve_until_signal<E: Endpoint + 'static>(
     listener: TcpListener,
     app: E,
     limits: Limits,
+    first: impl Future<Output = ()>,
 ) {
     let stop = Notify::new();
     let impatience = async {
-        shutdown_signal().await;
+        first.await;
         stop.notify_one();
         shutdown_signal().await;
         tracing::warn!("a second signal: cutting the connections that have not finished");

@@ -345,7 +345,12 @@ async fn one_signal_drains_and_a_second_ends_at_once() {
     let (app, mut events) = app();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let mut task = tokio::spawn(server::serve_until_signal(listener, app, FAR));
+    let mut task = tokio::spawn(server::serve_until_signal(
+        listener,
+        app,
+        FAR,
+        server::shutdown_signal(),
+    ));
     let terminate = || {
         let this = rustix::process::getpid();
         rustix::process::kill_process(this, rustix::process::Signal::TERM).unwrap();

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -113,22 +114,25 @@ async fn run(settings: Settings, service: api::Settings) -> anyhow::Result<()> {
         })?;
     let address = listener.local_addr().context("cannot read the port")?;
 
+    // One for start and service: a signal between the two must not be lost.
+    let mut told_to_stop = pin!(server::shutdown_signal());
     let target = tokio::select! {
         // In this order, signals are listened for before anything is started.
         biased;
-        () = server::shutdown_signal() => return Ok(()),
+        () = &mut told_to_stop => return Ok(()),
         target = prepare_apart(settings.clone()) => target?,
     };
 
     let db = Database::new(target.url.async_opts(), settings.database_pool_size.into());
     let app = App::new(&db, service);
     tracing::info!("listening on http://{address}, documentation at http://{address}/api/docs");
+    let serving = server::serve_until_signal(listener, app, Limits::default(), told_to_stop);
     let Some(embedded) = target.embedded else {
-        server::serve_until_signal(listener, app, Limits::default()).await;
+        serving.await;
         return Ok(());
     };
     tokio::select! {
-        () = server::serve_until_signal(listener, app, Limits::default()) => Ok(()),
+        () = serving => Ok(()),
         end = death(embedded) => Err(anyhow!("the private MariaDB ended by itself: {end}")),
     }
 }
