@@ -1,30 +1,28 @@
 //! A blocking connection, for what is done once and not per request: migrations, schema checks,
 //! seeding. Requests use the asynchronous pool. Imports `db::url`.
 //!
-//! Two drivers serve, for one reason: encryption. Diesel's `MysqlConnection` asks the C client for
-//! it with an option that only MySQL's client knows. MariaDB's client, which Debian links, ignores
-//! it: `ssl_mode=required` gives **plain text**, without an error. So `MysqlConnection` serves where
-//! no encryption is asked for, and the asynchronous driver, which verifies in earnest, is driven
-//! from blocking code where it is. A protected connection is thus the same thing everywhere: one
-//! TLS client, one set of rules, whichever C client is linked.
+//! The asynchronous driver is driven from blocking code, for two reasons. Diesel's `MysqlConnection`
+//! asks the C client for encryption with an option that only MySQL's client knows: with MariaDB's,
+//! which Debian links, `ssl_mode=required` gives **plain text**, without an error. And in optimised
+//! builds with Connector/C 3.3.20 it reads some texts of a result as empty, where a row has longer
+//! ones than those before (diesel-rs/diesel#5091). So one driver serves everywhere, with one set of
+//! rules for encryption.
 //!
 //! These functions block: within an asynchronous runtime, call them through `spawn_blocking`.
 
 use std::fmt;
-use std::sync::mpsc;
 use std::time::Duration;
 
-use diesel::connection::{Connection, LoadConnection, SimpleConnection};
+use diesel::connection::{Connection, SimpleConnection};
 use diesel::deserialize::QueryableByName;
 use diesel::migration::{Migration, MigrationVersion};
-use diesel::mysql::{Mysql, MysqlConnection};
+use diesel::mysql::Mysql;
 use diesel::query_builder::{QueryFragment, QueryId};
 use diesel::sql_types::Text;
 use diesel::{QueryResult, RunQueryDsl, sql_query};
 use diesel_async::AsyncMysqlConnection;
 use diesel_async::async_connection_wrapper::{AsyncConnectionWrapper, BlockOn};
 use diesel_migrations::MigrationHarness;
-use secrecy::ExposeSecret;
 use tokio::runtime::Runtime;
 
 use super::url::{DatabaseUrl, Tls};
@@ -53,13 +51,9 @@ impl fmt::Display for ConnectError {
 impl std::error::Error for ConnectError {}
 
 /// A blocking connection to one database.
-pub struct Session(Driver);
+pub struct Session(Box<Wrapper>);
 
-enum Driver {
-    C(MysqlConnection),
-    // Boxed: it is several times as large as the other.
-    Tls(Box<AsyncConnectionWrapper<AsyncMysqlConnection, OwnRuntime>>),
-}
+type Wrapper = AsyncConnectionWrapper<AsyncMysqlConnection, OwnRuntime>;
 
 /// Connects, in UTF-8, protected as the URL asks or not at all.
 ///
@@ -100,33 +94,14 @@ pub fn create_database_if_missing(url: &DatabaseUrl) -> Result<(), ConnectError>
 
 /// A connection with no database chosen.
 fn connect_to_server(url: &DatabaseUrl) -> Result<Session, ConnectError> {
-    let driver = match url.tls() {
-        Tls::Disabled => connect_plain(url).map(Driver::C),
-        _ => connect_tls(url).map(|connection| Driver::Tls(Box::new(connection))),
-    };
-    driver.map(Session).map_err(|cause| ConnectError {
+    let connection = establish(url).map_err(|cause| ConnectError {
         target: url.to_string(),
         cause,
-    })
+    })?;
+    Ok(Session(Box::new(connection)))
 }
 
-fn connect_plain(url: &DatabaseUrl) -> Result<MysqlConnection, String> {
-    let diesel_url = url.diesel_url();
-    let (send, receive) = mpsc::sync_channel(1);
-    // Diesel cannot set the C client's timeout. A connection that comes too late is closed by the
-    // thread that waited for it.
-    std::thread::spawn(move || {
-        let _ = send.send(MysqlConnection::establish(diesel_url.expose_secret()));
-    });
-    receive
-        .recv_timeout(CONNECT_TIMEOUT)
-        .map_err(|_| timed_out())?
-        .map_err(|error| error.to_string())
-}
-
-fn connect_tls(
-    url: &DatabaseUrl,
-) -> Result<AsyncConnectionWrapper<AsyncMysqlConnection, OwnRuntime>, String> {
+fn establish(url: &DatabaseUrl) -> Result<Wrapper, String> {
     let options = mysql_async::OptsBuilder::from_opts(url.async_opts()).db_name(None::<String>);
     let connection = OwnRuntime.block_on(async {
         let connecting = async {
@@ -143,12 +118,14 @@ fn connect_tls(
     })?;
 
     let mut connection = AsyncConnectionWrapper::from(connection);
-    // Belt and braces: the server's own word that this very connection is encrypted.
-    let cipher: Vec<StatusVariable> = sql_query("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
-        .load(&mut connection)
-        .map_err(|error| error.to_string())?;
-    if cipher.iter().all(|row| row.value.is_empty()) {
-        return Err("the connection is not encrypted, though ssl_mode asks for it".into());
+    if *url.tls() != Tls::Disabled {
+        // Belt and braces: the server's own word that this very connection is encrypted.
+        let cipher: Vec<StatusVariable> = sql_query("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
+            .load(&mut connection)
+            .map_err(|error| error.to_string())?;
+        if cipher.iter().all(|row| row.value.is_empty()) {
+            return Err("the connection is not encrypted, though ssl_mode asks for it".into());
+        }
     }
     Ok(connection)
 }
@@ -169,10 +146,7 @@ impl Session {
     /// # Errors
     /// The first statement's that fails; those after it are not run.
     pub fn batch_execute(&mut self, sql: &str) -> QueryResult<()> {
-        match &mut self.0 {
-            Driver::C(connection) => connection.batch_execute(sql),
-            Driver::Tls(connection) => connection.batch_execute(sql),
-        }
+        self.0.batch_execute(sql)
     }
 
     /// Runs one statement of Diesel's; gives the number of rows that it touched.
@@ -180,10 +154,7 @@ impl Session {
     /// # Errors
     /// The statement's.
     pub fn execute<Q: QueryFragment<Mysql> + QueryId>(&mut self, query: &Q) -> QueryResult<usize> {
-        match &mut self.0 {
-            Driver::C(connection) => connection.execute_returning_count(query),
-            Driver::Tls(connection) => connection.execute_returning_count(query),
-        }
+        self.0.execute_returning_count(query)
     }
 
     /// All rows of one SQL query, matched to `T` by column names.
@@ -191,17 +162,7 @@ impl Session {
     /// # Errors
     /// The query's, or that a row does not fit `T`.
     pub fn load<T: QueryableByName<Mysql> + 'static>(&mut self, sql: &str) -> QueryResult<Vec<T>> {
-        fn load<T, C>(connection: &mut C, sql: &str) -> QueryResult<Vec<T>>
-        where
-            T: QueryableByName<Mysql> + 'static,
-            C: LoadConnection<Backend = Mysql>,
-        {
-            sql_query(sql).load(connection)
-        }
-        match &mut self.0 {
-            Driver::C(connection) => load(connection, sql),
-            Driver::Tls(connection) => load(&mut **connection, sql),
-        }
+        sql_query(sql).load(&mut *self.0)
     }
 
     /// Runs `work` in a transaction: committed when it succeeds, rolled back when it does not.
@@ -224,33 +185,24 @@ impl Session {
     }
 }
 
-/// Diesel's migrations, on either driver.
+/// Diesel's migrations.
 impl MigrationHarness<Mysql> for Session {
     fn run_migration(
         &mut self,
         migration: &dyn Migration<Mysql>,
     ) -> diesel::migration::Result<MigrationVersion<'static>> {
-        match &mut self.0 {
-            Driver::C(connection) => connection.run_migration(migration),
-            Driver::Tls(connection) => connection.run_migration(migration),
-        }
+        self.0.run_migration(migration)
     }
 
     fn revert_migration(
         &mut self,
         migration: &dyn Migration<Mysql>,
     ) -> diesel::migration::Result<MigrationVersion<'static>> {
-        match &mut self.0 {
-            Driver::C(connection) => connection.revert_migration(migration),
-            Driver::Tls(connection) => connection.revert_migration(migration),
-        }
+        self.0.revert_migration(migration)
     }
 
     fn applied_migrations(&mut self) -> diesel::migration::Result<Vec<MigrationVersion<'static>>> {
-        match &mut self.0 {
-            Driver::C(connection) => connection.applied_migrations(),
-            Driver::Tls(connection) => connection.applied_migrations(),
-        }
+        self.0.applied_migrations()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where the database is: one spelling for the user, translated for both drivers.
+//! Where the database is: one spelling for the user, translated for the driver.
 //!
 //! `mysql://user:password@host:port/database?socket=…&ssl_mode=…&ssl_ca=…` (or `mariadb://…`).
 //! Characters that mean something in a URL are percent-encoded in user, password and database.
@@ -23,7 +23,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use mysql_async::{Opts, OptsBuilder, SslOpts};
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
@@ -171,7 +171,7 @@ impl DatabaseUrl {
             Address::Tcp { host, port } => options
                 .ip_or_hostname(host.clone())
                 .tcp_port(*port)
-                // The same server as in `diesel_url`, also where ::1 has another one.
+                // The C client means 127.0.0.1 by it, too; ::1 may have another server.
                 .resolved_ips((host == "localhost").then(|| vec![IpAddr::from([127, 0, 0, 1])])),
             Address::Socket(path) => options.socket(Some(path.clone())),
         }
@@ -195,26 +195,6 @@ impl DatabaseUrl {
             Tls::VerifyIdentity(Some(ca)) => Some(only(ca)),
             Tls::VerifyIdentity(None) => Some(SslOpts::default()),
         }
-    }
-
-    /// The URL for Diesel's `MysqlConnection`, without the database (Diesel would not decode its
-    /// name) and without TLS (see [`crate::db::session`]): for [`Tls::Disabled`] alone.
-    pub(super) fn diesel_url(&self) -> SecretString {
-        let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-        let user = encode(&self.user);
-        let password = match &self.password {
-            Some(password) => format!(":{}", encode(password.expose_secret())),
-            None => String::new(),
-        };
-        let address = match &self.address {
-            // The C client takes `localhost` for its default socket, perhaps another server's; the
-            // user has asked for TCP.
-            Address::Tcp { host, port } if host == "localhost" => format!("127.0.0.1:{port}"),
-            Address::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
-            Address::Tcp { host, port } => format!("{host}:{port}"),
-            Address::Socket(path) => format!("localhost?unix_socket={}", encode(path)),
-        };
-        format!("mysql://{user}{password}@{address}").into()
     }
 }
 
@@ -300,7 +280,7 @@ fn address(url: &Url, socket: Option<String>) -> Result<Address, InvalidUrl> {
             invalid("the database URL names no host: mysql://user:password@host:port/database")
         }
         (None, Some(host)) => {
-            // Anything else is no host name, and `;` would hand options to the C client.
+            // Anything else is no host name.
             let plain = host
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte));

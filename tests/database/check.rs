@@ -305,7 +305,7 @@ async fn columns_of_other_shops_types_are_read_and_written() {
         "BIGINT",
         "BIGINT UNSIGNED",
     ] {
-        let database = empty_database();
+        let database = tokio::task::spawn_blocking(empty_database).await.unwrap();
         let url = database.url.clone();
         let tables = format!(
             "CREATE TABLE users (id {id} AUTO_INCREMENT PRIMARY KEY, email MEDIUMTEXT NOT NULL UNIQUE,
