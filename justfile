@@ -49,5 +49,5 @@ schema:
     .ci/schema
 
 # Run both lines of the README on a bare Debian (debootstrap and chroot; as root)
-test-bare:
-    .ci/test-bare
+test-bare *LINES:
+    .ci/test-bare {{LINES}}
