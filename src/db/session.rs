@@ -3,10 +3,10 @@
 //!
 //! The asynchronous driver is driven from blocking code, for two reasons. Diesel's `MysqlConnection`
 //! asks the C client for encryption with an option that only MySQL's client knows: with MariaDB's,
-//! which Debian links, `ssl_mode=required` gives **plain text**, without an error. And in optimised
-//! builds with Connector/C 3.3.20 it reads some texts of a result as empty, where a row has longer
-//! ones than those before (diesel-rs/diesel#5091). So one driver serves everywhere, with one set of
-//! rules for encryption.
+//! which Debian links, `ssl_mode=required` gives **plain text**, without an error. And with some
+//! releases of MariaDB's (Debian 12's 3.3.19 for one) it reads texts of a result as empty, where a
+//! row has longer ones than those before (diesel-rs/diesel#5091). So one driver serves everywhere,
+//! with one set of rules for encryption.
 //!
 //! These functions block: within an asynchronous runtime, call them through `spawn_blocking`.
 
