@@ -25,6 +25,8 @@ pub mod session;
 pub mod url;
 pub mod users;
 
+use std::time::Duration;
+
 use diesel::result::{DatabaseErrorKind, Error as DieselError, QueryResult};
 use diesel_async::{AsyncConnection, AsyncMysqlConnection};
 use scoped_futures::ScopedBoxFuture;
@@ -37,7 +39,7 @@ pub use pool::Database;
 pub type Connection = AsyncMysqlConnection;
 
 /// How often a transaction that lost a deadlock is run again.
-const DEADLOCK_RETRIES: u32 = 5;
+const DEADLOCK_RETRIES: u32 = 20;
 
 /// Why a row cannot be deleted although nothing of ours holds it.
 const REFERRED_TO: &str = "Other data of the shop refers to it";
@@ -104,7 +106,12 @@ async fn transaction<'a, T: Send + 'a>(
             .transaction(async |connection| body(connection).await)
             .await;
         match result {
-            Err(error) if attempt < DEADLOCK_RETRIES && lost_deadlock(&error) => attempt += 1,
+            Err(error) if attempt < DEADLOCK_RETRIES && lost_deadlock(&error) => {
+                attempt += 1;
+                // Apart from each other in time: those that lost together would meet again.
+                let pause = rand::random_range(1..=u64::from(attempt) * 4);
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+            }
             result => return result,
         }
     }
