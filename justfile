@@ -44,6 +44,14 @@ test-browser:
 proof *ARGS:
     .ci/proof {{ARGS}}
 
+# List what changed for clients since the newest released contract, and whether the version moved enough
+compare-contract:
+    .ci/contract compare
+
+# Keep the contract as released in openapi/released; --replace only while nobody has that version
+release-contract *ARGS:
+    .ci/contract release {{ARGS}}
+
 # Print src/db/schema.rs anew, from the migrations
 schema:
     .ci/schema

@@ -1,6 +1,7 @@
 //! The command line: parses it and calls one function per subcommand.
 
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -56,6 +57,9 @@ enum Command {
         /// Compare the two; exit code 1 where they differ
         #[arg(long)]
         check: bool,
+        /// List what changed for clients since an older contract; exit code 1 where the version has to move further
+        #[arg(long, value_name = "OLD.yaml", conflicts_with_all = ["generated", "check"])]
+        compare: Option<PathBuf>,
     },
 }
 
@@ -135,6 +139,9 @@ fn run(Cli { command, settings }: Cli) -> anyhow::Result<()> {
                 rng_seed,
             },
         ),
+        Command::Openapi {
+            compare: Some(old), ..
+        } => commands::compare(&old),
         Command::Openapi {
             generated: true, ..
         } => commands::openapi(Document::Generated),

@@ -13,7 +13,7 @@ use std::io::{self, ErrorKind, Write};
 use anyhow::Context as _;
 
 pub use database::{check, migrate_revert, migrate_run, migrate_status, seed};
-pub use openapi::{Document, openapi};
+pub use openapi::{Document, compare, openapi};
 pub use serve::serve;
 
 /// A failure that a setting is to blame for: exit code 2 instead of 1.

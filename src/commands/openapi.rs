@@ -1,12 +1,16 @@
-//! `openapi`: the contract as JSON, poem-openapi's document, or how the two differ. Needs no
-//! database.
+//! `openapi`: the contract as JSON, poem-openapi's document, how the two differ, or what
+//! changed since an older contract. Needs no database.
 
-use anyhow::bail;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{anyhow, bail};
 
 use crate::api::generated_document;
+use crate::contract::evolution::{self, Edition};
 use crate::contract::{self, diff};
 
-use super::print;
+use super::{BadSetting, print};
 
 /// What to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,4 +46,29 @@ pub fn openapi(which: Document) -> anyhow::Result<()> {
             ))
         }
     }
+}
+
+/// Prints what changed for clients from the contract in the file `old` to this program's.
+///
+/// # Errors
+/// A [`BadSetting`] when `old` cannot be read: nothing was compared then. Else when the version has
+/// to move further for what changed, or standard output is closed.
+pub fn compare(old: &Path) -> anyhow::Result<()> {
+    let unreadable = |problem: String| BadSetting(format!("{}: {problem}", old.display()));
+    let source = fs::read_to_string(old).map_err(|error| unreadable(error.to_string()))?;
+    let before = Edition::read(&source).map_err(unreadable)?;
+    let now = Edition::new(contract::document())
+        .map_err(|problem| anyhow!("the contract of this program: {problem}"))?;
+    let changes = evolution::changes(&before.normalised, &now.normalised);
+    for change in &changes {
+        print(&change.to_string())?;
+    }
+    print(&format!(
+        "compared with {}: {} changes for clients from {} to {}",
+        old.display(),
+        changes.len(),
+        before.version,
+        now.version
+    ))?;
+    evolution::verdict(&changes, before.version, now.version).map_err(|problem| anyhow!(problem))
 }

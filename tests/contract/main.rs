@@ -1,11 +1,14 @@
 //! The contract can be trusted: it is valid, complete and illustrated by true examples; the code
-//! generates the same document; and the diff that says so overlooks nothing. No database.
+//! generates the same document; the diff that says so overlooks nothing; and a change that breaks
+//! clients is called one. No database.
 
 mod document;
 mod edits;
 mod equivalence;
+mod evolution;
 mod examples;
 mod generated;
+mod labelled;
 mod lint;
 mod mutation;
 

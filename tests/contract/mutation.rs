@@ -1,11 +1,13 @@
 //! Nothing escapes the diff: every edit to the contract that a machine can make at one place is
-//! reported, at that place, unless an entry of `IGNORED` explains why not.
+//! reported, at that place, unless an entry of `IGNORED` explains why not. And what the diff sees,
+//! the classifier of changes sees too, and nothing else.
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::thread;
 
 use ecommerce_api::contract::diff::{IGNORED, Normalised, compare, diff, normalise};
+use ecommerce_api::contract::evolution::changes;
 use serde_json::Value;
 
 use super::edits::{Change, Edit, edits, is_example};
@@ -37,6 +39,8 @@ enum Outcome {
     Survived,
     /// Reported, but nowhere near its place.
     Misplaced(String),
+    /// A change for the diff and none for the classifier, or the other way round.
+    Disputed,
 }
 
 /// Makes each edit in a copy of the contract, sees what the diff says, and undoes it.
@@ -85,7 +89,17 @@ fn path_of(place: &str) -> Option<&str> {
 
 fn judge(original: &Value, normal: &Normalised, edited: &Value, edit: &Edit) -> Outcome {
     let differences = match normalise(edited) {
-        Ok(edited) => compare(normal, &edited),
+        Ok(edited) => {
+            let differences = compare(normal, &edited);
+            // The version is the measure of changes, and none itself.
+            let is_version =
+                edit.place == "/info/version" && !matches!(edit.change, Change::Rename(_));
+            let is_change = !differences.is_empty() && !is_version;
+            if changes(normal, &edited).is_empty() == is_change {
+                return Outcome::Disputed;
+            }
+            differences
+        }
         Err(_) => diff(original, edited),
     };
     if differences.is_empty() {
@@ -158,6 +172,7 @@ fn the_diff_reports_every_edit_to_the_contract() {
         *made += 1;
         match outcome {
             Outcome::Caught => *caught += 1,
+            Outcome::Disputed => failures.push(format!("disputed: {edit:?}")),
             Outcome::Misplaced(found) => failures.push(format!("misplaced: {edit:?}: {found}")),
             _ => failures.push(format!("survived: {edit:?}")),
         }

@@ -1,12 +1,13 @@
 //! `openapi`, which needs no database, nor any setting.
 
+use std::fs;
 use std::io::Read;
 use std::process::Stdio;
 
 use ecommerce_api::contract;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::process::{directory, program, run, run_in, to_end};
+use crate::process::{Outcome, directory, program, run, run_in, to_end};
 
 #[test]
 fn the_contract_is_printed_as_json() {
@@ -31,6 +32,69 @@ fn the_generated_document_has_the_contract_s_operations() {
 fn the_two_are_equal() {
     let printed = run(&["openapi", "--check"], &[]).success();
     assert!(printed.contains("17 operations"), "{printed}");
+}
+
+/// `openapi --compare` with an older contract of this text.
+fn compare_with(old: &str) -> Outcome {
+    let directory = directory();
+    fs::write(directory.path().join("old.yaml"), old).unwrap();
+    run_in(directory.path(), &["openapi", "--compare", "old.yaml"], &[])
+}
+
+/// The contract as it was when it had another value at `pointer`, under this version.
+fn older(version: &str, pointer: &str, value: Value) -> String {
+    let mut old = contract::document().clone();
+    old["info"]["version"] = json!(version);
+    *old.pointer_mut(pointer).unwrap() = value;
+    old.to_string()
+}
+
+#[test]
+fn the_contract_changed_nothing_since_itself() {
+    let said = compare_with(&contract::document().to_string()).success();
+    assert!(said.contains(": 0 changes for clients from"), "{said}");
+}
+
+#[test]
+fn changes_pass_when_the_version_moved_as_far_as_they_go() {
+    let summary = "/paths/~1api~1users/get/summary";
+    let said = compare_with(&older("0.0.1", summary, json!("All"))).success();
+    assert!(said.starts_with("compatible  listUsers"), "{said}");
+}
+
+#[test]
+fn a_breaking_change_without_a_new_version_fails() {
+    let current = contract::document()["info"]["version"].as_str().unwrap();
+    let longest = "/components/schemas/ProductDraft/properties/title/maxLength";
+    let outcome = compare_with(&older(current, longest, json!(300)));
+    let (line, _) = outcome.stdout.split_once('\n').unwrap();
+    assert_eq!(
+        line,
+        format!(
+            "breaking    createProduct (POST /api/products): {longest}: \
+             300 is now 255: clients may send what is refused now"
+        )
+    );
+    let message = outcome.failure(1);
+    assert!(message.contains("there are breaking changes"), "{message}");
+}
+
+#[test]
+fn an_older_contract_that_cannot_be_read_never_passes() {
+    for (old, expected) in [
+        ("", "not an OpenAPI 3.0 document"),
+        ("openapi: 3.0.3\n- paths", "not YAML"),
+        (
+            "openapi: 3.0.3\ninfo: {version: 0.1.0}\npaths: {}",
+            "no operation",
+        ),
+    ] {
+        let message = compare_with(old).failure(2);
+        assert!(message.contains("old.yaml: "), "{message}");
+        assert!(message.contains(expected), "{message}");
+    }
+    let message = run(&["openapi", "--compare", "nowhere.yaml"], &[]).failure(2);
+    assert!(message.contains("nowhere.yaml: No such file"), "{message}");
 }
 
 #[test]

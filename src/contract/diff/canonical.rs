@@ -130,7 +130,7 @@ pub(super) fn escape(key: &str) -> String {
 }
 
 /// Appends a key to a JSON pointer.
-pub(super) fn push(pointer: &mut String, key: &str) {
+pub(in crate::contract) fn push(pointer: &mut String, key: &str) {
     pointer.push('/');
     if key.contains('~') || key.contains('/') {
         pointer.push_str(&escape(key));

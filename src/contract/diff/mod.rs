@@ -11,10 +11,11 @@ mod structure;
 
 use serde_json::Value;
 
-use canonical::push;
+pub(super) use canonical::push;
 pub use ignored::IGNORED;
 pub use normalise::{Normalised, Problem, normalise};
 pub use report::report;
+pub(super) use structure::METHODS;
 
 /// One place where the contract and the generated document say different things.
 #[derive(Debug, Clone, PartialEq)]

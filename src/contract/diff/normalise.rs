@@ -37,7 +37,7 @@ struct Link {
 
 /// Where something stood in the document as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Origin {
+pub(in crate::contract) struct Origin {
     /// The pointer to its definition.
     pub pointer: String,
     /// The references that led there, outermost first.
@@ -46,7 +46,7 @@ pub(super) struct Origin {
 
 impl Normalised {
     /// Where the thing at `pointer` (in normal form) stood in the document as it was written.
-    pub(super) fn origin(&self, pointer: &str) -> Origin {
+    pub(in crate::contract) fn origin(&self, pointer: &str) -> Origin {
         let mut pointer = pointer.to_owned();
         let mut via = Vec::new();
         while let Some((length, link)) = self.longest_link(&pointer) {

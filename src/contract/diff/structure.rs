@@ -52,7 +52,7 @@ pub(super) enum Shape {
 }
 
 /// The keys of a path that hold its operations.
-pub(super) const METHODS: [&str; 8] = [
+pub(in crate::contract) const METHODS: [&str; 8] = [
     "get", "put", "post", "delete", "options", "head", "patch", "trace",
 ];
 

@@ -1,0 +1,266 @@
+//! The rules for the document, its paths, operations, parameters and request bodies.
+//!
+//! Imports the room's `found` and `users` and the rules for what stands inside.
+
+use serde_json::Value;
+
+use super::super::diff::METHODS;
+use super::found::{Sides, Walk};
+use super::users::{Users, users_of_schemas};
+
+/// The operations of a document in normal form: path, method, the operation, and its label, like
+/// `listUsers (GET /api/users)`.
+pub(super) fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value, String)> {
+    let paths = document.get("paths").and_then(Value::as_object);
+    paths.into_iter().flatten().flat_map(|(path, item)| {
+        METHODS.iter().filter_map(move |method| {
+            let operation = item.get(method).filter(|operation| operation.is_object())?;
+            Some((
+                path.as_str(),
+                *method,
+                operation,
+                label(path, method, operation),
+            ))
+        })
+    })
+}
+
+fn label(path: &str, method: &str, operation: &Value) -> String {
+    let id = operation.get("operationId").and_then(Value::as_str);
+    let id = id.unwrap_or("an operation without operationId");
+    format!("{id} ({} {path})", method.to_uppercase())
+}
+
+impl Walk<'_> {
+    pub(super) fn document(&mut self, old: &Value, new: &Value) {
+        let sides = Sides {
+            old: Some(old),
+            new: Some(new),
+        };
+        self.members(sides, |walk, key, sides| match key {
+            "info" => walk.members(sides, Walk::info),
+            "servers" => walk.servers(sides),
+            "tags" => walk.compatible(sides, "a declared tag is documentation"),
+            "externalDocs" => walk.documentation(sides),
+            "paths" => walk.members(sides, Walk::path),
+            "components" => walk.members(sides, Walk::components),
+            _ => walk.unknown(sides),
+        });
+    }
+
+    fn info(&mut self, key: &str, sides: Sides<'_>) {
+        match key {
+            // The measure of all other changes, and none itself.
+            "version" => {}
+            "title" | "description" | "termsOfService" | "contact" | "license" => {
+                self.documentation(sides);
+            }
+            _ => self.unknown(sides),
+        }
+    }
+
+    /// Where the server runs is for its operator to say; a path in the URL stands before every path.
+    fn servers(&mut self, sides: Sides<'_>) {
+        match (base_paths(sides.old), base_paths(sides.new)) {
+            (Some(old), Some(new)) if old.iter().all(|path| new.contains(path)) => {
+                self.compatible(sides, "the same paths on other hosts");
+            }
+            _ => self.breaking(sides, "the operations may stand under another path"),
+        }
+    }
+
+    fn path(&mut self, path: &str, sides: Sides<'_>) {
+        let has_operation = |item: &Value| METHODS.iter().any(|method| item.get(method).is_some());
+        if sides.both().is_none() && !sides.old.or(sides.new).is_some_and(has_operation) {
+            // A path without operations; a client cannot call it.
+            return self.documentation(sides);
+        }
+        self.members(sides, |walk, key, sides| match key {
+            method if METHODS.contains(&method) => walk.operation(path, method, sides),
+            "summary" | "description" => walk.documentation(sides),
+            _ => walk.unknown(sides),
+        });
+    }
+
+    fn operation(&mut self, path: &str, method: &str, sides: Sides<'_>) {
+        let known = sides.old.or(sides.new).unwrap_or(&Value::Null);
+        let users = Users::of(label(path, method, known));
+        self.with_users(users, |walk| match (sides.old, sides.new) {
+            (Some(_), Some(_)) => walk.members(sides, Walk::operation_member),
+            (Some(_), None) => walk.breaking(sides, "clients call this operation"),
+            (None, _) => walk.compatible(sides, "no client calls a new operation yet"),
+        });
+    }
+
+    fn operation_member(&mut self, key: &str, sides: Sides<'_>) {
+        match key {
+            "summary" | "description" | "externalDocs" | "deprecated" => self.documentation(sides),
+            "operationId" => self.breaking(sides, "generated clients name their methods after it"),
+            "tags" => self.tags(sides),
+            "security" => self.security(sides),
+            "parameters" => self.with_users(self.users.only_sent(), |walk| {
+                walk.members(sides, |walk, _, sides| walk.parameter(sides));
+            }),
+            "requestBody" => self.with_users(self.users.only_sent(), |walk| {
+                walk.request_body(sides);
+            }),
+            "responses" => self.with_users(self.users.only_received(), |walk| {
+                walk.members(sides, Walk::response);
+            }),
+            _ => self.unknown(sides),
+        }
+    }
+
+    fn tags(&mut self, sides: Sides<'_>) {
+        let old = sides.old.and_then(Value::as_array);
+        let new = sides.new.and_then(Value::as_array);
+        match old.zip(new) {
+            Some((old, new)) if !old.is_empty() && old.iter().all(|tag| new.contains(tag)) => {
+                self.compatible(sides, "generated clients still have it where it was");
+            }
+            _ => self.breaking(sides, "generated clients group their methods by tag"),
+        }
+    }
+
+    /// Compatible if each of the old ways in still suffices.
+    fn security(&mut self, sides: Sides<'_>) {
+        let anonymous = [Value::Object(serde_json::Map::new())];
+        let alternatives = |side: Option<&Value>| match side {
+            None => Some(anonymous.to_vec()),
+            Some(side) => side.as_array().cloned(),
+        };
+        match (alternatives(sides.old), alternatives(sides.new)) {
+            (Some(old), Some(new))
+                if old
+                    .iter()
+                    .all(|old| new.iter().any(|new| suffices(old, new))) =>
+            {
+                self.compatible(sides, "the old credentials, or none, still suffice");
+            }
+            _ => self.breaking(sides, "old clients may not have what is demanded now"),
+        }
+    }
+
+    fn parameter(&mut self, sides: Sides<'_>) {
+        match (sides.old, sides.new) {
+            (Some(_), None) => self.breaking(sides, "an unknown parameter is refused or ignored"),
+            (None, Some(new)) if is_optional(new) => {
+                self.compatible(sides, "clients may leave it out");
+            }
+            (None, _) => self.breaking(sides, "old clients do not send it"),
+            (Some(_), Some(_)) => self.members(sides, |walk, key, sides| match key {
+                "description" | "deprecated" => walk.documentation(sides),
+                "required" => walk.narrows(sides),
+                "allowEmptyValue" => walk.widens(sides),
+                "schema" => walk.optional_schema(sides),
+                _ => walk.unknown(sides),
+            }),
+        }
+    }
+
+    fn request_body(&mut self, sides: Sides<'_>) {
+        match (sides.old, sides.new) {
+            (Some(_), None) => self.breaking(sides, "clients send a body"),
+            (None, Some(new)) if is_optional(new) => {
+                self.compatible(sides, "clients may leave it out");
+            }
+            (None, _) => self.breaking(sides, "old clients do not send it"),
+            (Some(_), Some(_)) => self.members(sides, |walk, key, sides| match key {
+                "description" => walk.documentation(sides),
+                "required" => walk.narrows(sides),
+                "content" => walk.members(sides, |walk, _, sides| match (sides.old, sides.new) {
+                    (Some(_), None) => walk.breaking(sides, "clients send this media type"),
+                    (None, _) => walk.compatible(sides, "clients need not send it"),
+                    (Some(_), Some(_)) => walk.media_type(sides),
+                }),
+                _ => walk.unknown(sides),
+            }),
+        }
+    }
+
+    pub(super) fn media_type(&mut self, sides: Sides<'_>) {
+        self.members(sides, |walk, key, sides| match key {
+            "schema" => walk.optional_schema(sides),
+            _ => walk.unknown(sides),
+        });
+    }
+
+    fn components(&mut self, section: &str, sides: Sides<'_>) {
+        match section {
+            "schemas" => {
+                let users = users_of_schemas(self.old_document());
+                self.members(sides, |walk, name, sides| {
+                    let users = users.get(name).cloned().unwrap_or_default();
+                    walk.with_users(users, |walk| match sides.both() {
+                        Some((old, new)) => walk.schema(old, new),
+                        None => walk.component(sides),
+                    });
+                });
+            }
+            "securitySchemes" => self.members(sides, |walk, _, sides| match sides.both() {
+                Some(_) => walk.members(sides, |walk, key, sides| match key {
+                    "description" => walk.documentation(sides),
+                    _ => walk.breaking(sides, "old clients identify themselves as it was"),
+                }),
+                None => walk.component(sides),
+            }),
+            // Those that an operation uses count there; the normal form has only the others here.
+            "parameters" | "headers" | "responses" | "requestBodies" => {
+                self.compatible(sides, "nothing refers to it");
+            }
+            _ => self.unknown(sides),
+        }
+    }
+
+    /// A component that is only on one side.
+    fn component(&mut self, sides: Sides<'_>) {
+        if sides.old.is_some() {
+            self.breaking(sides, "generated clients have something of this name");
+        } else {
+            self.compatible(sides, "no client knows it yet");
+        }
+    }
+}
+
+/// Whether a new parameter or request body may be left out.
+fn is_optional(new: &Value) -> bool {
+    // The normal form drops `required: false`.
+    new.is_object() && new.get("required").is_none()
+}
+
+/// Whether credentials for the `old` alternative satisfy the `new` one.
+fn suffices(old: &Value, new: &Value) -> bool {
+    let (Some(old), Some(new)) = (old.as_object(), new.as_object()) else {
+        return false;
+    };
+    new.iter().all(|(scheme, scopes)| {
+        let had = old.get(scheme).and_then(Value::as_array);
+        let needed = scopes.as_array();
+        had.zip(needed)
+            .is_some_and(|(had, needed)| needed.iter().all(|scope| had.contains(scope)))
+    })
+}
+
+/// The paths of the servers' URLs; none when a server has more to it than URL and description.
+fn base_paths(servers: Option<&Value>) -> Option<Vec<String>> {
+    let Some(servers) = servers else {
+        // OpenAPI's default is the one server `/`.
+        return Some(vec![String::new()]);
+    };
+    let base_path = |server: &Value| {
+        let server = server.as_object()?;
+        if server
+            .keys()
+            .any(|key| key != "url" && key != "description")
+        {
+            return None;
+        }
+        let url = server.get("url")?.as_str()?;
+        let path = match url.split_once("://") {
+            Some((_, rest)) => rest.find('/').map_or("", |start| &rest[start..]),
+            None => url,
+        };
+        Some(path.trim_end_matches('/').to_owned())
+    };
+    servers.as_array()?.iter().map(base_path).collect()
+}

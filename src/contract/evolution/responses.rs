@@ -1,0 +1,72 @@
+//! The rules for responses.
+//!
+//! Imports the room's `found`.
+
+use serde_json::Value;
+
+use super::document::operations;
+use super::found::{Sides, Walk};
+
+impl Walk<'_> {
+    pub(super) fn response(&mut self, status: &str, sides: Sides<'_>) {
+        match (sides.old, sides.new) {
+            (Some(_), None) => self.breaking(sides, "clients may wait for this status"),
+            (None, Some(new)) if is_error(status) && self.is_envelope(new) => {
+                self.compatible(sides, "clients expect new errors in the known envelope");
+            }
+            (None, _) if is_error(status) => {
+                self.breaking(sides, "its body is not that of the known errors");
+            }
+            (None, _) => self.breaking(sides, "clients do not expect this status"),
+            (Some(_), Some(_)) => self.members(sides, Walk::response_member),
+        }
+    }
+
+    fn response_member(&mut self, key: &str, sides: Sides<'_>) {
+        match key {
+            "description" => self.documentation(sides),
+            "headers" => self.members(sides, |walk, _, sides| walk.header(sides)),
+            "content" => self.members(sides, |walk, _, sides| match (sides.old, sides.new) {
+                (Some(_), None) => walk.breaking(sides, "clients read this media type"),
+                (None, _) => {
+                    walk.breaking(sides, "clients may receive what they cannot read");
+                }
+                (Some(_), Some(_)) => walk.media_type(sides),
+            }),
+            "links" => self.members(sides, |walk, _, sides| match sides.old {
+                Some(_) => walk.breaking(sides, "clients may follow it"),
+                None => walk.compatible(sides, "no client follows it yet"),
+            }),
+            _ => self.unknown(sides),
+        }
+    }
+
+    fn header(&mut self, sides: Sides<'_>) {
+        match (sides.old, sides.new) {
+            (Some(_), None) => self.breaking(sides, "clients may read it"),
+            (None, _) => self.compatible(sides, "clients ignore headers that they do not know"),
+            (Some(_), Some(_)) => self.members(sides, |walk, key, sides| match key {
+                "description" | "deprecated" => walk.documentation(sides),
+                "required" => walk.narrows(sides),
+                "schema" => walk.optional_schema(sides),
+                _ => walk.unknown(sides),
+            }),
+        }
+    }
+
+    /// Whether a response has the body of an error that the old contract has somewhere.
+    fn is_envelope(&self, response: &Value) -> bool {
+        let content = response.get("content");
+        content.is_some()
+            && operations(self.old_document()).any(|(_, _, operation, _)| {
+                let responses = operation.get("responses").and_then(Value::as_object);
+                let mut responses = responses.into_iter().flatten();
+                responses.any(|(status, old)| is_error(status) && old.get("content") == content)
+            })
+    }
+}
+
+/// `404`, `4XX`, `503` and their like.
+fn is_error(status: &str) -> bool {
+    status.starts_with(['4', '5'])
+}
