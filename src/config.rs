@@ -42,6 +42,10 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "16", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub database_pool_size: u16,
 
+    /// Connections to the database for lists, which a slow reader holds as long as it reads
+    #[arg(long, env, global = true, default_value = "64", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub database_list_pool_size: u16,
+
     /// Where the private MariaDB keeps its data
     #[arg(long, env, global = true, default_value = ".data", value_name = "DIR")]
     pub data_dir: PathBuf,

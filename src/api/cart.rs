@@ -1,11 +1,13 @@
 //! The contract's tag `Cart`: one handler for each operation.
 
+use futures_util::FutureExt;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 
 use crate::db::{self, Database};
 
 use super::json::JsonBody;
+use super::lists::{Listing, Lists};
 use super::responses::{Answer, CreateError, Created, FindError, RequestError};
 use super::schemas::{CartItemDraft, CartItemListResponse, CartItemResponse, RemovalResponse};
 use super::types::Id;
@@ -16,6 +18,8 @@ use super::{Tag, page};
 pub struct Cart {
     /// The shop.
     pub db: Database,
+    /// Its lists.
+    pub lists: Lists,
 }
 
 #[OpenApi(tag = "Tag::Cart")]
@@ -36,13 +40,12 @@ impl Cart {
             validator(minimum(value = "1"), maximum(value = "1000"))
         )]
         size: Query<Option<i32>>,
-    ) -> Result<Answer<CartItemListResponse>, RequestError> {
-        let mut conn = self.db.connection().await?;
-        Ok(Answer(
-            db::cart::list(&mut conn, page(number.0, size.0))
-                .await?
-                .into(),
-        ))
+    ) -> Result<Listing<CartItemListResponse>, RequestError> {
+        let page = page(number.0, size.0);
+        let list = self
+            .lists
+            .read(move |conn| db::cart::list(conn, page).boxed());
+        Ok(list.await?)
     }
 
     /// Add a product to a cart
@@ -55,12 +58,7 @@ impl Cart {
         /// Whose cart, and which product
         body: JsonBody<CartItemDraft>,
     ) -> Result<Created<CartItemResponse>, CreateError> {
-        let CartItemDraft {
-            user_id,
-            product_id,
-        } = body.0;
-        let item =
-            db::cart::add(&mut *self.db.connection().await?, user_id.0, product_id.0).await?;
+        let item = self.db.add_to_cart(body.0.into()).await?;
         let location = format!("/api/cart/{}", item.0.id);
         Ok(Created {
             location,
@@ -77,7 +75,7 @@ impl Cart {
         /// The cart item's id
         id: Path<Id>,
     ) -> Result<Answer<CartItemResponse>, FindError> {
-        let item = db::cart::find(&mut *self.db.connection().await?, id.0.0).await?;
+        let item = self.db.cart_item(id.0.0).await?;
         Ok(Answer(CartItemResponse::new(item, "Cart item found")))
     }
 

@@ -17,9 +17,11 @@ use crate::contract;
 use crate::db::Database;
 
 use super::cart::Cart;
+use super::lists::Lists;
 use super::products::Products;
 use super::responses::{failure, response_header};
 use super::users::Users;
+use super::validation::Validation;
 
 const DESCRIPTION: &str = "\
 Users, products and the cart of a shop, over HTTP and JSON.
@@ -45,12 +47,21 @@ pub(super) struct Shop {
 }
 
 impl Shop {
-    pub(super) fn new(db: &Database) -> Self {
-        let groups = (
-            Users { db: db.clone() },
-            Products { db: db.clone() },
-            Cart { db: db.clone() },
-        );
+    pub(super) fn new(db: &Database, validation: Validation) -> Self {
+        let lists = Lists::new(db, validation);
+        let users = Users {
+            db: db.clone(),
+            lists: lists.clone(),
+        };
+        let products = Products {
+            db: db.clone(),
+            lists: lists.clone(),
+        };
+        let cart = Cart {
+            db: db.clone(),
+            lists,
+        };
+        let groups = (users, products, cart);
         Self { groups }
     }
 }
@@ -123,7 +134,7 @@ pub(super) fn service(shop: Shop) -> OpenApiService<Shop, ()> {
 /// When poem-openapi writes something that is not JSON, or the same key twice.
 #[must_use]
 pub fn generated_document() -> Value {
-    let document = service(Shop::new(&Database::nowhere())).spec();
+    let document = service(Shop::new(&Database::nowhere(), Validation::Off)).spec();
     // Strictly, since a key that the generator wrote twice would hide what stands under the first.
     let (mut document, duplicates) =
         contract::json::parse(document.as_bytes()).expect("poem-openapi writes JSON");

@@ -12,6 +12,7 @@ pub mod cors;
 mod document;
 pub mod gate;
 pub mod json;
+mod lists;
 pub mod products;
 pub mod responses;
 pub mod rows;
@@ -84,7 +85,7 @@ impl App {
     #[must_use]
     pub fn new(db: &Database, settings: Settings) -> Self {
         contract::load();
-        let operations = document::service(document::Shop::new(db));
+        let operations = document::service(document::Shop::new(db, settings.validation));
         let ping = {
             let db = db.clone();
             move || {

@@ -1,11 +1,13 @@
 //! The contract's tag `Products`: one handler for each operation.
 
+use futures_util::FutureExt;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 
 use crate::db::{self, Database};
 
 use super::json::JsonBody;
+use super::lists::{Listing, Lists};
 use super::responses::{Answer, ChangeError, Created, FindError, RequestError};
 use super::schemas::{
     ProductCartsResponse, ProductChanges, ProductDraft, ProductListResponse, ProductResponse,
@@ -19,6 +21,8 @@ use super::{Tag, page};
 pub struct Products {
     /// The shop.
     pub db: Database,
+    /// Its lists.
+    pub lists: Lists,
 }
 
 #[OpenApi(tag = "Tag::Products")]
@@ -38,13 +42,12 @@ impl Products {
             validator(minimum(value = "1"), maximum(value = "1000"))
         )]
         size: Query<Option<i32>>,
-    ) -> Result<Answer<ProductListResponse>, RequestError> {
-        let mut conn = self.db.connection().await?;
-        Ok(Answer(
-            db::products::list(&mut conn, page(number.0, size.0))
-                .await?
-                .into(),
-        ))
+    ) -> Result<Listing<ProductListResponse>, RequestError> {
+        let page = page(number.0, size.0);
+        let list = self
+            .lists
+            .read(move |conn| db::products::list(conn, page).boxed());
+        Ok(list.await?)
     }
 
     /// Create a product
@@ -82,7 +85,7 @@ impl Products {
         /// The product's id
         id: Path<Id>,
     ) -> Result<Answer<ProductResponse>, FindError> {
-        let product = db::products::find(&mut *self.db.connection().await?, id.0.0).await?;
+        let product = self.db.product(id.0.0).await?;
         Ok(Answer(ProductResponse::new(product, "Product found")))
     }
 
@@ -147,12 +150,11 @@ impl Products {
             validator(minimum(value = "1"), maximum(value = "1000"))
         )]
         size: Query<Option<i32>>,
-    ) -> Result<Answer<ProductCartsResponse>, FindError> {
-        let mut conn = self.db.connection().await?;
-        Ok(Answer(
-            db::cart::with_product(&mut conn, id.0.0, page(number.0, size.0))
-                .await?
-                .into(),
-        ))
+    ) -> Result<Listing<ProductCartsResponse>, FindError> {
+        let page = page(number.0, size.0);
+        let list = self
+            .lists
+            .read(move |conn| db::cart::with_product(conn, id.0.0, page).boxed());
+        Ok(list.await?)
     }
 }

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
+use bytes::Bytes;
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::{Body, IntoResponse, Response};
 use poem_openapi::ApiResponse;
@@ -84,7 +85,7 @@ impl<T: Type> ApiResponse for Created<T> {
 }
 
 /// A success is described by what its body is.
-fn success<T: Type>(status: StatusCode, headers: Vec<MetaHeader>) -> MetaResponse {
+pub(super) fn success<T: Type>(status: StatusCode, headers: Vec<MetaHeader>) -> MetaResponse {
     let description = Registry::new()
         .create_fake_schema::<T>()
         .description
@@ -248,14 +249,19 @@ pub(super) fn refuse(refusal: &Refusal) -> poem::Error {
 /// A JSON answer. Its length is declared, which also tells the compression whether it is worth it.
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
-        Ok(bytes) => Response::builder()
-            .status(status)
-            .content_type(MEDIA_TYPE)
-            .header(header::CONTENT_LENGTH, bytes.len())
-            .body(Body::from_vec(bytes)),
+        Ok(bytes) => json_bytes(status, bytes.into()),
         // Our types have string keys and no failing `Serialize`; the empty 500 cannot be reached.
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
+}
+
+/// The same of a body that is JSON already.
+pub(super) fn json_bytes(status: StatusCode, bytes: Bytes) -> Response {
+    Response::builder()
+        .status(status)
+        .content_type(MEDIA_TYPE)
+        .header(header::CONTENT_LENGTH, bytes.len())
+        .body(Body::from_bytes(bytes))
 }
 
 /// The statuses that an operation may fail with.

@@ -2,10 +2,10 @@
 //! that count rows.
 
 use crate::db;
-use crate::db::List;
 
+use super::lists::ListOf;
 use super::schemas::{
-    CartItem, CartItemListResponse, CartItemResponse, Pagination, Product, ProductCartItem,
+    CartItem, CartItemDraft, CartItemListResponse, CartItemResponse, Product, ProductCartItem,
     ProductCartsResponse, ProductChanges, ProductDraft, ProductListResponse, ProductResponse,
     Removal, RemovalResponse, Role, User, UserCartItem, UserCartResponse, UserListResponse,
     UserResponse,
@@ -67,6 +67,15 @@ impl From<ProductChanges> for db::products::ProductChanges {
             title: changes.title,
             image_url: changes.image_url.into(),
             description: changes.description.into(),
+        }
+    }
+}
+
+impl From<CartItemDraft> for db::cart::NewCartItem {
+    fn from(new: CartItemDraft) -> Self {
+        Self {
+            user_id: new.user_id.0,
+            product_id: new.product_id.0,
         }
     }
 }
@@ -164,81 +173,37 @@ impl RemovalResponse {
     }
 }
 
-impl From<List<db::users::User>> for UserListResponse {
-    fn from(list: List<db::users::User>) -> Self {
-        let message = counted(list.rows.len(), "user");
-        let (data, pagination) = parts(list);
-        Self {
-            success: true,
-            data,
-            pagination,
-            message,
-        }
-    }
+impl ListOf for UserListResponse {
+    type Item = User;
+    const OPERATION: &'static str = "listUsers";
+    const NOUN: &'static str = "user";
 }
 
-impl From<List<db::products::Product>> for ProductListResponse {
-    fn from(list: List<db::products::Product>) -> Self {
-        let message = counted(list.rows.len(), "product");
-        let (data, pagination) = parts(list);
-        Self {
-            success: true,
-            data,
-            pagination,
-            message,
-        }
-    }
+impl ListOf for ProductListResponse {
+    type Item = Product;
+    const OPERATION: &'static str = "listProducts";
+    const NOUN: &'static str = "product";
 }
 
-impl From<List<CartItemRow>> for CartItemListResponse {
-    fn from(list: List<CartItemRow>) -> Self {
-        let message = counted(list.rows.len(), "cart item");
-        let (data, pagination) = parts(list);
-        Self {
-            success: true,
-            data,
-            pagination,
-            message,
-        }
-    }
+impl ListOf for CartItemListResponse {
+    type Item = CartItem;
+    const OPERATION: &'static str = "listCartItems";
+    const NOUN: &'static str = "cart item";
 }
 
-impl From<List<(db::cart::CartItem, db::products::Product)>> for UserCartResponse {
-    fn from(list: List<(db::cart::CartItem, db::products::Product)>) -> Self {
-        let message = counted(list.rows.len(), "cart item");
-        let (data, pagination) = parts(list);
-        Self {
-            success: true,
-            data,
-            pagination,
-            message,
-        }
-    }
+impl ListOf for UserCartResponse {
+    type Item = UserCartItem;
+    const OPERATION: &'static str = "getUserCart";
+    const NOUN: &'static str = "cart item";
 }
 
-impl From<List<(db::cart::CartItem, db::users::User)>> for ProductCartsResponse {
-    fn from(list: List<(db::cart::CartItem, db::users::User)>) -> Self {
-        let message = counted(list.rows.len(), "cart item");
-        let (data, pagination) = parts(list);
-        Self {
-            success: true,
-            data,
-            pagination,
-            message,
-        }
-    }
-}
-
-fn parts<R, T: From<R>>(list: List<R>) -> (Vec<T>, Option<Pagination>) {
-    let pagination = list.page.map(|(page, total)| Pagination {
-        page: Id(page.number),
-        limit: page.size,
-        total,
-    });
-    (list.rows.into_iter().map(T::from).collect(), pagination)
+impl ListOf for ProductCartsResponse {
+    type Item = ProductCartItem;
+    const OPERATION: &'static str = "getProductCarts";
+    const NOUN: &'static str = "cart item";
 }
 
 /// `0 users`, `1 user`, `2 users`.
-fn counted(count: usize, what: &str) -> String {
+pub(super) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

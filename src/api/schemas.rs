@@ -1,7 +1,8 @@
 //! One type for each of the contract's `components/schemas`, in its order and under its names.
 //!
 //! poem-openapi derives the schemas from these types (the contract gate compares them) and reads
-//! request bodies with them; serde writes answers with them.
+//! request bodies with them; serde writes answers with them. Lists are written row by row (see
+//! `lists`): their types only say what comes out.
 
 use poem_openapi::types::{Email, MaybeUndefined, Password};
 use poem_openapi::{Enum, Object};
@@ -178,13 +179,12 @@ pub struct UserResponse {
 }
 
 /// The users
-#[derive(Object, Serialize)]
+#[derive(Object)]
 pub struct UserListResponse {
     /// Always true
     pub(super) success: bool,
     /// The users, in the order of the ids
     pub(super) data: Vec<User>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pagination: Option<Pagination>,
     /// What happened, for people
     #[oai(validator(max_length = 255))]
@@ -203,13 +203,12 @@ pub struct ProductResponse {
 }
 
 /// The products
-#[derive(Object, Serialize)]
+#[derive(Object)]
 pub struct ProductListResponse {
     /// Always true
     pub(super) success: bool,
     /// The products, in the order of the ids
     pub(super) data: Vec<Product>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pagination: Option<Pagination>,
     /// What happened, for people
     #[oai(validator(max_length = 255))]
@@ -228,13 +227,12 @@ pub struct CartItemResponse {
 }
 
 /// The cart items
-#[derive(Object, Serialize)]
+#[derive(Object)]
 pub struct CartItemListResponse {
     /// Always true
     pub(super) success: bool,
     /// The cart items, in the order of the ids
     pub(super) data: Vec<CartItem>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pagination: Option<Pagination>,
     /// What happened, for people
     #[oai(validator(max_length = 255))]
@@ -242,13 +240,12 @@ pub struct CartItemListResponse {
 }
 
 /// The items in the user's cart
-#[derive(Object, Serialize)]
+#[derive(Object)]
 pub struct UserCartResponse {
     /// Always true
     pub(super) success: bool,
     /// The items in the cart, in the order of the ids
     pub(super) data: Vec<UserCartItem>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pagination: Option<Pagination>,
     /// What happened, for people
     #[oai(validator(max_length = 255))]
@@ -256,13 +253,12 @@ pub struct UserCartResponse {
 }
 
 /// The cart items that contain the product
-#[derive(Object, Serialize)]
+#[derive(Object)]
 pub struct ProductCartsResponse {
     /// Always true
     pub(super) success: bool,
     /// The cart items, in the order of the ids
     pub(super) data: Vec<ProductCartItem>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pagination: Option<Pagination>,
     /// What happened, for people
     #[oai(validator(max_length = 255))]

@@ -1,5 +1,6 @@
 //! The contract's tag `Users`: one handler for each operation.
 
+use futures_util::FutureExt;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 
@@ -7,6 +8,7 @@ use crate::db::{self, Database};
 use crate::passwords;
 
 use super::json::JsonBody;
+use super::lists::{Listing, Lists};
 use super::responses::{Answer, ChangeError, CreateError, Created, FindError, RequestError};
 use super::schemas::{
     RemovalResponse, UserCartResponse, UserChanges, UserDraft, UserListResponse, UserResponse,
@@ -19,6 +21,8 @@ use super::{Tag, page};
 pub struct Users {
     /// The shop.
     pub db: Database,
+    /// Its lists.
+    pub lists: Lists,
 }
 
 #[OpenApi(tag = "Tag::Users")]
@@ -38,13 +42,12 @@ impl Users {
             validator(minimum(value = "1"), maximum(value = "1000"))
         )]
         size: Query<Option<i32>>,
-    ) -> Result<Answer<UserListResponse>, RequestError> {
-        let mut conn = self.db.connection().await?;
-        Ok(Answer(
-            db::users::list(&mut conn, page(number.0, size.0))
-                .await?
-                .into(),
-        ))
+    ) -> Result<Listing<UserListResponse>, RequestError> {
+        let page = page(number.0, size.0);
+        let list = self
+            .lists
+            .read(move |conn| db::users::list(conn, page).boxed());
+        Ok(list.await?)
     }
 
     /// Create a user
@@ -85,7 +88,7 @@ impl Users {
         /// The user's id
         id: Path<Id>,
     ) -> Result<Answer<UserResponse>, FindError> {
-        let user = db::users::find(&mut *self.db.connection().await?, id.0.0).await?;
+        let user = self.db.user(id.0.0).await?;
         Ok(Answer(UserResponse::new(user, "User found")))
     }
 
@@ -158,12 +161,16 @@ impl Users {
             validator(minimum(value = "1"), maximum(value = "1000"))
         )]
         size: Query<Option<i32>>,
-    ) -> Result<Answer<UserCartResponse>, FindError> {
-        let mut conn = self.db.connection().await?;
-        Ok(Answer(
-            db::cart::of_user(&mut conn, id.0.0, page(number.0, size.0))
-                .await?
-                .into(),
-        ))
+    ) -> Result<Listing<UserCartResponse>, FindError> {
+        let page = page(number.0, size.0);
+        if page.is_none()
+            && let Some(items) = self.db.small_cart(id.0.0).await?
+        {
+            return Ok(Listing::of(items)?);
+        }
+        let list = self
+            .lists
+            .read(move |conn| db::cart::of_user(conn, id.0.0, page).boxed());
+        Ok(list.await?)
     }
 }

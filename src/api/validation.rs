@@ -7,9 +7,10 @@
 use bytes::Bytes;
 use poem::{Body, Response};
 
-use crate::contract::Operation;
+use crate::contract::{self, Operation};
 use crate::error::{Error, Violation};
 
+use super::lists::UnderWay;
 use super::responses::Refusal;
 
 /// What happens to an answer that strays from the contract.
@@ -33,45 +34,110 @@ impl Validation {
         operation: &Operation,
         mut response: Response,
     ) -> Result<Response, Refusal> {
-        let looks = match self {
-            Self::Off => false,
-            Self::Warn(share) => rand::random::<f64>() < share,
-            Self::Enforce => true,
-        };
-        if !looks {
+        if response.extensions().get::<UnderWay>().is_some() {
+            self.check_head(operation, &response)?;
+            return Ok(response);
+        }
+        if !self.looks() {
             return Ok(response);
         }
         let body = response.take_body().into_bytes().await;
         let body = body.map_err(|error| Error::Internal(error.into()))?;
         let violations = violations(operation, &response, &body);
         if !violations.is_empty() {
-            log(operation, &response, &violations);
-            if self == Self::Enforce {
-                return Err(Error::Internal("a stray answer was held back".into()).into());
-            }
+            self.report(operation, response.status().as_u16(), &violations)?;
         }
         response.set_body(Body::from_bytes(body));
         Ok(response)
     }
+
+    /// The check of an answer whose body is still being made: of all but the body.
+    fn check_head(self, operation: &Operation, response: &Response) -> Result<(), Error> {
+        if self == Self::Off {
+            return Ok(());
+        }
+        let status = response.status().as_u16();
+        let violations = operation.head_violations(status, header_of(response));
+        if violations.is_empty() {
+            return Ok(());
+        }
+        self.report(operation, status, &violations)
+    }
+
+    /// How the rows of a list of this operation are to be checked; none when they are not.
+    pub(super) fn of_rest(self, operation: &str) -> Option<Rest> {
+        let operation = contract::operations()
+            .iter()
+            .find(|other| other.id == operation)
+            .filter(|_| self.looks())?;
+        Some(Rest {
+            validation: self,
+            operation,
+        })
+    }
+
+    fn looks(self) -> bool {
+        match self {
+            Self::Off => false,
+            Self::Warn(share) => rand::random::<f64>() < share,
+            Self::Enforce => true,
+        }
+    }
+
+    /// Logs what strays; an error with [`Self::Enforce`].
+    fn report(
+        self,
+        operation: &Operation,
+        status: u16,
+        violations: &[Violation],
+    ) -> Result<(), Error> {
+        log(operation, status, violations);
+        if self == Self::Enforce {
+            return Err(Error::Internal("a stray answer was held back".into()));
+        }
+        Ok(())
+    }
+}
+
+/// The check of a list that is longer than its first part: row by row, before they leave.
+#[derive(Clone, Copy)]
+pub(super) struct Rest {
+    validation: Validation,
+    operation: &'static Operation,
+}
+
+impl Rest {
+    /// Checks rows, as JSON separated by commas.
+    ///
+    /// # Errors
+    /// With [`Validation::Enforce`], when one strays.
+    pub(super) fn check_rows(self, rows: &[u8]) -> Result<(), Error> {
+        let violations = self.operation.row_violations(rows);
+        if violations.is_empty() {
+            return Ok(());
+        }
+        self.validation.report(self.operation, 200, &violations)
+    }
 }
 
 fn violations(operation: &Operation, response: &Response, body: &Bytes) -> Vec<Violation> {
-    let header = |name: &str| {
-        response
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
-    operation.response_violations(response.status().as_u16(), header, body)
+    operation.response_violations(response.status().as_u16(), header_of(response), body)
 }
 
-fn log(operation: &Operation, response: &Response, violations: &[Violation]) {
+fn header_of<'r>(response: &'r Response) -> impl Fn(&str) -> Option<&'r str> {
+    move |name| {
+        let value = response.headers().get(name)?;
+        value.to_str().ok()
+    }
+}
+
+fn log(operation: &Operation, status: u16, violations: &[Violation]) {
     /// So many places say what is wrong; a list of a million bad rows must not become as many lines.
     const MAX_PLACES: usize = 10;
     for Violation { field, message } in violations.iter().take(MAX_PLACES) {
         tracing::error!(
             operation = operation.id,
-            status = response.status().as_u16(),
+            status,
             pointer = field,
             problem = message,
             places = violations.len(),

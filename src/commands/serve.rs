@@ -123,7 +123,11 @@ async fn run(settings: Settings, service: api::Settings) -> anyhow::Result<()> {
         target = prepare_apart(settings.clone()) => target?,
     };
 
-    let db = Database::new(target.url.async_opts(), settings.database_pool_size.into());
+    let db = Database::new(
+        target.url.async_opts(),
+        settings.database_pool_size.into(),
+        settings.database_list_pool_size.into(),
+    );
     let app = App::new(&db, service);
     tracing::info!("listening on http://{address}, documentation at http://{address}/api/docs");
     let serving = server::serve_until_signal(listener, app, Limits::default(), told_to_stop);

@@ -100,11 +100,27 @@ impl Operation {
         header: impl Fn(&str) -> Option<&'h str>,
         body: &[u8],
     ) -> Vec<Violation> {
-        let Some(response) = self
-            .responses
-            .iter()
-            .find(|response| response.status == status)
-        else {
+        let mut violations = self.head_violations(status, header);
+        let Some(response) = self.response(status) else {
+            return violations;
+        };
+        match super::json::parse(body) {
+            Ok((value, duplicates)) => {
+                violations.extend(duplicates);
+                violations.extend(schema::response_violations(response.component, &value));
+            }
+            Err(violation) => violations.push(violation),
+        }
+        violations
+    }
+
+    /// The same for an answer without its body.
+    pub fn head_violations<'h>(
+        &self,
+        status: u16,
+        header: impl Fn(&str) -> Option<&'h str>,
+    ) -> Vec<Violation> {
+        let Some(response) = self.response(status) else {
             return vec![Violation::new(
                 "status",
                 format!("{status} is not documented"),
@@ -123,14 +139,30 @@ impl Operation {
         if header("content-type") != Some("application/json") {
             violations.push(Violation::new("content-type", "is not application/json"));
         }
-        match super::json::parse(body) {
-            Ok((value, duplicates)) => {
-                violations.extend(duplicates);
-                violations.extend(schema::response_violations(response.component, &value));
-            }
-            Err(violation) => violations.push(violation),
-        }
         violations
+    }
+
+    /// Everything that strays in some rows of the list that a 200 answers with: JSON values,
+    /// separated by commas. The places are counted from the first of these rows.
+    #[must_use]
+    pub fn row_violations(&self, rows: &[u8]) -> Vec<Violation> {
+        let list = [br#"{"success":true,"message":"","data":["#, rows, b"]}"].concat();
+        let Some(response) = self.response(200) else {
+            return Vec::new();
+        };
+        match super::json::parse(&list) {
+            Ok((value, duplicates)) => {
+                let violations = schema::response_violations(response.component, &value);
+                duplicates.into_iter().chain(violations).collect()
+            }
+            Err(violation) => vec![violation],
+        }
+    }
+
+    fn response(&self, status: u16) -> Option<&Response> {
+        self.responses
+            .iter()
+            .find(|response| response.status == status)
     }
 }
 

@@ -1,16 +1,26 @@
 //! Cart items: the rows, with the user and the product that they join, and the queries.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind::ForeignKeyViolation;
+use diesel::result::Error::{self as DieselError, DatabaseError};
+use diesel::sql_types::Integer;
 use diesel_async::RunQueryDsl;
 use scoped_futures::ScopedFutureExt;
 
 use crate::error::Error;
 
+use super::ids::Ids;
 use super::products::{self, Product};
 use super::schema::{cart, products as products_table, users as users_table};
 use super::users::{self, User};
-use super::{Connection, List, Page, last_insert_id, or_conflict, or_missing, transaction};
+use super::{
+    Connection, DEADLOCK_RETRIES, List, Page, last_insert_id, lost_deadlock, or_conflict,
+    or_missing, pause_apart, transaction,
+};
+
+/// Why an item cannot be added.
+pub(super) const GONE: &str = "The user or the product does not exist";
 
 /// A product in a user's cart.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
@@ -24,6 +34,16 @@ pub struct CartItem {
     pub product_id: i32,
 }
 
+/// A product to put into a user's cart.
+#[derive(Debug, Clone, Copy, Insertable)]
+#[diesel(table_name = cart)]
+pub struct NewCartItem {
+    /// Whose cart it is.
+    pub user_id: i32,
+    /// What to put into it.
+    pub product_id: i32,
+}
+
 /// Every cart item with its user and product, or one page of them, in id order.
 ///
 /// # Errors
@@ -31,7 +51,7 @@ pub struct CartItem {
 pub async fn list(
     conn: &mut Connection,
     page: Option<Page>,
-) -> Result<List<(CartItem, User, Product)>, Error> {
+) -> Result<List<'_, (CartItem, User, Product)>, Error> {
     let all = cart::table
         .inner_join(users_table::table)
         .inner_join(products_table::table)
@@ -42,13 +62,13 @@ pub async fn list(
         ))
         .order(cart::id);
     let Some(page) = page else {
-        return Ok(List::whole(all.load(conn).await?));
+        return Ok(List::whole(all.load_stream(conn).await?));
     };
     let total = cart::table.count().get_result(conn).await?;
     let rows = all
         .limit(page.limit())
         .offset(page.offset())
-        .load(conn)
+        .load_stream(conn)
         .await?;
     Ok(List::part(rows, page, total))
 }
@@ -61,7 +81,7 @@ pub async fn of_user(
     conn: &mut Connection,
     user_id: i32,
     page: Option<Page>,
-) -> Result<List<(CartItem, Product)>, Error> {
+) -> Result<List<'_, (CartItem, Product)>, Error> {
     users::find(conn, user_id).await?;
     let all = cart::table
         .inner_join(products_table::table)
@@ -69,7 +89,7 @@ pub async fn of_user(
         .select((CartItem::as_select(), Product::as_select()))
         .order(cart::id);
     let Some(page) = page else {
-        return Ok(List::whole(all.load(conn).await?));
+        return Ok(List::whole(all.load_stream(conn).await?));
     };
     let total = cart::table
         .filter(cart::user_id.eq(user_id))
@@ -79,7 +99,7 @@ pub async fn of_user(
     let rows = all
         .limit(page.limit())
         .offset(page.offset())
-        .load(conn)
+        .load_stream(conn)
         .await?;
     Ok(List::part(rows, page, total))
 }
@@ -92,7 +112,7 @@ pub async fn with_product(
     conn: &mut Connection,
     product_id: i32,
     page: Option<Page>,
-) -> Result<List<(CartItem, User)>, Error> {
+) -> Result<List<'_, (CartItem, User)>, Error> {
     products::find(conn, product_id).await?;
     let all = cart::table
         .inner_join(users_table::table)
@@ -100,7 +120,7 @@ pub async fn with_product(
         .select((CartItem::as_select(), User::as_select()))
         .order(cart::id);
     let Some(page) = page else {
-        return Ok(List::whole(all.load(conn).await?));
+        return Ok(List::whole(all.load_stream(conn).await?));
     };
     let total = cart::table
         .filter(cart::product_id.eq(product_id))
@@ -110,64 +130,111 @@ pub async fn with_product(
     let rows = all
         .limit(page.limit())
         .offset(page.offset())
-        .load(conn)
+        .load_stream(conn)
         .await?;
     Ok(List::part(rows, page, total))
 }
 
-/// The cart item with this id, with its user and product.
+/// Those cart items of these ids that exist, with their users and products, in any order.
 ///
 /// # Errors
-/// `NotFound`.
-pub async fn find(conn: &mut Connection, id: i32) -> Result<(CartItem, User, Product), Error> {
-    cart::table
+/// Only those of the database.
+pub(super) async fn with_ids(
+    conn: &mut Connection,
+    ids: &[i32],
+) -> Result<Vec<(CartItem, User, Product)>, Error> {
+    let items = cart::table
         .inner_join(users_table::table)
         .inner_join(products_table::table)
-        .filter(cart::id.eq(id))
+        .filter(cart::id.eq_any(Ids::new(ids)))
         .select((
             CartItem::as_select(),
             User::as_select(),
             Product::as_select(),
-        ))
-        .first(conn)
-        .await
-        .map_err(or_missing("Cart item"))
+        ));
+    Ok(items.load(conn).await?)
 }
 
-/// Puts a product into a user's cart. The foreign keys say whether both exist.
+/// The carts of those users of these ids that exist: a row for each item, or one row without an
+/// item, by user and item. At most `limit` rows, so that the last user's may be incomplete.
 ///
 /// # Errors
-/// `Conflict` when the user or the product does not exist.
-pub async fn add(
+/// Only those of the database.
+pub(super) async fn of_users(
     conn: &mut Connection,
-    user_id: i32,
-    product_id: i32,
-) -> Result<(CartItem, User, Product), Error> {
-    transaction(conn, |conn| {
-        async move {
-            diesel::insert_into(cart::table)
-                .values((cart::user_id.eq(user_id), cart::product_id.eq(product_id)))
-                .execute(conn)
-                .await?;
-            cart::table
-                .inner_join(users_table::table)
-                .inner_join(products_table::table)
-                .filter(cart::id.eq(last_insert_id()))
-                .select((
-                    CartItem::as_select(),
-                    User::as_select(),
-                    Product::as_select(),
-                ))
-                .first(conn)
-                .await
+    ids: &[i32],
+    limit: i64,
+) -> Result<Vec<(i32, Option<(CartItem, Product)>)>, Error> {
+    let rows = users_table::table
+        .left_join(cart::table.inner_join(products_table::table))
+        .filter(users_table::id.eq_any(Ids::new(ids)))
+        .order((users_table::id, cart::id))
+        .limit(limit)
+        .select((users_table::id, Option::<(CartItem, Product)>::as_select()));
+    Ok(rows.load(conn).await?)
+}
+
+/// Puts products into users' carts and gives the new items' ids, in the same order; each of them
+/// by itself, where one alone fails: with `Conflict` when its user or product does not exist.
+///
+/// # Errors
+/// What concerns all: only those of the database.
+pub(super) async fn add(
+    conn: &mut Connection,
+    items: &[NewCartItem],
+) -> Result<Vec<Result<i32, Error>>, Error> {
+    match insert(conn, items).await {
+        Ok(ids) => Ok(ids.into_iter().map(Ok).collect()),
+        Err(DatabaseError(ForeignKeyViolation, _)) if items.len() > 1 => {
+            // One of them; the database took none of them, and says nothing of the others.
+            let mut results = Vec::with_capacity(items.len());
+            for item in items {
+                let id = insert(conn, std::slice::from_ref(item)).await;
+                results.push(id.map(|ids| ids[0]).map_err(or_gone()));
+            }
+            Ok(results)
         }
-        .scope_boxed()
-    })
-    .await
-    .map_err(or_conflict(
-        ForeignKeyViolation,
-        "The user or the product does not exist",
-    ))
+        Err(error) if items.len() == 1 => Ok(vec![Err(or_gone()(error))]),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Inserts all or none; gives the ids.
+async fn insert(conn: &mut Connection, items: &[NewCartItem]) -> QueryResult<Vec<i32>> {
+    let mut attempt = 0;
+    loop {
+        let inserted = diesel::insert_into(cart::table)
+            .values(items)
+            .execute(conn)
+            .await;
+        match inserted {
+            Ok(_) => break,
+            Err(error) if lost_deadlock(&error) && attempt < DEADLOCK_RETRIES => {
+                attempt += 1;
+                pause_apart(attempt).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    // The first row's id. The others follow in steps, in every lock mode of InnoDB, since the
+    // number of rows is known before the first ("simple inserts" in MySQL's manual, "AUTO_INCREMENT
+    // Handling in InnoDB").
+    let first: i32 = diesel::select(last_insert_id()).get_result(conn).await?;
+    let step: i32 = if items.len() == 1 {
+        1
+    } else {
+        let step = sql::<Integer>("@@auto_increment_increment");
+        diesel::select(step).get_result(conn).await?
+    };
+    Ok((0..)
+        .map(|row| first + row * step)
+        .take(items.len())
+        .collect())
+}
+
+/// A violated foreign key as the conflict that it is.
+fn or_gone() -> impl Fn(DieselError) -> Error {
+    or_conflict(ForeignKeyViolation, GONE)
 }
 
 /// Takes one item out of its cart.

@@ -3,14 +3,21 @@
 //! Imports `error` only; knows nothing of HTTP. Every error of diesel becomes the domain's
 //! [`Error`] here and nowhere else.
 //!
-//! [`Database`] is the pool; one rule about it the types cannot hold: **a query that has begun is never cancelled.** A dropped
-//! query leaves its answer on the wire, and the connection's next user would read it as its own.
-//! So no timeout is put around a query, and whoever runs one in a task that may be dropped spawns
-//! it (`api` does so for each request, [`Database::ping`] for itself).
+//! [`Database`] is the pool; one rule about it the types cannot hold: **a query that has begun is
+//! never cancelled.** A dropped query leaves its answer on the wire, and the connection's next user
+//! would read it as its own. So no timeout is put around a query, and whoever runs one in a task
+//! that may be dropped spawns it (`api` does so for each request, [`Database::ping`] for itself).
+//! Only a [`Cursor`] may be left midway: its connection is closed then, not used again.
+//!
+//! Rows travel in three ways: a list as [`Rows`], from a [`Cursor`] and as slowly as its reader
+//! takes them; one row by its id through `shared`, together with the others that are asked for at
+//! the time; and everything else by a query of its own.
 
 pub mod cart;
 mod catalogue;
 pub mod check;
+mod coalesce;
+mod ids;
 pub mod migrations;
 mod pool;
 pub mod products;
@@ -22,6 +29,7 @@ pub mod products;
 pub mod schema;
 pub mod seed;
 pub mod session;
+mod shared;
 pub mod url;
 pub mod users;
 
@@ -29,11 +37,12 @@ use std::time::Duration;
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError, QueryResult};
 use diesel_async::{AsyncConnection, AsyncMysqlConnection};
+use futures_util::stream::{BoxStream, Stream, StreamExt, TryStreamExt};
 use scoped_futures::ScopedBoxFuture;
 
 use crate::error::Error;
 
-pub use pool::Database;
+pub use pool::{Cursor, Database};
 
 /// A connection, as the query functions take it.
 pub type Connection = AsyncMysqlConnection;
@@ -68,25 +77,30 @@ impl Page {
     }
 }
 
-/// The rows of a list, and how many the whole list has if this is only a page of it.
-#[derive(Debug)]
-pub struct List<T> {
-    /// The rows, in id order.
-    pub rows: Vec<T>,
-    /// Where `rows` lies in the whole list: the page and the number of all rows.
+/// Rows as the database sends them, in id order.
+pub type Rows<'c, T> = BoxStream<'c, Result<T, Error>>;
+
+/// The rows of a list, and where they lie in the whole list if they are only a page of it.
+pub struct List<'c, T> {
+    /// The rows.
+    pub rows: Rows<'c, T>,
+    /// The page, and the number of all rows.
     pub page: Option<(Page, i32)>,
 }
 
-impl<T> List<T> {
-    fn whole(rows: Vec<T>) -> Self {
-        Self { rows, page: None }
+impl<'c, T> List<'c, T> {
+    fn whole(rows: impl Stream<Item = QueryResult<T>> + Send + 'c) -> Self {
+        Self {
+            rows: rows.map_err(Error::from).boxed(),
+            page: None,
+        }
     }
 
-    fn part(rows: Vec<T>, page: Page, total: i64) -> Self {
+    fn part(rows: impl Stream<Item = QueryResult<T>> + Send + 'c, page: Page, total: i64) -> Self {
         let total = i32::try_from(total).unwrap_or(i32::MAX);
         Self {
-            rows,
             page: Some((page, total)),
+            ..Self::whole(rows)
         }
     }
 }
@@ -106,15 +120,20 @@ async fn transaction<'a, T: Send + 'a>(
             .transaction(async |connection| body(connection).await)
             .await;
         match result {
-            Err(error) if attempt < DEADLOCK_RETRIES && lost_deadlock(&error) => {
+            Err(error) if lost_deadlock(&error) && attempt < DEADLOCK_RETRIES => {
                 attempt += 1;
-                // Apart from each other in time: those that lost together would meet again.
-                let pause = rand::random_range(1..=u64::from(attempt) * 4);
-                tokio::time::sleep(Duration::from_millis(pause)).await;
+                pause_apart(attempt).await;
             }
             result => return result,
         }
     }
+}
+
+/// Waits before the next attempt, each for another time: those that lost together would else meet
+/// again.
+async fn pause_apart(attempt: u32) {
+    let pause = rand::random_range(1..=u64::from(attempt) * 4);
+    tokio::time::sleep(Duration::from_millis(pause)).await;
 }
 
 /// Error 1213 (deadlock, also a failed Galera certification) and 1020 (the row changed under the

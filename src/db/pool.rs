@@ -22,6 +22,7 @@ use mysql_async::{Conn, Opts, OptsBuilder};
 
 use crate::error::Error;
 
+use super::shared::Shared;
 use super::{Connection, is_lost};
 
 /// How long a request waits for a connection before it is told to come back later.
@@ -43,27 +44,33 @@ const SETUP: [&str; 2] = [
     "SET SESSION innodb_lock_wait_timeout = 5",
 ];
 
+/// The same for a cursor. While its client reads slowly the server waits for us: longer than the
+/// minute that is its default, and than we wait for any client.
+const CURSOR_SETUP: [&str; 3] = [SETUP[0], SETUP[1], "SET SESSION net_write_timeout = 600"];
+
+/// Cursors that are kept open for the next lists.
+const IDLE_CURSORS: usize = 4;
+
 /// The shop's database: a pool of connections, cheap to clone.
 #[derive(Clone)]
 pub struct Database {
     pool: Pool<Connector>,
+    /// Lists have connections of their own, so that slow readers never starve the rest.
+    cursors: Pool<Connector>,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl Database {
-    /// A pool of at most `size` connections, opened when they are needed.
-    ///
-    /// # Panics
-    /// Never: the pool is built without timeouts of its own, which is all that can fail.
+    /// A pool of at most `size` connections for requests, and one of at most `cursors` for lists;
+    /// all are opened when they are needed.
     #[must_use]
-    pub fn new(options: Opts, size: usize) -> Self {
-        let options = OptsBuilder::from_opts(options).setup(SETUP.to_vec()).into();
-        let connector = Connector {
-            options,
-            time: Arc::default(),
-        };
-        let pool = Pool::builder(connector).max_size(size).build();
+    pub fn new(options: Opts, size: usize, cursors: usize) -> Self {
+        let time = Arc::default();
+        let pool = pool(options.clone(), &SETUP, size, &time);
         Self {
-            pool: pool.expect("a pool without timeouts needs no runtime"),
+            shared: Arc::new(Shared::new(&pool)),
+            cursors: self::pool(options, &CURSOR_SETUP, cursors, &time),
+            pool,
         }
     }
 
@@ -71,7 +78,7 @@ impl Database {
     /// connects when it is first asked for a connection, and fails.
     #[must_use]
     pub fn nowhere() -> Self {
-        Self::new(Opts::default(), 1)
+        Self::new(Opts::default(), 1, 1)
     }
 
     /// A connection, which returns to the pool when it is dropped.
@@ -80,12 +87,16 @@ impl Database {
     /// [`Error::Unavailable`] when the database cannot be reached or every connection stays busy
     /// for 5 seconds.
     pub async fn connection(&self) -> Result<Pooled, Error> {
-        match tokio::time::timeout(WAIT_FOR_CONNECTION, self.pool.get()).await {
-            Ok(Ok(connection)) => Ok(Pooled(connection)),
-            Ok(Err(PoolError::Backend(error))) => Err(Error::Unavailable(error.into())),
-            Ok(Err(error)) => Err(Error::Unavailable(error.to_string().into())),
-            Err(_) => Err(Error::Unavailable("every connection is busy".into())),
-        }
+        connection(&self.pool).await
+    }
+
+    /// A connection to read a list with.
+    ///
+    /// # Errors
+    /// As [`Self::connection`].
+    pub async fn cursor(&self) -> Result<Cursor, Error> {
+        let connection = connection(&self.cursors).await?;
+        Ok(Cursor(Some(connection)))
     }
 
     /// Whether the database answers within a second.
@@ -109,6 +120,66 @@ impl Database {
     }
 }
 
+fn pool(options: Opts, setup: &[&str], size: usize, time: &Arc<AtomicU64>) -> Pool<Connector> {
+    let options = OptsBuilder::from_opts(options).setup(setup.to_vec()).into();
+    let connector = Connector {
+        options,
+        time: Arc::clone(time),
+    };
+    let pool = Pool::builder(connector).max_size(size).build();
+    pool.expect("a pool without timeouts of its own needs no runtime")
+}
+
+/// A connection of `pool`, waited for no longer than [`WAIT_FOR_CONNECTION`].
+pub(super) async fn connection(pool: &Pool<Connector>) -> Result<Pooled, Error> {
+    match tokio::time::timeout(WAIT_FOR_CONNECTION, pool.get()).await {
+        Ok(Ok(connection)) => Ok(Pooled(connection)),
+        Ok(Err(PoolError::Backend(error))) => Err(Error::Unavailable(error.into())),
+        Ok(Err(error)) => Err(Error::Unavailable(error.to_string().into())),
+        Err(_) => Err(Error::Unavailable("every connection is busy".into())),
+    }
+}
+
+/// A connection that a list is read with. It is closed when it is dropped, whatever rows are still
+/// on their way, which also ends the query; [`Cursor::finish`] keeps it for the next list.
+pub struct Cursor(Option<Pooled>);
+
+impl Cursor {
+    /// The list was read to its end: the connection serves the next one.
+    pub fn finish(mut self) {
+        self.0 = self.0.take().filter(|connection| {
+            let status = Object::pool(&connection.0).map(|pool| pool.status());
+            status.is_none_or(|status| status.available < IDLE_CURSORS)
+        });
+        drop(self.0.take());
+    }
+}
+
+impl std::ops::Deref for Cursor {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.0.as_ref().expect("finishing takes the cursor itself")
+    }
+}
+
+impl std::ops::DerefMut for Cursor {
+    fn deref_mut(&mut self) -> &mut Connection {
+        self.0.as_mut().expect("finishing takes the cursor itself")
+    }
+}
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        if let Some(Pooled(connection)) = self.0.take() {
+            let member = Object::take(connection);
+            // Dropped on a thread of tokio's, the driver would first read all that is to come, for
+            // minutes perhaps, to say goodbye. Elsewhere it just closes the socket.
+            std::thread::spawn(move || drop(member));
+        }
+    }
+}
+
 /// A connection on loan from the pool.
 pub struct Pooled(Object<Connector>);
 
@@ -127,13 +198,13 @@ impl std::ops::DerefMut for Pooled {
 }
 
 /// Opens connections and looks after idle ones.
-struct Connector {
+pub(super) struct Connector {
     options: Opts,
     /// Counts the deaths of connections: one that was opened before the last is not used again.
     time: Arc<AtomicU64>,
 }
 
-struct Member {
+pub(super) struct Member {
     connection: Connection,
     opened_at: u64,
 }

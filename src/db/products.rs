@@ -7,6 +7,7 @@ use scoped_futures::ScopedFutureExt;
 
 use crate::error::Error;
 
+use super::ids::Ids;
 use super::schema::{cart, products};
 use super::{Connection, List, Page, last_insert_id, or_conflict, or_missing, transaction};
 
@@ -51,18 +52,18 @@ pub struct ProductChanges {
 ///
 /// # Errors
 /// Only those of the database.
-pub async fn list(conn: &mut Connection, page: Option<Page>) -> Result<List<Product>, Error> {
+pub async fn list(conn: &mut Connection, page: Option<Page>) -> Result<List<'_, Product>, Error> {
     let all = products::table
         .select(Product::as_select())
         .order(products::id);
     let Some(page) = page else {
-        return Ok(List::whole(all.load(conn).await?));
+        return Ok(List::whole(all.load_stream(conn).await?));
     };
     let total = products::table.count().get_result(conn).await?;
     let rows = all
         .limit(page.limit())
         .offset(page.offset())
-        .load(conn)
+        .load_stream(conn)
         .await?;
     Ok(List::part(rows, page, total))
 }
@@ -78,6 +79,15 @@ pub async fn find(conn: &mut Connection, id: i32) -> Result<Product, Error> {
         .first(conn)
         .await
         .map_err(or_missing("Product"))
+}
+
+/// Those products of these ids that exist, in any order.
+///
+/// # Errors
+/// Only those of the database.
+pub(super) async fn with_ids(conn: &mut Connection, ids: &[i32]) -> Result<Vec<Product>, Error> {
+    let products = products::table.filter(products::id.eq_any(Ids::new(ids)));
+    Ok(products.select(Product::as_select()).load(conn).await?)
 }
 
 /// Stores a new product.

@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::error::Error;
 
+use super::ids::Ids;
 use super::schema::sql_types::UsersRoleEnum;
 use super::schema::{cart, users};
 use super::{Connection, List, Page, last_insert_id, or_conflict, or_missing, transaction};
@@ -85,16 +86,16 @@ pub struct UserChanges {
 ///
 /// # Errors
 /// Only those of the database.
-pub async fn list(conn: &mut Connection, page: Option<Page>) -> Result<List<User>, Error> {
+pub async fn list(conn: &mut Connection, page: Option<Page>) -> Result<List<'_, User>, Error> {
     let all = users::table.select(User::as_select()).order(users::id);
     let Some(page) = page else {
-        return Ok(List::whole(all.load(conn).await?));
+        return Ok(List::whole(all.load_stream(conn).await?));
     };
     let total = users::table.count().get_result(conn).await?;
     let rows = all
         .limit(page.limit())
         .offset(page.offset())
-        .load(conn)
+        .load_stream(conn)
         .await?;
     Ok(List::part(rows, page, total))
 }
@@ -110,6 +111,15 @@ pub async fn find(conn: &mut Connection, id: i32) -> Result<User, Error> {
         .first(conn)
         .await
         .map_err(or_missing("User"))
+}
+
+/// Those users of these ids that exist, in any order.
+///
+/// # Errors
+/// Only those of the database.
+pub(super) async fn with_ids(conn: &mut Connection, ids: &[i32]) -> Result<Vec<User>, Error> {
+    let users = users::table.filter(users::id.eq_any(Ids::new(ids)));
+    Ok(users.select(User::as_select()).load(conn).await?)
 }
 
 /// Stores a new user.

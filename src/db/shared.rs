@@ -1,0 +1,179 @@
+//! What many requests ask for at a time, done together: reads by id, and additions to carts.
+//!
+//! Each is a [`Coalescer`] over a query function that takes many ids. Imports the rooms of the
+//! rows, and the pool.
+
+use std::collections::HashMap;
+
+use deadpool::managed::Pool;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use crate::error::Error;
+
+use super::Connection;
+use super::cart::{self, CartItem, NewCartItem};
+use super::coalesce::Coalescer;
+use super::pool::{Connector, Database, connection};
+use super::products::{self, Product};
+use super::users::{self, User};
+
+/// The most rows that one statement reads for the carts of many users. Who has more is served from
+/// a cursor.
+const MAX_CART_ROWS: i64 = 4096;
+
+/// A cart item with what it joins.
+type FullItem = (CartItem, User, Product);
+
+/// One user's cart, as far as it is known.
+#[derive(Clone)]
+enum Cart {
+    NoUser,
+    Items(Vec<(CartItem, Product)>),
+    TooLarge,
+}
+
+pub(super) struct Shared {
+    users: Coalescer<i32, Option<User>>,
+    products: Coalescer<i32, Option<Product>>,
+    items: Coalescer<i32, Option<FullItem>>,
+    carts: Coalescer<i32, Cart>,
+    additions: Coalescer<NewCartItem, Result<i32, Error>>,
+}
+
+impl Shared {
+    pub(super) fn new(pool: &Pool<Connector>) -> Self {
+        let (for_carts, for_additions) = (pool.clone(), pool.clone());
+        Self {
+            users: by_id(
+                pool,
+                |conn, ids| users::with_ids(conn, ids).boxed(),
+                |user| user.id,
+            ),
+            products: by_id(
+                pool,
+                |conn, ids| products::with_ids(conn, ids).boxed(),
+                |product| product.id,
+            ),
+            items: by_id(
+                pool,
+                |conn, ids| cart::with_ids(conn, ids).boxed(),
+                |(item, ..)| item.id,
+            ),
+            carts: Coalescer::new(move |ids| carts(for_carts.clone(), ids)),
+            additions: Coalescer::new(move |items| add(for_additions.clone(), items)),
+        }
+    }
+}
+
+/// A query function that reads the rows of many ids.
+type Read<T> = for<'c> fn(&'c mut Connection, &'c [i32]) -> BoxFuture<'c, Result<Vec<T>, Error>>;
+
+/// Reads of single rows: `read` gives those of many ids, and `id` tells whose a row is.
+fn by_id<T: Clone + Send + 'static>(
+    pool: &Pool<Connector>,
+    read: Read<T>,
+    id: fn(&T) -> i32,
+) -> Coalescer<i32, Option<T>> {
+    let pool = pool.clone();
+    Coalescer::new(move |ids: Vec<i32>| {
+        let pool = pool.clone();
+        async move {
+            let rows = read(&mut *connection(&pool).await?, &ids).await?;
+            let rows: HashMap<i32, T> = rows.into_iter().map(|row| (id(&row), row)).collect();
+            Ok(ids.iter().map(|id| rows.get(id).cloned()).collect())
+        }
+    })
+}
+
+async fn carts(pool: Pool<Connector>, ids: Vec<i32>) -> Result<Vec<Cart>, Error> {
+    let rows = cart::of_users(&mut *connection(&pool).await?, &ids, MAX_CART_ROWS).await?;
+    let is_cut = i64::try_from(rows.len()).is_ok_and(|rows| rows >= MAX_CART_ROWS);
+    let last = rows.last().map(|(user_id, _)| *user_id);
+    let mut carts: HashMap<i32, Vec<(CartItem, Product)>> = HashMap::new();
+    for (user_id, item) in rows {
+        carts.entry(user_id).or_default().extend(item);
+    }
+    // Rows come by user: after the cut nothing is known of the last user's other items, nor of
+    // the users that would follow.
+    let is_known = |id: i32| !is_cut || last.is_some_and(|last| id < last);
+    let cart = |id: &i32| match carts.get(id) {
+        _ if !is_known(*id) => Cart::TooLarge,
+        Some(items) => Cart::Items(items.clone()),
+        None => Cart::NoUser,
+    };
+    Ok(ids.iter().map(cart).collect())
+}
+
+async fn add(
+    pool: Pool<Connector>,
+    items: Vec<NewCartItem>,
+) -> Result<Vec<Result<i32, Error>>, Error> {
+    cart::add(&mut *connection(&pool).await?, &items).await
+}
+
+impl Database {
+    /// The user with this id.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn user(&self, id: i32) -> Result<User, Error> {
+        let user = self.shared.users.call(id).await?;
+        user.ok_or(Error::NotFound("User"))
+    }
+
+    /// The product with this id.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn product(&self, id: i32) -> Result<Product, Error> {
+        let product = self.shared.products.call(id).await?;
+        product.ok_or(Error::NotFound("Product"))
+    }
+
+    /// The cart item with this id, with its user and product.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn cart_item(&self, id: i32) -> Result<FullItem, Error> {
+        let item = self.shared.items.call(id).await?;
+        item.ok_or(Error::NotFound("Cart item"))
+    }
+
+    /// The items in one user's cart, each with its product, in id order; none when they are so
+    /// many that they are to be read from a cursor.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such user.
+    pub async fn small_cart(
+        &self,
+        user_id: i32,
+    ) -> Result<Option<Vec<(CartItem, Product)>>, Error> {
+        match self.shared.carts.call(user_id).await? {
+            Cart::NoUser => Err(Error::NotFound("User")),
+            Cart::Items(items) => Ok(Some(items)),
+            Cart::TooLarge => Ok(None),
+        }
+    }
+
+    /// Puts a product into a user's cart; gives the new item, with both as they were just before.
+    ///
+    /// # Errors
+    /// `Conflict` when the user or the product does not exist.
+    pub async fn add_to_cart(&self, new: NewCartItem) -> Result<FullItem, Error> {
+        let (user, product) = futures_util::try_join!(
+            self.shared.users.call(new.user_id),
+            self.shared.products.call(new.product_id),
+        )?;
+        let (Some(user), Some(product)) = (user, product) else {
+            return Err(Error::Conflict(cart::GONE));
+        };
+        // Either may go meanwhile: the foreign keys have the last word.
+        let item = CartItem {
+            id: self.shared.additions.call(new).await??,
+            user_id: new.user_id,
+            product_id: new.product_id,
+        };
+        Ok((item, user, product))
+    }
+}
