@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 
-use crate::db::{self, Database};
+use crate::db::{self, Database, Pooled};
 
 use super::json::JsonBody;
 use super::lists::{Listing, Lists};
@@ -92,7 +92,8 @@ impl Cart {
         /// The cart item's id
         id: Path<Id>,
     ) -> Result<Answer<RemovalResponse>, FindError> {
-        db::cart::remove(&mut *self.db.connection().await?, id.0.0).await?;
+        let query = async move |mut conn: Pooled| db::cart::remove(&mut conn, id.0.0).await;
+        self.db.run(query).await?;
         Ok(Answer(RemovalResponse::of_cart_items(1)))
     }
 
@@ -110,7 +111,8 @@ impl Cart {
         /// The id of the user whose cart it is
         user_id: Path<Id>,
     ) -> Result<Answer<RemovalResponse>, FindError> {
-        let removed = db::cart::clear(&mut *self.db.connection().await?, user_id.0.0).await?;
+        let query = async move |mut conn: Pooled| db::cart::clear(&mut conn, user_id.0.0).await;
+        let removed = self.db.run(query).await?;
         Ok(Answer(RemovalResponse::of_cart_items(removed)))
     }
 }

@@ -22,13 +22,14 @@ pub mod types;
 pub mod users;
 pub mod validation;
 
-use std::sync::Arc;
+use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use poem::endpoint::BoxEndpoint;
 use poem::error::{MethodNotAllowedError, NotFoundError};
 use poem::http::{HeaderValue, Method, StatusCode, header};
-use poem::{Endpoint, EndpointExt, Request, Response};
+use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response};
 use tracing::Instrument;
 
 use crate::contract::{self, Operation};
@@ -76,7 +77,8 @@ pub struct Settings {
 
 /// The service, as an endpoint that always answers and never fails.
 pub struct App {
-    routes: Arc<BoxEndpoint<'static, Response>>,
+    operations: BoxEndpoint<'static, Response>,
+    site: BoxEndpoint<'static, Response>,
     settings: Settings,
 }
 
@@ -86,6 +88,7 @@ impl App {
     pub fn new(db: &Database, settings: Settings) -> Self {
         contract::load();
         let operations = document::service(document::Shop::new(db, settings.validation));
+        let operations = operations.into_endpoint();
         let ping = {
             let db = db.clone();
             move || {
@@ -93,10 +96,10 @@ impl App {
                 async move { db.ping().await }
             }
         };
-        let routes =
-            site::routes(contract::document().to_string(), ping).nest_no_strip("/api", operations);
+        let site = site::routes(contract::document().to_string(), ping);
         Self {
-            routes: Arc::new(routes.map_to_response().boxed()),
+            operations: operations.map_to_response().boxed(),
+            site: site.map_to_response().boxed(),
             settings,
         }
     }
@@ -124,13 +127,20 @@ impl App {
                 .and(body)
                 .map_err(|refusal| refuse(&refusal))?;
         }
-        // In a task of its own: a client that leaves, or the timeout, drops this future but not a
-        // query midway, and a panic ends the task alone.
-        let routes = Arc::clone(&self.routes);
-        let task = tokio::spawn(async move { routes.call(request).await }.in_current_span());
-        match tokio::time::timeout(OPERATION_TIMEOUT, task).await {
+        let is_in_contract =
+            operation.is_some() || !contract::methods(request.uri().path()).is_empty();
+        let routes = if is_in_contract {
+            &self.operations
+        } else {
+            &self.site
+        };
+        // What is dropped midway here, by the timeout or as the client leaves, is no query: those
+        // run in tasks of their own (see `db`).
+        let answer = AssertUnwindSafe(routes.call(request)).catch_unwind();
+        match tokio::time::timeout(OPERATION_TIMEOUT, answer).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(panic)) => Err(refuse(&Error::Internal(panic.into()).into())),
+            // Said in the log by the panic hook.
+            Ok(Err(_)) => Err(refuse(&Error::Internal("a handler panicked".into()).into())),
             Err(_) => Err(refuse(&Refusal::Overloaded)),
         }
     }

@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 
-use crate::db::{self, Database};
+use crate::db::{self, Database, Pooled};
 
 use super::json::JsonBody;
 use super::lists::{Listing, Lists};
@@ -63,8 +63,9 @@ impl Products {
         /// The new product
         body: JsonBody<ProductDraft>,
     ) -> Result<Created<ProductResponse>, RequestError> {
-        let product =
-            db::products::create(&mut *self.db.connection().await?, &body.0.into()).await?;
+        let new = body.0.into();
+        let query = async move |mut conn: Pooled| db::products::create(&mut conn, &new).await;
+        let product = self.db.run(query).await?;
         let location = format!("/api/products/{}", product.id);
         Ok(Created {
             location,
@@ -105,8 +106,10 @@ impl Products {
         /// What to change
         body: JsonBody<ProductChanges>,
     ) -> Result<Answer<ProductResponse>, FindError> {
-        let mut conn = self.db.connection().await?;
-        let product = db::products::update(&mut conn, id.0.0, &body.0.into()).await?;
+        let changes = body.0.into();
+        let query =
+            async move |mut conn: Pooled| db::products::update(&mut conn, id.0.0, &changes).await;
+        let product = self.db.run(query).await?;
         Ok(Answer(ProductResponse::new(product, "Product updated")))
     }
 
@@ -124,7 +127,8 @@ impl Products {
         /// The product's id
         id: Path<Id>,
     ) -> Result<Answer<RemovalResponse>, ChangeError> {
-        let removed = db::products::delete(&mut *self.db.connection().await?, id.0.0).await?;
+        let query = async move |mut conn: Pooled| db::products::delete(&mut conn, id.0.0).await;
+        let removed = self.db.run(query).await?;
         Ok(Answer(RemovalResponse::cascading("Product", removed)))
     }
 

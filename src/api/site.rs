@@ -15,8 +15,7 @@ use crate::error::Error;
 
 use super::responses::refuse;
 
-/// The site's routes. The API's own, with their full paths, are added with
-/// `.nest_no_strip("/api", …)`; `.nest("/", …)` would take `/` away from the site.
+/// The site's routes.
 ///
 /// `contract` is the contract as JSON text; `ping` asks the database for a sign of life, and takes
 /// no longer than `/health` may.
@@ -27,16 +26,17 @@ where
 {
     let contract: Bytes = contract.into();
     let contract = make_sync(move |_| content("application/json", contract.clone()));
+    let root = root();
     let route = Route::new()
-        .at("/", poem::get(make_sync(|_| root())))
+        .at("/", poem::get(make_sync(move |_| success(&root))))
         .at("/health", poem::get(make(move |_| health(ping()))))
         .at("/api/swagger.json", poem::get(contract));
     docs::add_to(route)
 }
 
 /// Name, version and where to go next.
-fn root() -> Response {
-    success(
+fn root() -> Bytes {
+    envelope(
         &json!({
             "name": "ecommerce-api",
             "version": env!("CARGO_PKG_VERSION"),
@@ -51,13 +51,21 @@ fn root() -> Response {
 /// Whether requests can be served: 200, or 503 when the database does not answer.
 async fn health(ping: impl Future<Output = Result<(), Error>>) -> poem::Result<Response> {
     ping.await.map_err(|error| refuse(&error.into()))?;
-    Ok(success(&json!({"database": "up"}), "The database answers"))
+    Ok(success(&envelope(
+        &json!({"database": "up"}),
+        "The database answers",
+    )))
 }
 
-/// The success envelope around `data`, which is true of this moment only and so never stored.
-fn success(data: &Value, message: &str) -> Response {
+/// The success envelope around `data`.
+fn envelope(data: &Value, message: &str) -> Bytes {
     let envelope = json!({"success": true, "data": data, "message": message});
-    let mut response = content("application/json", envelope.to_string());
+    envelope.to_string().into()
+}
+
+/// A success that is true of this moment only and so never stored.
+fn success(envelope: &Bytes) -> Response {
+    let mut response = content("application/json", envelope.clone());
     response
         .headers_mut()
         .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -99,8 +107,7 @@ mod tests {
     }
 
     fn site() -> Route {
-        let api = Route::new().at("/api/users", poem::get(make_sync(|_| "the API")));
-        routes(r#"{"openapi":"3.0.3"}"#, || ready(Ok(()))).nest_no_strip("/api", api)
+        routes(r#"{"openapi":"3.0.3"}"#, || ready(Ok(())))
     }
 
     fn json_of(text: &str) -> Value {
@@ -122,11 +129,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_contract_is_served_as_it_was_given_and_the_api_beside_it() {
+    async fn the_contract_is_served_as_it_was_given() {
         let (_, headers, text) = get(&site(), "/api/swagger.json").await;
         assert_eq!(headers[header::CONTENT_TYPE], "application/json");
         assert_eq!(text, r#"{"openapi":"3.0.3"}"#);
-        assert_eq!(get(&site(), "/api/users").await.2, "the API");
         assert_eq!(get(&site(), "/api/nope").await.0, StatusCode::NOT_FOUND);
         assert_eq!(get(&site(), "/nope").await.0, StatusCode::NOT_FOUND);
     }

@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 
-use crate::db::{self, Database};
+use crate::db::{self, Database, Pooled};
 use crate::passwords;
 
 use super::json::JsonBody;
@@ -71,7 +71,8 @@ impl Users {
             password,
             role: role.into(),
         };
-        let user = db::users::create(&mut *self.db.connection().await?, &new).await?;
+        let query = async move |mut conn: Pooled| db::users::create(&mut conn, &new).await;
+        let user = self.db.run(query).await?;
         let location = format!("/api/users/{}", user.id);
         Ok(Created {
             location,
@@ -118,7 +119,9 @@ impl Users {
             password,
             role: role.map(Into::into),
         };
-        let user = db::users::update(&mut *self.db.connection().await?, id.0.0, &changes).await?;
+        let query =
+            async move |mut conn: Pooled| db::users::update(&mut conn, id.0.0, &changes).await;
+        let user = self.db.run(query).await?;
         Ok(Answer(UserResponse::new(user, "User updated")))
     }
 
@@ -136,7 +139,8 @@ impl Users {
         /// The user's id
         id: Path<Id>,
     ) -> Result<Answer<RemovalResponse>, ChangeError> {
-        let removed = db::users::delete(&mut *self.db.connection().await?, id.0.0).await?;
+        let query = async move |mut conn: Pooled| db::users::delete(&mut conn, id.0.0).await;
+        let removed = self.db.run(query).await?;
         Ok(Answer(RemovalResponse::cascading("User", removed)))
     }
 

@@ -24,6 +24,7 @@ pub struct Operation {
     pub method: String,
     /// Its path, with `{placeholders}`.
     pub path: &'static str,
+    template: Template,
     /// Its parameters in path and query, those of the path item included.
     pub parameters: Vec<Parameter>,
     /// The component that its request body keeps to, if it takes one.
@@ -60,7 +61,7 @@ pub fn operations() -> &'static [Operation] {
 pub fn find(method: &str, path: &str) -> Option<&'static Operation> {
     operations()
         .iter()
-        .find(|operation| operation.method == method && matches(operation.path, path))
+        .find(|operation| operation.method == method && operation.template.matches(path))
 }
 
 /// The methods (in capitals) that the contract has at the concrete `path`; none when it does not
@@ -69,19 +70,42 @@ pub fn find(method: &str, path: &str) -> Option<&'static Operation> {
 pub fn methods(path: &str) -> Vec<&'static str> {
     let at_path = operations()
         .iter()
-        .filter(|operation| matches(operation.path, path));
+        .filter(|operation| operation.template.matches(path));
     at_path.map(|operation| operation.method.as_str()).collect()
 }
 
-fn matches(template: &str, path: &str) -> bool {
-    let (mut wanted, mut given) = (template.split('/'), path.split('/'));
-    loop {
-        match (wanted.next(), given.next()) {
-            (None, None) => return true,
-            (Some(wanted), Some(given))
-                if wanted == given || (wanted.starts_with('{') && !given.is_empty()) => {}
-            _ => return false,
+/// A path with at most one placeholder, taken apart: every request is held against all of them.
+struct Template {
+    before: &'static str,
+    /// What follows the placeholder, if there is one.
+    after: Option<&'static str>,
+}
+
+impl Template {
+    fn read(path: &'static str) -> Self {
+        let Some((before, rest)) = path.split_once('{') else {
+            return Self {
+                before: path,
+                after: None,
+            };
+        };
+        let (_, after) = rest.split_once('}').expect("the contract keeps to OpenAPI");
+        assert!(!after.contains('{'), "{path} has two placeholders");
+        Self {
+            before,
+            after: Some(after),
         }
+    }
+
+    fn matches(&self, path: &str) -> bool {
+        let Some(rest) = path.strip_prefix(self.before) else {
+            return false;
+        };
+        let Some(after) = self.after else {
+            return rest.is_empty();
+        };
+        let value = rest.strip_suffix(after);
+        value.is_some_and(|value| !value.is_empty() && !value.contains('/'))
     }
 }
 
@@ -212,6 +236,7 @@ fn read_operation(
         id: text(&operation["operationId"]),
         method: method.to_ascii_uppercase(),
         path,
+        template: Template::read(path),
         parameters: parameters
             .into_iter()
             .filter_map(Value::as_array)

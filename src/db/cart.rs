@@ -6,6 +6,7 @@ use diesel::result::DatabaseErrorKind::ForeignKeyViolation;
 use diesel::result::Error::{self as DieselError, DatabaseError};
 use diesel::sql_types::Integer;
 use diesel_async::RunQueryDsl;
+use futures_util::StreamExt;
 use scoped_futures::ScopedFutureExt;
 
 use crate::error::Error;
@@ -52,17 +53,25 @@ pub async fn list(
     conn: &mut Connection,
     page: Option<Page>,
 ) -> Result<List<'_, (CartItem, User, Product)>, Error> {
+    // Left joins hold the database to the order of the cart's primary key: of inner joins it may
+    // begin with another table, and sort everything before the first row. No row is without its
+    // user and product, by the foreign keys.
     let all = cart::table
-        .inner_join(users_table::table)
-        .inner_join(products_table::table)
+        .left_join(users_table::table)
+        .left_join(products_table::table)
         .select((
             CartItem::as_select(),
-            User::as_select(),
-            Product::as_select(),
+            Option::<User>::as_select(),
+            Option::<Product>::as_select(),
         ))
         .order(cart::id);
+    let complete = |(item, user, product): (CartItem, Option<User>, Option<Product>)| {
+        let parts = user.zip(product).ok_or(DieselError::NotFound)?;
+        Ok((item, parts.0, parts.1))
+    };
     let Some(page) = page else {
-        return Ok(List::whole(all.load_stream(conn).await?));
+        let rows = all.load_stream(conn).await?;
+        return Ok(List::whole(rows.map(move |row| row.and_then(complete))));
     };
     let total = cart::table.count().get_result(conn).await?;
     let rows = all
@@ -70,7 +79,11 @@ pub async fn list(
         .offset(page.offset())
         .load_stream(conn)
         .await?;
-    Ok(List::part(rows, page, total))
+    Ok(List::part(
+        rows.map(move |row| row.and_then(complete)),
+        page,
+        total,
+    ))
 }
 
 /// The items in one user's cart, each with its product, in id order.

@@ -3,15 +3,15 @@
 //! Imports `error` only; knows nothing of HTTP. Every error of diesel becomes the domain's
 //! [`Error`] here and nowhere else.
 //!
-//! [`Database`] is the pool; one rule about it the types cannot hold: **a query that has begun is
-//! never cancelled.** A dropped query leaves its answer on the wire, and the connection's next user
-//! would read it as its own. So no timeout is put around a query, and whoever runs one in a task
-//! that may be dropped spawns it (`api` does so for each request, [`Database::ping`] for itself).
-//! Only a [`Cursor`] may be left midway: its connection is closed then, not used again.
+//! [`Database`] is the pool. **A query that has begun is never cancelled**: a dropped query leaves
+//! its answer on the wire, and the connection's next user would read it as its own. So each runs in
+//! a task that nobody drops, and reaches the database in one of three ways:
 //!
-//! Rows travel in three ways: a list as [`Rows`], from a [`Cursor`] and as slowly as its reader
-//! takes them; one row by its id through `shared`, together with the others that are asked for at
-//! the time; and everything else by a query of its own.
+//! - one row by its id, or an addition to a cart, through `shared`: together with the others that
+//!   are asked for at the time;
+//! - a list as [`Rows`] from a [`Cursor`], as slowly as its reader takes them. Only a cursor may be
+//!   left midway: its connection is closed then, not used again;
+//! - everything else by [`Database::run`].
 
 pub mod cart;
 mod catalogue;
@@ -42,7 +42,7 @@ use scoped_futures::ScopedBoxFuture;
 
 use crate::error::Error;
 
-pub use pool::{Cursor, Database};
+pub use pool::{Cursor, Database, Pooled};
 
 /// A connection, as the query functions take it.
 pub type Connection = AsyncMysqlConnection;

@@ -19,6 +19,7 @@ use diesel::ConnectionError;
 use diesel::connection::{Instrumentation, InstrumentationEvent};
 use diesel_async::{AsyncConnection, SimpleAsyncConnection, TransactionManager};
 use mysql_async::{Conn, Opts, OptsBuilder};
+use tracing::Instrument;
 
 use crate::error::Error;
 
@@ -81,19 +82,28 @@ impl Database {
         Self::new(Opts::default(), 1, 1)
     }
 
-    /// A connection, which returns to the pool when it is dropped.
+    /// Runs `query` on a connection of the pool, to its end: also when whoever waits here is
+    /// dropped meanwhile.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when the database cannot be reached or every connection stays busy
-    /// for 5 seconds.
-    pub async fn connection(&self) -> Result<Pooled, Error> {
-        connection(&self.pool).await
+    /// Those of the query; [`Error::Unavailable`] when the database cannot be reached or every
+    /// connection stays busy for 5 seconds.
+    pub async fn run<T, F>(&self, query: impl FnOnce(Pooled) -> F + Send) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        let query = query(connection(&self.pool).await?);
+        match tokio::spawn(query.in_current_span()).await {
+            Ok(result) => result,
+            Err(panic) => Err(Error::Internal(panic.into())),
+        }
     }
 
     /// A connection to read a list with.
     ///
     /// # Errors
-    /// As [`Self::connection`].
+    /// As [`Self::run`].
     pub async fn cursor(&self) -> Result<Cursor, Error> {
         let connection = connection(&self.cursors).await?;
         Ok(Cursor(Some(connection)))
@@ -104,17 +114,12 @@ impl Database {
     /// # Errors
     /// [`Error::Unavailable`] when it does not.
     pub async fn ping(&self) -> Result<(), Error> {
-        let database = self.clone();
-        let ping = tokio::spawn(async move {
-            Ok(database
-                .connection()
-                .await?
-                .batch_execute(SIGN_OF_LIFE)
-                .await?)
+        let ping = self.run(async |mut connection: Pooled| {
+            connection.batch_execute(SIGN_OF_LIFE).await?;
+            Ok(())
         });
         match tokio::time::timeout(WAIT_FOR_PING, ping).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(panic)) => Err(Error::Internal(panic.into())),
+            Ok(answer) => answer,
             Err(_) => Err(Error::Unavailable("no answer within a second".into())),
         }
     }
