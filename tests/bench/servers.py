@@ -4,6 +4,7 @@
 
 import contextlib
 import os
+import resource
 import shutil
 import socket
 import subprocess
@@ -72,9 +73,17 @@ class Process:
     def forget_peak(self) -> None:
         self._proc("clear_refs").write_text("5")
 
+    def limit_memory(self, megabytes: int) -> None:
+        """A process that then wants more fails."""
+        limit = megabytes * 1_000_000
+        resource.prlimit(self.running.pid, resource.RLIMIT_DATA, (limit, limit))
+
     def _kilobytes(self, field: str) -> float:
         lines = self._proc("status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith(field)) * 1024 / 1e6
+        found = [int(line.split()[1]) for line in lines if line.startswith(field)]
+        if not found:
+            raise ProcessLookupError("the process is gone")
+        return found[0] * 1024 / 1e6
 
     def _proc(self, name: str) -> Path:
         return Path(f"/proc/{self.running.pid}/{name}")

@@ -16,7 +16,7 @@ use diesel_async::pooled_connection::AsyncDieselConnectionManager;
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::{AsyncMysqlConnection, RunQueryDsl};
 use poem::error::{InternalServerError, NotFoundError};
-use poem::http::StatusCode;
+use poem::http::uri::Scheme;
 use poem::listener::{Acceptor, TcpAcceptor};
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Result, Route, Server};
@@ -268,9 +268,7 @@ impl Acceptor for NoDelay {
         self.0.local_addr()
     }
 
-    async fn accept(
-        &mut self,
-    ) -> std::io::Result<(TcpStream, LocalAddr, RemoteAddr, poem::http::uri::Scheme)> {
+    async fn accept(&mut self) -> std::io::Result<(TcpStream, LocalAddr, RemoteAddr, Scheme)> {
         let accepted = self.0.accept().await?;
         accepted.0.set_nodelay(true)?;
         Ok(accepted)
