@@ -121,25 +121,23 @@ def reads(bench: Bench, sides: dict[str, Server]) -> Measures:
 def long_lists(bench: Bench, sides: dict[str, Server]) -> Measures:
     """Whole tables, at 4 connections."""
     measures: Measures = {}
-    for name, path, table, statement in [
-        ("products", "/api/products", "products", PRODUCTS),
-        ("cart", "/api/cart", "cart", CART),
-    ]:
-        measures[f"dump of {name}"] = lambda statement=statement: load.dump(
-            bench.database, SHOP, statement, bench.seconds
+    for table, statement in [("products", PRODUCTS), ("cart", CART)]:
+        rows, path = bench.rows(table), f"/api/{table}"
+        measures[f"dump of {table}"] = lambda statement=statement, rows=rows: load.dump(
+            bench.database, SHOP, statement, rows, bench.seconds
         )
         for side, server in sides.items():
-            measures[f"{name} {side}"] = lambda server=server, path=path, table=table: whole_list(
-                bench, server, path, bench.rows(table)
+            measures[f"{table} {side}"] = lambda server=server, path=path, rows=rows: whole_list(
+                bench, server, path, rows
             )
     return measures
 
 
 def whole_list(bench: Bench, server: Server, path: str, rows: int) -> Figures:
-    """Throughput at 4 connections, then one answer alone."""
-    alone = lists.fetch(server.port, path)
-    figures = load.http_rows(bench.http(server, 4, "get", path), alone.bytes, rows)
-    return figures | {"first_byte_ms": alone.first_byte * 1000, "total_ms": alone.total * 1000}
+    """Throughput at 4 connections, and one answer alone."""
+    figures = load.http_list(server, bench.database, 4, bench.seconds, path, rows)
+    answer = lists.fetch(server.port, path)
+    return figures | {"first_byte_ms": answer.first_byte * 1000, "total_ms": answer.total * 1000}
 
 
 def additions(bench: Bench, sides: dict[str, Server]) -> Measures:
@@ -196,12 +194,11 @@ def gate(bench: Bench, plain: Server, stack: contextlib.ExitStack) -> Measures:
 
 def starts(bench: Bench) -> Record:
     """Starts on an existing database, and the memory of servers that have done nothing else."""
-    record: Record = {}
+    record: Record = {"start ours": []}
+    for _ in range(STARTS):
+        with bench.serving("ours") as server:
+            record["start ours"].append({"start_ms": server.start_ms, "rest_mb": server.memory()})
     for side in bench.programs:
-        for _ in range(STARTS):
-            with bench.serving(side) as server:
-                rest = server.memory()
-                record.setdefault(f"start {side}", []).append({"start_ms": server.start_ms, "rest_mb": rest})
         with bench.serving(side) as server:
             figures = bench.http(server, 64, "get", "/api/products/", str(bench.rows("products")))
             record[f"loaded {side}"] = [figures]

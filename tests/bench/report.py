@@ -124,7 +124,6 @@ def rows(record: Record) -> list[Row]:
     table.value("start to first 200", "start ours", "start_ms", " ms", at_most=60)
     table.value("memory at rest", "start ours", "rest_mb", " MB", at_most=15)
     table.value("peak memory under 64 connections", "loaded ours", "peak_mb", " MB", at_most=30)
-    table.compare("start to first 200", "start ours", "start reference", "reference", "start_ms", " ms")
     table.compare("peak memory under 64 connections", "loaded ours", "loaded reference", "reference", "peak_mb", " MB")
     million(table)
     return table.rows

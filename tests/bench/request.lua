@@ -46,8 +46,8 @@ function request() end
 function done(summary, latency)
    local errors = summary.errors
    io.write(string.format(
-      '{"requests":%d,"bytes":%d,"seconds":%.6f,"p50_ms":%.4f,"p99_ms":%.4f,"errors":%d}\n',
-      summary.requests, summary.bytes, summary.duration / 1e6,
+      '{"requests":%d,"seconds":%.6f,"mean_ms":%.4f,"p50_ms":%.4f,"p99_ms":%.4f,"errors":%d}\n',
+      summary.requests, summary.duration / 1e6, latency.mean / 1000,
       latency:percentile(50) / 1000, latency:percentile(99) / 1000,
       errors.status + errors.connect + errors.read + errors.write + errors.timeout))
 end
