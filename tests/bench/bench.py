@@ -99,14 +99,14 @@ def measure(bench: Bench, options: Options) -> Record:
     fill(bench, SHOP, ROWS)
     record: Record = {}
     with cases.groups(bench, options.only) as groups:
-        run_rounds(bench.rounds, groups, record)
+        run_rounds(bench, groups, record)
     if "start" in options.only:
         say("starts")
         record |= cases.starts(bench)
     if options.large and "million" in options.only:
         fill(bench, MILLION, MILLION_ROWS)
         with cases.million_groups(bench) as groups:
-            run_rounds(bench.rounds, groups, record)
+            run_rounds(bench, groups, record)
         record |= cases.million_readers(bench, memory_to_spare())
     return record
 
@@ -125,13 +125,13 @@ def fill(bench: Bench, name: str, rows: list[str]) -> None:
             sys.exit(f"{name}.{table} has gaps in its ids")
 
 
-def run_rounds(rounds: int, groups: dict[str, Measures], record: Record) -> None:
-    for number in range(rounds):
+def run_rounds(bench: Bench, groups: dict[str, Measures], record: Record) -> None:
+    for number in range(bench.rounds):
         for group, measures in groups.items():
-            say(f"round {number + 1} of {rounds}: {group}")
+            say(f"round {number + 1} of {bench.rounds}: {group}")
             order = list(measures.items())
             for name, measure_one in reversed(order) if number % 2 else order:
-                record.setdefault(name, []).append(cases.measured(name, measure_one))
+                record.setdefault(name, []).append(cases.measured(bench, name, measure_one))
 
 
 def memory_to_spare() -> int:
@@ -145,7 +145,7 @@ def conclude(record: Record, machine: str, readme: bool) -> int:
     """Prints and keeps the figures; fails if there were errors."""
     OUT.mkdir(parents=True, exist_ok=True)
     (OUT / "figures.json").write_text(json.dumps({"machine": machine, "figures": record}, indent=2) + "\n")
-    print(f"{machine}\n\n{report.details(record)}\n\n{report.summary(record)}")
+    print(f"{machine}\n\n{report.details(record)}\n\n{report.summary(record)}\n\n{report.LIMITS}")
     if readme and not report.write_readme(ROOT / "README.md", record, machine):
         say(f"README.md has no line {report.MARKS[0]}")
         return 1

@@ -84,8 +84,10 @@ def must_agree(sides: dict[str, Server]) -> None:
             sys.exit(f"the servers do not agree on {path}")
 
 
-def measured(name: str, measure: Callable[[], Figures]) -> Figures:
-    """What `measure` gives; where the server did not live through it, only that."""
+def measured(bench: Bench, name: str, measure: Callable[[], Figures]) -> Figures:
+    """What `measure` gives; where the server did not live through it, only that. Begins when the
+    database is done with what clients before have left behind."""
+    wait_until(lambda: running_queries(bench.database) == 0, QUIET_LIMIT)
     try:
         figures = measure()
     except (OSError, subprocess.CalledProcessError) as problem:
@@ -250,7 +252,7 @@ def million_readers(bench: Bench, limit_mb: int) -> Record:
             # What point reads need anyway does not count.
             before = bench.http(server, 64, "get", "/api/products/", str(bench.rows("products", MILLION)))
             memory = server.memory()
-            figures = measured(name, lambda: read(server))
+            figures = measured(bench, name, lambda: read(server))
             if "peak_mb" in figures:
                 figures["growth_mb"] = figures["peak_mb"] - memory
             record[name] = [figures | {"errors": figures["errors"] + before["errors"]}]
