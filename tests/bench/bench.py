@@ -82,6 +82,8 @@ def read_options(parser: argparse.ArgumentParser, settings: list[str], readme: b
         parser.error(f"SIZE is large or not set; ONLY takes some of {','.join(GROUPS)}")
     if only == {"million"} and not large:
         parser.error("ONLY=million needs SIZE=large")
+    if not (values["ROUNDS"].isdecimal() and values["SECONDS"].isdecimal() and int(values["SECONDS"]) > 0):
+        parser.error("ROUNDS and SECONDS are numbers")
     if readme and only != set(GROUPS):
         parser.error("--readme needs the whole run, without ONLY")
     return Options(large, int(values["ROUNDS"]), int(values["SECONDS"]), only, readme)

@@ -137,11 +137,13 @@ def rows(record: Record) -> list[Row]:
 
 def million(table: Table) -> None:
     """What SIZE=large adds."""
-    table.compare("page 10,000 of 1,000,000 rows", "deep page ours", "first page ours", "page 1", "mean_ms", " ms", at_most=10)
+    table.compare("page 10,000 of 1,000,000 rows", "deep page ours", "first page ours", "page 1", "mean_ms", " ms",
+                  at_most=10)
     for name in ["first page", "deep page"]:
         table.compare(f"{name} of 1,000,000 rows", f"{name} ours", f"{name} reference", "reference", "mean_ms", " ms")
     whole = "`GET /api/products`, 1,000,000 rows"
-    table.compare(f"{whole}, first byte", "million alone", "page alone", "page of 100", "first_byte_ms", " ms", at_most=3)
+    table.compare(f"{whole}, first byte", "million alone", "page alone", "page of 100", "first_byte_ms", " ms",
+                  at_most=3)
     for name in ["a fast reader", "a slow reader", "50 slow readers"]:
         table.value(f"{whole}, memory growth by {name}", name, "growth_mb", " MB", at_most=8)
     for name in ["a slow reader", "50 slow readers"]:
