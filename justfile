@@ -28,6 +28,10 @@ lint:
 fuzz *ARGS:
     .ci/fuzz {{ARGS}}
 
+# Measure against the database's limits and a plain server, in minutes; SIZE=large: 1,000,000 rows too
+bench *ARGS:
+    .ci/bench {{ARGS}}
+
 # Generate clients in Python, TypeScript, Rust and Go into target/clients
 clients:
     .ci/clients

@@ -1,0 +1,280 @@
+"""What is measured: groups of measurements, those of a group one right after the other, so that what
+is compared ran under the same conditions. Imports `servers`, `load` and `lists`.
+"""
+
+import contextlib
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import lists
+import load
+from load import Figures
+from servers import MariaDb, Server, say, serving, wait_until
+
+PRODUCTS = "SELECT id, title, image_url, description FROM products ORDER BY id"
+CART = (
+    "SELECT cart.id, cart.user_id, cart.product_id, users.id AS user, users.email, users.role, "
+    "products.id AS product, products.title, products.image_url, products.description "
+    "FROM cart JOIN users ON users.id = cart.user_id JOIN products ON products.id = cart.product_id "
+    "ORDER BY cart.id"
+)
+STARTS = 10
+# Connections of point reads while slow clients hang on.
+BESIDE = 8
+SLOW_RATE = 1_000_000
+SLOW_SECONDS = 15
+# Until the queries of clients that left are gone.
+QUIET_LIMIT = 30
+# The databases.
+SHOP, MILLION = "shop", "million"
+
+Measures = dict[str, Callable[[], Figures]]
+Record = dict[str, list[Figures]]
+
+
+@dataclass
+class Bench:
+    """What all measurements share."""
+
+    programs: dict[str, Path]
+    directory: Path
+    database: MariaDb
+    seconds: int
+    rounds: int
+
+    def serving(self, side: str, name: str = SHOP, **settings: str) -> contextlib.AbstractContextManager[Server]:
+        return serving(self.programs[side], self.directory, self.database.url(name), **settings)
+
+    def rows(self, table: str, name: str = SHOP) -> int:
+        return self.database.number(f"SELECT COUNT(*) FROM {name}.{table}")
+
+    def http(self, server: Server, connections: int, *request: str) -> Figures:
+        return load.http(server, self.database, connections, self.seconds, list(request))
+
+
+@contextlib.contextmanager
+def groups(bench: Bench, only: set[str]) -> Iterator[dict[str, Measures]]:
+    """The groups over the small shop, with the servers that they need."""
+    with contextlib.ExitStack() as stack:
+        sides = {side: stack.enter_context(bench.serving(side)) for side in bench.programs}
+        must_agree(sides)
+        made = {
+            "root": lambda: root(bench, sides),
+            "reads": lambda: reads(bench, sides),
+            "lists": lambda: long_lists(bench, sides),
+            "add": lambda: additions(bench, sides),
+            "gate": lambda: gate(bench, sides["ours"], stack),
+        }
+        yield {name: make() for name, make in made.items() if name in only}
+
+
+def must_agree(sides: dict[str, Server]) -> None:
+    """Stops the run unless both servers give the same data: else they would not do the same work."""
+    for path in ["/api/products/7", "/api/products", "/api/products?page=3&limit=100", "/api/users/7/cart", "/api/cart"]:
+        data = []
+        for server in sides.values():
+            with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}") as answer:
+                data.append(json.load(answer)["data"])
+        if data[0] != data[1]:
+            sys.exit(f"the servers do not agree on {path}")
+
+
+def measured(bench: Bench, name: str, measure: Callable[[], Figures]) -> Figures:
+    """What `measure` gives; where the server did not live through it, only that. Begins when the
+    database is done with what clients before have left behind."""
+    wait_until(lambda: running_queries(bench.database) == 0, QUIET_LIMIT)
+    try:
+        figures = measure()
+    except (OSError, subprocess.CalledProcessError) as problem:
+        say(f"  {name}: {problem}")
+        return {"errors": 1}
+    rate = f"{figures['rate']:,.0f}/s" if "rate" in figures else f"{figures['total_ms']:,.0f} ms"
+    say(f"  {name}: {rate}{', %d errors' % figures['errors'] if figures['errors'] else ''}")
+    return figures
+
+
+def root(bench: Bench, sides: dict[str, Server]) -> Measures:
+    """No database involved."""
+    return {f"root {side}": lambda server=server: bench.http(server, 64, "get", "/") for side, server in sides.items()}
+
+
+def reads(bench: Bench, sides: dict[str, Server]) -> Measures:
+    """Few rows by random ids."""
+    users, products = bench.rows("users"), bench.rows("products")
+    one_product = ["get", "/api/products/", str(products)]
+    one_cart = ["get", "/api/users/", str(users), "/cart"]
+    measures: Measures = {
+        "point selects": lambda: load.raw(bench.database, "point", 8, bench.seconds, users, products),
+    }
+    for side, server in sides.items():
+        measures[f"product {side}"] = lambda server=server: bench.http(server, 64, *one_product)
+    for side, server in sides.items():
+        measures[f"product 512 {side}"] = lambda server=server: bench.http(server, 512, *one_product)
+    for side, server in sides.items():
+        measures[f"user cart {side}"] = lambda server=server: bench.http(server, 64, *one_cart)
+    return measures
+
+
+def long_lists(bench: Bench, sides: dict[str, Server]) -> Measures:
+    """Whole tables, at 4 connections."""
+    measures: Measures = {}
+    for table, statement in [("products", PRODUCTS), ("cart", CART)]:
+        rows, path = bench.rows(table), f"/api/{table}"
+        measures[f"dump of {table}"] = lambda statement=statement, rows=rows: load.dump(
+            bench.database, SHOP, statement, rows, bench.seconds
+        )
+        for side, server in sides.items():
+            measures[f"{table} {side}"] = lambda server=server, path=path, rows=rows: whole_list(
+                bench, server, path, rows
+            )
+    return measures
+
+
+def whole_list(bench: Bench, server: Server, path: str, rows: int) -> Figures:
+    """Throughput at 4 connections, and one answer alone."""
+    figures = load.http_list(server, bench.database, 4, bench.seconds, path, rows)
+    answer = lists.fetch(server.port, path)
+    return figures | {"first_byte_ms": answer.first_byte * 1000, "total_ms": answer.total * 1000}
+
+
+def additions(bench: Bench, sides: dict[str, Server]) -> Measures:
+    """POST /api/cart, and the statements behind a naive one."""
+    users, products = bench.rows("users"), bench.rows("products")
+    measures: Measures = {
+        "three statements": lambda: adding(
+            bench, lambda: load.raw(bench.database, "add", 32, bench.seconds, users, products)
+        )
+    }
+    for side, server in sides.items():
+        measures[f"add {side}"] = lambda server=server: adding(
+            bench, lambda: bench.http(server, 32, "add", str(users), str(products))
+        )
+    return measures
+
+
+def adding(bench: Bench, measure: Callable[[], Figures]) -> Figures:
+    """Counts acknowledged rows that are not there as errors, and takes the added ones away again."""
+    database = bench.database
+    last = database.number(f"SELECT MAX(id) FROM {SHOP}.cart")
+    figures = measure()
+    wait_until(lambda: running_queries(database) == 0, QUIET_LIMIT)
+    added = database.number(f"SELECT COUNT(*) FROM {SHOP}.cart WHERE id > {last}")
+    database.query(f"DELETE FROM {SHOP}.cart WHERE id > {last}")
+    # What the deletion leaves to be cleared up must not fall into the next measurement.
+    wait_until(lambda: history(database) == 0, QUIET_LIMIT)
+    return figures | {"errors": figures["errors"] + max(0, figures["requests"] - added)}
+
+
+def running_queries(database: MariaDb) -> int:
+    return database.number(
+        "SELECT COUNT(*) FROM information_schema.processlist "
+        "WHERE user <> 'system user' AND command <> 'Sleep' AND id <> CONNECTION_ID()"
+    )
+
+
+def history(database: MariaDb) -> int:
+    """Transactions that InnoDB has yet to clear up after."""
+    return int(database.query("SHOW GLOBAL STATUS LIKE 'Innodb_history_list_length'").split()[1])
+
+
+def gate(bench: Bench, plain: Server, stack: contextlib.ExitStack) -> Measures:
+    """The same point reads under settings that switch parts of the way of a request."""
+    one_product = ["get", "/api/products/", str(bench.rows("products"))]
+    servers = {
+        "gate default": plain,
+        "gate silent": stack.enter_context(bench.serving("ours", RUST_LOG="off")),
+        "gate warn": stack.enter_context(bench.serving("ours", CONTRACT_VALIDATION="warn")),
+        "gate enforce": stack.enter_context(bench.serving("ours", CONTRACT_VALIDATION="enforce")),
+    }
+    return {name: lambda server=server: bench.http(server, 64, *one_product) for name, server in servers.items()}
+
+
+def starts(bench: Bench) -> Record:
+    """Starts on an existing database, and the memory of servers that have done nothing else."""
+    record: Record = {"start ours": []}
+    for _ in range(STARTS):
+        with bench.serving("ours") as server:
+            record["start ours"].append({"start_ms": server.start_ms, "rest_mb": server.memory()})
+    for side in bench.programs:
+        with bench.serving(side) as server:
+            figures = bench.http(server, 64, "get", "/api/products/", str(bench.rows("products")))
+            record[f"loaded {side}"] = [figures]
+    return record
+
+
+@contextlib.contextmanager
+def million_groups(bench: Bench) -> Iterator[dict[str, Measures]]:
+    """Pages and first bytes over 1,000,000 products."""
+    with contextlib.ExitStack() as stack:
+        measures: Measures = {}
+        for side in bench.programs:
+            server = stack.enter_context(bench.serving(side, MILLION))
+            for name, page in [("first page", 1), ("deep page", 10_000)]:
+                path = f"/api/products?page={page}&limit=100"
+                measures[f"{name} {side}"] = lambda server=server, path=path: bench.http(server, 4, "get", path)
+        server = stack.enter_context(bench.serving("ours", MILLION))
+        for name, path in [("page", "/api/products?page=1&limit=100"), ("million", "/api/products")]:
+            measures[f"{name} alone"] = lambda server=server, path=path: alone(server, path)
+        yield {"million": measures}
+
+
+def alone(server: Server, path: str) -> Figures:
+    """One answer at a time."""
+    server.forget_peak()
+    answer = lists.fetch(server.port, path)
+    return {
+        "first_byte_ms": answer.first_byte * 1000,
+        "total_ms": answer.total * 1000,
+        "bytes": answer.bytes,
+        "peak_mb": server.peak_memory(),
+        "memory_mb": server.memory(),
+        "errors": 0,
+    }
+
+
+def million_readers(bench: Bench, limit_mb: int) -> Record:
+    """What clients that read 1,000,000 rows do to a server that nobody asked for them before. One
+    that needs more than `limit_mb` dies of it, for the sake of the machine."""
+    readers: dict[str, Callable[[Server], Figures]] = {
+        "a fast reader": lambda server: alone(server, "/api/products"),
+        "a slow reader": lambda server: slow_readers(bench, server, 1),
+        "50 slow readers": lambda server: slow_readers(bench, server, 50),
+    }
+    record: Record = {}
+    for name, read in readers.items():
+        with bench.serving("ours", MILLION) as server:
+            server.limit_memory(limit_mb)
+            # What point reads need anyway does not count.
+            before = bench.http(server, 64, "get", "/api/products/", str(bench.rows("products", MILLION)))
+            memory = server.memory()
+            figures = measured(bench, name, lambda: read(server))
+            if "peak_mb" in figures:
+                figures["growth_mb"] = figures["peak_mb"] - memory
+            record[name] = [figures | {"errors": figures["errors"] + before["errors"]}]
+    return record
+
+
+def slow_readers(bench: Bench, server: Server, count: int) -> Figures:
+    """Point reads beside clients that read the whole list slowly, and how long their queries live on
+    when they hang up."""
+    one_product = ["get", "/api/products/", str(bench.rows("products", MILLION))]
+    undisturbed = bench.http(server, BESIDE, *one_product)
+    readers = lists.SlowReaders(server.port, "/api/products", count, SLOW_RATE)
+    try:
+        beside = load.http(server, bench.database, BESIDE, SLOW_SECONDS, one_product)
+        queries = running_queries(bench.database)
+    finally:
+        readers.hang_up()
+    quiet = wait_until(lambda: running_queries(bench.database) == 0, QUIET_LIMIT)
+    return beside | {
+        "undisturbed_p50_ms": undisturbed["p50_ms"],
+        "queries": queries,
+        "ended_early": readers.ended_early,
+        "quiet_seconds": QUIET_LIMIT if quiet is None else quiet,
+        "errors": beside["errors"] + readers.ended_early,
+    }

@@ -1,0 +1,98 @@
+"""Clients that read long lists: one that notes when the first byte comes, and some that are slow.
+Imports nothing of ours.
+"""
+
+import socket
+import threading
+import time
+from dataclasses import dataclass
+
+CHUNK = 256 * 1024
+ANSWER_LIMIT = 300
+# What the kernel keeps for a slow client must not hide that it is slow.
+SLOW_BUFFER = 64 * 1024
+
+
+@dataclass
+class Transfer:
+    """How one answer came. Seconds, counted from the request; bytes with the head."""
+
+    first_byte: float
+    total: float
+    bytes: int
+
+
+def fetch(port: int, path: str) -> Transfer:
+    """Reads an answer to its end; `first_byte` is the first of the body."""
+    with socket.create_connection(("127.0.0.1", port), timeout=ANSWER_LIMIT) as client:
+        started = time.perf_counter()
+        send(client, path)
+        answer, head, body = b"", b"", b""
+        while not body:
+            received = client.recv(CHUNK)
+            if not received:
+                raise ConnectionError(f"{path}: no body")
+            answer += received
+            head, _, body = answer.partition(b"\r\n\r\n")
+        first_byte = time.perf_counter() - started
+        if not head.startswith(b"HTTP/1.1 200"):
+            raise ConnectionError(f"{path}: {head.splitlines()[0].decode()}")
+        length, end = len(body), body[-5:]
+        while received := client.recv(CHUNK):
+            length, end = length + len(received), (end + received[-5:])[-5:]
+        if not is_whole(head, length, end):
+            raise ConnectionError(f"{path}: broke off after {length} bytes")
+        return Transfer(first_byte, time.perf_counter() - started, len(head) + 4 + length)
+
+
+def send(client: socket.socket, path: str) -> None:
+    client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+
+
+def is_whole(head: bytes, length: int, end: bytes) -> bool:
+    """Whether a body of `length` bytes with this `end` is what `head` announced."""
+    headers = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:])
+    if b"content-length" in headers:
+        return int(headers[b"content-length"]) == length
+    return end == b"0\r\n\r\n"
+
+
+class SlowReaders:
+    """So many clients at once that each read `path` at `rate` bytes a second, until they hang up."""
+
+    def __init__(self, port: int, path: str, count: int, rate: int) -> None:
+        self.hung_up = threading.Event()
+        # How many the server let go of before that.
+        self.ended_early = 0
+        self._threads = [threading.Thread(target=self._read, args=(port, path, rate)) for _ in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    def hang_up(self) -> None:
+        self.hung_up.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _read(self, port: int, path: str, rate: int) -> None:
+        client = socket.socket()
+        with client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_BUFFER)
+            client.connect(("127.0.0.1", port))
+            client.settimeout(0.1)
+            send(client, path)
+            started, received = time.monotonic(), 0
+            while not self.hung_up.is_set():
+                allowed = int((time.monotonic() - started) * rate) - received
+                if allowed < SLOW_BUFFER // 2:
+                    self.hung_up.wait(SLOW_BUFFER / rate)
+                    continue
+                try:
+                    got = len(client.recv(min(allowed, SLOW_BUFFER)))
+                except TimeoutError:
+                    continue
+                except ConnectionError:
+                    got = 0
+                if not got:
+                    self.ended_early += 1
+                    return
+                received += got

@@ -1,0 +1,193 @@
+"""What the figures mean: each against its limit or the reference, and against the target. Imports
+nothing of ours.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+MARKS = "<!-- bench: written by `just bench --readme` -->", "<!-- end of bench -->"
+LIMITS = (
+    "Limits: (a) prepared point selects of sysbench at 8 threads; (b) the client `mariadb --quick` dumping all "
+    "products over one connection; (c) the three prepared statements of a naive POST (user exists, product "
+    "exists, insert), each insert on disk, at 32 threads; (d) our own `GET /`, without the database. The "
+    "reference is the plain way: poem's `Json`, the pool as it comes, a `Vec` of rows. A ratio is the median "
+    "of the rounds' ratios."
+)
+
+Record = dict[str, list[dict[str, float]]]
+
+
+@dataclass
+class Row:
+    """One line of the table."""
+
+    case: str
+    ours: str
+    against: str
+    ratio: str
+    target: str
+    met: bool | None
+
+    def cells(self) -> list[str]:
+        return [self.case, self.ours, self.against, self.ratio, self.target, yes_or_no(self.met)]
+
+
+def yes_or_no(met: bool | None) -> str:
+    return {True: "yes", False: "no", None: ""}[met]
+
+
+class Table:
+    """Collects rows of what was measured; what was not measured has none."""
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.rows: list[Row] = []
+
+    def compare(self, case: str, ours: str, against: str, what: str, figure: str = "rate", unit: str = "/s",
+                at_least: float | None = None, at_most: float | None = None) -> None:
+        """The ratio is the median of the rounds' own ratios: what else the machine did in a round
+        hit both sides."""
+        pairs = zip(self.record.get(ours, []), self.record.get(against, []), strict=False)
+        pairs = [(a[figure], b[figure]) for a, b in pairs if a.get(figure) and b.get(figure)]
+        if not pairs:
+            return
+        ratio = median(a / b for a, b in pairs)
+        self.rows.append(Row(
+            case,
+            number(median(a for a, _ in pairs)) + unit,
+            f"{what}: {number(median(b for _, b in pairs))}{unit}",
+            f"{ratio:.2f}",
+            bound(at_least, at_most),
+            verdict(ratio, at_least, at_most),
+        ))
+
+    def value(self, case: str, name: str, figure: str, unit: str, at_most: float | None = None) -> None:
+        """A figure that has no limit beside it but the target."""
+        values = [figures[figure] for figures in self.record.get(name, []) if figure in figures]
+        if not values:
+            if self.record.get(name):
+                self.rows.append(Row(case, "failed", "", "", bound(None, at_most, unit), False))
+            return
+        middle = median(values)
+        shown = f"{number(middle)}{unit}"
+        self.rows.append(Row(case, shown, "", "", bound(None, at_most, unit), verdict(middle, None, at_most)))
+
+
+def number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def bound(at_least: float | None, at_most: float | None, unit: str = "") -> str:
+    if at_least is not None:
+        return f">= {at_least:g}"
+    return "" if at_most is None else f"<= {at_most:g}{unit}"
+
+
+def verdict(value: float, at_least: float | None, at_most: float | None) -> bool | None:
+    if at_least is not None:
+        return value >= at_least
+    return None if at_most is None else value <= at_most
+
+
+def rows(record: Record) -> list[Row]:
+    """The table; LIMITS says what the letters mean."""
+    table = Table(record)
+    one = "`GET /api/products/{id}`"
+    table.compare(f"{one}, 64 connections", "product ours", "point selects", "(a)", at_least=0.8)
+    table.compare(f"{one}, 64 connections", "product ours", "product reference", "reference", at_least=2.5)
+    table.compare(f"{one}, 64 connections", "product ours", "root ours", "(d)")
+    table.compare(f"{one}, 512 connections", "product 512 ours", "product ours", "64 connections", at_least=0.9)
+    table.compare(f"{one}, 512 connections", "product 512 ours", "product 512 reference", "reference")
+
+    cart = "`GET /api/users/{id}/cart`, 64 connections"
+    table.compare(cart, "user cart ours", "point selects", "(a)", at_least=0.6)
+    table.compare(cart, "user cart ours", "user cart reference", "reference")
+
+    products, per_row = "`GET /api/products`, 10,000 rows, 4 connections", " rows/s"
+    table.compare(products, "products ours", "dump of products", "(b)", unit=per_row, at_least=2)
+    table.compare(products, "products ours", "products reference", "reference", unit=per_row, at_least=4)
+    cart = "`GET /api/cart`, 50,000 rows, 4 connections"
+    table.compare(cart, "cart ours", "dump of products", "(b)", unit=per_row, at_least=0.7)
+    table.compare(cart, "cart ours", "dump of cart", "dump of the join", unit=per_row)
+    table.compare(cart, "cart ours", "cart reference", "reference", unit=per_row)
+    for name in ["products", "cart"]:
+        case = f"`GET /api/{name}`, one client"
+        for figure, what in [("first_byte_ms", "first byte"), ("total_ms", "whole")]:
+            table.compare(f"{case}, {what}", f"{name} ours", f"{name} reference", "reference", figure, " ms")
+
+    add = "`POST /api/cart`, 32 connections"
+    table.compare(add, "add ours", "three statements", "(c)", at_least=1.2)
+    table.compare(add, "add ours", "add reference", "reference")
+    table.compare("`GET /`, 64 connections", "root ours", "root reference", "reference")
+
+    cpu = "requests_per_cpu_second"
+    for setting, name in [("RUST_LOG=off", "gate silent"), ("CONTRACT_VALIDATION=warn", "gate warn"),
+                          ("CONTRACT_VALIDATION=enforce", "gate enforce")]:
+        case = f"`GET /api/products/{{id}}` with {setting}, per CPU second"
+        table.compare(case, name, "gate default", "defaults", cpu, "")
+
+    table.value("start to first 200", "start ours", "start_ms", " ms", at_most=60)
+    table.value("memory at rest", "start ours", "rest_mb", " MB", at_most=15)
+    table.value("peak memory under 64 connections", "loaded ours", "peak_mb", " MB", at_most=30)
+    table.compare("peak memory under 64 connections", "loaded ours", "loaded reference", "reference", "peak_mb", " MB")
+    million(table)
+    return table.rows
+
+
+def million(table: Table) -> None:
+    """What SIZE=large adds."""
+    table.compare("page 10,000 of 1,000,000 rows", "deep page ours", "first page ours", "page 1", "mean_ms", " ms",
+                  at_most=10)
+    for name in ["first page", "deep page"]:
+        table.compare(f"{name} of 1,000,000 rows", f"{name} ours", f"{name} reference", "reference", "mean_ms", " ms")
+    whole = "`GET /api/products`, 1,000,000 rows"
+    table.compare(f"{whole}, first byte", "million alone", "page alone", "page of 100", "first_byte_ms", " ms",
+                  at_most=3)
+    for name in ["a fast reader", "a slow reader", "50 slow readers"]:
+        table.value(f"{whole}, memory growth by {name}", name, "growth_mb", " MB", at_most=8)
+    for name in ["a slow reader", "50 slow readers"]:
+        table.value(f"{whole}, queries gone after {name} left", name, "quiet_seconds", " s", at_most=5)
+        undisturbed = [{"p50_ms": figures["undisturbed_p50_ms"]} for figures in table.record.get(name, [])
+                       if "undisturbed_p50_ms" in figures]
+        table.record[f"beside {name}"] = undisturbed
+        table.compare(f"p50 of point reads beside {name}", name, f"beside {name}", "without", "p50_ms", " ms")
+
+
+def markdown(head: list[str], lines: list[list[str]]) -> str:
+    return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *lines])
+
+
+def summary(record: Record) -> str:
+    head = ["case", "ours", "limit or reference", "ratio", "target", "met?"]
+    return markdown(head, [row.cells() for row in rows(record)])
+
+
+def details(record: Record) -> str:
+    """Medians of everything else that was seen."""
+    figures = ["rate", "p50_ms", "p99_ms", "requests_per_cpu_second", "peak_mb", "memory_mb"]
+    head = ["measurement", "rate", "p50 ms", "p99 ms", "requests per CPU s", "peak MB", "MB after", "errors"]
+    lines = []
+    for name, measured in record.items():
+        cells = [[one[figure] for one in measured if figure in one] for figure in figures]
+        errors = sum(one.get("errors", 0) for one in measured)
+        if any(cells):
+            lines.append([name, *(number(median(values)) if values else "" for values in cells), number(errors)])
+    return markdown(head, lines)
+
+
+def write_readme(readme: Path, record: Record, machine: str) -> bool:
+    """Puts the ratios between the marks; says whether there are any."""
+    text = readme.read_text()
+    if MARKS[0] not in text:
+        return False
+    head = ["case", "against", "measured", "target"]
+    lines = []
+    for row in rows(record):
+        # Figures of one machine say little on another; ratios say more.
+        measured = row.ratio or row.ours
+        lines.append([row.case, row.against.partition(":")[0], measured, row.target])
+    before, _, rest = text.partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    readme.write_text(f"{before}{MARKS[0]}\n{markdown(head, lines)}\n\n{machine}.\n\n{LIMITS}\n{MARKS[1]}{after}")
+    return True

@@ -1,0 +1,53 @@
+-- What wrk sends, and what it reports: one line of JSON, the last that it prints.
+--
+-- Arguments after `--`:  get PATH                     the same request again and again
+--                        get PREFIX HIGHEST SUFFIX    PREFIX, a random id up to HIGHEST, SUFFIX
+--                        add USERS PRODUCTS           POST /api/cart with random ids up to these
+--
+-- Requests are put together by hand: wrk.format costs more than some answers.
+
+local threads = 0
+
+function setup(thread)
+   threads = threads + 1
+   thread:set("seed", threads)
+end
+
+local function get(prefix, highest, suffix)
+   local head = "GET " .. prefix
+   local tail = (suffix or "") .. " HTTP/1.1\r\nHost: " .. wrk.headers["Host"] .. "\r\n\r\n"
+   if not highest then
+      local same = head .. tail
+      return function() return same end
+   end
+   highest = tonumber(highest)
+   return function() return head .. math.random(highest) .. tail end
+end
+
+local function add(users, products)
+   users, products = tonumber(users), tonumber(products)
+   local head = "POST /api/cart HTTP/1.1\r\nHost: " .. wrk.headers["Host"] ..
+      "\r\nContent-Type: application/json\r\nContent-Length: "
+   return function()
+      local body = '{"user_id":' .. math.random(users) .. ',"product_id":' .. math.random(products) .. "}"
+      return head .. #body .. "\r\n\r\n" .. body
+   end
+end
+
+function init(args)
+   math.randomseed(seed)
+   local kinds = { get = get, add = add }
+   request = kinds[args[1]](args[2], args[3], args[4])
+end
+
+-- A placeholder, so that wrk asks for each request; init puts the real one here.
+function request() end
+
+function done(summary, latency)
+   local errors = summary.errors
+   io.write(string.format(
+      '{"requests":%d,"seconds":%.6f,"mean_ms":%.4f,"p50_ms":%.4f,"p99_ms":%.4f,"errors":%d}\n',
+      summary.requests, summary.duration / 1e6, latency.mean / 1000,
+      latency:percentile(50) / 1000, latency:percentile(99) / 1000,
+      errors.status + errors.connect + errors.read + errors.write + errors.timeout))
+end
