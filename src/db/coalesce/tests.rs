@@ -16,6 +16,10 @@ use super::*;
 
 // ── Any order of events ─────────────────────────────────────────────────────────────────────────
 
+/// For so many milliseconds a caller of the model waits who does not leave early: far longer than
+/// all batches take.
+const PATIENT: u64 = 10_000;
+
 /// How one batch of the model ended.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fate {
@@ -91,10 +95,11 @@ impl Store {
         self.pause(40).await;
         let patience = match self.below(4) {
             0 => self.below(12),
-            _ => 1000,
+            _ => PATIENT,
         };
         let arrival = self.version();
         let outcome = match timeout(Duration::from_millis(patience), coalescer.call(key)).await {
+            Err(_) if patience == PATIENT => panic!("{key} was never answered"),
             Err(_) => Outcome::Left,
             Ok(Ok((key, version))) => Outcome::Answered { key, version },
             Ok(Err(error)) => Outcome::Refused(error),
@@ -202,6 +207,13 @@ impl Gated {
     }
 }
 
+/// What is waited for comes soon, or the test fails instead of hanging.
+async fn soon<F: Future>(expected: F) -> F::Output {
+    timeout(Duration::from_secs(1), expected)
+        .await
+        .expect("it should have happened by now")
+}
+
 /// Lets the workers take what waits.
 async fn turn() {
     sleep(Duration::from_millis(1)).await;
@@ -261,12 +273,10 @@ where
     F: Future<Output = Result<Vec<u32>, Error>> + Send + 'static,
 {
     let coalescer = Coalescer::new(work);
-    let calls = (0..256).map(|key| coalescer.call(key));
-    let mut results = join_all(calls).await;
-    for _ in 0..=WORKERS {
-        results.push(coalescer.call(13).await);
+    let mut results = soon(join_all((0..256).map(|key| coalescer.call(key)))).await;
+    for key in [13; WORKERS + 1].into_iter().chain([256]) {
+        results.push(soon(coalescer.call(key)).await);
     }
-    results.push(coalescer.call(256).await);
     results
 }
 
@@ -338,7 +348,7 @@ async fn a_full_queue_refuses_at_once_and_recovers() {
         "{refused:?}"
     );
     gated.gate.add_permits(MAX_WAITING);
-    let results = waiting.await.into_iter().map(Result::unwrap);
+    let results = soon(waiting).await.into_iter().map(Result::unwrap);
     assert!(results.eq(0..calls), "each of those that waited is served");
     assert_eq!(gated.coalescer.call(7).await.unwrap(), 7);
 }
@@ -366,8 +376,8 @@ async fn a_key_that_everybody_asks_for_delays_nobody_else() {
         for key in 1..=20 {
             turn().await;
             let before = batches.load(Ordering::Relaxed);
-            let answer = timeout(Duration::from_secs(60), coalescer.call(key)).await;
-            assert_eq!(answer.expect("it is not starved").unwrap(), key);
+            let answer = soon(coalescer.call(key)).await;
+            assert_eq!(answer.unwrap(), key);
             let waited = batches.load(Ordering::Relaxed) - before;
             // Those ahead of it, its own, and one more for each worker.
             let most = CALLERS.div_ceil(MAX_BATCH) + 1 + WORKERS;
