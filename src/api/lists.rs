@@ -90,7 +90,7 @@ impl Lists {
         tokio::spawn(task.in_current_span());
         let first = match parts.recv().await {
             Some(first) => first?,
-            None => return Err(Error::Internal("a list ended without an end".into())),
+            None => return Err(without_end()),
         };
         Ok(Listing {
             body: if first.is_last {
@@ -156,6 +156,8 @@ struct Writer<L> {
     /// Where the buffer's rows begin.
     rows_at: usize,
     rows: usize,
+    /// How many of them have been sent.
+    rows_sent: usize,
     /// A part has been sent before.
     is_under_way: bool,
     list: PhantomData<L>,
@@ -168,6 +170,7 @@ impl<L: ListOf> Writer<L> {
             rows_at: buffer.len(),
             buffer,
             rows: 0,
+            rows_sent: 0,
             is_under_way: false,
             list: PhantomData,
         }
@@ -198,13 +201,14 @@ impl<L: ListOf> Writer<L> {
     fn check(&self, rest: Option<Rest>) -> Result<(), Error> {
         let rows = self.buffer[self.rows_at..].trim_ascii();
         let rows = rows.strip_prefix(b",").unwrap_or(rows);
-        rest.map_or(Ok(()), |rest| rest.check_rows(rows))
+        rest.map_or(Ok(()), |rest| rest.check_rows(rows, self.rows_sent))
     }
 
     /// What is in the buffer, which is empty then.
     fn part(&mut self) -> Part {
         self.is_under_way = true;
         self.rows_at = 0;
+        self.rows_sent = self.rows;
         let next = Vec::with_capacity(self.buffer.capacity());
         Part {
             bytes: std::mem::replace(&mut self.buffer, next).into(),
@@ -275,9 +279,13 @@ impl<L: Send> IntoResponse for Listing<L> {
         match self.body {
             Content::Whole(bytes) => responses::json_bytes(StatusCode::OK, bytes),
             Content::Parts(first, parts) => {
-                let rest = stream::unfold(parts, async |mut parts| {
-                    let part = parts.recv().await?;
-                    Some((part.map(|part| part.bytes).map_err(broken), parts))
+                let rest = stream::unfold(Some(parts), async |parts| {
+                    let mut parts = parts?;
+                    Some(match parts.recv().await {
+                        Some(Ok(part)) => (Ok(part.bytes), (!part.is_last).then_some(parts)),
+                        Some(Err(error)) => (Err(broken(error)), None),
+                        None => (Err(broken(without_end())), None),
+                    })
                 });
                 let parts = stream::iter([Ok(first)]).chain(rest);
                 let mut response = Response::builder()
@@ -288,6 +296,11 @@ impl<L: Send> IntoResponse for Listing<L> {
             }
         }
     }
+}
+
+/// A list whose task is no more, as when it panicked, but which sent no last part.
+fn without_end() -> Error {
+    Error::Internal("a list ended without an end".into())
 }
 
 /// What went wrong after the head of the answer was sent: for the log, and as a broken transfer.
@@ -305,5 +318,23 @@ impl<L: Type> ApiResponse for Listing<L> {
 
     fn register(registry: &mut Registry) {
         L::register(registry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::schemas::ProductListResponse;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_list_whose_task_is_gone_before_its_last_part_is_a_broken_transfer() {
+        let (task, parts) = mpsc::channel(1);
+        let list = Listing::<ProductListResponse> {
+            body: Content::Parts(Bytes::from_static(b"{"), parts),
+            list: PhantomData,
+        };
+        drop(task);
+        let body = list.into_response().into_body().into_bytes().await;
+        assert!(body.is_err(), "it ended as if it were whole");
     }
 }

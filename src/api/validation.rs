@@ -107,17 +107,30 @@ pub(super) struct Rest {
 }
 
 impl Rest {
-    /// Checks rows, as JSON separated by commas.
+    /// Checks rows, as JSON separated by commas, that so many others went before.
     ///
     /// # Errors
     /// With [`Validation::Enforce`], when one strays.
-    pub(super) fn check_rows(self, rows: &[u8]) -> Result<(), Error> {
-        let violations = self.operation.row_violations(rows);
+    pub(super) fn check_rows(self, rows: &[u8], before: usize) -> Result<(), Error> {
+        let mut violations = self.operation.row_violations(rows);
         if violations.is_empty() {
             return Ok(());
         }
+        for violation in &mut violations {
+            if let Some(pointer) = in_whole_list(&violation.field, before) {
+                violation.field = pointer;
+            }
+        }
         self.validation.report(self.operation, 200, &violations)
     }
+}
+
+/// A pointer to one of some rows, as one to the same in the list, where so many go before.
+fn in_whole_list(pointer: &str, before: usize) -> Option<String> {
+    let row = pointer.strip_prefix("/data/")?;
+    let (row, place) = row.split_at(row.find('/').unwrap_or(row.len()));
+    let row: usize = row.parse().ok()?;
+    Some(format!("/data/{}{place}", row + before))
 }
 
 fn violations(operation: &Operation, response: &Response, body: &Bytes) -> Vec<Violation> {

@@ -136,7 +136,10 @@ async fn work<K: Copy + Send + 'static, T: Send + 'static>(shared: Arc<Shared<K,
     while let Some(batch) = shared.next_batch() {
         let keys: Vec<K> = batch.iter().map(|call| call.key).collect();
         let expected = keys.len();
-        let results = in_time((shared.work)(keys)).await.and_then(|results| {
+        let shared = Arc::clone(&shared);
+        // Begun within, where a panic is caught.
+        let work = async move { (shared.work)(keys).await };
+        let results = in_time(work).await.and_then(|results| {
             if results.len() == expected {
                 Ok(results)
             } else {
@@ -161,7 +164,7 @@ async fn work<K: Copy + Send + 'static, T: Send + 'static>(shared: Arc<Shared<K,
 
 /// The work's result, also when it panics or takes too long.
 async fn in_time<T: Send + 'static>(
-    work: BoxFuture<'static, Result<Vec<T>, Error>>,
+    work: impl Future<Output = Result<Vec<T>, Error>> + Send + 'static,
 ) -> Result<Vec<T>, Error> {
     let mut work = AssertUnwindSafe(work).catch_unwind().boxed();
     match tokio::time::timeout(TIMEOUT, &mut work).await {
@@ -184,3 +187,6 @@ fn share(error: &Error) -> Error {
         Error::Internal(cause) => Error::Internal(cause.to_string().into()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex};
+use std::time::{Duration, Instant};
 
 use async_compression::tokio::bufread::GzipDecoder;
 use bytes::Bytes;
@@ -265,6 +266,32 @@ impl Drop for Shop {
                     .expect("the database goes");
             }
         }
+    }
+}
+
+/// The other connections to this database that match.
+pub fn connections(session: &mut Session, condition: &str) -> Vec<i64> {
+    #[derive(diesel::QueryableByName)]
+    struct Connection {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        id: i64,
+    }
+    let sql = format!(
+        "SELECT id FROM information_schema.processlist
+         WHERE db = DATABASE() AND id <> CONNECTION_ID() AND {condition}"
+    );
+    let rows: Vec<Connection> = session.load(&sql).expect("the server lists them");
+    rows.into_iter().map(|row| row.id).collect()
+}
+
+/// Waits until `condition` holds, for ten seconds at most.
+///
+/// # Panics
+/// When it does not.
+pub async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !condition().await {
+        assert!(Instant::now() < deadline, "not within ten seconds: {what}");
     }
 }
 

@@ -4,6 +4,7 @@
 mod cart;
 mod fuzzed;
 mod harness;
+mod lists;
 mod model;
 mod outages;
 mod products;

@@ -1,43 +1,18 @@
 //! When the database or the client goes away midway.
 
-use std::time::{Duration, Instant};
-
-use ecommerce_api::db::session::Session;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::harness::Shop;
-
-#[derive(diesel::QueryableByName)]
-struct Connection {
-    #[diesel(sql_type = diesel::sql_types::BigInt)]
-    id: i64,
-}
-
-/// The other connections to this database whose statement matches.
-fn connections(session: &mut Session, condition: &str) -> Vec<i64> {
-    let sql = format!(
-        "SELECT id FROM information_schema.processlist
-         WHERE db = DATABASE() AND id <> CONNECTION_ID() AND {condition}"
-    );
-    let rows: Vec<Connection> = session.load(&sql).unwrap();
-    rows.into_iter().map(|row| row.id).collect()
-}
-
-/// Waits until `condition` holds, for ten seconds at most.
-async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !condition().await {
-        assert!(Instant::now() < deadline, "not within ten seconds: {what}");
-    }
-}
+use crate::harness::{Shop, connections, eventually};
 
 #[tokio::test]
 async fn after_the_database_closed_every_connection_one_answer_at_most_is_a_503() {
     let shop = Shop::open().await;
     shop.create_user("ada@example.com").await;
-    futures_util::future::join_all((0..8).map(|_| shop.get("/api/users/1"))).await;
+    // Changes share no statement: each takes a connection.
+    let change = json!({"role": "USER"});
+    futures_util::future::join_all((0..8).map(|_| shop.put("/api/users/1", &change))).await;
     let killed = shop.sql(|session| {
         let ids = connections(session, "true");
         for id in &ids {

@@ -35,7 +35,7 @@ impl io::Write for Log {
 }
 
 /// What is logged on this thread while the guard lives, as JSON lines.
-fn captured_log() -> (Arc<Mutex<Vec<u8>>>, tracing::subscriber::DefaultGuard) {
+pub fn captured_log() -> (Arc<Mutex<Vec<u8>>>, tracing::subscriber::DefaultGuard) {
     let log = Arc::new(Mutex::new(Vec::new()));
     let writer = Arc::clone(&log);
     let subscriber = tracing_subscriber::fmt()
@@ -46,7 +46,8 @@ fn captured_log() -> (Arc<Mutex<Vec<u8>>>, tracing::subscriber::DefaultGuard) {
     (log, tracing::subscriber::set_default(subscriber))
 }
 
-fn complaints(log: &Mutex<Vec<u8>>) -> Vec<Value> {
+/// The complaints about stray answers in a log, which must show no value of the stray row.
+pub fn complaints(log: &Mutex<Vec<u8>>) -> Vec<Value> {
     let text = String::from_utf8(log.lock().unwrap().clone()).unwrap();
     assert!(!text.contains("secretsecret"), "no value is logged: {text}");
     let lines = text

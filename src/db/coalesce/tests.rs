@@ -1,0 +1,451 @@
+//! The coalescer against its promises, on one thread and in paused time: what happens when is the
+//! test's choice, and the same in every run.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::future::join_all;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::*;
+
+// ── Any order of events ─────────────────────────────────────────────────────────────────────────
+
+/// For so many milliseconds a caller of the model waits who does not leave early: far longer than
+/// all batches take.
+const PATIENT: u64 = 10_000;
+
+/// How one batch of the model ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Fate {
+    Done,
+    Failed,
+    Panicked,
+}
+
+/// What a call of the model ended with.
+#[derive(Debug)]
+enum Outcome {
+    Left,
+    Answered { key: u32, version: u64 },
+    Refused(Error),
+}
+
+/// A store whose version rises, and a diary of the batches that read it.
+struct Store {
+    random: Mutex<ChaCha8Rng>,
+    version: Mutex<u64>,
+    batches: Mutex<Vec<(Vec<u32>, Fate)>>,
+}
+
+impl Store {
+    fn seeded(seed: u64) -> Arc<Self> {
+        Arc::new(Self {
+            random: Mutex::new(ChaCha8Rng::seed_from_u64(seed)),
+            version: Mutex::new(0),
+            batches: Mutex::default(),
+        })
+    }
+
+    fn below(&self, bound: u64) -> u64 {
+        self.random.lock().unwrap().random_range(0..bound)
+    }
+
+    fn version(&self) -> u64 {
+        *self.version.lock().unwrap()
+    }
+
+    /// Lets others go first: for some time, or for some turns within the same moment.
+    async fn pause(&self, at_most: u64) {
+        sleep(Duration::from_millis(self.below(at_most))).await;
+        for _ in 0..self.below(3) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// The batch's work: reads the store at one moment between its begin and its end.
+    async fn read(self: Arc<Self>, keys: Vec<u32>) -> Result<Vec<(u32, u64)>, Error> {
+        let fate = match self.below(10) {
+            0 => Fate::Failed,
+            1 => Fate::Panicked,
+            _ => Fate::Done,
+        };
+        let number = {
+            let mut batches = self.batches.lock().unwrap();
+            batches.push((keys.clone(), fate));
+            batches.len() - 1
+        };
+        self.pause(6).await;
+        let version = self.version();
+        self.pause(6).await;
+        match fate {
+            Fate::Done => Ok(keys.into_iter().map(|key| (key, version)).collect()),
+            Fate::Failed => Err(Error::Internal(format!("batch {number}").into())),
+            Fate::Panicked => panic!("batch {number}"),
+        }
+    }
+
+    /// A caller with a key of its own, who may come late and leave early.
+    async fn call(&self, coalescer: &Coalescer<u32, (u32, u64)>, key: u32) -> (u64, Outcome) {
+        self.pause(40).await;
+        let patience = match self.below(4) {
+            0 => self.below(12),
+            _ => PATIENT,
+        };
+        let arrival = self.version();
+        let outcome = match timeout(Duration::from_millis(patience), coalescer.call(key)).await {
+            Err(_) if patience == PATIENT => panic!("{key} was never answered"),
+            Err(_) => Outcome::Left,
+            Ok(Ok((key, version))) => Outcome::Answered { key, version },
+            Ok(Err(error)) => Outcome::Refused(error),
+        };
+        (arrival, outcome)
+    }
+
+    async fn write(&self) {
+        for _ in 0..40 {
+            self.pause(3).await;
+            *self.version.lock().unwrap() += 1;
+        }
+    }
+}
+
+#[test]
+fn in_any_order_of_events_each_call_shares_the_fate_of_its_batch_and_sees_all_before_itself() {
+    const CALLS: u32 = 60;
+    let mut reached = [0; 5];
+    for seed in 0..500 {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let store = Store::seeded(seed);
+            let worker = Arc::clone(&store);
+            let coalescer = Coalescer::new(move |keys| Arc::clone(&worker).read(keys));
+            let calls = join_all((0..CALLS).map(|key| store.call(&coalescer, key)));
+            let (outcomes, ()) = tokio::join!(calls, store.write());
+
+            let batches = store.batches.lock().unwrap().clone();
+            let mut batch_of = HashMap::new();
+            for (number, (keys, _)) in batches.iter().enumerate() {
+                reached[3] += usize::from(keys.len() > 1);
+                for key in keys {
+                    let other = batch_of.insert(*key, number);
+                    assert_eq!(other, None, "seed {seed}: {key} was done twice");
+                }
+            }
+            for (asked, (arrival, outcome)) in (0..CALLS).zip(outcomes) {
+                let batch = batch_of.get(&asked).copied();
+                let fate = batch.map(|number| batches[number].1);
+                match outcome {
+                    Outcome::Left => reached[0] += 1,
+                    Outcome::Answered { key, version } => {
+                        reached[1] += usize::from(version > arrival);
+                        assert!(version >= arrival, "seed {seed}: {asked} got an old value");
+                        assert_eq!(key, asked, "seed {seed}: another's result");
+                        assert_eq!(fate, Some(Fate::Done), "seed {seed}: {asked}");
+                    }
+                    Outcome::Refused(Error::Internal(cause)) if fate == Some(Fate::Failed) => {
+                        reached[2] += 1;
+                        let own = format!("batch {}", batch.unwrap());
+                        assert_eq!(cause.to_string(), own, "seed {seed}: another's error");
+                    }
+                    Outcome::Refused(error) => {
+                        reached[4] += 1;
+                        assert_eq!(fate, Some(Fate::Panicked), "seed {seed}: {asked}: {error}");
+                    }
+                }
+            }
+        });
+    }
+    assert!(
+        reached.iter().all(|count| *count > 500),
+        "left, answered with news, failed, shared a batch, panicked: {reached:?}"
+    );
+}
+
+// ── One promise at a time ───────────────────────────────────────────────────────────────────────
+
+/// A coalescer that gives each key back, once the test lets the batch pass; and the batches begun.
+struct Gated {
+    coalescer: Coalescer<u32, u32>,
+    gate: Arc<Semaphore>,
+    batches: Arc<Mutex<Vec<Vec<u32>>>>,
+}
+
+impl Gated {
+    /// Lets so many batches pass.
+    fn new(passes: usize) -> Self {
+        let gate = Arc::new(Semaphore::new(passes));
+        let batches = Arc::<Mutex<Vec<_>>>::default();
+        let (guard, diary) = (Arc::clone(&gate), Arc::clone(&batches));
+        let coalescer = Coalescer::new(move |keys: Vec<u32>| {
+            let guard = Arc::clone(&guard);
+            diary.lock().unwrap().push(keys.clone());
+            async move {
+                guard.acquire().await.unwrap().forget();
+                Ok(keys)
+            }
+        });
+        Self {
+            coalescer,
+            gate,
+            batches,
+        }
+    }
+
+    /// The keys of the batches begun so far.
+    fn begun(&self) -> Vec<Vec<u32>> {
+        self.batches.lock().unwrap().clone()
+    }
+}
+
+/// What is waited for comes soon, or the test fails instead of hanging.
+async fn soon<F: Future>(expected: F) -> F::Output {
+    timeout(Duration::from_secs(1), expected)
+        .await
+        .expect("it should have happened by now")
+}
+
+/// Lets the workers take what waits.
+async fn turn() {
+    sleep(Duration::from_millis(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_single_call_is_a_batch_of_its_own_at_once() {
+    let gated = Gated::new(3);
+    let started = Instant::now();
+    for key in 1..=3 {
+        assert_eq!(gated.coalescer.call(key).await.unwrap(), key);
+    }
+    assert_eq!(gated.begun(), [[1], [2], [3]]);
+    assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_wait_together_are_done_together_in_the_order_of_their_arrival() {
+    let gated = Gated::new(10);
+    let results = join_all((0..300).map(|key| gated.coalescer.call(key))).await;
+    let results: Vec<u32> = results.into_iter().map(Result::unwrap).collect();
+    assert_eq!(results, (0..300).collect::<Vec<_>>());
+    let sizes: Vec<usize> = gated.begun().iter().map(Vec::len).collect();
+    assert_eq!(sizes, [MAX_BATCH, MAX_BATCH, 300 - 2 * MAX_BATCH]);
+    assert_eq!(gated.begun().concat(), results);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_who_leaves_takes_nothing_from_the_others() {
+    let gated = Gated::new(0);
+    let coalescer = &gated.coalescer;
+    let mut first = Box::pin(join_all((1..=3).map(|key| coalescer.call(key))));
+    let mut second = Box::pin(coalescer.call(4));
+    assert!((&mut first).now_or_never().is_none());
+    turn().await;
+    assert!((&mut second).now_or_never().is_none());
+    turn().await;
+    // Both workers are busy now. Of three that wait, one leaves before its batch begins; and so
+    // does one whose batch is under way.
+    let waiting = [5, 6, 7].map(|key| Box::pin(coalescer.call(key)));
+    let [mut five, mut six, mut seven] = waiting;
+    for call in [&mut five, &mut six, &mut seven] {
+        assert!(call.now_or_never().is_none());
+    }
+    drop(six);
+    drop(second);
+    gated.gate.add_permits(10);
+    let results = first.await.into_iter().map(Result::unwrap);
+    assert_eq!(results.collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!((five.await.unwrap(), seven.await.unwrap()), (5, 7));
+    assert_eq!(gated.begun(), [vec![1, 2, 3], vec![4], vec![5, 7]]);
+}
+
+/// What 256 calls, of which the work spoils a batch with the key 13, end with; and then one more.
+async fn around_a_spoiled_batch<F>(work: fn(Vec<u32>) -> F) -> Vec<Result<u32, Error>>
+where
+    F: Future<Output = Result<Vec<u32>, Error>> + Send + 'static,
+{
+    let coalescer = Coalescer::new(work);
+    let mut results = soon(join_all((0..256).map(|key| coalescer.call(key)))).await;
+    for key in [13; WORKERS + 1].into_iter().chain([256]) {
+        results.push(soon(coalescer.call(key)).await);
+    }
+    results
+}
+
+#[track_caller]
+fn assert_spoiled(results: Vec<Result<u32, Error>>, expected: &str) {
+    for (index, result) in results.into_iter().enumerate() {
+        let is_spoiled = index < MAX_BATCH || (256..=256 + WORKERS).contains(&index);
+        match result {
+            Ok(_) => assert!(!is_spoiled, "{index} should have failed"),
+            Err(error) => {
+                assert!(is_spoiled, "{index}: {error}");
+                assert_eq!(error.to_string(), expected, "{index}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_reaches_all_that_shared_it_and_no_other() {
+    let results = around_a_spoiled_batch(|keys| async move {
+        if keys.contains(&13) {
+            return Err(Error::Unavailable("a deadlock".into()));
+        }
+        Ok(keys)
+    });
+    assert_spoiled(results.await, "the database is unavailable: a deadlock");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_reaches_all_that_shared_it_and_no_other() {
+    let during = around_a_spoiled_batch(|keys| async move {
+        assert!(!keys.contains(&13), "spoiled");
+        Ok(keys)
+    });
+    assert_spoiled(during.await, "internal error: a batch panicked");
+    let before = around_a_spoiled_batch(|keys| {
+        assert!(!keys.contains(&13), "spoiled");
+        std::future::ready(Ok(keys))
+    });
+    assert_spoiled(before.await, "internal error: a batch panicked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_few_or_too_many_results_are_an_error_for_all() {
+    const LOST: &str = "internal error: a batch lost some of its results";
+    let too_few = around_a_spoiled_batch(|mut keys| async move {
+        keys.retain(|key| *key != 13);
+        Ok(keys)
+    });
+    assert_spoiled(too_few.await, LOST);
+    let too_many = around_a_spoiled_batch(|mut keys| async move {
+        if keys.contains(&13) {
+            keys.push(14);
+        }
+        Ok(keys)
+    });
+    assert_spoiled(too_many.await, LOST);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_refuses_at_once_and_recovers() {
+    let gated = Gated::new(0);
+    let calls = u32::try_from(MAX_WAITING).unwrap();
+    let mut waiting = pin!(join_all((0..calls).map(|key| gated.coalescer.call(key))));
+    assert!((&mut waiting).now_or_never().is_none());
+    let refused = gated.coalescer.call(calls).now_or_never();
+    assert!(
+        matches!(refused, Some(Err(Error::Unavailable(_)))),
+        "{refused:?}"
+    );
+    gated.gate.add_permits(MAX_WAITING);
+    let results = soon(waiting).await.into_iter().map(Result::unwrap);
+    assert!(results.eq(0..calls), "each of those that waited is served");
+    assert_eq!(gated.coalescer.call(7).await.unwrap(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_everybody_asks_for_delays_nobody_else() {
+    const HOT: u32 = 0;
+    const CALLERS: usize = 1000;
+    let batches = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&batches);
+    let coalescer = Coalescer::new(move |keys: Vec<u32>| {
+        count.fetch_add(1, Ordering::Relaxed);
+        async move {
+            turn().await;
+            Ok(keys)
+        }
+    });
+    // Each asks again as soon as it is answered.
+    let crowd = join_all((0..CALLERS).map(|_| async {
+        loop {
+            coalescer.call(HOT).await.unwrap();
+        }
+    }));
+    let others = async {
+        for key in 1..=20 {
+            turn().await;
+            let before = batches.load(Ordering::Relaxed);
+            let answer = soon(coalescer.call(key)).await;
+            assert_eq!(answer.unwrap(), key);
+            let waited = batches.load(Ordering::Relaxed) - before;
+            // Those ahead of it, its own, and one more for each worker.
+            let most = CALLERS.div_ceil(MAX_BATCH) + 1 + WORKERS;
+            assert!(waited <= most, "{waited} batches went first");
+        }
+    };
+    tokio::select! {
+        _ = crowd => {}
+        () = others => {}
+    }
+    assert!(batches.load(Ordering::Relaxed) > 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_many_batches_are_under_way_at_a_time_and_no_more() {
+    let running = Arc::new(AtomicUsize::new(0));
+    let most = Arc::new(AtomicUsize::new(0));
+    let (current, highest) = (Arc::clone(&running), Arc::clone(&most));
+    let coalescer = Coalescer::new(move |keys: Vec<u32>| {
+        let (current, highest) = (Arc::clone(&current), Arc::clone(&highest));
+        async move {
+            highest.fetch_max(
+                current.fetch_add(1, Ordering::Relaxed) + 1,
+                Ordering::Relaxed,
+            );
+            sleep(Duration::from_millis(u64::from(keys[0] % 7))).await;
+            current.fetch_sub(1, Ordering::Relaxed);
+            Ok(keys)
+        }
+    });
+    let calls = (0..1000_u32).map(|key| {
+        let coalescer = &coalescer;
+        async move {
+            sleep(Duration::from_millis(u64::from(key % 90))).await;
+            coalescer.call(key).await.unwrap();
+        }
+    });
+    join_all(calls).await;
+    assert_eq!(most.load(Ordering::Relaxed), WORKERS);
+    assert_eq!(running.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_hangs_is_given_up_and_runs_on_to_its_end() {
+    const HANGS: u32 = 0;
+    let ended = Arc::new(AtomicUsize::new(0));
+    let end = Arc::clone(&ended);
+    let coalescer = Coalescer::new(move |keys: Vec<u32>| {
+        let end = Arc::clone(&end);
+        async move {
+            if keys.contains(&HANGS) {
+                sleep(3 * TIMEOUT).await;
+                end.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(keys)
+        }
+    });
+    let started = Instant::now();
+    let hung = join_all((0..=WORKERS).map(|_| coalescer.call(HANGS))).await;
+    for given_up in hung {
+        assert!(
+            matches!(given_up, Err(Error::Unavailable(_))),
+            "{given_up:?}"
+        );
+    }
+    assert_eq!(started.elapsed().as_secs(), TIMEOUT.as_secs());
+    assert_eq!(coalescer.call(1).await.unwrap(), 1);
+    assert_eq!(ended.load(Ordering::Relaxed), 0);
+    sleep(3 * TIMEOUT).await;
+    assert_eq!(ended.load(Ordering::Relaxed), 1);
+}
