@@ -39,6 +39,20 @@ pub enum Error {
     Internal(Cause),
 }
 
+impl Error {
+    /// The same error for one more who waits for what failed; causes only live on as text.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        match self {
+            Self::Invalid(violations) => Self::Invalid(violations.clone()),
+            Self::NotFound(what) => Self::NotFound(what),
+            Self::Conflict(why) => Self::Conflict(why),
+            Self::Unavailable(cause) => Self::Unavailable(cause.to_string().into()),
+            Self::Internal(cause) => Self::Internal(cause.to_string().into()),
+        }
+    }
+}
+
 /// The cause of an error: logged, never sent to a client.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 

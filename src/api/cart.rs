@@ -44,7 +44,7 @@ impl Cart {
         let page = page(number.0, size.0);
         let list = self
             .lists
-            .read(move |conn| db::cart::list(conn, page).boxed());
+            .read(None, page, |conn, span| db::cart::list(conn, span).boxed());
         Ok(list.await?)
     }
 

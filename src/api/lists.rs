@@ -4,18 +4,23 @@
 //! A task of the list's own reads rows and writes them as JSON into a buffer. A full buffer is a
 //! part of the answer and goes into a channel that holds one; the task waits there until the client
 //! has taken what came before. A list that is complete before its first buffer is full, as most
-//! are, becomes a plain answer with a length.
+//! are, becomes a plain answer with a length. Who reads the same list at the same time shares the
+//! task (see `sharing`).
 //!
 //! What fails before the first part is an error like any other. After that the status has been
 //! sent: the transfer breaks, so that no client takes half a list for a whole one. A client that
 //! leaves closes the channel, which ends the task, and the query with it.
+
+mod sharing;
+mod writer;
 
 use std::io;
 use std::marker::PhantomData;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::{self, StreamExt};
 use poem::http::StatusCode;
 use poem::{Body, IntoResponse, Response};
@@ -24,22 +29,24 @@ use poem_openapi::registry::{MetaResponses, Registry};
 use poem_openapi::types::Type;
 use serde::Serialize;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tracing::Instrument;
 
-use crate::db::{Connection, Database, List, Page, Rows};
+use crate::db::{Connection, Database, List, Page, Span};
 use crate::error::Error;
 
 use super::json::MEDIA_TYPE;
 use super::responses::{self, success};
-use super::schemas::Pagination;
-use super::types::Id;
-use super::validation::{Rest, Validation};
+use super::validation::Validation;
 
-/// A part is sent when it has so many bytes; the row that exceeds it is still within.
-const PART: usize = 16 * 1024;
+use sharing::Sharing;
+use writer::{IsFull, Mark, Part, Writer};
 
 /// How long the database may take for the rows of one part.
 const PART_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long those who share a cursor wait for one of them, who goes on alone then.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 /// A list of the contract.
 pub(super) trait ListOf: Type + Send + 'static {
@@ -49,13 +56,39 @@ pub(super) trait ListOf: Type + Send + 'static {
     const OPERATION: &'static str;
     /// What one row is called in the message.
     const NOUN: &'static str;
+    /// A row's id, by which the list is ordered.
+    fn id(item: &Self::Item) -> i32;
 }
+
+/// A query function that reads a list.
+pub(super) trait Query<R>:
+    for<'c> Fn(&'c mut Connection, Span) -> BoxFuture<'c, Result<List<'c, R>, Error>>
+    + Clone
+    + Send
+    + 'static
+{
+}
+
+impl<R, Q> Query<R> for Q where
+    Q: for<'c> Fn(&'c mut Connection, Span) -> BoxFuture<'c, Result<List<'c, R>, Error>>
+        + Clone
+        + Send
+        + 'static
+{
+}
+
+/// One who is sent a list.
+type Reader = mpsc::Sender<Result<Part, Error>>;
+
+/// Which list: its operation, and whose it is, if it is a part of something.
+type Key = (&'static str, Option<i32>);
 
 /// Reads lists for the operations.
 #[derive(Clone)]
 pub struct Lists {
     db: Database,
     validation: Validation,
+    sharing: Sharing<Key, Reader>,
 }
 
 impl Lists {
@@ -63,37 +96,41 @@ impl Lists {
         Self {
             db: db.clone(),
             validation,
+            sharing: Sharing::new(),
         }
     }
 
-    /// The list that `query` reads, as an answer.
+    /// The list of `owner` (if it is a part of something) that `query` reads, or one page of it.
     ///
     /// # Errors
     /// Those of the query, and of the rows before the first part is full.
-    pub(super) async fn read<L, R, Q>(&self, query: Q) -> Result<Listing<L>, Error>
+    pub(super) async fn read<L, R>(
+        &self,
+        owner: Option<i32>,
+        page: Option<Page>,
+        query: impl Query<R>,
+    ) -> Result<Listing<L>, Error>
     where
         L: ListOf,
         L::Item: From<R>,
         R: Send + 'static,
-        Q: for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<List<'c, R>, Error>>
-            + Send
-            + 'static,
     {
-        let (sender, mut parts) = mpsc::channel(1);
+        let (reader, mut parts) = mpsc::channel(1);
         let lists = self.clone();
-        let task = async move {
-            if let Err(error) = lists.send_parts::<L, R, Q>(query, &sender).await {
-                // If nobody listens any more, there is nobody to tell.
-                let _ = sender.send(Err(error)).await;
-            }
-        };
-        tokio::spawn(task.in_current_span());
+        if let Some(page) = page {
+            let task = lists.send::<L, R>(query, Span::Page(page), Mark::default(), vec![reader]);
+            tokio::spawn(task.in_current_span());
+        } else {
+            let start =
+                |readers| lists.send::<L, R>(query, Span::After(0), Mark::default(), readers);
+            self.sharing.join((L::OPERATION, owner), reader, start);
+        }
         let first = match parts.recv().await {
             Some(first) => first?,
             None => return Err(without_end()),
         };
         Ok(Listing {
-            body: if first.is_last {
+            content: if first.is_last {
                 Content::Whole(first.bytes)
             } else {
                 Content::Parts(first.bytes, parts)
@@ -102,19 +139,50 @@ impl Lists {
         })
     }
 
-    async fn send_parts<L, R, Q>(&self, query: Q, parts: &Sender) -> Result<(), Error>
+    /// Sends a list from `mark` on to all `readers`; what fails, too.
+    fn send<L, R>(
+        self,
+        query: impl Query<R>,
+        span: Span,
+        mark: Mark,
+        mut readers: Vec<Reader>,
+    ) -> BoxFuture<'static, ()>
     where
         L: ListOf,
         L::Item: From<R>,
-        Q: for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<List<'c, R>, Error>>,
+        R: Send + 'static,
+    {
+        async move {
+            let sent = self.send_parts::<L, R>(query, span, mark, &mut readers);
+            if let Err(error) = sent.await {
+                for reader in readers {
+                    // Whoever does not listen any more need not be told.
+                    let _ = reader.send(Err(error.share())).await;
+                }
+            }
+        }
+        .boxed()
+    }
+
+    async fn send_parts<L, R>(
+        &self,
+        query: impl Query<R>,
+        span: Span,
+        mark: Mark,
+        readers: &mut Vec<Reader>,
+    ) -> Result<(), Error>
+    where
+        L: ListOf,
+        L::Item: From<R>,
+        R: Send + 'static,
     {
         let check = self.validation.of_rest(L::OPERATION);
         let mut cursor = self.db.cursor().await?;
-        let List { mut rows, page } = query(&mut cursor).await?;
-        let mut writer = Writer::<L>::start();
+        let List { mut rows, page } = query(&mut cursor, span).await?;
+        let mut writer = Writer::<L>::from(mark);
         loop {
-            let full = tokio::time::timeout(PART_TIMEOUT, writer.fill(&mut rows));
-            match full.await {
+            let before = writer.mark;
+            match timeout(PART_TIMEOUT, writer.fill(&mut rows)).await {
                 Ok(Ok(IsFull(true))) => {}
                 Ok(Ok(IsFull(false))) => break,
                 Ok(Err(error)) => return Err(error),
@@ -125,7 +193,18 @@ impl Lists {
                 }
             }
             writer.check(check)?;
-            if parts.send(Ok(writer.part())).await.is_err() {
+            for slow in give(readers, &writer.part()).await {
+                // Its cursor begins when it has taken what it was given.
+                let (lists, query) = (self.clone(), query.clone());
+                let task = async move {
+                    if slow.reserve().await.is_ok() {
+                        let span = Span::After(before.id);
+                        lists.send::<L, R>(query, span, before, vec![slow]).await;
+                    }
+                };
+                tokio::spawn(task.in_current_span());
+            }
+            if readers.is_empty() {
                 return Ok(());
             }
         }
@@ -134,117 +213,36 @@ impl Lists {
         if writer.is_under_way {
             writer.check(check)?;
         }
-        let _ = parts.send(Ok(writer.last_part(page))).await;
+        let last = writer.last_part(page);
+        join_all(readers.iter().map(|reader| reader.send(Ok(last.clone())))).await;
         Ok(())
     }
 }
 
-type Sender = mpsc::Sender<Result<Part, Error>>;
-
-/// Some bytes of a list.
-struct Part {
-    bytes: Bytes,
-    is_last: bool,
-}
-
-/// Whether rows filled the buffer; if not, there are no more.
-struct IsFull(bool);
-
-/// Writes a list's answer, part by part.
-struct Writer<L> {
-    buffer: Vec<u8>,
-    /// Where the buffer's rows begin.
-    rows_at: usize,
-    rows: usize,
-    /// How many of them have been sent.
-    rows_sent: usize,
-    /// A part has been sent before.
-    is_under_way: bool,
-    list: PhantomData<L>,
-}
-
-impl<L: ListOf> Writer<L> {
-    fn start() -> Self {
-        let buffer = br#"{"success":true,"data":["#.to_vec();
-        Self {
-            rows_at: buffer.len(),
-            buffer,
-            rows: 0,
-            rows_sent: 0,
-            is_under_way: false,
-            list: PhantomData,
+/// Gives a part to all readers. Those who have left are readers no more, nor are those who let the
+/// others wait: it gives these back.
+async fn give(readers: &mut Vec<Reader>, part: &Part) -> Vec<Reader> {
+    if let [reader] = readers.as_slice() {
+        if reader.send(Ok(part.clone())).await.is_err() {
+            readers.clear();
         }
+        return Vec::new();
     }
-
-    async fn fill<R>(&mut self, rows: &mut Rows<'_, R>) -> Result<IsFull, Error>
-    where
-        L::Item: From<R>,
-    {
-        while self.buffer.len() < PART {
-            let Some(row) = rows.next().await else {
-                return Ok(IsFull(false));
-            };
-            self.push(&L::Item::from(row?))?;
+    let given = readers.drain(..).map(async |reader| {
+        match timeout(PATIENCE, reader.send(Ok(part.clone()))).await {
+            Ok(Ok(())) => (Some(reader), None),
+            Ok(Err(_)) => (None, None),
+            Err(_) => (None, Some(reader)),
         }
-        Ok(IsFull(true))
-    }
-
-    fn push(&mut self, item: &L::Item) -> Result<(), Error> {
-        if self.rows > 0 {
-            self.buffer.push(b',');
-        }
-        self.rows += 1;
-        serde_json::to_writer(&mut self.buffer, item).map_err(|error| Error::Internal(error.into()))
-    }
-
-    /// Holds the buffer's rows against the contract.
-    fn check(&self, rest: Option<Rest>) -> Result<(), Error> {
-        let rows = self.buffer[self.rows_at..].trim_ascii();
-        let rows = rows.strip_prefix(b",").unwrap_or(rows);
-        rest.map_or(Ok(()), |rest| rest.check_rows(rows, self.rows_sent))
-    }
-
-    /// What is in the buffer, which is empty then.
-    fn part(&mut self) -> Part {
-        self.is_under_way = true;
-        self.rows_at = 0;
-        self.rows_sent = self.rows;
-        let next = Vec::with_capacity(self.buffer.capacity());
-        Part {
-            bytes: std::mem::replace(&mut self.buffer, next).into(),
-            is_last: false,
-        }
-    }
-
-    fn last_part(mut self, page: Option<(Page, i32)>) -> Part {
-        #[derive(Serialize)]
-        struct End {
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pagination: Option<Pagination>,
-            message: String,
-        }
-        let end = End {
-            pagination: page.map(|(page, total)| Pagination {
-                page: Id(page.number),
-                limit: page.size,
-                total,
-            }),
-            message: super::rows::counted(self.rows, L::NOUN),
-        };
-        let end = serde_json::to_vec(&end).unwrap_or_default();
-        self.buffer.extend_from_slice(b"],");
-        // Without its opening brace: it goes on where the rows end.
-        self.buffer.extend_from_slice(&end[1..]);
-        Part {
-            bytes: self.buffer.into(),
-            is_last: true,
-        }
-    }
+    });
+    let (prompt, slow): (Vec<_>, Vec<_>) = join_all(given).await.into_iter().unzip();
+    readers.extend(prompt.into_iter().flatten());
+    slow.into_iter().flatten().collect()
 }
 
 /// 200 and a list.
 pub struct Listing<L> {
-    body: Content,
+    content: Content,
     list: PhantomData<L>,
 }
 
@@ -259,12 +257,12 @@ impl<L: ListOf> Listing<L> {
     where
         L::Item: From<R>,
     {
-        let mut writer = Writer::<L>::start();
+        let mut writer = Writer::<L>::from(Mark::default());
         for row in rows {
             writer.push(&L::Item::from(row))?;
         }
         Ok(Self {
-            body: Content::Whole(writer.last_part(None).bytes),
+            content: Content::Whole(writer.last_part(None).bytes),
             list: PhantomData,
         })
     }
@@ -276,16 +274,15 @@ pub(super) struct UnderWay;
 
 impl<L: Send> IntoResponse for Listing<L> {
     fn into_response(self) -> Response {
-        match self.body {
+        match self.content {
             Content::Whole(bytes) => responses::json_bytes(StatusCode::OK, bytes),
             Content::Parts(first, parts) => {
                 let rest = stream::unfold(Some(parts), async |parts| {
                     let mut parts = parts?;
-                    Some(match parts.recv().await {
-                        Some(Ok(part)) => (Ok(part.bytes), (!part.is_last).then_some(parts)),
-                        Some(Err(error)) => (Err(broken(error)), None),
-                        None => (Err(broken(without_end())), None),
-                    })
+                    match parts.recv().await.unwrap_or_else(|| Err(without_end())) {
+                        Ok(part) => Some((Ok(part.bytes), (!part.is_last).then_some(parts))),
+                        Err(error) => Some((Err(broken(error)), None)),
+                    }
                 });
                 let parts = stream::iter([Ok(first)]).chain(rest);
                 let mut response = Response::builder()
@@ -330,7 +327,7 @@ mod tests {
     async fn a_list_whose_task_is_gone_before_its_last_part_is_a_broken_transfer() {
         let (task, parts) = mpsc::channel(1);
         let list = Listing::<ProductListResponse> {
-            body: Content::Parts(Bytes::from_static(b"{"), parts),
+            content: Content::Parts(Bytes::from_static(b"{"), parts),
             list: PhantomData,
         };
         drop(task);

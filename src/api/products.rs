@@ -44,9 +44,9 @@ impl Products {
         size: Query<Option<i32>>,
     ) -> Result<Listing<ProductListResponse>, RequestError> {
         let page = page(number.0, size.0);
-        let list = self
-            .lists
-            .read(move |conn| db::products::list(conn, page).boxed());
+        let list = self.lists.read(None, page, |conn, span| {
+            db::products::list(conn, span).boxed()
+        });
         Ok(list.await?)
     }
 
@@ -156,9 +156,10 @@ impl Products {
         size: Query<Option<i32>>,
     ) -> Result<Listing<ProductCartsResponse>, FindError> {
         let page = page(number.0, size.0);
-        let list = self
-            .lists
-            .read(move |conn| db::cart::with_product(conn, id.0.0, page).boxed());
+        let id = id.0.0;
+        let list = self.lists.read(Some(id), page, move |conn, span| {
+            db::cart::with_product(conn, id, span).boxed()
+        });
         Ok(list.await?)
     }
 }

@@ -177,30 +177,50 @@ impl ListOf for UserListResponse {
     type Item = User;
     const OPERATION: &'static str = "listUsers";
     const NOUN: &'static str = "user";
+
+    fn id(item: &Self::Item) -> i32 {
+        item.id.0
+    }
 }
 
 impl ListOf for ProductListResponse {
     type Item = Product;
     const OPERATION: &'static str = "listProducts";
     const NOUN: &'static str = "product";
+
+    fn id(item: &Self::Item) -> i32 {
+        item.id.0
+    }
 }
 
 impl ListOf for CartItemListResponse {
     type Item = CartItem;
     const OPERATION: &'static str = "listCartItems";
     const NOUN: &'static str = "cart item";
+
+    fn id(item: &Self::Item) -> i32 {
+        item.id.0
+    }
 }
 
 impl ListOf for UserCartResponse {
     type Item = UserCartItem;
     const OPERATION: &'static str = "getUserCart";
     const NOUN: &'static str = "cart item";
+
+    fn id(item: &Self::Item) -> i32 {
+        item.id.0
+    }
 }
 
 impl ListOf for ProductCartsResponse {
     type Item = ProductCartItem;
     const OPERATION: &'static str = "getProductCarts";
     const NOUN: &'static str = "cart item";
+
+    fn id(item: &Self::Item) -> i32 {
+        item.id.0
+    }
 }
 
 /// `0 users`, `1 user`, `2 users`.

@@ -46,7 +46,7 @@ impl Users {
         let page = page(number.0, size.0);
         let list = self
             .lists
-            .read(move |conn| db::users::list(conn, page).boxed());
+            .read(None, page, |conn, span| db::users::list(conn, span).boxed());
         Ok(list.await?)
     }
 
@@ -172,9 +172,10 @@ impl Users {
         {
             return Ok(Listing::of(items)?);
         }
-        let list = self
-            .lists
-            .read(move |conn| db::cart::of_user(conn, id.0.0, page).boxed());
+        let id = id.0.0;
+        let list = self.lists.read(Some(id), page, move |conn, span| {
+            db::cart::of_user(conn, id, span).boxed()
+        });
         Ok(list.await?)
     }
 }

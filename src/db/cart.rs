@@ -16,7 +16,7 @@ use super::products::{self, Product};
 use super::schema::{cart, products as products_table, users as users_table};
 use super::users::{self, User};
 use super::{
-    Connection, DEADLOCK_RETRIES, List, Page, last_insert_id, lost_deadlock, or_conflict,
+    Connection, DEADLOCK_RETRIES, List, Span, last_insert_id, lost_deadlock, or_conflict,
     or_missing, pause_apart, transaction,
 };
 
@@ -45,13 +45,13 @@ pub struct NewCartItem {
     pub product_id: i32,
 }
 
-/// Every cart item with its user and product, or one page of them, in id order.
+/// The cart items with their users and products, in id order.
 ///
 /// # Errors
 /// Only those of the database.
 pub async fn list(
     conn: &mut Connection,
-    page: Option<Page>,
+    span: Span,
 ) -> Result<List<'_, (CartItem, User, Product)>, Error> {
     // Left joins hold the database to the order of the cart's primary key: of inner joins it may
     // begin with another table, and sort everything before the first row. No row is without its
@@ -69,9 +69,12 @@ pub async fn list(
         let parts = user.zip(product).ok_or(DieselError::NotFound)?;
         Ok((item, parts.0, parts.1))
     };
-    let Some(page) = page else {
-        let rows = all.load_stream(conn).await?;
-        return Ok(List::whole(rows.map(move |row| row.and_then(complete))));
+    let page = match span {
+        Span::Page(page) => page,
+        Span::After(id) => {
+            let rows = all.filter(cart::id.gt(id)).load_stream(conn).await?;
+            return Ok(List::whole(rows.map(move |row| row.and_then(complete))));
+        }
     };
     let total = cart::table.count().get_result(conn).await?;
     let rows = all
@@ -93,7 +96,7 @@ pub async fn list(
 pub async fn of_user(
     conn: &mut Connection,
     user_id: i32,
-    page: Option<Page>,
+    span: Span,
 ) -> Result<List<'_, (CartItem, Product)>, Error> {
     users::find(conn, user_id).await?;
     let all = cart::table
@@ -101,8 +104,12 @@ pub async fn of_user(
         .filter(cart::user_id.eq(user_id))
         .select((CartItem::as_select(), Product::as_select()))
         .order(cart::id);
-    let Some(page) = page else {
-        return Ok(List::whole(all.load_stream(conn).await?));
+    let page = match span {
+        Span::Page(page) => page,
+        Span::After(id) => {
+            let rows = all.filter(cart::id.gt(id)).load_stream(conn).await?;
+            return Ok(List::whole(rows));
+        }
     };
     let total = cart::table
         .filter(cart::user_id.eq(user_id))
@@ -124,7 +131,7 @@ pub async fn of_user(
 pub async fn with_product(
     conn: &mut Connection,
     product_id: i32,
-    page: Option<Page>,
+    span: Span,
 ) -> Result<List<'_, (CartItem, User)>, Error> {
     products::find(conn, product_id).await?;
     let all = cart::table
@@ -132,8 +139,12 @@ pub async fn with_product(
         .filter(cart::product_id.eq(product_id))
         .select((CartItem::as_select(), User::as_select()))
         .order(cart::id);
-    let Some(page) = page else {
-        return Ok(List::whole(all.load_stream(conn).await?));
+    let page = match span {
+        Span::Page(page) => page,
+        Span::After(id) => {
+            let rows = all.filter(cart::id.gt(id)).load_stream(conn).await?;
+            return Ok(List::whole(rows));
+        }
     };
     let total = cart::table
         .filter(cart::product_id.eq(product_id))
@@ -168,8 +179,8 @@ pub(super) async fn with_ids(
     Ok(items.load(conn).await?)
 }
 
-/// The carts of those users of these ids that exist: a row for each item, or one row without an
-/// item, by user and item. At most `limit` rows, so that the last user's may be incomplete.
+/// What is in the carts of those users of these ids that exist: a row for each item, or one without
+/// an item, in any order. At most `limit` rows.
 ///
 /// # Errors
 /// Only those of the database.
@@ -178,13 +189,40 @@ pub(super) async fn of_users(
     ids: &[i32],
     limit: i64,
 ) -> Result<Vec<(i32, Option<(CartItem, Product)>)>, Error> {
-    let rows = users_table::table
+    /// Item and product, without the columns that stand in both.
+    type Row = (i32, i32, String, Option<String>, Option<String>);
+    let columns = (
+        cart::id,
+        products_table::id,
+        products_table::title,
+        products_table::image_url,
+        products_table::description,
+    );
+    let rows: Vec<(i32, Option<Row>)> = users_table::table
         .left_join(cart::table.inner_join(products_table::table))
         .filter(users_table::id.eq_any(Ids::new(ids)))
-        .order((users_table::id, cart::id))
         .limit(limit)
-        .select((users_table::id, Option::<(CartItem, Product)>::as_select()));
-    Ok(rows.load(conn).await?)
+        .select((users_table::id, columns.nullable()))
+        .load(conn)
+        .await?;
+    let whole = |user_id, (id, product_id, title, image_url, description): Row| {
+        let item = CartItem {
+            id,
+            user_id,
+            product_id,
+        };
+        let product = Product {
+            id: product_id,
+            title,
+            image_url,
+            description,
+        };
+        (item, product)
+    };
+    let rows = rows.into_iter();
+    Ok(rows
+        .map(|(user_id, row)| (user_id, row.map(|row| whole(user_id, row))))
+        .collect())
 }
 
 /// Puts products into users' carts and gives the new items' ids, in the same order; each of them

@@ -155,7 +155,7 @@ async fn work<K: Copy + Send + 'static, T: Send + 'static>(shared: Arc<Shared<K,
             }
             Err(error) => {
                 for call in batch {
-                    let _ = call.caller.send(Err(share(&error)));
+                    let _ = call.caller.send(Err(error.share()));
                 }
             }
         }
@@ -174,17 +174,6 @@ async fn in_time<T: Send + 'static>(
             tokio::spawn(work);
             Err(Error::Unavailable("the database takes too long".into()))
         }
-    }
-}
-
-/// The same error for one more caller; causes only live on as text.
-fn share(error: &Error) -> Error {
-    match error {
-        Error::Invalid(violations) => Error::Invalid(violations.clone()),
-        Error::NotFound(what) => Error::NotFound(what),
-        Error::Conflict(why) => Error::Conflict(why),
-        Error::Unavailable(cause) => Error::Unavailable(cause.to_string().into()),
-        Error::Internal(cause) => Error::Internal(cause.to_string().into()),
     }
 }
 

@@ -77,6 +77,15 @@ impl Page {
     }
 }
 
+/// Which rows of a list are asked for.
+#[derive(Debug, Clone, Copy)]
+pub enum Span {
+    /// All whose id is larger; after 0, all.
+    After(i32),
+    /// One page.
+    Page(Page),
+}
+
 /// Rows as the database sends them, in id order.
 pub type Rows<'c, T> = BoxStream<'c, Result<T, Error>>;
 

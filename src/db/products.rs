@@ -9,7 +9,7 @@ use crate::error::Error;
 
 use super::ids::Ids;
 use super::schema::{cart, products};
-use super::{Connection, List, Page, last_insert_id, or_conflict, or_missing, transaction};
+use super::{Connection, List, Span, last_insert_id, or_conflict, or_missing, transaction};
 
 /// A product.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
@@ -48,16 +48,20 @@ pub struct ProductChanges {
     pub description: Option<Option<String>>,
 }
 
-/// Every product, or one page of them, in id order.
+/// The products, in id order.
 ///
 /// # Errors
 /// Only those of the database.
-pub async fn list(conn: &mut Connection, page: Option<Page>) -> Result<List<'_, Product>, Error> {
+pub async fn list(conn: &mut Connection, span: Span) -> Result<List<'_, Product>, Error> {
     let all = products::table
         .select(Product::as_select())
         .order(products::id);
-    let Some(page) = page else {
-        return Ok(List::whole(all.load_stream(conn).await?));
+    let page = match span {
+        Span::Page(page) => page,
+        Span::After(id) => {
+            let rows = all.filter(products::id.gt(id)).load_stream(conn).await?;
+            return Ok(List::whole(rows));
+        }
     };
     let total = products::table.count().get_result(conn).await?;
     let rows = all

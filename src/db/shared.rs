@@ -18,8 +18,8 @@ use super::pool::{Connector, Database, connection};
 use super::products::{self, Product};
 use super::users::{self, User};
 
-/// The most rows that one statement reads for the carts of many users. Who has more is served from
-/// a cursor.
+/// The most rows that one statement reads for the carts of many users. With more, each is served
+/// from a cursor.
 const MAX_CART_ROWS: i64 = 4096;
 
 /// A cart item with what it joins.
@@ -88,20 +88,18 @@ fn by_id<T: Clone + Send + 'static>(
 
 async fn carts(pool: Pool<Connector>, ids: Vec<i32>) -> Result<Vec<Cart>, Error> {
     let rows = cart::of_users(&mut *connection(&pool).await?, &ids, MAX_CART_ROWS).await?;
-    let is_cut = i64::try_from(rows.len()).is_ok_and(|rows| rows >= MAX_CART_ROWS);
-    let last = rows.last().map(|(user_id, _)| *user_id);
+    if i64::try_from(rows.len()).is_ok_and(|rows| rows >= MAX_CART_ROWS) {
+        // Nobody knows whose rows are missing.
+        return Ok(vec![Cart::TooLarge; ids.len()]);
+    }
     let mut carts: HashMap<i32, Vec<(CartItem, Product)>> = HashMap::new();
     for (user_id, item) in rows {
         carts.entry(user_id).or_default().extend(item);
     }
-    // Rows come by user: after the cut nothing is known of the last user's other items, nor of
-    // the users that would follow.
-    let is_known = |id: i32| !is_cut || last.is_some_and(|last| id < last);
-    let cart = |id: &i32| match carts.get(id) {
-        _ if !is_known(*id) => Cart::TooLarge,
-        Some(items) => Cart::Items(items.clone()),
-        None => Cart::NoUser,
-    };
+    for items in carts.values_mut() {
+        items.sort_unstable_by_key(|(item, _)| item.id);
+    }
+    let cart = |id: &i32| carts.get(id).cloned().map_or(Cart::NoUser, Cart::Items);
     Ok(ids.iter().map(cart).collect())
 }
 

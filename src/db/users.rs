@@ -15,7 +15,7 @@ use crate::error::Error;
 use super::ids::Ids;
 use super::schema::sql_types::UsersRoleEnum;
 use super::schema::{cart, users};
-use super::{Connection, List, Page, last_insert_id, or_conflict, or_missing, transaction};
+use super::{Connection, List, Span, last_insert_id, or_conflict, or_missing, transaction};
 
 const EMAIL_TAKEN: &str = "Another user has this email";
 
@@ -82,14 +82,18 @@ pub struct UserChanges {
     pub role: Option<Role>,
 }
 
-/// Every user, or one page of them, in id order.
+/// The users, in id order.
 ///
 /// # Errors
 /// Only those of the database.
-pub async fn list(conn: &mut Connection, page: Option<Page>) -> Result<List<'_, User>, Error> {
+pub async fn list(conn: &mut Connection, span: Span) -> Result<List<'_, User>, Error> {
     let all = users::table.select(User::as_select()).order(users::id);
-    let Some(page) = page else {
-        return Ok(List::whole(all.load_stream(conn).await?));
+    let page = match span {
+        Span::Page(page) => page,
+        Span::After(id) => {
+            let rows = all.filter(users::id.gt(id)).load_stream(conn).await?;
+            return Ok(List::whole(rows));
+        }
     };
     let total = users::table.count().get_result(conn).await?;
     let rows = all

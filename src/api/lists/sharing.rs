@@ -1,0 +1,157 @@
+//! Who reads the same list at the same time reads it from one cursor.
+//!
+//! Whole lists are what a shop's clients ask for again and again, and the dearest thing there is. A
+//! request for a list that nobody reads is served at once. While others read it, a request waits
+//! for a moment, and goes on with all that came meanwhile, from one new cursor: it began after
+//! each of them had arrived, so that each sees all that was written before.
+//!
+//! One who reads more slowly than the others holds them up for a moment only, once: then it goes on
+//! alone, from a cursor that begins after the last row that it was given. Its list is of two
+//! moments then; every row is still in it at most once, and in the order of the ids.
+//!
+//! Imports nothing of ours.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tracing::Instrument;
+
+/// For so long after it was read a list is remembered: who has just got it may ask again.
+const LINGER: Duration = Duration::from_millis(5);
+
+/// How long a request waits for others, as a share of the time that the list took the last time,
+/// and at most: while others read it,
+const WAIT_BESIDE: (u32, Duration) = (4, Duration::from_millis(100));
+/// and when others have just read it.
+const WAIT_AFTER: (u32, Duration) = (8, Duration::from_millis(2));
+
+/// Which lists are being read, and who waits to join the next reading of each.
+pub(super) struct Sharing<K, W> {
+    lists: Arc<Mutex<HashMap<K, Readings<W>>>>,
+}
+
+impl<K, W> Clone for Sharing<K, W> {
+    fn clone(&self) -> Self {
+        Self {
+            lists: Arc::clone(&self.lists),
+        }
+    }
+}
+
+/// The readings of one list.
+struct Readings<W> {
+    under_way: usize,
+    /// Those that have ended a moment ago.
+    lingering: usize,
+    waiting: Vec<W>,
+    /// How long the last one took.
+    last_took: Duration,
+}
+
+impl<W> Default for Readings<W> {
+    fn default() -> Self {
+        Self {
+            under_way: 0,
+            lingering: 0,
+            waiting: Vec::new(),
+            last_took: Duration::ZERO,
+        }
+    }
+}
+
+impl<W> Readings<W> {
+    /// How long the first of those who wait is to wait for others.
+    fn wait(&self) -> Duration {
+        let (share, longest) = match (self.under_way, self.lingering) {
+            (0, 0) => return Duration::ZERO,
+            (0, _) => WAIT_AFTER,
+            _ => WAIT_BESIDE,
+        };
+        longest.min(self.last_took / share)
+    }
+}
+
+impl<K: Eq + Hash + Clone + Send + 'static, W: Send + 'static> Sharing<K, W> {
+    pub(super) fn new() -> Self {
+        Self {
+            lists: Arc::default(),
+        }
+    }
+
+    /// Brings `reader` to the next reading of the list `key`; `read` reads it for all who came.
+    pub(super) fn join<F>(&self, key: K, reader: W, read: impl FnOnce(Vec<W>) -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let wait = {
+            let mut lists = self.lists();
+            let readings = lists.entry(key.clone()).or_default();
+            readings.waiting.push(reader);
+            if readings.waiting.len() > 1 {
+                // Who came first does the rest.
+                return;
+            }
+            readings.wait()
+        };
+        let sharing = self.clone();
+        let reading = async move {
+            if !wait.is_zero() {
+                tokio::time::sleep(wait).await;
+            }
+            let readers = sharing.begin(&key);
+            let reading = Reading {
+                sharing,
+                key,
+                began: Instant::now(),
+            };
+            // In a task of its own: whatever becomes of the reading, it ends.
+            let _ = tokio::spawn(read(readers).in_current_span()).await;
+            reading.linger();
+            tokio::time::sleep(LINGER).await;
+            reading.end();
+        };
+        tokio::spawn(reading.in_current_span());
+    }
+
+    fn begin(&self, key: &K) -> Vec<W> {
+        let mut lists = self.lists();
+        let readings = lists.entry(key.clone()).or_default();
+        readings.under_way += 1;
+        std::mem::take(&mut readings.waiting)
+    }
+}
+
+impl<K, W> Sharing<K, W> {
+    fn lists(&self) -> MutexGuard<'_, HashMap<K, Readings<W>>> {
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A reading that has begun.
+struct Reading<K, W> {
+    sharing: Sharing<K, W>,
+    key: K,
+    began: Instant,
+}
+
+impl<K: Eq + Hash, W> Reading<K, W> {
+    fn linger(&self) {
+        if let Some(readings) = self.sharing.lists().get_mut(&self.key) {
+            readings.last_took = self.began.elapsed();
+            readings.under_way -= 1;
+            readings.lingering += 1;
+        }
+    }
+
+    fn end(self) {
+        let mut lists = self.sharing.lists();
+        if let Some(readings) = lists.get_mut(&self.key) {
+            readings.lingering -= 1;
+            if readings.under_way + readings.lingering == 0 && readings.waiting.is_empty() {
+                lists.remove(&self.key);
+            }
+        }
+    }
+}

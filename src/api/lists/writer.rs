@@ -1,0 +1,144 @@
+//! A list's answer as JSON, part by part.
+//!
+//! Imports the contract's types and their check.
+
+use std::marker::PhantomData;
+
+use bytes::Bytes;
+use futures_util::stream::StreamExt;
+use serde::Serialize;
+
+use crate::db::{Page, Rows};
+use crate::error::Error;
+
+use super::super::rows::counted;
+use super::super::schemas::Pagination;
+use super::super::types::Id;
+use super::super::validation::Rest;
+use super::ListOf;
+
+/// A part is sent when it has so many bytes; the row that exceeds it is still within.
+const PART: usize = 32 * 1024;
+
+/// Some bytes of a list.
+#[derive(Clone)]
+pub(super) struct Part {
+    pub bytes: Bytes,
+    pub is_last: bool,
+}
+
+/// Where a list has got to: where to go on with it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Mark {
+    /// The id of the last row.
+    pub id: i32,
+    /// How many rows there were.
+    pub rows: usize,
+}
+
+/// Whether rows filled the buffer; if not, there are no more.
+pub(super) struct IsFull(pub bool);
+
+/// Writes a list.
+pub(super) struct Writer<L> {
+    buffer: Vec<u8>,
+    /// Where the buffer's rows begin.
+    rows_at: usize,
+    /// How many rows went before them.
+    rows_before: usize,
+    /// The last row that was written.
+    pub mark: Mark,
+    /// A part has been sent before.
+    pub is_under_way: bool,
+    list: PhantomData<L>,
+}
+
+impl<L: ListOf> Writer<L> {
+    /// Begins a list, or goes on with one.
+    pub(super) fn from(mark: Mark) -> Self {
+        let is_under_way = mark.rows > 0;
+        let buffer = if is_under_way {
+            Vec::new()
+        } else {
+            br#"{"success":true,"data":["#.to_vec()
+        };
+        Self {
+            rows_at: buffer.len(),
+            rows_before: mark.rows,
+            buffer,
+            mark,
+            is_under_way,
+            list: PhantomData,
+        }
+    }
+
+    /// Writes rows until the buffer is full or there are no more.
+    pub(super) async fn fill<R>(&mut self, rows: &mut Rows<'_, R>) -> Result<IsFull, Error>
+    where
+        L::Item: From<R>,
+    {
+        while self.buffer.len() < PART {
+            let Some(row) = rows.next().await else {
+                return Ok(IsFull(false));
+            };
+            self.push(&L::Item::from(row?))?;
+        }
+        Ok(IsFull(true))
+    }
+
+    pub(super) fn push(&mut self, item: &L::Item) -> Result<(), Error> {
+        if self.mark.rows > 0 {
+            self.buffer.push(b',');
+        }
+        self.mark = Mark {
+            id: L::id(item),
+            rows: self.mark.rows + 1,
+        };
+        serde_json::to_writer(&mut self.buffer, item).map_err(|error| Error::Internal(error.into()))
+    }
+
+    /// Holds the buffer's rows against the contract.
+    pub(super) fn check(&self, rest: Option<Rest>) -> Result<(), Error> {
+        let rows = &self.buffer[self.rows_at..];
+        let rows = rows.strip_prefix(b",").unwrap_or(rows);
+        rest.map_or(Ok(()), |rest| rest.check_rows(rows, self.rows_before))
+    }
+
+    /// What is in the buffer, which is empty then.
+    pub(super) fn part(&mut self) -> Part {
+        self.is_under_way = true;
+        self.rows_at = 0;
+        self.rows_before = self.mark.rows;
+        let next = Vec::with_capacity(self.buffer.len() + self.buffer.len() / 16);
+        Part {
+            bytes: std::mem::replace(&mut self.buffer, next).into(),
+            is_last: false,
+        }
+    }
+
+    /// What is in the buffer, and the end: `page` with the number of all rows, and the message.
+    pub(super) fn last_part(mut self, page: Option<(Page, i32)>) -> Part {
+        #[derive(Serialize)]
+        struct End {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pagination: Option<Pagination>,
+            message: String,
+        }
+        let end = End {
+            pagination: page.map(|(page, total)| Pagination {
+                page: Id(page.number),
+                limit: page.size,
+                total,
+            }),
+            message: counted(self.mark.rows, L::NOUN),
+        };
+        let end = serde_json::to_string(&end).unwrap_or_default();
+        self.buffer.extend_from_slice(b"],");
+        // Without its opening brace: it goes on where the rows end.
+        self.buffer.extend_from_slice(&end.as_bytes()[1..]);
+        Part {
+            bytes: self.buffer.into(),
+            is_last: true,
+        }
+    }
+}
