@@ -99,7 +99,7 @@ impl Store {
         };
         let arrival = self.version();
         let outcome = match timeout(Duration::from_millis(patience), coalescer.call(key)).await {
-            Err(_) if patience == PATIENT => panic!("{key} was never answered"),
+            Err(late) if patience == PATIENT => panic!("{key} was never answered: {late}"),
             Err(_) => Outcome::Left,
             Ok(Ok((key, version))) => Outcome::Answered { key, version },
             Ok(Err(error)) => Outcome::Refused(error),
