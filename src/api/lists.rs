@@ -32,7 +32,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::Instrument;
 
-use crate::db::{Connection, Database, List, Page, Span};
+use crate::db::{Connection, Cursor, Database, List, Page, Span};
 use crate::error::Error;
 
 use super::json::MEDIA_TYPE;
@@ -153,7 +153,22 @@ impl Lists {
         R: Send + 'static,
     {
         async move {
-            let sent = self.send_parts::<L, R>(query, span, mark, &mut readers);
+            let sent = async {
+                let mut cursor = self.db.cursor().await?;
+                let mut is_under_way = false;
+                let parts = self.send_parts::<L, R>(
+                    &mut cursor,
+                    query,
+                    (span, mark),
+                    &mut readers,
+                    &mut is_under_way,
+                );
+                let sent = parts.await;
+                if !is_under_way {
+                    cursor.finish();
+                }
+                sent
+            };
             if let Err(error) = sent.await {
                 for reader in readers {
                     // Whoever does not listen any more need not be told.
@@ -164,12 +179,14 @@ impl Lists {
         .boxed()
     }
 
+    /// The same; says in `is_under_way` whether rows may still be on their way.
     async fn send_parts<L, R>(
         &self,
+        cursor: &mut Cursor,
         query: impl Query<R>,
-        span: Span,
-        mark: Mark,
+        (span, mark): (Span, Mark),
         readers: &mut Vec<Reader>,
+        is_under_way: &mut bool,
     ) -> Result<(), Error>
     where
         L: ListOf,
@@ -177,8 +194,8 @@ impl Lists {
         R: Send + 'static,
     {
         let check = self.validation.of_rest(L::OPERATION);
-        let mut cursor = self.db.cursor().await?;
-        let List { mut rows, page } = query(&mut cursor, span).await?;
+        let List { mut rows, page } = query(cursor, span).await?;
+        *is_under_way = true;
         let mut writer = Writer::<L>::from(mark);
         loop {
             let before = writer.mark;
@@ -208,8 +225,7 @@ impl Lists {
                 return Ok(());
             }
         }
-        drop(rows);
-        cursor.finish();
+        *is_under_way = false;
         if writer.is_under_way {
             writer.check(check)?;
         }

@@ -282,7 +282,8 @@ async fn a_client_that_leaves_midway_ends_the_query_and_its_connection() {
 async fn clients_that_do_not_read_hold_up_other_lists_alone_and_those_not_for_ever() {
     let shop = shop_of_large_products().await;
     let user = shop.create_user("ada@example.com").await;
-    let idle = join_all((0..8).map(|_| Reader::begin(&shop, "/api/products", ""))).await;
+    // Pages are not shared: each holds a connection.
+    let idle = join_all((0..8).map(|_| Reader::begin(&shop, "/api/products?limit=400", ""))).await;
     assert_eq!(lists_under_way(&shop).await.len(), 8);
 
     let ninth = async {
@@ -315,6 +316,31 @@ async fn clients_that_do_not_read_hold_up_other_lists_alone_and_those_not_for_ev
         shop.get("/api/users").await.status == 200
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_who_reads_slowly_gets_the_whole_list_and_holds_up_nobody() {
+    let shop = shop_of_large_products().await;
+    let path = "/api/products";
+    // While one reader lets it wait, the list counts as being read; how long it takes is known
+    // when another has read it.
+    let _idle = Reader::begin(&shop, path, "").await;
+    let rows = rows(&shop, PRODUCT, "products p ORDER BY id").await;
+    assert_list(&shop.get(path).await, &rows, false);
+
+    // Both ask at the same time, which makes them share a cursor, but one does not read.
+    let stream = TokioIo::new(TcpStream::connect(&shop.address).await.unwrap());
+    let handshake = hyper::client::conn::http1::handshake(stream).await;
+    let (mut client, connection) = handshake.unwrap();
+    tokio::spawn(connection);
+    let request = Request::get(path).header("host", "localhost");
+    let slow = client.send_request(request.body(Empty::<Bytes>::new()).unwrap());
+    let (slow, fast) = tokio::join!(slow, shop.get(path));
+    assert_list(&fast, &rows, false);
+    let body = slow.unwrap().into_body().collect().await.unwrap();
+    let list: Value = serde_json::from_slice(&body.to_bytes()).unwrap();
+    assert_eq!(list["data"].as_array().unwrap(), &rows);
+    assert_eq!(list["message"], "400 products");
 }
 
 // ── Rows that stray from the contract ───────────────────────────────────────────────────────────

@@ -155,3 +155,72 @@ impl<K: Eq + Hash, W> Reading<K, W> {
         }
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use tokio::sync::mpsc;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const TOOK: Duration = Duration::from_millis(80);
+
+    /// Joins a reading that takes [`TOOK`]; when it begins, `began` is told who came.
+    fn join(
+        sharing: &Sharing<&'static str, u32>,
+        reader: u32,
+        began: &mpsc::UnboundedSender<Vec<u32>>,
+    ) {
+        let began = began.clone();
+        sharing.join("list", reader, async move |readers| {
+            began.send(readers).unwrap();
+            sleep(TOOK).await;
+        });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_that_nobody_reads_is_read_at_once() {
+        let (sharing, (began, mut readings)) = (Sharing::new(), mpsc::unbounded_channel());
+        let asked = tokio::time::Instant::now();
+        join(&sharing, 1, &began);
+        assert_eq!(readings.recv().await.unwrap(), [1]);
+        assert_eq!(asked.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_come_while_it_is_read_share_the_next_reading() {
+        let (sharing, (began, mut readings)) = (Sharing::new(), mpsc::unbounded_channel());
+        join(&sharing, 1, &began);
+        assert_eq!(readings.recv().await.unwrap(), [1]);
+        sleep(TOOK + LINGER / 2).await;
+        // What it took is known now, and 1 has only just got it.
+        join(&sharing, 1, &began);
+        join(&sharing, 2, &began);
+        assert_eq!(readings.recv().await.unwrap(), [1, 2]);
+        join(&sharing, 3, &began);
+        sleep(Duration::from_millis(1)).await;
+        join(&sharing, 4, &began);
+        assert_eq!(readings.recv().await.unwrap(), [3, 4]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_joins_a_reading_that_has_begun() {
+        let (sharing, (began, mut readings)) = (Sharing::new(), mpsc::unbounded_channel());
+        join(&sharing, 1, &began);
+        assert_eq!(readings.recv().await.unwrap(), [1]);
+        join(&sharing, 2, &began);
+        assert_eq!(readings.recv().await.unwrap(), [2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_is_forgotten_when_it_is_read_no_more_also_after_a_panic() {
+        let (sharing, (began, mut readings)) = (Sharing::new(), mpsc::unbounded_channel());
+        sharing.join("list", 1, async |_| panic!("as a test"));
+        sleep(LINGER / 2).await;
+        join(&sharing, 2, &began);
+        assert_eq!(readings.recv().await.unwrap(), [2]);
+        sleep(TOOK + 2 * LINGER).await;
+        assert!(sharing.lists().is_empty());
+    }
+}

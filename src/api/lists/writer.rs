@@ -18,7 +18,7 @@ use super::super::validation::Rest;
 use super::ListOf;
 
 /// A part is sent when it has so many bytes; the row that exceeds it is still within.
-const PART: usize = 32 * 1024;
+const PART: usize = 16 * 1024;
 
 /// Some bytes of a list.
 #[derive(Clone)]
