@@ -8,6 +8,8 @@ pub const PRODUCTS: &str = "/paths/~1api~1products";
 pub const PARAMETERS: &str = "/components/parameters";
 pub const SCHEMAS: &str = "/components/schemas";
 pub const HEADERS: &str = "/components/headers";
+/// The header that asks for a 304.
+const IF_NONE_MATCH: &str = "If-None-Match";
 pub const FORTH: &str = "edited";
 pub const BACK: &str = "edited, and taken back";
 
@@ -41,6 +43,18 @@ fn rename(document: &mut Value, pointer: &str, to: &str) {
 fn split(pointer: &str) -> (String, String) {
     let (parent, key) = pointer.rsplit_once('/').expect("not the whole document");
     (parent.to_owned(), key.replace("~1", "/").replace("~0", "~"))
+}
+
+/// Gives the list of users an optional parameter, and a status without a body.
+fn revalidate(document: &mut Value, name: &str, place: &str, status: &str) {
+    let added = json!({"name": name, "in": place, "schema": {"type": "string"}});
+    set(document, &format!("{USERS}/get/parameters/-"), added);
+    let response = json!({"description": "The same"});
+    set(
+        document,
+        &format!("{USERS}/get/responses/{status}"),
+        response,
+    );
 }
 
 /// One edit: the direction, what it does and why the label is right, and the edit itself.
@@ -419,6 +433,45 @@ pub const WIDENS_RESPONSES: &[Case] = &[
             json!({"description": "Later"}),
         );
     }),
+    (
+        FORTH,
+        "a 304 that nobody asked for: there is no body",
+        |c| {
+            set(
+                c,
+                &format!("{USERS}/get/responses/304"),
+                json!({"description": "The same"}),
+            );
+        },
+    ),
+    (
+        BACK,
+        "a 304 to those who have sent the header all along",
+        |c| drop(take(c, &format!("{USER}/get/responses/304"))),
+    ),
+    (FORTH, "a 304 to another header", |c| {
+        revalidate(c, "If-Modified", "header", "304");
+    }),
+    (FORTH, "a 304 to a query parameter", |c| {
+        revalidate(c, IF_NONE_MATCH, "query", "304");
+    }),
+    (FORTH, "another redirection beside the new header", |c| {
+        revalidate(c, IF_NONE_MATCH, "header", "303");
+    }),
+    (FORTH, "a 304 with a body is none", |c| {
+        revalidate(c, IF_NONE_MATCH, "header", "304");
+        set(
+            c,
+            &format!("{USERS}/get/responses/304/content"),
+            json!({"text/plain": {"schema": {"type": "string"}}}),
+        );
+    }),
+    (FORTH, "a 304 to a header that everybody has to send", |c| {
+        revalidate(c, IF_NONE_MATCH, "header", "304");
+        let added = c.pointer_mut(&format!("{USERS}/get/parameters"));
+        let added = added.and_then(|all| all.as_array_mut()?.last_mut());
+        added.expect("the parameter")["required"] = json!(true);
+    }),
     (FORTH, "an error status is gone: clients wait for it", |c| {
         drop(take(c, &format!("{USER}/get/responses/404")));
     }),
@@ -506,6 +559,25 @@ pub const COMPATIBLE: &[Case] = &[
         let added = json!({"name": "q", "in": "query", "schema": {"type": "string"}});
         set(c, &format!("{USERS}/get/parameters/-"), added);
     }),
+    (
+        FORTH,
+        "304 to those who send the new header: nobody does yet",
+        |c| revalidate(c, IF_NONE_MATCH, "header", "304"),
+    ),
+    (
+        FORTH,
+        "the same of a header that the whole path has, in small letters",
+        |c| {
+            let header =
+                json!({"name": "if-none-match", "in": "header", "schema": {"type": "string"}});
+            set(c, &format!("{USERS}/parameters"), json!([header]));
+            set(
+                c,
+                &format!("{USERS}/get/responses/304"),
+                json!({"description": "The same"}),
+            );
+        },
+    ),
     (BACK, "a required parameter may be left out now", |c| {
         set(c, &format!("{PARAMETERS}/Limit/required"), json!(true));
     }),

@@ -86,13 +86,19 @@ impl Walk<'_> {
         let known = sides.old.or(sides.new).unwrap_or(&Value::Null);
         let users = Users::of(label(path, method, known));
         self.with_users(users, |walk| match (sides.old, sides.new) {
-            (Some(_), Some(_)) => walk.members(sides, Walk::operation_member),
+            (Some(old), Some(new)) => {
+                let revalidates = gains_if_none_match(old, new);
+                walk.members(sides, |walk, key, sides| {
+                    walk.operation_member(key, sides, revalidates);
+                });
+            }
             (Some(_), None) => walk.breaking(sides, "clients call this operation"),
             (None, _) => walk.compatible(sides, "no client calls a new operation yet"),
         });
     }
 
-    fn operation_member(&mut self, key: &str, sides: Sides<'_>) {
+    /// `revalidates`: see [`gains_if_none_match`].
+    fn operation_member(&mut self, key: &str, sides: Sides<'_>, revalidates: bool) {
         match key {
             "summary" | "description" | "externalDocs" | "deprecated" => self.documentation(sides),
             "operationId" => self.breaking(sides, "generated clients name their methods after it"),
@@ -105,7 +111,9 @@ impl Walk<'_> {
                 walk.request_body(sides);
             }),
             "responses" => self.with_users(self.users.only_received(), |walk| {
-                walk.members(sides, Walk::response);
+                walk.members(sides, |walk, status, sides| {
+                    walk.response(status, sides, revalidates);
+                });
             }),
             _ => self.unknown(sides),
         }
@@ -226,6 +234,13 @@ impl Walk<'_> {
 fn is_optional(new: &Value) -> bool {
     // The normal form drops `required: false`.
     new.is_object() && new.get("required").is_none()
+}
+
+/// Whether the operation knows the header `If-None-Match` now and did not before: then nobody sends
+/// it yet, and nobody gets the 304 that only its senders get.
+fn gains_if_none_match(old: &Value, new: &Value) -> bool {
+    let header = "/parameters/header if-none-match";
+    old.pointer(header).is_none() && new.pointer(header).is_some_and(is_optional)
 }
 
 /// Whether credentials for the `old` alternative satisfy the `new` one.

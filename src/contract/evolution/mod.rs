@@ -17,7 +17,7 @@
 //! | security | each old way in still suffices | any other change |
 //! | parameter | optional one added, made optional | removed, required one added, made required, serialised otherwise |
 //! | request body | optional one added, made optional, media type added | removed, required one added, made required, media type removed |
-//! | response status | 4xx or 5xx added, with the body of the old errors | any other added, any removed |
+//! | response status | 4xx or 5xx added, with the body of the old errors; 304 without a body, together with an optional header `If-None-Match` | any other added, any removed |
 //! | response media type | | added, removed |
 //! | response header | added, made required | removed, no longer required |
 //! | link | added | changed, removed |

@@ -8,7 +8,8 @@ use super::document::operations;
 use super::found::{Sides, Walk};
 
 impl Walk<'_> {
-    pub(super) fn response(&mut self, status: &str, sides: Sides<'_>) {
+    /// `revalidates`: whether the operation gains the optional header `If-None-Match`.
+    pub(super) fn response(&mut self, status: &str, sides: Sides<'_>, revalidates: bool) {
         match (sides.old, sides.new) {
             (Some(_), None) => self.breaking(sides, "clients may wait for this status"),
             (None, Some(new)) if is_error(status) && self.is_envelope(new) => {
@@ -16,6 +17,9 @@ impl Walk<'_> {
             }
             (None, _) if is_error(status) => {
                 self.breaking(sides, "its body is not that of the known errors");
+            }
+            (None, Some(new)) if status == "304" && revalidates && new.get("content").is_none() => {
+                self.compatible(sides, "only who sends the new If-None-Match gets it");
             }
             (None, _) => self.breaking(sides, "clients do not expect this status"),
             (Some(_), Some(_)) => self.members(sides, Walk::response_member),
