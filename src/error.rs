@@ -31,6 +31,8 @@ pub enum Error {
     Invalid(Vec<Violation>),
     /// The named thing ("User") does not exist.
     NotFound(&'static str),
+    /// The named thing ("User") exists, and is not as the request demands.
+    Stale(&'static str),
     /// The request contradicts what is stored; the sentence is for the client.
     Conflict(&'static str),
     /// The database cannot be reached or is overloaded; trying again later may help. The cause is for the log.
@@ -46,6 +48,7 @@ impl Error {
         match self {
             Self::Invalid(violations) => Self::Invalid(violations.clone()),
             Self::NotFound(what) => Self::NotFound(what),
+            Self::Stale(what) => Self::Stale(what),
             Self::Conflict(why) => Self::Conflict(why),
             Self::Unavailable(cause) => Self::Unavailable(cause.to_string().into()),
             Self::Internal(cause) => Self::Internal(cause.to_string().into()),
@@ -67,6 +70,7 @@ impl fmt::Display for Error {
                 )
             }
             Self::NotFound(what) => write!(f, "{what} not found"),
+            Self::Stale(what) => write!(f, "{what} is not as the request demands"),
             Self::Conflict(why) => f.write_str(why),
             Self::Unavailable(cause) => write!(f, "the database is unavailable: {cause}"),
             Self::Internal(cause) => write!(f, "internal error: {cause}"),

@@ -2,14 +2,17 @@
 
 use futures_util::FutureExt;
 use poem_openapi::OpenApi;
-use poem_openapi::param::{Path, Query};
+use poem_openapi::param::{Header, Path, Query};
 
 use crate::db::{self, Database, Pooled};
 
+use super::conditions::{Tags, condition};
 use super::json::JsonBody;
 use super::lists::{Listing, Lists};
-use super::responses::{Answer, CreateError, Created, FindError, RequestError};
-use super::schemas::{CartItemDraft, CartItemListResponse, CartItemResponse, RemovalResponse};
+use super::responses::{Answer, CreateError, Created, EditError, FindError, Found, RequestError};
+use super::schemas::{
+    CartItem, CartItemDraft, CartItemListResponse, CartItemResponse, RemovalResponse,
+};
 use super::types::Id;
 use super::{Tag, page};
 
@@ -74,9 +77,14 @@ impl Cart {
         &self,
         /// The cart item's id
         id: Path<Id>,
-    ) -> Result<Answer<CartItemResponse>, FindError> {
+        /// The tags, separated by commas, of the states that the client has, or `*` for any; 304
+        /// when it still has one of them. A weak tag (`W/"…"`) stands for its strong one.
+        #[oai(name = "If-None-Match")]
+        if_none_match: Header<Option<Tags>>,
+    ) -> Result<Found<CartItemResponse>, FindError> {
         let item = self.db.cart_item(id.0.0).await?;
-        Ok(Answer(CartItemResponse::new(item, "Cart item found")))
+        let body = CartItemResponse::new(item, "Cart item found");
+        Ok(Found::unless(if_none_match.0, body))
     }
 
     /// Remove a cart item
@@ -91,8 +99,15 @@ impl Cart {
         &self,
         /// The cart item's id
         id: Path<Id>,
-    ) -> Result<Answer<RemovalResponse>, FindError> {
-        let query = async move |mut conn: Pooled| db::cart::remove(&mut conn, id.0.0).await;
+        /// The tags, separated by commas, of the states in which it may be changed, or `*` for any;
+        /// 412 when it has none of them now. A weak tag (`W/"…"`) is none.
+        #[oai(name = "If-Match")]
+        if_match: Header<Option<Tags>>,
+    ) -> Result<Answer<RemovalResponse>, EditError> {
+        let condition = condition::<_, CartItem>(if_match.0);
+        let query = async move |mut conn: Pooled| {
+            db::cart::remove(&mut conn, id.0.0, condition.as_ref()).await
+        };
         self.db.run(query).await?;
         Ok(Answer(RemovalResponse::of_cart_items(1)))
     }

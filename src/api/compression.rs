@@ -38,7 +38,7 @@ pub(super) fn compress(mut response: Response, method: &Method) -> Response {
         .and_then(|length| length.parse::<u64>().ok());
     let small = length.is_some_and(|length| length < WORTH_IT);
     if small
-        || response.status() == StatusCode::NO_CONTENT
+        || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&response.status())
         || *method == Method::HEAD
         || response.headers().contains_key(header::CONTENT_ENCODING)
     {

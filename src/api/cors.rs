@@ -7,10 +7,11 @@ use poem::{Request, Response};
 
 /// What a page may send.
 const ALLOW_METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, DELETE");
-const ALLOW_HEADERS: HeaderValue = HeaderValue::from_static("Content-Type, X-Request-Id");
+const ALLOW_HEADERS: HeaderValue =
+    HeaderValue::from_static("Content-Type, If-Match, If-None-Match, X-Request-Id");
 /// What a page may read, beyond the few headers that it always may.
 const EXPOSE_HEADERS: HeaderValue =
-    HeaderValue::from_static("Allow, Location, Retry-After, X-Request-Id");
+    HeaderValue::from_static("Allow, ETag, Location, Retry-After, X-Request-Id");
 /// For how many seconds a browser may remember the answer to a preflight request.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 

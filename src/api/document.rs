@@ -38,6 +38,13 @@ not know is refused.
 not name is refused. An update changes the properties that are present: `null` clears one that \
 is nullable, and an absent one stays as it is.
 
+**Conditions.** An answer that shows one user, product or cart item carries an `ETag`: the tag \
+of what it shows in `data`, which changes whenever that does. Send it back as `If-None-Match` \
+when you get it again, and the answer is a 304 without a body while nothing has changed. Send \
+it as `If-Match` when you update or delete, and nothing is done, and the answer is a 412, when \
+somebody else has changed it since: no update is lost. Operations that do not name these \
+headers ignore them.
+
 **Tracing.** Send `X-Request-Id` (up to 128 letters, digits, dots, dashes and underscores) and \
 the answer and the server's log carry it; without one the server makes one up.";
 

@@ -11,10 +11,10 @@ use std::time::Duration;
 use bytes::BytesMut;
 use futures_util::StreamExt;
 use percent_encoding::percent_decode_str;
-use poem::http::header;
+use poem::http::{HeaderValue, header};
 use poem::{Body, Request};
 
-use crate::contract::{Operation, Parameter};
+use crate::contract::{Operation, Parameter, Place};
 use crate::error::{Error, Violation};
 
 use super::responses::Refusal;
@@ -178,7 +178,27 @@ async fn read(body: Body) -> Result<Body, Refusal> {
     }
 }
 
-/// Checks the parameters of a request to `operation`, in path and query.
+/// Makes one line of a header parameter that came in several: together they are one list (RFC 9110,
+/// 5.3), and who reads one line would miss the others.
+pub(super) fn join_headers(operation: &Operation, request: &mut Request) {
+    for name in header_names(operation) {
+        let lines = request.headers().get_all(name).iter();
+        let lines: Vec<&[u8]> = lines.map(HeaderValue::as_bytes).collect();
+        if lines.len() > 1
+            && let Ok(line) = HeaderValue::from_bytes(&lines.join(&b", "[..]))
+        {
+            request.headers_mut().insert(name, line);
+        }
+    }
+}
+
+fn header_names(operation: &Operation) -> impl Iterator<Item = &'static str> {
+    let parameters = operation.parameters.iter();
+    let headers = parameters.filter(|parameter| parameter.place == Place::Header);
+    headers.map(|parameter| parameter.name)
+}
+
+/// Checks the parameters of a request to `operation`, in path, query and headers.
 ///
 /// # Errors
 /// 400 with every violation.
@@ -193,7 +213,7 @@ pub(super) fn check_parameters(operation: &Operation, request: &Request) -> Resu
         if let Some(parameter) = operation
             .parameters
             .iter()
-            .find(|parameter| parameter.name == name)
+            .find(|parameter| parameter.place == Place::Path && parameter.name == name)
         {
             violations.extend(check(parameter, text));
         }
@@ -217,7 +237,7 @@ pub(super) fn check_parameters(operation: &Operation, request: &Request) -> Resu
         let known = operation
             .parameters
             .iter()
-            .find(|parameter| !parameter.in_path && parameter.name == name);
+            .find(|parameter| parameter.place == Place::Query && parameter.name == name);
         match known {
             None => violations.push(Violation::new(
                 shown(&name),
@@ -230,6 +250,14 @@ pub(super) fn check_parameters(operation: &Operation, request: &Request) -> Resu
                 seen.push(parameter.name);
                 violations.extend(check(parameter, text));
             }
+        }
+    }
+    for parameter in &operation.parameters {
+        if parameter.place == Place::Header
+            && let Some(value) = request.headers().get(parameter.name)
+        {
+            // What is not ASCII keeps to no pattern of the contract.
+            violations.extend(parameter.violation(value.to_str().unwrap_or("\u{fffd}")));
         }
     }
     if violations.is_empty() {
@@ -321,6 +349,36 @@ mod tests {
             violations("DELETE", "/api/cart/1?page=1"),
             ["page is not a known query parameter"]
         );
+    }
+
+    #[test]
+    fn a_header_that_came_in_several_lines_is_checked_as_one() {
+        let operation = contract::find("DELETE", "/api/cart/1").unwrap();
+        let check = |lines: &[&[u8]]| {
+            let mut request = Request::builder()
+                .uri(Uri::from_static("/api/cart/1"))
+                .finish();
+            for line in lines {
+                let line = HeaderValue::from_bytes(line).unwrap();
+                request.headers_mut().append("if-match", line);
+            }
+            join_headers(operation, &mut request);
+            let joined = request.header("if-match").map(str::to_owned);
+            check_parameters(operation, &request).ok().map(|()| joined)
+        };
+        assert_eq!(check(&[]), Some(None));
+        let both = Some(Some("\"a\", W/\"b\"".to_owned()));
+        assert_eq!(check(&[b"\"a\"", b"W/\"b\""]), both);
+        let wrong: [&[&[u8]]; 5] = [
+            &[b"\"a\"", b"b"],
+            &[b"a", b"\"b\""],
+            &[b"*", b"\"b\""],
+            &[b""],
+            &[b"\"\xff\""],
+        ];
+        for lines in wrong {
+            assert_eq!(check(lines), None, "{lines:?}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 pub mod cart;
 mod compression;
+pub mod conditions;
 pub mod cors;
 mod document;
 pub mod gate;
@@ -123,6 +124,7 @@ impl App {
                 Some(_) => gate::take_body(&mut request).await,
                 None => Ok(()),
             };
+            gate::join_headers(operation, &mut request);
             gate::check_parameters(operation, &request)
                 .and(body)
                 .map_err(|refusal| refuse(&refusal))?;

@@ -2,16 +2,19 @@
 
 use futures_util::FutureExt;
 use poem_openapi::OpenApi;
-use poem_openapi::param::{Path, Query};
+use poem_openapi::param::{Header, Path, Query};
 
 use crate::db::{self, Database, Pooled};
 
+use super::conditions::{Tags, condition};
 use super::json::JsonBody;
 use super::lists::{Listing, Lists};
-use super::responses::{Answer, ChangeError, Created, FindError, RequestError};
+use super::responses::{
+    Answer, ChangeError, Created, EditError, FindError, Found, RequestError, Updated,
+};
 use super::schemas::{
-    ProductCartsResponse, ProductChanges, ProductDraft, ProductListResponse, ProductResponse,
-    RemovalResponse,
+    Product, ProductCartsResponse, ProductChanges, ProductDraft, ProductListResponse,
+    ProductResponse, RemovalResponse,
 };
 use super::types::Id;
 use super::{Tag, page};
@@ -85,9 +88,14 @@ impl Products {
         &self,
         /// The product's id
         id: Path<Id>,
-    ) -> Result<Answer<ProductResponse>, FindError> {
+        /// The tags, separated by commas, of the states that the client has, or `*` for any; 304
+        /// when it still has one of them. A weak tag (`W/"…"`) stands for its strong one.
+        #[oai(name = "If-None-Match")]
+        if_none_match: Header<Option<Tags>>,
+    ) -> Result<Found<ProductResponse>, FindError> {
         let product = self.db.product(id.0.0).await?;
-        Ok(Answer(ProductResponse::new(product, "Product found")))
+        let body = ProductResponse::new(product, "Product found");
+        Ok(Found::unless(if_none_match.0, body))
     }
 
     /// Update a product
@@ -103,14 +111,20 @@ impl Products {
         &self,
         /// The product's id
         id: Path<Id>,
+        /// The tags, separated by commas, of the states in which it may be changed, or `*` for any;
+        /// 412 when it has none of them now. A weak tag (`W/"…"`) is none.
+        #[oai(name = "If-Match")]
+        if_match: Header<Option<Tags>>,
         /// What to change
         body: JsonBody<ProductChanges>,
-    ) -> Result<Answer<ProductResponse>, FindError> {
+    ) -> Result<Updated<ProductResponse>, EditError> {
         let changes = body.0.into();
-        let query =
-            async move |mut conn: Pooled| db::products::update(&mut conn, id.0.0, &changes).await;
+        let condition = condition::<_, Product>(if_match.0);
+        let query = async move |mut conn: Pooled| {
+            db::products::update(&mut conn, id.0.0, &changes, condition.as_ref()).await
+        };
         let product = self.db.run(query).await?;
-        Ok(Answer(ProductResponse::new(product, "Product updated")))
+        Ok(Updated(ProductResponse::new(product, "Product updated")))
     }
 
     /// Delete a product
@@ -126,8 +140,15 @@ impl Products {
         &self,
         /// The product's id
         id: Path<Id>,
+        /// The tags, separated by commas, of the states in which it may be changed, or `*` for any;
+        /// 412 when it has none of them now. A weak tag (`W/"…"`) is none.
+        #[oai(name = "If-Match")]
+        if_match: Header<Option<Tags>>,
     ) -> Result<Answer<RemovalResponse>, ChangeError> {
-        let query = async move |mut conn: Pooled| db::products::delete(&mut conn, id.0.0).await;
+        let condition = condition::<_, Product>(if_match.0);
+        let query = async move |mut conn: Pooled| {
+            db::products::delete(&mut conn, id.0.0, condition.as_ref()).await
+        };
         let removed = self.db.run(query).await?;
         Ok(Answer(RemovalResponse::cascading("Product", removed)))
     }

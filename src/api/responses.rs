@@ -1,6 +1,7 @@
 //! Answers: the envelope around a success, and the one way from an error to an answer.
 //!
-//! An operation returns `Result<Answer<…>, …Error>` or `Result<Created<…>, …Error>`. The error
+//! An operation returns `Result<Answer<…>, …Error>`, or one of its siblings that carry the tag of
+//! what they show: `Found`, `Updated`, `Created`. The error
 //! sets differ in the statuses that they may give, which is what the generated document says of
 //! the operation; an error outside its set is a fault of the handler and leaves as a 500.
 
@@ -19,6 +20,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 
+use super::conditions::{ETag, Tags};
 use super::json::MEDIA_TYPE;
 use super::schemas::{ErrorDetail, ErrorInfo, ErrorResponse};
 
@@ -31,7 +33,40 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 /// 200 and a body.
 pub struct Answer<T>(pub T);
 
-/// 201, a body, and the path of what was created.
+/// A body whose `data` is one thing of the shop, which has a tag.
+pub trait Shows {
+    /// That thing.
+    type Data: Serialize;
+
+    /// It.
+    fn data(&self) -> &Self::Data;
+}
+
+/// 200, a body, and its tag; or 304 and the tag alone.
+pub enum Found<T> {
+    /// The client gets it.
+    Whole(T),
+    /// The client has it.
+    NotModified(ETag),
+}
+
+impl<T: Shows> Found<T> {
+    /// `body`, unless `If-None-Match` says that the client has it.
+    pub(super) fn unless(if_none_match: Option<Tags>, body: T) -> Self {
+        if let Some(tags) = if_none_match {
+            let tag = ETag::of(body.data());
+            if tags.match_weakly(&tag) {
+                return Self::NotModified(tag);
+            }
+        }
+        Self::Whole(body)
+    }
+}
+
+/// 200, a body, and its tag.
+pub struct Updated<T>(pub T);
+
+/// 201, a body, its tag, and the path of what was created.
 pub struct Created<T> {
     /// The path: the value of `Location`.
     pub location: String,
@@ -45,9 +80,34 @@ impl<T: Serialize + Send> IntoResponse for Answer<T> {
     }
 }
 
-impl<T: Serialize + Send> IntoResponse for Created<T> {
+impl<T: Serialize + Shows + Send> IntoResponse for Found<T> {
     fn into_response(self) -> Response {
-        let mut response = json(StatusCode::CREATED, &self.body);
+        match self {
+            Self::Whole(body) => Updated(body).into_response(),
+            Self::NotModified(tag) => tagged(StatusCode::NOT_MODIFIED.into_response(), &tag),
+        }
+    }
+}
+
+impl<T: Serialize + Shows + Send> IntoResponse for Updated<T> {
+    fn into_response(self) -> Response {
+        tagged(json(StatusCode::OK, &self.0), &ETag::of(self.0.data()))
+    }
+}
+
+fn tagged(mut response: Response, tag: &ETag) -> Response {
+    if let Some(tag) = tag.header() {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+impl<T: Serialize + Shows + Send> IntoResponse for Created<T> {
+    fn into_response(self) -> Response {
+        let mut response = tagged(
+            json(StatusCode::CREATED, &self.body),
+            &ETag::of(self.body.data()),
+        );
         if let Ok(location) = self.location.try_into() {
             response.headers_mut().insert(header::LOCATION, location);
         }
@@ -67,6 +127,51 @@ impl<T: Type> ApiResponse for Answer<T> {
     }
 }
 
+impl<T: Type> ApiResponse for Found<T> {
+    fn meta() -> MetaResponses {
+        let not_modified = MetaResponse {
+            description: "It is still in one of the states that `If-None-Match` names; there is no body",
+            status: Some(StatusCode::NOT_MODIFIED.as_u16()),
+            status_range: None,
+            content: Vec::new(),
+            headers: vec![tag_header()],
+        };
+        MetaResponses {
+            responses: vec![
+                success::<T>(StatusCode::OK, vec![tag_header()]),
+                not_modified,
+            ],
+        }
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+impl<T: Type> ApiResponse for Updated<T> {
+    fn meta() -> MetaResponses {
+        MetaResponses {
+            responses: vec![success::<T>(StatusCode::OK, vec![tag_header()])],
+        }
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+fn tag_header() -> MetaHeader {
+    let schema = MetaSchema {
+        max_length: Some(66),
+        pattern: Some(r#"^"[!#-~]{1,64}"$"#.to_owned()),
+        ..MetaSchema::new("string")
+    };
+    let description =
+        "The tag of what `data` shows, or would show; another whenever that is another";
+    response_header("etag", description, schema)
+}
+
 impl<T: Type> ApiResponse for Created<T> {
     fn meta() -> MetaResponses {
         let schema = MetaSchema {
@@ -75,7 +180,10 @@ impl<T: Type> ApiResponse for Created<T> {
         };
         let location = response_header("location", "The path of what was created", schema);
         MetaResponses {
-            responses: vec![success::<T>(StatusCode::CREATED, vec![location])],
+            responses: vec![success::<T>(
+                StatusCode::CREATED,
+                vec![tag_header(), location],
+            )],
         }
     }
 
@@ -161,6 +269,11 @@ impl Refusal {
                 StatusCode::NOT_FOUND,
                 "NOT_FOUND",
                 format!("{what} not found").into(),
+            ),
+            Self::Domain(Error::Stale(what)) => (
+                StatusCode::PRECONDITION_FAILED,
+                "PRECONDITION_FAILED",
+                format!("{what} has none of the tags in If-Match").into(),
             ),
             Self::Domain(Error::Conflict(why)) => (StatusCode::CONFLICT, "CONFLICT", (*why).into()),
             Self::Domain(Error::Unavailable(_)) | Self::Overloaded => unavailable,
@@ -282,7 +395,9 @@ pub struct OfAny;
 pub struct OfFinding;
 /// Fails also where something new meets what is stored.
 pub struct OfCreating;
-/// Fails also where something has to be found, and its change meets what is stored.
+/// Fails also where something has to be found, in a state that the client may name.
+pub struct OfEditing;
+/// Fails also where something has to be found, in such a state, and its change meets what is stored.
 pub struct OfChanging;
 
 /// 400, 500, 503: what every operation can fail with.
@@ -291,7 +406,9 @@ pub type RequestError = Failure<OfAny>;
 pub type FindError = Failure<OfFinding>;
 /// The same as [`RequestError`] and 409.
 pub type CreateError = Failure<OfCreating>;
-/// The same as [`RequestError`], 404 and 409.
+/// The same as [`RequestError`], 404 and 412.
+pub type EditError = Failure<OfEditing>;
+/// The same as [`RequestError`], 404, 409 and 412.
 pub type ChangeError = Failure<OfChanging>;
 
 impl ErrorSet for OfAny {
@@ -320,11 +437,22 @@ impl ErrorSet for OfCreating {
     ];
 }
 
+impl ErrorSet for OfEditing {
+    const STATUSES: &'static [StatusCode] = &[
+        StatusCode::BAD_REQUEST,
+        StatusCode::NOT_FOUND,
+        StatusCode::PRECONDITION_FAILED,
+        StatusCode::INTERNAL_SERVER_ERROR,
+        StatusCode::SERVICE_UNAVAILABLE,
+    ];
+}
+
 impl ErrorSet for OfChanging {
     const STATUSES: &'static [StatusCode] = &[
         StatusCode::BAD_REQUEST,
         StatusCode::NOT_FOUND,
         StatusCode::CONFLICT,
+        StatusCode::PRECONDITION_FAILED,
         StatusCode::INTERNAL_SERVER_ERROR,
         StatusCode::SERVICE_UNAVAILABLE,
     ];
@@ -372,6 +500,9 @@ pub(super) fn failure(status: StatusCode) -> MetaResponse {
         }
         StatusCode::NOT_FOUND => "The user, product or cart item does not exist",
         StatusCode::CONFLICT => "The request contradicts what is stored",
+        StatusCode::PRECONDITION_FAILED => {
+            "It is in none of the states that `If-Match` names; nothing was changed"
+        }
         StatusCode::PAYLOAD_TOO_LARGE => "The body is larger than 1 MiB",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "The body is not declared as `application/json`",
         StatusCode::SERVICE_UNAVAILABLE => {

@@ -4,6 +4,7 @@
 use crate::db;
 
 use super::lists::ListOf;
+use super::responses::Shows;
 use super::schemas::{
     CartItem, CartItemDraft, CartItemListResponse, CartItemResponse, Product, ProductCartItem,
     ProductCartsResponse, ProductChanges, ProductDraft, ProductListResponse, ProductResponse,
@@ -143,6 +144,30 @@ impl CartItemResponse {
             data: item.into(),
             message: message.to_owned(),
         }
+    }
+}
+
+impl Shows for UserResponse {
+    type Data = User;
+
+    fn data(&self) -> &User {
+        &self.data
+    }
+}
+
+impl Shows for ProductResponse {
+    type Data = Product;
+
+    fn data(&self) -> &Product {
+        &self.data
+    }
+}
+
+impl Shows for CartItemResponse {
+    type Data = CartItem;
+
+    fn data(&self) -> &CartItem {
+        &self.data
     }
 }
 

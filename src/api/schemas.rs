@@ -295,6 +295,7 @@ pub struct ErrorInfo {
     /// | `NOT_FOUND` | 404 | what was asked for does not exist |
     /// | `METHOD_NOT_ALLOWED` | 405 | the path exists, but not with this method |
     /// | `CONFLICT` | 409 | the request contradicts what is stored |
+    /// | `PRECONDITION_FAILED` | 412 | it has none of the tags in `If-Match` |
     /// | `PAYLOAD_TOO_LARGE` | 413 | the body is larger than 1 MiB |
     /// | `UNSUPPORTED_MEDIA_TYPE` | 415 | the body is not JSON |
     /// | `INTERNAL_ERROR` | 500 | the server failed |

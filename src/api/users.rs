@@ -2,16 +2,19 @@
 
 use futures_util::FutureExt;
 use poem_openapi::OpenApi;
-use poem_openapi::param::{Path, Query};
+use poem_openapi::param::{Header, Path, Query};
 
 use crate::db::{self, Database, Pooled};
 use crate::passwords;
 
+use super::conditions::{Tags, condition};
 use super::json::JsonBody;
 use super::lists::{Listing, Lists};
-use super::responses::{Answer, ChangeError, CreateError, Created, FindError, RequestError};
+use super::responses::{
+    Answer, ChangeError, CreateError, Created, FindError, Found, RequestError, Updated,
+};
 use super::schemas::{
-    RemovalResponse, UserCartResponse, UserChanges, UserDraft, UserListResponse, UserResponse,
+    RemovalResponse, User, UserCartResponse, UserChanges, UserDraft, UserListResponse, UserResponse,
 };
 use super::types::Id;
 use super::{Tag, page};
@@ -88,9 +91,14 @@ impl Users {
         &self,
         /// The user's id
         id: Path<Id>,
-    ) -> Result<Answer<UserResponse>, FindError> {
+        /// The tags, separated by commas, of the states that the client has, or `*` for any; 304
+        /// when it still has one of them. A weak tag (`W/"…"`) stands for its strong one.
+        #[oai(name = "If-None-Match")]
+        if_none_match: Header<Option<Tags>>,
+    ) -> Result<Found<UserResponse>, FindError> {
         let user = self.db.user(id.0.0).await?;
-        Ok(Answer(UserResponse::new(user, "User found")))
+        let body = UserResponse::new(user, "User found");
+        Ok(Found::unless(if_none_match.0, body))
     }
 
     /// Update a user
@@ -102,9 +110,13 @@ impl Users {
         &self,
         /// The user's id
         id: Path<Id>,
+        /// The tags, separated by commas, of the states in which it may be changed, or `*` for any;
+        /// 412 when it has none of them now. A weak tag (`W/"…"`) is none.
+        #[oai(name = "If-Match")]
+        if_match: Header<Option<Tags>>,
         /// What to change
         body: JsonBody<UserChanges>,
-    ) -> Result<Answer<UserResponse>, ChangeError> {
+    ) -> Result<Updated<UserResponse>, ChangeError> {
         let UserChanges {
             email,
             password,
@@ -119,10 +131,12 @@ impl Users {
             password,
             role: role.map(Into::into),
         };
-        let query =
-            async move |mut conn: Pooled| db::users::update(&mut conn, id.0.0, &changes).await;
+        let condition = condition::<_, User>(if_match.0);
+        let query = async move |mut conn: Pooled| {
+            db::users::update(&mut conn, id.0.0, &changes, condition.as_ref()).await
+        };
         let user = self.db.run(query).await?;
-        Ok(Answer(UserResponse::new(user, "User updated")))
+        Ok(Updated(UserResponse::new(user, "User updated")))
     }
 
     /// Delete a user
@@ -138,8 +152,15 @@ impl Users {
         &self,
         /// The user's id
         id: Path<Id>,
+        /// The tags, separated by commas, of the states in which it may be changed, or `*` for any;
+        /// 412 when it has none of them now. A weak tag (`W/"…"`) is none.
+        #[oai(name = "If-Match")]
+        if_match: Header<Option<Tags>>,
     ) -> Result<Answer<RemovalResponse>, ChangeError> {
-        let query = async move |mut conn: Pooled| db::users::delete(&mut conn, id.0.0).await;
+        let condition = condition::<_, User>(if_match.0);
+        let query = async move |mut conn: Pooled| {
+            db::users::delete(&mut conn, id.0.0, condition.as_ref()).await
+        };
         let removed = self.db.run(query).await?;
         Ok(Answer(RemovalResponse::cascading("User", removed)))
     }

@@ -25,7 +25,7 @@ pub struct Operation {
     /// Its path, with `{placeholders}`.
     pub path: &'static str,
     template: Template,
-    /// Its parameters in path and query, those of the path item included.
+    /// Its parameters in path, query and headers, those of the path item included.
     pub parameters: Vec<Parameter>,
     /// The component that its request body keeps to, if it takes one.
     pub body: Option<&'static str>,
@@ -33,19 +33,32 @@ pub struct Operation {
     responses: Vec<Response>,
 }
 
-/// One parameter of an operation; all of this contract's are whole numbers.
+/// One parameter of an operation; all of this contract's are whole numbers or strings.
 pub struct Parameter {
-    /// Its name, as in the path or the query.
+    /// Its name, as the contract writes it.
     pub name: &'static str,
-    /// Whether it stands in the path; otherwise it stands in the query.
-    pub in_path: bool,
+    /// Where it stands.
+    pub place: Place,
+    is_number: bool,
     validator: Validator,
     rule: String,
 }
 
+/// Where a parameter stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In the path.
+    Path,
+    /// In the query.
+    Query,
+    /// In a header.
+    Header,
+}
+
 struct Response {
     status: u16,
-    component: &'static str,
+    /// What its body keeps to, if it has one.
+    component: Option<&'static str>,
     headers: Vec<(&'static str, Validator)>,
 }
 
@@ -128,10 +141,16 @@ impl Operation {
         let Some(response) = self.response(status) else {
             return violations;
         };
+        let Some(component) = response.component else {
+            if !body.is_empty() {
+                violations.push(Violation::new("", "is there, where none is documented"));
+            }
+            return violations;
+        };
         match super::json::parse(body) {
             Ok((value, duplicates)) => {
                 violations.extend(duplicates);
-                violations.extend(schema::response_violations(response.component, &value));
+                violations.extend(schema::response_violations(component, &value));
             }
             Err(violation) => violations.push(violation),
         }
@@ -160,8 +179,14 @@ impl Operation {
                 Some(_) => {}
             }
         }
-        if header("content-type") != Some("application/json") {
-            violations.push(Violation::new("content-type", "is not application/json"));
+        match (response.component, header("content-type")) {
+            (Some(_), Some("application/json")) | (None, None) => {}
+            (Some(_), _) => {
+                violations.push(Violation::new("content-type", "is not application/json"));
+            }
+            (None, Some(_)) => {
+                violations.push(Violation::new("content-type", "is there, without a body"));
+            }
         }
         violations
     }
@@ -171,12 +196,12 @@ impl Operation {
     #[must_use]
     pub fn row_violations(&self, rows: &[u8]) -> Vec<Violation> {
         let list = [br#"{"success":true,"message":"","data":["#, rows, b"]}"].concat();
-        let Some(response) = self.response(200) else {
+        let Some(component) = self.response(200).and_then(|response| response.component) else {
             return Vec::new();
         };
         match super::json::parse(&list) {
             Ok((value, duplicates)) => {
-                let violations = schema::response_violations(response.component, &value);
+                let violations = schema::response_violations(component, &value);
                 duplicates.into_iter().chain(violations).collect()
             }
             Err(violation) => vec![violation],
@@ -204,11 +229,15 @@ impl Parameter {
     /// Only the canonical spelling of a number counts: `+1`, `01` and `1.0` are refused.
     #[must_use]
     pub fn violation(&self, text: &str) -> Option<Violation> {
-        let number = text
-            .parse::<i64>()
-            .ok()
-            .filter(|number| number.to_string() == text);
-        let valid = number.is_some_and(|number| self.validator.is_valid(&number.into()));
+        let number = || {
+            let number = text.parse::<i64>().ok();
+            number.filter(|number| number.to_string() == text)
+        };
+        let valid = if self.is_number {
+            number().is_some_and(|number| self.validator.is_valid(&number.into()))
+        } else {
+            self.validator.is_valid(&text.into())
+        };
         (!valid).then(|| Violation::new(self.name, self.rule.clone()))
     }
 }
@@ -254,14 +283,30 @@ fn read_operation(
 
 fn read_parameter(parameter: &'static Value) -> Parameter {
     let schema = &parameter["schema"];
+    let is_number = schema["type"] == "integer";
     Parameter {
         name: text(&parameter["name"]),
-        in_path: parameter["in"] == "path",
+        place: match text(&parameter["in"]) {
+            "path" => Place::Path,
+            "query" => Place::Query,
+            "header" => Place::Header,
+            place => unreachable!("no parameter of the contract stands in a {place}"),
+        },
+        is_number,
         validator: compile_inline(schema),
-        rule: format!(
-            "must be a whole number from {} to {}",
-            schema["minimum"], schema["maximum"]
-        ),
+        rule: if is_number {
+            format!(
+                "must be a whole number from {} to {}",
+                schema["minimum"], schema["maximum"]
+            )
+        } else {
+            // A person is better served by an example than by a pattern.
+            format!(
+                "must be as the contract describes it, for example {}; at most {} characters",
+                text(&parameter["example"]),
+                schema["maxLength"]
+            )
+        },
     }
 }
 
@@ -271,7 +316,7 @@ fn read_response(status: &str, response: &'static Value) -> Response {
         status: status
             .parse()
             .expect("every status of the contract is a number"),
-        component: component(response),
+        component: response.get("content").map(|_| component(response)),
         headers: headers
             .map(|(name, header)| (name, compile_inline(&resolve(header)["schema"])))
             .collect(),
@@ -341,6 +386,26 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_status_without_a_body_has_none() {
+        let operation = find("GET", "/api/users/1").unwrap();
+        let fields = |kind: Option<&'static str>, body: &[u8]| -> Vec<String> {
+            let headers = |name: &str| match name {
+                "content-type" => kind,
+                "etag" => Some("\"a\""),
+                "x-request-id" => Some("abc"),
+                _ => None,
+            };
+            let violations = operation.response_violations(304, headers, body);
+            violations.into_iter().map(|v| v.field).collect()
+        };
+        assert_eq!(fields(None, b""), [""; 0]);
+        assert_eq!(fields(None, b"{}"), [""]);
+        assert_eq!(fields(Some("application/json"), b""), ["content-type"]);
+        let without = operation.response_violations(304, |_| None, b"");
+        assert_eq!(without.len(), 2, "its headers are promised");
     }
 
     #[test]

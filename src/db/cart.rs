@@ -16,8 +16,8 @@ use super::products::{self, Product};
 use super::schema::{cart, products as products_table, users as users_table};
 use super::users::{self, User};
 use super::{
-    Connection, DEADLOCK_RETRIES, List, Span, last_insert_id, lost_deadlock, or_conflict,
-    or_missing, pause_apart, transaction,
+    Condition, Connection, DEADLOCK_RETRIES, List, Span, demand, last_insert_id, lost_deadlock,
+    or_conflict, or_missing, pause_apart, transaction,
 };
 
 /// Why an item cannot be added.
@@ -291,9 +291,36 @@ fn or_gone() -> impl Fn(DieselError) -> Error {
 /// Takes one item out of its cart.
 ///
 /// # Errors
-/// `NotFound`.
-pub async fn remove(conn: &mut Connection, id: i32) -> Result<(), Error> {
-    match diesel::delete(cart::table.find(id)).execute(conn).await? {
+/// `NotFound`, or `Stale` when it, its user or its product is not as the condition demands.
+pub async fn remove(
+    conn: &mut Connection,
+    id: i32,
+    condition: Option<&Condition<(CartItem, User, Product)>>,
+) -> Result<(), Error> {
+    let removed = if condition.is_none() {
+        diesel::delete(cart::table.find(id)).execute(conn).await
+    } else {
+        let removal = transaction(conn, |conn| {
+            async move {
+                // All three rows: what is shown of an item is in each of them.
+                let item = cart::table
+                    .inner_join(users_table::table)
+                    .inner_join(products_table::table)
+                    .filter(cart::id.eq(id))
+                    .select((
+                        CartItem::as_select(),
+                        User::as_select(),
+                        Product::as_select(),
+                    ))
+                    .for_update();
+                demand(condition, &item.first(conn).await?)?;
+                diesel::delete(cart::table.find(id)).execute(conn).await
+            }
+            .scope_boxed()
+        });
+        removal.await
+    };
+    match removed.map_err(or_missing("Cart item"))? {
         0 => Err(Error::NotFound("Cart item")),
         _ => Ok(()),
     }

@@ -114,6 +114,19 @@ impl<'c, T> List<'c, T> {
     }
 }
 
+/// What must be true of a row for it to be changed, asked while the row is locked: between the
+/// answer and the change nobody else can change it.
+pub type Condition<T> = Box<dyn Fn(&T) -> bool + Send + Sync>;
+
+/// Ends the transaction, and undoes it, when `row` is not as the condition demands; then
+/// [`or_missing`] says so.
+fn demand<T>(condition: Option<&Condition<T>>, row: &T) -> QueryResult<()> {
+    match condition {
+        Some(condition) if !condition(row) => Err(DieselError::RollbackTransaction),
+        _ => Ok(()),
+    }
+}
+
 /// Runs `body` in one transaction, again when it lost a deadlock: InnoDB has rolled back all of
 /// it, so nothing is done twice.
 async fn transaction<'a, T: Send + 'a>(
@@ -153,10 +166,11 @@ fn lost_deadlock(error: &DieselError) -> bool {
             || information.message().starts_with("Record has changed since last read"))
 }
 
-/// `NotFound` as the absence of `what` ("User"), everything else as it is.
+/// `NotFound` as the absence of `what` ("User"), an unmet demand as that, everything else as it is.
 fn or_missing(what: &'static str) -> impl Fn(DieselError) -> Error {
     move |error| match error {
         DieselError::NotFound => Error::NotFound(what),
+        DieselError::RollbackTransaction => Error::Stale(what),
         error => error.into(),
     }
 }

@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind::ForeignKeyViolation;
+use diesel::result::Error as DieselError;
 use diesel_async::RunQueryDsl;
 use scoped_futures::ScopedFutureExt;
 
@@ -9,7 +10,9 @@ use crate::error::Error;
 
 use super::ids::Ids;
 use super::schema::{cart, products};
-use super::{Connection, List, Span, last_insert_id, or_conflict, or_missing, transaction};
+use super::{
+    Condition, Connection, List, Span, demand, last_insert_id, or_conflict, or_missing, transaction,
+};
 
 /// A product.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
@@ -119,17 +122,23 @@ pub async fn create(conn: &mut Connection, new: &NewProduct) -> Result<Product, 
 /// Changes a product and gives it back as it is then.
 ///
 /// # Errors
-/// `NotFound`.
+/// `NotFound`, or `Stale` when it is not as the condition demands.
 pub async fn update(
     conn: &mut Connection,
     id: i32,
     changes: &ProductChanges,
+    condition: Option<&Condition<Product>>,
 ) -> Result<Product, Error> {
     if *changes == ProductChanges::default() {
-        return find(conn, id).await;
+        let product = find(conn, id).await?;
+        demand(condition, &product).map_err(or_missing("Product"))?;
+        return Ok(product);
     }
     transaction(conn, |conn| {
         async move {
+            if condition.is_some() {
+                demand(condition, &lock(conn, id).await?)?;
+            }
             diesel::update(products::table.find(id))
                 .set(changes)
                 .execute(conn)
@@ -146,20 +155,26 @@ pub async fn update(
     .map_err(or_missing("Product"))
 }
 
+/// The product, which nobody else can change until this transaction ends.
+async fn lock(conn: &mut Connection, id: i32) -> QueryResult<Product> {
+    let product = products::table.find(id).select(Product::as_select());
+    product.for_update().first(conn).await
+}
+
 /// Deletes a product and takes it out of every cart; gives how many cart items that were.
 ///
 /// # Errors
-/// `NotFound`, or `Conflict` when a table that is not ours still refers to the product.
-pub async fn delete(conn: &mut Connection, id: i32) -> Result<usize, Error> {
+/// `NotFound`, `Stale` when it is not as the condition demands, or `Conflict` when a table that is not
+/// ours still refers to the product.
+pub async fn delete(
+    conn: &mut Connection,
+    id: i32,
+    condition: Option<&Condition<Product>>,
+) -> Result<usize, Error> {
     let removed = transaction(conn, |conn| {
         async move {
             // The lock on the product's row holds off whoever would put it into a cart meanwhile.
-            products::table
-                .find(id)
-                .select(products::id)
-                .for_update()
-                .first::<i32>(conn)
-                .await?;
+            demand(condition, &lock(conn, id).await?)?;
             let removed = diesel::delete(cart::table.filter(cart::product_id.eq(id)))
                 .execute(conn)
                 .await?;
@@ -171,7 +186,9 @@ pub async fn delete(conn: &mut Connection, id: i32) -> Result<usize, Error> {
         .scope_boxed()
     });
     removed.await.map_err(|error| match error {
-        diesel::NotFound => Error::NotFound("Product"),
-        error => or_conflict(ForeignKeyViolation, super::REFERRED_TO)(error),
+        DieselError::DatabaseError(..) => {
+            or_conflict(ForeignKeyViolation, super::REFERRED_TO)(error)
+        }
+        error => or_missing("Product")(error),
     })
 }

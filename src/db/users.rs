@@ -5,6 +5,7 @@ use diesel::expression::AsExpression;
 use diesel::mysql::{Mysql, MysqlValue};
 use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind::{ForeignKeyViolation, UniqueViolation};
+use diesel::result::Error as DieselError;
 use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel_async::RunQueryDsl;
 use scoped_futures::ScopedFutureExt;
@@ -15,7 +16,9 @@ use crate::error::Error;
 use super::ids::Ids;
 use super::schema::sql_types::UsersRoleEnum;
 use super::schema::{cart, users};
-use super::{Connection, List, Span, last_insert_id, or_conflict, or_missing, transaction};
+use super::{
+    Condition, Connection, List, Span, demand, last_insert_id, or_conflict, or_missing, transaction,
+};
 
 const EMAIL_TAKEN: &str = "Another user has this email";
 
@@ -156,13 +159,24 @@ pub async fn create(conn: &mut Connection, new: &NewUser) -> Result<User, Error>
 /// Changes a user and gives it back as it is then.
 ///
 /// # Errors
-/// `NotFound`, or `Conflict` when another user has the new email.
-pub async fn update(conn: &mut Connection, id: i32, changes: &UserChanges) -> Result<User, Error> {
+/// `NotFound`, `Stale` when it is not as the condition demands, or `Conflict` when another user has
+/// the new email.
+pub async fn update(
+    conn: &mut Connection,
+    id: i32,
+    changes: &UserChanges,
+    condition: Option<&Condition<User>>,
+) -> Result<User, Error> {
     if changes.email.is_none() && changes.password.is_none() && changes.role.is_none() {
-        return find(conn, id).await;
+        let user = find(conn, id).await?;
+        demand(condition, &user).map_err(or_missing("User"))?;
+        return Ok(user);
     }
     let user = transaction(conn, |conn| {
         async move {
+            if condition.is_some() {
+                demand(condition, &lock(conn, id).await?)?;
+            }
             let columns = (
                 changes.email.as_ref().map(|email| users::email.eq(email)),
                 changes
@@ -180,29 +194,35 @@ pub async fn update(conn: &mut Connection, id: i32, changes: &UserChanges) -> Re
                 .select(User::as_select())
                 .first(conn)
                 .await
-                .optional()
         }
         .scope_boxed()
+    });
+    user.await.map_err(|error| match error {
+        DieselError::DatabaseError(..) => or_conflict(UniqueViolation, EMAIL_TAKEN)(error),
+        error => or_missing("User")(error),
     })
-    .await
-    .map_err(or_conflict(UniqueViolation, EMAIL_TAKEN))?;
-    user.ok_or(Error::NotFound("User"))
+}
+
+/// The user, whom nobody else can change until this transaction ends.
+async fn lock(conn: &mut Connection, id: i32) -> QueryResult<User> {
+    let user = users::table.find(id).select(User::as_select());
+    user.for_update().first(conn).await
 }
 
 /// Deletes a user and what is in the user's cart; gives how many cart items that were.
 ///
 /// # Errors
-/// `NotFound`, or `Conflict` when a table that is not ours still refers to the user.
-pub async fn delete(conn: &mut Connection, id: i32) -> Result<usize, Error> {
+/// `NotFound`, `Stale` when it is not as the condition demands, or `Conflict` when a table that is not
+/// ours still refers to the user.
+pub async fn delete(
+    conn: &mut Connection,
+    id: i32,
+    condition: Option<&Condition<User>>,
+) -> Result<usize, Error> {
     let removed = transaction(conn, |conn| {
         async move {
             // The lock on the user's row holds off whoever would add to this cart meanwhile.
-            users::table
-                .find(id)
-                .select(users::id)
-                .for_update()
-                .first::<i32>(conn)
-                .await?;
+            demand(condition, &lock(conn, id).await?)?;
             let removed = diesel::delete(cart::table.filter(cart::user_id.eq(id)))
                 .execute(conn)
                 .await?;
@@ -212,7 +232,9 @@ pub async fn delete(conn: &mut Connection, id: i32) -> Result<usize, Error> {
         .scope_boxed()
     });
     removed.await.map_err(|error| match error {
-        diesel::NotFound => Error::NotFound("User"),
-        error => or_conflict(ForeignKeyViolation, super::REFERRED_TO)(error),
+        DieselError::DatabaseError(..) => {
+            or_conflict(ForeignKeyViolation, super::REFERRED_TO)(error)
+        }
+        error => or_missing("User")(error),
     })
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cart;
+mod conditions;
 mod fuzzed;
 mod harness;
 mod lists;

@@ -35,13 +35,24 @@ fn body(operation: &Operation, user_id: i64, product_id: i64) -> Value {
 }
 
 async fn send(shop: &Shop, operation: &Operation, path: &str, body: &Value) -> Answer {
+    send_with(shop, operation, path, body, &[]).await
+}
+
+async fn send_with(
+    shop: &Shop,
+    operation: &Operation,
+    path: &str,
+    body: &Value,
+    headers: &[(&str, &str)],
+) -> Answer {
     let method = Method::from_bytes(operation.method.as_bytes()).unwrap();
     match operation.body {
         Some(_) => {
-            shop.send(method, path, &[JSON], body.to_string().into())
+            let headers = [headers, &[JSON]].concat();
+            shop.send(method, path, &headers, body.to_string().into())
                 .await
         }
-        None => shop.send(method, path, &[], Vec::new()).await,
+        None => shop.send(method, path, headers, Vec::new()).await,
     }
 }
 
@@ -63,6 +74,8 @@ async fn provoke(operation: &Operation, status: u16) -> Answer {
     shop.add_to_cart(user_id, product_id).await;
     let (path, body) = (path(operation, 1), body(operation, user_id, product_id));
     match status {
+        304 => send_with(&shop, operation, &path, &body, &[("if-none-match", "*")]).await,
+        412 => send_with(&shop, operation, &path, &body, &[("if-match", "\"old\"")]).await,
         400 => send(&shop, operation, &format!("{path}?nonsense=1"), &body).await,
         404 => send(&shop, operation, &self::path(operation, NO_SUCH_ID), &body).await,
         409 => conflict(&shop, operation, &path).await,

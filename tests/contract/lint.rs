@@ -47,6 +47,28 @@ const CONFLICTS: [&str; 5] = [
     "addCartItem",
 ];
 
+/// The operations on one thing that has a tag, and how they use it: `s` show it in an answer, `n`
+/// answer `If-None-Match`, `m` ask `If-Match`.
+const TAGGED: [(&str, &str); 11] = [
+    ("createUser", "s"),
+    ("getUser", "sn"),
+    ("updateUser", "sm"),
+    ("deleteUser", "m"),
+    ("createProduct", "s"),
+    ("getProduct", "sn"),
+    ("updateProduct", "sm"),
+    ("deleteProduct", "m"),
+    ("addCartItem", "s"),
+    ("getCartItem", "sn"),
+    ("removeCartItem", "m"),
+];
+
+/// Whether an operation uses tags in this way.
+fn uses_tag(operation: &str, way: char) -> bool {
+    let known = TAGGED.iter().find(|(id, _)| *id == operation);
+    known.is_some_and(|(_, ways)| ways.contains(way))
+}
+
 /// One operation of a document, with the path item that it stands in.
 struct Operation<'a> {
     method: String,
@@ -246,6 +268,16 @@ fn parameters(document: &Value, operation: &Operation<'_>, complaints: &mut Vec<
             "its path has {in_template:?}, it declares {declared:?}"
         ));
     }
+    for (name, way) in [("If-None-Match", 'n'), ("If-Match", 'm')] {
+        let takes = all
+            .iter()
+            .any(|it| it["name"] == name && it["in"] == "header");
+        if takes != uses_tag(operation.id(), way) {
+            complaints.push(format!(
+                "should take {name} just as little or as much as its kind"
+            ));
+        }
+    }
     for parameter in all {
         let name = &parameter["name"];
         if !says_something(&parameter["description"]) {
@@ -347,11 +379,24 @@ fn responses(document: &Value, operation: &Operation<'_>, complaints: &mut Vec<S
     if CONFLICTS.contains(&operation.id()) {
         wanted.insert("409");
     }
+    for (status, way) in [("304", 'n'), ("412", 'm')] {
+        if uses_tag(operation.id(), way) {
+            wanted.insert(status);
+        }
+    }
     if statuses != wanted {
         complaints.push(format!("documents {statuses:?} instead of {wanted:?}"));
     }
     for (status, response) in entries(&operation.body["responses"]) {
-        response_owes(document, status, resolve(document, response), complaints);
+        let response = resolve(document, response);
+        response_owes(document, status, response, complaints);
+        let shows = status.starts_with('2') && uses_tag(operation.id(), 's') || status == "304";
+        let header = resolve(document, &response["headers"]["ETag"]);
+        if (header["required"] == true) != shows {
+            complaints.push(format!(
+                "{status} has an ETag if and only if it shows one thing"
+            ));
+        }
     }
 }
 
@@ -359,10 +404,13 @@ fn response_owes(document: &Value, status: &str, response: &Value, complaints: &
     if !says_something(&response["description"]) {
         complaints.push(format!("{status} has no description"));
     }
-    if entries(&response["content"])
-        .map(|(media_type, _)| media_type)
-        .ne(["application/json"])
-    {
+    let media_types: Vec<&str> = entries(&response["content"])
+        .map(|(name, _)| name)
+        .collect();
+    if status == "304" && !media_types.is_empty() {
+        complaints.push("304 has a body".to_owned());
+    }
+    if status != "304" && media_types != ["application/json"] {
         complaints.push(format!("{status} is not application/json alone"));
     }
     for (media_type, content) in entries(&response["content"]) {
@@ -557,6 +605,36 @@ fn every_rule_complains_when_it_is_broken() {
             format!("{create}/responses/201/headers/Location"),
             None,
             "the header Location",
+        ),
+        (
+            "/paths/~1api~1users~1{id}/get/parameters".to_owned(),
+            None,
+            "getUser: should take If-None-Match",
+        ),
+        (
+            format!("{list}/parameters"),
+            Some(json!([{"$ref": "#/components/parameters/IfMatch"}])),
+            "listUsers: should take If-Match",
+        ),
+        (
+            "/paths/~1api~1users~1{id}/delete/responses/412".to_owned(),
+            None,
+            "deleteUser: documents",
+        ),
+        (
+            format!("{create}/responses/201/headers/ETag"),
+            None,
+            "createUser: 201 has an ETag if",
+        ),
+        (
+            "/components/responses/NotModified/headers/ETag".to_owned(),
+            None,
+            "getUser: 304 has an ETag if",
+        ),
+        (
+            "/components/responses/NotModified/content".to_owned(),
+            Some(json!({"text/plain": {}})),
+            "304 has a body",
         ),
         (
             "/components/headers/RetryAfter/required".to_owned(),

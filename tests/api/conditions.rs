@@ -1,0 +1,363 @@
+//! Conditional requests: tags, what is not sent again, and updates that are not lost.
+
+use std::time::Duration;
+
+use ecommerce_api::api::validation::Validation;
+use futures_util::future::{join, join_all};
+use hyper::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, JSON, Shop};
+use crate::requests::{head, raw};
+
+const OF_AN_OLD_STATE: &str = "\"00000000000000000000000000000000\"";
+
+async fn get_if_none(shop: &Shop, path: &str, tags: &str) -> Answer {
+    shop.send(Method::GET, path, &[("if-none-match", tags)], Vec::new())
+        .await
+}
+
+async fn put_if(shop: &Shop, path: &str, tags: &str, body: &Value) -> Answer {
+    let headers = [JSON, ("if-match", tags)];
+    shop.send(Method::PUT, path, &headers, body.to_string().into())
+        .await
+}
+
+async fn delete_if(shop: &Shop, path: &str, tags: &str) -> Answer {
+    shop.send(Method::DELETE, path, &[("if-match", tags)], Vec::new())
+        .await
+}
+
+async fn tag(shop: &Shop, path: &str) -> String {
+    shop.get(path).await.header("etag").unwrap().to_owned()
+}
+
+/// A shop with a user, a product and a cart item, each with the id 1.
+async fn shop_of_three() -> Shop {
+    let shop = Shop::open().await;
+    shop.create_user("ada@example.com").await;
+    shop.create_product("Moka pot").await;
+    shop.add_to_cart(1, 1).await;
+    shop
+}
+
+const USER: &str = "/api/users/1";
+const PRODUCT: &str = "/api/products/1";
+const ITEM: &str = "/api/cart/1";
+
+#[tokio::test]
+async fn what_is_created_has_the_tag_that_it_is_got_with() {
+    let shop = Shop::open().await;
+    let user = json!({"email": "ada@example.com", "password": "secret", "role": "USER"});
+    for (list, one, body) in [
+        ("/api/users", USER, user),
+        ("/api/products", PRODUCT, json!({"title": "Moka pot"})),
+        ("/api/cart", ITEM, json!({"user_id": 1, "product_id": 1})),
+    ] {
+        let created = shop.post(list, &body).await;
+        created.expect(201);
+        let got = shop.get(one).await;
+        assert_eq!(created.header("etag"), got.header("etag"), "{one}");
+        assert_eq!(got.header("etag").unwrap().len(), 34, "128 bits and quotes");
+        let asked = shop.send(Method::HEAD, one, &[], Vec::new()).await;
+        assert_eq!(asked.header("etag"), got.header("etag"), "{one}");
+        assert_eq!(shop.get(list).await.header("etag"), None, "{list}");
+    }
+    let removed = shop.delete(ITEM).await;
+    assert_eq!(removed.header("etag"), None);
+}
+
+#[tokio::test]
+async fn a_tag_changes_with_what_is_shown_and_with_nothing_else() {
+    let shop = shop_of_three().await;
+    let first = tag(&shop, USER).await;
+    let same = shop.put(USER, &json!({"role": "USER"})).await;
+    assert_eq!(same.header("etag"), Some(&*first));
+    let unseen = shop.put(USER, &json!({"password": "another"})).await;
+    assert_eq!(unseen.header("etag"), Some(&*first), "it is not shown");
+    let promoted = shop.put(USER, &json!({"role": "ADMIN"})).await;
+    assert_ne!(promoted.header("etag"), Some(&*first));
+    let back = shop.put(USER, &json!({"role": "USER"})).await;
+    assert_eq!(back.header("etag"), Some(&*first), "as it was shown before");
+
+    let item = tag(&shop, ITEM).await;
+    shop.put(USER, &json!({"role": "ADMIN"})).await.expect(200);
+    let with_another_user = tag(&shop, ITEM).await;
+    assert_ne!(with_another_user, item);
+    shop.put(PRODUCT, &json!({"image_url": "/pot.jpg"})).await;
+    assert_ne!(tag(&shop, ITEM).await, with_another_user);
+}
+
+#[tokio::test]
+async fn what_the_client_has_is_not_sent_again() {
+    let shop = shop_of_three().await;
+    for path in [USER, PRODUCT, ITEM] {
+        let tag = tag(&shop, path).await;
+        for tags in [
+            tag.clone(),
+            format!("W/{tag}"),
+            format!("\"other\" , W/\"more\",,{tag}"),
+            "*".to_owned(),
+        ] {
+            let answer = get_if_none(&shop, path, &tags).await;
+            assert_eq!(answer.status, 304, "{path} {tags}");
+            assert!(answer.body.is_empty());
+            assert_eq!(answer.header("etag"), Some(&*tag));
+            assert_eq!(answer.header("cache-control"), Some("no-store"));
+        }
+        let headers = [("if-none-match", "\"other\""), ("if-none-match", &*tag)];
+        let in_two_lines = shop.send(Method::GET, path, &headers, Vec::new()).await;
+        assert_eq!(in_two_lines.status, 304);
+        let headers = [("if-none-match", &*tag), ("accept-encoding", "gzip")];
+        let compressed = shop.send(Method::GET, path, &headers, Vec::new()).await;
+        assert_eq!(compressed.status, 304);
+        assert_eq!(compressed.header("content-encoding"), None);
+        let asked = shop.send(Method::HEAD, path, &headers, Vec::new()).await;
+        assert_eq!(
+            (asked.status.as_u16(), asked.header("etag")),
+            (304, Some(&*tag))
+        );
+        get_if_none(&shop, path, OF_AN_OLD_STATE).await.expect(200);
+    }
+    let tag = tag(&shop, PRODUCT).await;
+    shop.put(PRODUCT, &json!({"title": "Kettle"})).await;
+    let changed = get_if_none(&shop, PRODUCT, &tag).await;
+    assert_eq!(changed.expect(200)["title"], "Kettle");
+    get_if_none(&shop, "/api/users/2", "*").await.error(404);
+}
+
+#[tokio::test]
+async fn a_304_ends_after_its_head() {
+    let shop = shop_of_three().await;
+    for method in ["GET", "HEAD"] {
+        let request = format!(
+            "{}If-None-Match: *\r\n\r\n",
+            head(&format!("{method} {USER}"))
+        );
+        let (head, body) = raw(&shop, request).await;
+        assert!(head.starts_with("http/1.1 304"), "{head}");
+        assert!(
+            !head.contains("content-length"),
+            "it is not that of a 200: {head}"
+        );
+        assert!(!head.contains("\r\ncontent-type:"), "{head}");
+        assert_eq!(body, "");
+    }
+}
+
+#[tokio::test]
+async fn a_304_passes_the_check_of_answers() {
+    let shop = Shop::open_with(Validation::Enforce).await;
+    shop.create_product("Moka pot").await;
+    assert_eq!(get_if_none(&shop, PRODUCT, "*").await.status, 304);
+}
+
+#[tokio::test]
+async fn what_somebody_else_has_changed_is_neither_changed_nor_deleted() {
+    let shop = shop_of_three().await;
+    let old = [USER, PRODUCT, ITEM].map(|path| tag(&shop, path));
+    let [user, product, item] = join_all(old).await.try_into().unwrap();
+    shop.put(USER, &json!({"role": "ADMIN"})).await.expect(200);
+    shop.put(PRODUCT, &json!({"title": "Kettle"}))
+        .await
+        .expect(200);
+    let before = shop.get(ITEM).await.expect(200);
+    for (path, old, changes) in [
+        (USER, &user, json!({"role": "USER"})),
+        (PRODUCT, &product, json!({"title": "Moka pot"})),
+    ] {
+        let current = tag(&shop, path).await;
+        for tags in [old.clone(), format!("W/{current}"), format!("{old}, \"x\"")] {
+            for changes in [&changes, &json!({})] {
+                let (code, message) = put_if(&shop, path, &tags, changes).await.error(412);
+                assert_eq!(code, "PRECONDITION_FAILED");
+                assert!(
+                    message.ends_with("has none of the tags in If-Match"),
+                    "{message}"
+                );
+            }
+            delete_if(&shop, path, &tags).await.error(412);
+        }
+    }
+    delete_if(&shop, ITEM, &item).await.error(412);
+    assert_eq!(shop.get(ITEM).await.expect(200), before, "all as it was");
+}
+
+#[tokio::test]
+async fn what_nobody_else_has_changed_is_changed_and_deleted() {
+    let shop = shop_of_three().await;
+    for (path, changes) in [
+        (USER, json!({"role": "ADMIN", "password": "another"})),
+        (PRODUCT, json!({"title": "Kettle"})),
+    ] {
+        let first = tag(&shop, path).await;
+        let changed = put_if(&shop, path, &first, &changes).await;
+        changed.expect(200);
+        let second = changed.header("etag").unwrap();
+        let many = format!("{first}, W/\"x\",{second}");
+        put_if(&shop, path, &many, &json!({})).await.expect(200);
+        put_if(&shop, path, "*", &changes).await.expect(200);
+        // A second line counts like the first.
+        let lines = [JSON, ("if-match", &*first), ("if-match", second)];
+        let body = changes.to_string().into();
+        shop.send(Method::PUT, path, &lines, body).await.expect(200);
+    }
+    let item = tag(&shop, ITEM).await;
+    let removed = delete_if(&shop, ITEM, &item).await.expect(200);
+    assert_eq!(removed["cart_items_removed"], 1);
+    let user = tag(&shop, USER).await;
+    delete_if(&shop, USER, &user).await.expect(200);
+    delete_if(&shop, PRODUCT, "*").await.expect(200);
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_a_404_whatever_the_condition() {
+    let shop = Shop::open().await;
+    for tags in ["*", OF_AN_OLD_STATE] {
+        for path in [USER, PRODUCT] {
+            put_if(&shop, path, tags, &json!({})).await.error(404);
+            delete_if(&shop, path, tags).await.error(404);
+        }
+        let changes = json!({"title": "Kettle"});
+        put_if(&shop, PRODUCT, tags, &changes).await.error(404);
+        let changes = json!({"role": "USER"});
+        put_if(&shop, USER, tags, &changes).await.error(404);
+        delete_if(&shop, ITEM, tags).await.error(404);
+    }
+}
+
+#[tokio::test]
+async fn a_malformed_tag_is_a_400_that_names_the_header_and_repeats_nothing() {
+    let shop = shop_of_three().await;
+    let rule = "must be as the contract describes it, for example \
+                \"5f0c3b9a7e1d48265f0c3b9a7e1d4826\"; at most 1024 characters";
+    let long = format!("\"{}\"", "x".repeat(1023));
+    for sent in [
+        "",
+        "zzz",
+        "\"zzz",
+        "zzz\"",
+        "'zzz'",
+        "w/\"zzz\"",
+        "W/ \"zzz\"",
+        "*, \"zzz\"",
+        "**",
+        ",",
+        "\"zzz\" \"zzz\"",
+        "\"zzz\"zzz",
+        "\"z z z\"",
+        &long,
+    ] {
+        let wrong = get_if_none(&shop, USER, sent).await;
+        assert_eq!(
+            wrong.violations(),
+            [format!("If-None-Match {rule}")],
+            "{sent}"
+        );
+        for wrong in [
+            put_if(&shop, USER, sent, &json!({"role": "ADMIN"})).await,
+            put_if(&shop, PRODUCT, sent, &json!({})).await,
+            delete_if(&shop, USER, sent).await,
+            delete_if(&shop, PRODUCT, sent).await,
+            delete_if(&shop, ITEM, sent).await,
+        ] {
+            assert_eq!(wrong.violations(), [format!("If-Match {rule}")], "{sent}");
+            assert!(!String::from_utf8_lossy(&wrong.body).contains("zzz"));
+        }
+    }
+    let lines = [("if-match", "\"zzz\""), ("if-match", "zzz")];
+    let second = shop.send(Method::DELETE, ITEM, &lines, Vec::new()).await;
+    assert_eq!(second.violations(), [format!("If-Match {rule}")]);
+    let all = get_if_none(&shop, "/api/users/0?x=1", "zzz").await;
+    assert_eq!(all.violations().len(), 3, "whatever else is wrong");
+    // Bytes that are no text: not as if there were no condition.
+    let request = [
+        head(&format!("DELETE {ITEM}")).as_bytes(),
+        b"If-Match: \"\xff\"\r\n\r\n",
+    ]
+    .concat();
+    let (head, _) = raw(&shop, request).await;
+    assert!(head.starts_with("http/1.1 400"), "{head}");
+    shop.get(ITEM).await.expect(200);
+}
+
+#[tokio::test]
+async fn of_many_changes_to_one_state_exactly_one_is_made() {
+    let shop = Shop::open().await;
+    shop.create_user("ada@example.com").await;
+    shop.create_product("Moka pot").await;
+    for round in 0..40 {
+        for (path, property) in [(USER, "email"), (PRODUCT, "title")] {
+            let tag = tag(&shop, path).await;
+            let changes = (0..8)
+                .map(|number| json!({property: format!("number{number}@round{round}.example")}));
+            let changes: Vec<Value> = changes.collect();
+            let all = changes
+                .iter()
+                .map(|changes| put_if(&shop, path, &tag, changes));
+            let answers = join_all(all).await;
+            let (winners, losers): (Vec<_>, Vec<_>) =
+                answers.iter().partition(|answer| answer.status == 200);
+            assert_eq!(
+                (winners.len(), losers.len()),
+                (1, 7),
+                "round {round}: {answers:?}"
+            );
+            for loser in losers {
+                loser.error(412);
+            }
+            let stored = shop.get(path).await;
+            assert_eq!(stored.expect(200), winners[0].expect(200));
+            assert_eq!(stored.header("etag"), winners[0].header("etag"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_a_change_and_a_deletion_exactly_one_is_made() {
+    let shop = Shop::open().await;
+    for round in 0..40 {
+        let id = shop.create_product("Moka pot").await;
+        let path = format!("/api/products/{id}");
+        let tag = tag(&shop, &path).await;
+        let kettle = json!({"title": "Kettle"});
+        let change = put_if(&shop, &path, &tag, &kettle);
+        let (changed, deleted) = join(change, delete_if(&shop, &path, &tag)).await;
+        match (changed.status.as_u16(), deleted.status.as_u16()) {
+            (200, 412) => assert_eq!(shop.get(&path).await.expect(200)["title"], "Kettle"),
+            (404, 200) => drop(shop.get(&path).await.error(404)),
+            statuses => panic!("round {round}: {statuses:?}"),
+        }
+    }
+}
+
+/// What is shown of a cart item is in three rows: a change of any of them that is under way is
+/// waited for, and seen.
+#[tokio::test]
+async fn a_condition_waits_for_changes_that_are_under_way() {
+    for (path, row) in [
+        (USER, "users SET role = 'ADMIN'"),
+        (PRODUCT, "products SET title = 'Kettle'"),
+        (ITEM, "users SET role = 'ADMIN'"),
+        (ITEM, "products SET title = 'Kettle'"),
+    ] {
+        let shop = shop_of_three().await;
+        let tag = tag(&shop, path).await;
+        let (changed, is_changed) = tokio::sync::oneshot::channel();
+        let change = shop.sql(move |session| {
+            session.batch_execute("BEGIN").unwrap();
+            session.batch_execute(&format!("UPDATE {row}")).unwrap();
+            changed.send(()).unwrap();
+            // Time enough for a deletion that does not wait.
+            std::thread::sleep(Duration::from_millis(500));
+            session.batch_execute("COMMIT").unwrap();
+        });
+        let deletion = async {
+            is_changed.await.unwrap();
+            delete_if(&shop, path, &tag).await
+        };
+        let (deleted, ()) = join(deletion, change).await;
+        deleted.error(412);
+        shop.get(path).await.expect(200);
+    }
+}
