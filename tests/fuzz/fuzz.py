@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "target" / "fuzz"
 CONTRACT = ROOT / "openapi" / "openapi.yaml"
 CONFIG = Path(__file__).with_name("schemathesis.toml")
+HOOKS = Path(__file__).with_name("hooks.py")
 
 # More than the ids in schemathesis.toml.
 ROWS = ["--users", "100", "--products", "100", "--cart", "300"]
@@ -132,7 +133,8 @@ def run(url: str, seed: int, phases: list[str], directory: Path, tally: Tally) -
         *("--seed", str(seed), "--max-examples", str(EXAMPLES), "--no-color"),
         *("--report", "json,ndjson", "--report-json-path", str(report), "--report-ndjson-path", str(events)),
     ]
-    with subprocess.Popen(command, cwd=directory, stdout=subprocess.PIPE, text=True) as running:
+    hooked = os.environ | {"SCHEMATHESIS_HOOKS": str(HOOKS)}
+    with subprocess.Popen(command, cwd=directory, env=hooked, stdout=subprocess.PIPE, text=True) as running:
         for line in running.stdout:
             say(line)
     problems = verdict.judge(running.returncode, report, events, tally)

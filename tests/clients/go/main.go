@@ -130,6 +130,15 @@ func walkUsers(users *ecommerce.UsersAPIService) ecommerce.User {
 	fails[ecommerce.UserResponse](change(absent, ecommerce.UserChanges{}), "404 NOT_FOUND")
 	taken := ecommerce.UserChanges{Email: &everyone.Data[0].Email}
 	fails[ecommerce.UserResponse](change(ada.Id, taken), "409 CONFLICT")
+
+	// Only in the state that was seen last: its tag comes with the answer.
+	_, seen, err := users.GetUser(ctx, ada.Id).Execute()
+	if err != nil {
+		log.Panic(err)
+	}
+	ok[ecommerce.UserResponse](change(ada.Id, promotion).IfMatch(seen.Header.Get("ETag")))
+	fails[ecommerce.UserResponse](change(ada.Id, promotion).IfMatch(`"old"`),
+		"412 PRECONDITION_FAILED")
 	return ada
 }
 

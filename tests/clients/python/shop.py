@@ -114,6 +114,13 @@ def walk_users(walk: Walk, users: UsersApi) -> User:
     walk.fails("404 NOT_FOUND", users.update_user, ABSENT, UserChanges())
     taken = UserChanges(email=next(user.email for user in everyone.data if user != ada))
     walk.fails("409 CONFLICT", users.update_user, ada.id, taken)
+
+    # Only in the state that was seen last: its tag comes with the answer.
+    seen = users.get_user_with_http_info(ada.id)
+    assert seen.headers is not None
+    again = UserChanges(role=Role.ADMIN)
+    walk.ok(users.update_user, ada.id, again, if_match=seen.headers["etag"])
+    walk.fails("412 PRECONDITION_FAILED", users.update_user, ada.id, again, if_match='"old"')
     return promoted
 
 

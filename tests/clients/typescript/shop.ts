@@ -51,6 +51,8 @@ function watched<Api extends object>(api: Api): Api {
     get(target, name) {
       const operation: unknown = Reflect.get(target, name);
       if (typeof operation !== 'function') return operation;
+      // The `Raw` kind of an operation gives the response, too.
+      const id = String(name).replace(/Raw$/, '');
       return async (...args: unknown[]): Promise<unknown> => {
         let answer: unknown;
         try {
@@ -58,10 +60,10 @@ function watched<Api extends object>(api: Api): Api {
         } catch (error) {
           if (!(error instanceof ResponseError)) throw error;
           const outcome = await failure(error);
-          note(String(name), outcome);
+          note(id, outcome);
           throw new Error(outcome, { cause: error });
         }
-        note(String(name), 'ok');
+        note(id, 'ok');
         return answer;
       };
     },
@@ -101,6 +103,16 @@ async function walkUsers(users: UsersApi): Promise<User> {
   const email = everyone.find((user) => user.id !== id)?.email;
   ok(email);
   await fails(users.updateUser({ id, userChanges: { email } }), '409 CONFLICT');
+
+  // Only in the state that was seen last: its tag comes with the answer.
+  const ifMatch = (await users.getUserRaw({ id })).raw.headers.get('etag') ?? undefined;
+  ok(ifMatch);
+  const userChanges = { role: Role.Admin };
+  await users.updateUser({ id, ifMatch, userChanges });
+  await fails(
+    users.updateUser({ id, ifMatch: '"old"', userChanges }),
+    '412 PRECONDITION_FAILED',
+  );
   return promoted;
 }
 

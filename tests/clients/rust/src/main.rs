@@ -107,10 +107,16 @@ async fn walk_users(walk: &mut Walk, shop: &Configuration) -> Result<User> {
         "400 VALIDATION_ERROR /email /password",
     )?;
 
-    assert_eq!(*walk.ok(users_api::get_user(shop, ada.id).await)?.data, ada);
-    walk.fails(users_api::get_user(shop, ABSENT).await, "404 NOT_FOUND")?;
+    assert_eq!(
+        *walk.ok(users_api::get_user(shop, ada.id, None).await)?.data,
+        ada
+    );
     walk.fails(
-        users_api::get_user(shop, 0).await,
+        users_api::get_user(shop, ABSENT, None).await,
+        "404 NOT_FOUND",
+    )?;
+    walk.fails(
+        users_api::get_user(shop, 0, None).await,
         "400 VALIDATION_ERROR id",
     )?;
 
@@ -134,14 +140,14 @@ async fn walk_users(walk: &mut Walk, shop: &Configuration) -> Result<User> {
         role: Some(Role::Admin),
         ..UserChanges::new()
     };
-    let promoted = walk.ok(users_api::update_user(shop, ada.id, promotion).await)?;
+    let promoted = walk.ok(users_api::update_user(shop, ada.id, promotion, None).await)?;
     let expected = User {
         role: Role::Admin,
         ..ada.clone()
     };
     assert_eq!(*promoted.data, expected);
     walk.fails(
-        users_api::update_user(shop, ABSENT, UserChanges::new()).await,
+        users_api::update_user(shop, ABSENT, UserChanges::new(), None).await,
         "404 NOT_FOUND",
     )?;
     let taken = UserChanges {
@@ -149,8 +155,19 @@ async fn walk_users(walk: &mut Walk, shop: &Configuration) -> Result<User> {
         ..UserChanges::new()
     };
     walk.fails(
-        users_api::update_user(shop, ada.id, taken).await,
+        users_api::update_user(shop, ada.id, taken, None).await,
         "409 CONFLICT",
+    )?;
+
+    // Only in a state that the client names; this one shows no headers of answers, so it names any.
+    let again = UserChanges {
+        role: Some(Role::Admin),
+        ..UserChanges::new()
+    };
+    walk.ok(users_api::update_user(shop, ada.id, again.clone(), Some("*")).await)?;
+    walk.fails(
+        users_api::update_user(shop, ada.id, again, Some("\"old\"")).await,
+        "412 PRECONDITION_FAILED",
     )?;
     Ok(expected)
 }
@@ -168,11 +185,13 @@ async fn walk_products(walk: &mut Walk, shop: &Configuration) -> Result<Product>
     assert_eq!(teapot.title, "Teapot 🫖");
     let id = teapot.id;
     assert_eq!(
-        *walk.ok(products_api::get_product(shop, id).await)?.data,
+        *walk
+            .ok(products_api::get_product(shop, id, None).await)?
+            .data,
         teapot
     );
     walk.fails(
-        products_api::get_product(shop, ABSENT).await,
+        products_api::get_product(shop, ABSENT, None).await,
         "404 NOT_FOUND",
     )?;
     walk.fails(
@@ -195,7 +214,7 @@ async fn walk_products(walk: &mut Walk, shop: &Configuration) -> Result<Product>
         title: Some("Pot 🫖".to_owned()),
         ..ProductChanges::new()
     };
-    let changed = walk.ok(products_api::update_product(shop, id, retitled).await)?;
+    let changed = walk.ok(products_api::update_product(shop, id, retitled, None).await)?;
     let mut expected = Product {
         title: "Pot 🫖".to_owned(),
         ..teapot
@@ -205,11 +224,11 @@ async fn walk_products(walk: &mut Walk, shop: &Configuration) -> Result<Product>
         image_url: Some(None),
         ..ProductChanges::new()
     };
-    let changed = walk.ok(products_api::update_product(shop, id, cleared).await)?;
+    let changed = walk.ok(products_api::update_product(shop, id, cleared, None).await)?;
     expected.image_url = None;
     assert_eq!(*changed.data, expected);
     walk.fails(
-        products_api::update_product(shop, ABSENT, ProductChanges::new()).await,
+        products_api::update_product(shop, ABSENT, ProductChanges::new(), None).await,
         "404 NOT_FOUND",
     )?;
     Ok(expected)
@@ -231,10 +250,15 @@ async fn walk_cart(
     walk.fails(cart_api::add_cart_item(shop, orphan).await, "409 CONFLICT")?;
 
     assert_eq!(
-        *walk.ok(cart_api::get_cart_item(shop, item.id).await)?.data,
+        *walk
+            .ok(cart_api::get_cart_item(shop, item.id, None).await)?
+            .data,
         item
     );
-    walk.fails(cart_api::get_cart_item(shop, ABSENT).await, "404 NOT_FOUND")?;
+    walk.fails(
+        cart_api::get_cart_item(shop, ABSENT, None).await,
+        "404 NOT_FOUND",
+    )?;
     let items = walk.ok(cart_api::list_cart_items(shop, None, None).await)?;
     assert!(items.data.contains(&item));
     walk.fails(
@@ -257,10 +281,10 @@ async fn walk_cart(
         "404 NOT_FOUND",
     )?;
 
-    let removal = walk.ok(cart_api::remove_cart_item(shop, item.id).await)?;
+    let removal = walk.ok(cart_api::remove_cart_item(shop, item.id, None).await)?;
     assert_eq!(removal.data.cart_items_removed, 1);
     walk.fails(
-        cart_api::remove_cart_item(shop, item.id).await,
+        cart_api::remove_cart_item(shop, item.id, None).await,
         "404 NOT_FOUND",
     )?;
     walk.ok(cart_api::add_cart_item(shop, draft.clone()).await)?;
@@ -282,15 +306,18 @@ async fn walk_deletions(
     user: i32,
     product: i32,
 ) -> Result<()> {
-    let removal = walk.ok(products_api::delete_product(shop, product).await)?;
+    let removal = walk.ok(products_api::delete_product(shop, product, None).await)?;
     assert_eq!(removal.data.cart_items_removed, 1);
     walk.fails(
-        products_api::delete_product(shop, product).await,
+        products_api::delete_product(shop, product, None).await,
         "404 NOT_FOUND",
     )?;
-    let removal = walk.ok(users_api::delete_user(shop, user).await)?;
+    let removal = walk.ok(users_api::delete_user(shop, user, None).await)?;
     assert_eq!(removal.data.cart_items_removed, 0);
-    walk.fails(users_api::delete_user(shop, user).await, "404 NOT_FOUND")
+    walk.fails(
+        users_api::delete_user(shop, user, None).await,
+        "404 NOT_FOUND",
+    )
 }
 
 #[tokio::main(flavor = "current_thread")]
