@@ -32,6 +32,10 @@ fuzz *ARGS:
 bench *ARGS:
     .ci/bench {{ARGS}}
 
+# Count the instructions of the hot paths and compare with tests/bench/instructions.txt; --write keeps the new ones
+count-instructions *ARGS:
+    .ci/instructions {{ARGS}}
+
 # Generate clients in Python, TypeScript, Rust and Go into target/clients
 clients:
     .ci/clients

@@ -3,12 +3,11 @@
 
 use std::sync::LazyLock;
 
-use jsonschema::Validator;
 use serde_json::Value;
 
 use crate::error::Violation;
 
-use super::schema::{self, compile_inline};
+use super::schema::{self, Inline};
 use super::{document, resolve};
 
 /// The keys of a path item that are methods.
@@ -40,7 +39,7 @@ pub struct Parameter {
     /// Where it stands.
     pub place: Place,
     is_number: bool,
-    validator: Validator,
+    schema: Inline,
     rule: String,
 }
 
@@ -59,7 +58,7 @@ struct Response {
     status: u16,
     /// What its body keeps to, if it has one.
     component: Option<&'static str>,
-    headers: Vec<(&'static str, Validator)>,
+    headers: Vec<(&'static str, Inline)>,
 }
 
 /// Every operation, in the order of the contract.
@@ -170,10 +169,10 @@ impl Operation {
             )];
         };
         let mut violations = Vec::new();
-        for (name, validator) in &response.headers {
+        for (name, schema) in &response.headers {
             match header(&name.to_ascii_lowercase()) {
                 None => violations.push(Violation::new(*name, "is missing")),
-                Some(text) if !accepts(validator, text) => {
+                Some(text) if !accepts(schema, text) => {
                     violations.push(Violation::new(*name, "does not keep to its schema"));
                 }
                 Some(_) => {}
@@ -216,11 +215,11 @@ impl Operation {
 }
 
 /// Whether a header's text keeps to its schema, read as a number or as a string.
-fn accepts(validator: &Validator, text: &str) -> bool {
-    validator.is_valid(&text.into())
+fn accepts(schema: &Inline, text: &str) -> bool {
+    schema.is_valid(&text.into())
         || text
             .parse::<i64>()
-            .is_ok_and(|number| validator.is_valid(&number.into()))
+            .is_ok_and(|number| schema.is_valid(&number.into()))
 }
 
 impl Parameter {
@@ -234,9 +233,9 @@ impl Parameter {
             number.filter(|number| number.to_string() == text)
         };
         let valid = if self.is_number {
-            number().is_some_and(|number| self.validator.is_valid(&number.into()))
+            number().is_some_and(|number| self.schema.is_valid(&number.into()))
         } else {
-            self.validator.is_valid(&text.into())
+            self.schema.is_valid(&text.into())
         };
         (!valid).then(|| Violation::new(self.name, self.rule.clone()))
     }
@@ -293,7 +292,7 @@ fn read_parameter(parameter: &'static Value) -> Parameter {
             place => unreachable!("no parameter of the contract stands in a {place}"),
         },
         is_number,
-        validator: compile_inline(schema),
+        schema: Inline::new(schema),
         rule: if is_number {
             format!(
                 "must be a whole number from {} to {}",
@@ -318,7 +317,7 @@ fn read_response(status: &str, response: &'static Value) -> Response {
             .expect("every status of the contract is a number"),
         component: response.get("content").map(|_| component(response)),
         headers: headers
-            .map(|(name, header)| (name, compile_inline(&resolve(header)["schema"])))
+            .map(|(name, header)| (name, Inline::new(&resolve(header)["schema"])))
             .collect(),
     }
 }

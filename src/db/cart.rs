@@ -270,12 +270,13 @@ async fn insert(conn: &mut Connection, items: &[NewCartItem]) -> QueryResult<Vec
     // The first row's id. The others follow in steps, in every lock mode of InnoDB, since the
     // number of rows is known before the first ("simple inserts" in MySQL's manual, "AUTO_INCREMENT
     // Handling in InnoDB").
-    let first: i32 = diesel::select(last_insert_id()).get_result(conn).await?;
-    let step: i32 = if items.len() == 1 {
-        1
+    let (first, step): (i32, i32) = if items.len() == 1 {
+        (diesel::select(last_insert_id()).get_result(conn).await?, 1)
     } else {
         let step = sql::<Integer>("@@auto_increment_increment");
-        diesel::select(step).get_result(conn).await?
+        diesel::select((last_insert_id(), step))
+            .get_result(conn)
+            .await?
     };
     Ok((0..)
         .map(|row| first + row * step)
