@@ -5,10 +5,9 @@
 //! up; a room uses only rooms on floors below it:
 //!
 //! - ground: [`config`] every setting; [`error`] what can go wrong in the shop; [`passwords`]
-//!   hashing; [`embedded`] a
-//!   private MariaDB as a child process
-//! - first floor: [`db`] pool, queries, migrations; [`contract`] the contract as data, its schemas
-//!   compiled, its diff
+//!   hashing; [`embedded`] a private MariaDB as a child process
+//! - first floor: [`db`] pool, queries (many at a time where requests share one), migrations;
+//!   [`contract`] the contract as data, its schemas compiled, its diff, its evolution
 //! - second floor: [`api`] the HTTP service: the 17 operations and the site around them
 //! - roof: [`server`] the accept loop; [`commands`] what each subcommand does
 

@@ -51,7 +51,7 @@ def main() -> int:
     parser.add_argument("settings", nargs="*", metavar="NAME=VALUE",
                         help="SIZE=large ROUNDS=5 SECONDS=5 ONLY=" + ",".join(GROUPS))
     parser.add_argument("--readme", action="store_true", help="also put the ratios into README.md")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     options = read_options(parser, arguments.settings, arguments.readme)
     # A signal ends every `with`, and so every process of ours.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
