@@ -9,7 +9,7 @@
 //! `If-None-Match` compares weakly, after the row was read as ever. `If-Match` compares strongly, and
 //! not here: it becomes a [`Condition`] that `db` asks about the row once it is locked, in the
 //! transaction that changes it. Which text is well-formed the contract says, by a pattern, and the
-//! gate has checked it; that [`Tags::parse`] agrees with the pattern is tested below.
+//! gate has checked it; that `Tags::parse` agrees with the pattern is tested below.
 //!
 //! Imports `db` for the type of a condition, and knows no SQL.
 

@@ -42,7 +42,7 @@ is nullable, and an absent one stays as it is.
 of what it shows in `data`, which changes whenever that does. Send it back as `If-None-Match` \
 when you get it again, and the answer is a 304 without a body while nothing has changed. Send \
 it as `If-Match` when you update or delete, and nothing is done, and the answer is a 412, when \
-somebody else has changed it since: no update is lost. Operations that do not name these \
+what it shows has changed since (a changed password does not show). Operations that do not name these \
 headers ignore them.
 
 **Tracing.** Send `X-Request-Id` (up to 128 letters, digits, dots, dashes and underscores) and \

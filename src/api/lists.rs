@@ -29,7 +29,7 @@ use poem_openapi::registry::{MetaResponses, Registry};
 use poem_openapi::types::Type;
 use serde::Serialize;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument;
 
 use crate::db::{Connection, Cursor, Database, List, Page, Span};
@@ -44,6 +44,10 @@ use writer::{IsFull, Mark, Part, Writer};
 
 /// How long the database may take for the rows of one part.
 const PART_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long who goes on alone waits for a cursor of its own, and how long between two attempts.
+const CONTINUATION_TIMEOUT: Duration = Duration::from_mins(1);
+const CONTINUATION_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long those who share a cursor wait for one of them, who goes on alone then.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -154,7 +158,7 @@ impl Lists {
     {
         async move {
             let sent = async {
-                let mut cursor = self.db.cursor().await?;
+                let mut cursor = self.cursor(mark, &readers).await?;
                 let mut is_under_way = false;
                 let parts = self.send_parts::<L, R>(
                     &mut cursor,
@@ -169,17 +173,38 @@ impl Lists {
                 }
                 sent
             };
-            if let Err(error) = sent.await {
-                for reader in readers {
-                    // Whoever does not listen any more need not be told.
-                    let _ = reader.send(Err(error.share())).await;
+            // The cursor is back by now, however slowly these are taken. Whoever does not listen
+            // any more need not be told.
+            match sent.await {
+                Ok(None) => {}
+                Ok(Some(last)) => {
+                    join_all(readers.iter().map(|reader| reader.send(Ok(last.clone())))).await;
+                }
+                Err(error) => {
+                    join_all(readers.iter().map(|reader| reader.send(Err(error.share())))).await;
                 }
             }
         }
         .boxed()
     }
 
-    /// The same; says in `is_under_way` whether rows may still be on their way.
+    /// A cursor. Who has a part of the list already waits for one for longer: a list that cannot
+    /// go on is a broken transfer.
+    async fn cursor(&self, mark: Mark, readers: &[Reader]) -> Result<Cursor, Error> {
+        let began = Instant::now();
+        loop {
+            let is_waited_for = mark.rows > 0
+                && began.elapsed() < CONTINUATION_TIMEOUT
+                && readers.iter().any(|reader| !reader.is_closed());
+            match self.db.cursor().await {
+                Err(Error::Unavailable(_)) if is_waited_for => sleep(CONTINUATION_PAUSE).await,
+                cursor => return cursor,
+            }
+        }
+    }
+
+    /// The same but for the last part, which it gives; says in `is_under_way` whether rows may still
+    /// be on their way.
     async fn send_parts<L, R>(
         &self,
         cursor: &mut Cursor,
@@ -187,7 +212,7 @@ impl Lists {
         (span, mark): (Span, Mark),
         readers: &mut Vec<Reader>,
         is_under_way: &mut bool,
-    ) -> Result<(), Error>
+    ) -> Result<Option<Part>, Error>
     where
         L: ListOf,
         L::Item: From<R>,
@@ -222,16 +247,14 @@ impl Lists {
                 tokio::spawn(task.in_current_span());
             }
             if readers.is_empty() {
-                return Ok(());
+                return Ok(None);
             }
         }
         *is_under_way = false;
         if writer.is_under_way {
             writer.check(check)?;
         }
-        let last = writer.last_part(page);
-        join_all(readers.iter().map(|reader| reader.send(Ok(last.clone())))).await;
-        Ok(())
+        Ok(Some(writer.last_part(page)))
     }
 }
 
@@ -269,13 +292,13 @@ enum Content {
 
 impl<L: ListOf> Listing<L> {
     /// A list whose rows are here already.
-    pub(super) fn of<R>(rows: Vec<R>) -> Result<Self, Error>
+    pub(super) fn of<R: Clone>(rows: &[R]) -> Result<Self, Error>
     where
         L::Item: From<R>,
     {
         let mut writer = Writer::<L>::from(Mark::default());
         for row in rows {
-            writer.push(&L::Item::from(row))?;
+            writer.push(&L::Item::from(row.clone()))?;
         }
         Ok(Self {
             content: Content::Whole(writer.last_part(None).bytes),

@@ -6,7 +6,7 @@ use diesel::result::DatabaseErrorKind::ForeignKeyViolation;
 use diesel::result::Error::{self as DieselError, DatabaseError};
 use diesel::sql_types::Integer;
 use diesel_async::RunQueryDsl;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use scoped_futures::ScopedFutureExt;
 
 use crate::error::Error;
@@ -16,12 +16,18 @@ use super::products::{self, Product};
 use super::schema::{cart, products as products_table, users as users_table};
 use super::users::{self, User};
 use super::{
-    Condition, Connection, DEADLOCK_RETRIES, List, Span, demand, last_insert_id, lost_deadlock,
-    or_conflict, or_missing, pause_apart, transaction,
+    Condition, Connection, DEADLOCK_RETRIES, List, Span, demand, is_lost, is_passing,
+    last_insert_id, lost_deadlock, or_conflict, or_missing, pause_apart, transaction,
 };
 
 /// Why an item cannot be added.
 pub(super) const GONE: &str = "The user or the product does not exist";
+
+/// The most bytes of text that are read of many carts at a time.
+const MAX_CARTS: usize = 512 * 1024;
+
+/// A user's id, and an item in the user's cart, if there is one.
+type UserRow = (i32, Option<(CartItem, Product)>);
 
 /// A product in a user's cart.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
@@ -180,15 +186,15 @@ pub(super) async fn with_ids(
 }
 
 /// What is in the carts of those users of these ids that exist: a row for each item, or one without
-/// an item, in any order. At most `limit` rows.
+/// an item, in any order; nothing when it is more than `limit` rows or [`MAX_CARTS`] bytes.
 ///
 /// # Errors
 /// Only those of the database.
 pub(super) async fn of_users(
     conn: &mut Connection,
     ids: &[i32],
-    limit: i64,
-) -> Result<Vec<(i32, Option<(CartItem, Product)>)>, Error> {
+    limit: usize,
+) -> Result<Option<Vec<UserRow>>, Error> {
     /// Item and product, without the columns that stand in both.
     type Row = (i32, i32, String, Option<String>, Option<String>);
     let columns = (
@@ -198,60 +204,96 @@ pub(super) async fn of_users(
         products_table::image_url,
         products_table::description,
     );
-    let rows: Vec<(i32, Option<Row>)> = users_table::table
+    let mut found = users_table::table
         .left_join(cart::table.inner_join(products_table::table))
         .filter(users_table::id.eq_any(Ids::new(ids)))
-        .limit(limit)
+        .limit(i64::try_from(limit + 1).unwrap_or(i64::MAX))
         .select((users_table::id, columns.nullable()))
-        .load(conn)
+        .load_stream::<(i32, Option<Row>)>(conn)
         .await?;
-    let whole = |user_id, (id, product_id, title, image_url, description): Row| {
-        let item = CartItem {
-            id,
-            user_id,
-            product_id,
-        };
-        let product = Product {
-            id: product_id,
-            title,
-            image_url,
-            description,
-        };
-        (item, product)
-    };
-    let rows = rows.into_iter();
-    Ok(rows
-        .map(|(user_id, row)| (user_id, row.map(|row| whole(user_id, row))))
-        .collect())
+    let (mut rows, mut count, mut bytes) = (Vec::new(), 0, 0);
+    // To the end, also when it is too much: the connection is to be used again.
+    while let Some((user_id, row)) = found.try_next().await? {
+        count += 1;
+        let row = row.map(|(id, product_id, title, image_url, description)| {
+            let optional =
+                [&image_url, &description].map(|text| text.as_ref().map_or(0, String::len));
+            bytes += title.len() + optional[0] + optional[1];
+            let item = CartItem {
+                id,
+                user_id,
+                product_id,
+            };
+            let product = Product {
+                id: product_id,
+                title,
+                image_url,
+                description,
+            };
+            (item, product)
+        });
+        if bytes <= MAX_CARTS {
+            rows.push((user_id, row));
+        }
+    }
+    Ok((count <= limit && bytes <= MAX_CARTS).then_some(rows))
 }
 
-/// Puts products into users' carts and gives the new items' ids, in the same order; each of them
-/// by itself, where one alone fails: with `Conflict` when its user or product does not exist.
+/// Puts products into users' carts and gives the new items' ids, in the same order. What the
+/// database refuses of one of them fails that one alone: with `Conflict` when its user or product
+/// does not exist.
 ///
 /// # Errors
-/// What concerns all: only those of the database.
+/// What concerns all: the connection is lost.
 pub(super) async fn add(
     conn: &mut Connection,
     items: &[NewCartItem],
 ) -> Result<Vec<Result<i32, Error>>, Error> {
     match insert(conn, items).await {
-        Ok(ids) => Ok(ids.into_iter().map(Ok).collect()),
-        Err(DatabaseError(ForeignKeyViolation, _)) if items.len() > 1 => {
-            // One of them; the database took none of them, and says nothing of the others.
-            let mut results = Vec::with_capacity(items.len());
-            for item in items {
-                let id = insert(conn, std::slice::from_ref(item)).await;
-                results.push(id.map(|ids| ids[0]).map_err(or_gone()));
-            }
-            Ok(results)
+        Ok(()) => {
+            let ids = new_ids(conn, items.len()).await?;
+            Ok(ids.into_iter().map(Ok).collect())
         }
         Err(error) if items.len() == 1 => Ok(vec![Err(or_gone()(error))]),
+        Err(error @ DatabaseError(..)) if !is_lost(&error) => add_each(conn, items).await,
         Err(error) => Err(error.into()),
     }
 }
 
-/// Inserts all or none; gives the ids.
-async fn insert(conn: &mut Connection, items: &[NewCartItem]) -> QueryResult<Vec<i32>> {
+/// Adds one after the other. Whoever needs a row for which another has waited in vain does not wait
+/// again.
+async fn add_each(
+    conn: &mut Connection,
+    items: &[NewCartItem],
+) -> Result<Vec<Result<i32, Error>>, Error> {
+    let mut results = Vec::with_capacity(items.len());
+    let mut in_vain: Vec<&NewCartItem> = Vec::new();
+    for item in items {
+        let is_locked = |other: &&NewCartItem| {
+            other.user_id == item.user_id || other.product_id == item.product_id
+        };
+        results.push(if in_vain.iter().any(is_locked) {
+            Err(Error::Unavailable(
+                "another holds the user or the product".into(),
+            ))
+        } else {
+            match insert(conn, std::slice::from_ref(item)).await {
+                Ok(()) => Ok(new_ids(conn, 1).await?[0]),
+                Err(error) if is_lost(&error) => return Err(error.into()),
+                Err(error) => {
+                    if is_passing(&error) {
+                        in_vain.push(item);
+                    }
+                    Err(or_gone()(error))
+                }
+            }
+        });
+    }
+    Ok(results)
+}
+
+/// Inserts all or none.
+async fn insert(conn: &mut Connection, items: &[NewCartItem]) -> QueryResult<()> {
     let mut attempt = 0;
     loop {
         let inserted = diesel::insert_into(cart::table)
@@ -259,7 +301,7 @@ async fn insert(conn: &mut Connection, items: &[NewCartItem]) -> QueryResult<Vec
             .execute(conn)
             .await;
         match inserted {
-            Ok(_) => break,
+            Ok(_) => return Ok(()),
             Err(error) if lost_deadlock(&error) && attempt < DEADLOCK_RETRIES => {
                 attempt += 1;
                 pause_apart(attempt).await;
@@ -267,10 +309,15 @@ async fn insert(conn: &mut Connection, items: &[NewCartItem]) -> QueryResult<Vec
             Err(error) => return Err(error),
         }
     }
-    // The first row's id. The others follow in steps, in every lock mode of InnoDB, since the
-    // number of rows is known before the first ("simple inserts" in MySQL's manual, "AUTO_INCREMENT
-    // Handling in InnoDB").
-    let (first, step): (i32, i32) = if items.len() == 1 {
+}
+
+/// The ids of the `rows` that were just inserted.
+///
+/// The database tells the first. The others follow in steps, in every lock mode of InnoDB, since the
+/// number of rows was known before the first ("simple inserts" in MySQL's manual, "AUTO_INCREMENT
+/// Handling in InnoDB").
+async fn new_ids(conn: &mut Connection, rows: usize) -> QueryResult<Vec<i32>> {
+    let (first, step): (i32, i32) = if rows == 1 {
         (diesel::select(last_insert_id()).get_result(conn).await?, 1)
     } else {
         let step = sql::<Integer>("@@auto_increment_increment");
@@ -278,10 +325,7 @@ async fn insert(conn: &mut Connection, items: &[NewCartItem]) -> QueryResult<Vec
             .get_result(conn)
             .await?
     };
-    Ok((0..)
-        .map(|row| first + row * step)
-        .take(items.len())
-        .collect())
+    Ok((0..).map(|row| first + row * step).take(rows).collect())
 }
 
 /// A violated foreign key as the conflict that it is.

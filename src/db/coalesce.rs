@@ -37,7 +37,7 @@ const MAX_WAITING: usize = 16 * 1024;
 
 /// How long a batch may take before its callers are told to come back later. It runs on by itself:
 /// a query is never cancelled (see `db`).
-const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Does a batch: one result for each key, in the order of the keys.
 type Work<K, T> = dyn Fn(Vec<K>) -> BoxFuture<'static, Result<Vec<T>, Error>> + Send + Sync;

@@ -66,11 +66,10 @@ impl Database {
     /// all are opened when they are needed.
     #[must_use]
     pub fn new(options: Opts, size: usize, cursors: usize) -> Self {
-        let time = Arc::default();
-        let pool = pool(options.clone(), &SETUP, size, &time);
+        let pool = pool(options.clone(), &SETUP, size);
         Self {
             shared: Arc::new(Shared::new(&pool)),
-            cursors: self::pool(options, &CURSOR_SETUP, cursors, &time),
+            cursors: self::pool(options, &CURSOR_SETUP, cursors),
             pool,
         }
     }
@@ -125,11 +124,11 @@ impl Database {
     }
 }
 
-fn pool(options: Opts, setup: &[&str], size: usize, time: &Arc<AtomicU64>) -> Pool<Connector> {
+fn pool(options: Opts, setup: &[&str], size: usize) -> Pool<Connector> {
     let options = OptsBuilder::from_opts(options).setup(setup.to_vec()).into();
     let connector = Connector {
         options,
-        time: Arc::clone(time),
+        time: Arc::default(),
     };
     let pool = Pool::builder(connector).max_size(size).build();
     pool.expect("a pool without timeouts of its own needs no runtime")
@@ -152,11 +151,13 @@ pub struct Cursor(Option<Pooled>);
 impl Cursor {
     /// The list was read to its end: the connection serves the next one.
     pub fn finish(mut self) {
-        self.0 = self.0.take().filter(|connection| {
-            let status = Object::pool(&connection.0).map(|pool| pool.status());
-            status.is_none_or(|status| status.available < IDLE_CURSORS)
+        let is_wanted = self.0.as_ref().is_some_and(|connection| {
+            let pool = Object::pool(&connection.0);
+            pool.is_none_or(|pool| pool.status().available < IDLE_CURSORS)
         });
-        drop(self.0.take());
+        if is_wanted {
+            drop(self.0.take());
+        }
     }
 }
 

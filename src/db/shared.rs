@@ -4,6 +4,7 @@
 //! rows, and the pool.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use deadpool::managed::Pool;
 use futures_util::FutureExt;
@@ -20,7 +21,7 @@ use super::users::{self, User};
 
 /// The most rows that one statement reads for the carts of many users. With more, each is served
 /// from a cursor.
-const MAX_CART_ROWS: i64 = 4096;
+const MAX_CART_ROWS: usize = 4096;
 
 /// A cart item with what it joins.
 type FullItem = (CartItem, User, Product);
@@ -29,14 +30,14 @@ type FullItem = (CartItem, User, Product);
 #[derive(Clone)]
 enum Cart {
     NoUser,
-    Items(Vec<(CartItem, Product)>),
+    Items(Arc<[(CartItem, Product)]>),
     TooLarge,
 }
 
 pub(super) struct Shared {
-    users: Coalescer<i32, Option<User>>,
-    products: Coalescer<i32, Option<Product>>,
-    items: Coalescer<i32, Option<FullItem>>,
+    users: Coalescer<i32, Result<Option<User>, Error>>,
+    products: Coalescer<i32, Result<Option<Product>, Error>>,
+    items: Coalescer<i32, Result<Option<FullItem>, Error>>,
     carts: Coalescer<i32, Cart>,
     additions: Coalescer<NewCartItem, Result<i32, Error>>,
 }
@@ -74,32 +75,47 @@ fn by_id<T: Clone + Send + 'static>(
     pool: &Pool<Connector>,
     read: Read<T>,
     id: fn(&T) -> i32,
-) -> Coalescer<i32, Option<T>> {
+) -> Coalescer<i32, Result<Option<T>, Error>> {
     let pool = pool.clone();
     Coalescer::new(move |ids: Vec<i32>| {
         let pool = pool.clone();
         async move {
-            let rows = read(&mut *connection(&pool).await?, &ids).await?;
+            let mut conn = connection(&pool).await?;
+            let rows = match read(&mut conn, &ids).await {
+                Ok(rows) => rows,
+                Err(Error::Internal(_)) if ids.len() > 1 => {
+                    // A row of one of them cannot be read: the others are not to blame.
+                    let mut results = Vec::with_capacity(ids.len());
+                    for id in &ids {
+                        let rows = read(&mut conn, std::slice::from_ref(id)).await;
+                        results.push(rows.map(|mut rows| rows.pop()));
+                    }
+                    return Ok(results);
+                }
+                Err(error) => return Err(error),
+            };
             let rows: HashMap<i32, T> = rows.into_iter().map(|row| (id(&row), row)).collect();
-            Ok(ids.iter().map(|id| rows.get(id).cloned()).collect())
+            Ok(ids.iter().map(|id| Ok(rows.get(id).cloned())).collect())
         }
     })
 }
 
 async fn carts(pool: Pool<Connector>, ids: Vec<i32>) -> Result<Vec<Cart>, Error> {
     let rows = cart::of_users(&mut *connection(&pool).await?, &ids, MAX_CART_ROWS).await?;
-    if i64::try_from(rows.len()).is_ok_and(|rows| rows >= MAX_CART_ROWS) {
+    let Some(rows) = rows else {
         // Nobody knows whose rows are missing.
         return Ok(vec![Cart::TooLarge; ids.len()]);
-    }
+    };
     let mut carts: HashMap<i32, Vec<(CartItem, Product)>> = HashMap::new();
     for (user_id, item) in rows {
         carts.entry(user_id).or_default().extend(item);
     }
-    for items in carts.values_mut() {
+    let ordered = carts.into_iter().map(|(user_id, mut items)| {
         items.sort_unstable_by_key(|(item, _)| item.id);
-    }
-    let cart = |id: &i32| carts.get(id).cloned().map_or(Cart::NoUser, Cart::Items);
+        (user_id, Cart::Items(items.into()))
+    });
+    let carts: HashMap<i32, Cart> = ordered.collect();
+    let cart = |id: &i32| carts.get(id).cloned().unwrap_or(Cart::NoUser);
     Ok(ids.iter().map(cart).collect())
 }
 
@@ -116,7 +132,7 @@ impl Database {
     /// # Errors
     /// `NotFound`.
     pub async fn user(&self, id: i32) -> Result<User, Error> {
-        let user = self.shared.users.call(id).await?;
+        let user = self.shared.users.call(id).await??;
         user.ok_or(Error::NotFound("User"))
     }
 
@@ -125,7 +141,7 @@ impl Database {
     /// # Errors
     /// `NotFound`.
     pub async fn product(&self, id: i32) -> Result<Product, Error> {
-        let product = self.shared.products.call(id).await?;
+        let product = self.shared.products.call(id).await??;
         product.ok_or(Error::NotFound("Product"))
     }
 
@@ -134,7 +150,7 @@ impl Database {
     /// # Errors
     /// `NotFound`.
     pub async fn cart_item(&self, id: i32) -> Result<FullItem, Error> {
-        let item = self.shared.items.call(id).await?;
+        let item = self.shared.items.call(id).await??;
         item.ok_or(Error::NotFound("Cart item"))
     }
 
@@ -146,7 +162,7 @@ impl Database {
     pub async fn small_cart(
         &self,
         user_id: i32,
-    ) -> Result<Option<Vec<(CartItem, Product)>>, Error> {
+    ) -> Result<Option<Arc<[(CartItem, Product)]>>, Error> {
         match self.shared.carts.call(user_id).await? {
             Cart::NoUser => Err(Error::NotFound("User")),
             Cart::Items(items) => Ok(Some(items)),
@@ -163,7 +179,7 @@ impl Database {
             self.shared.users.call(new.user_id),
             self.shared.products.call(new.product_id),
         )?;
-        let (Some(user), Some(product)) = (user, product) else {
+        let (Some(user), Some(product)) = (user?, product?) else {
             return Err(Error::Conflict(cart::GONE));
         };
         // Either may go meanwhile: the foreign keys have the last word.
