@@ -1,7 +1,7 @@
 //! `serve`: listens, gets the database ready, and serves until it is told to stop.
 
 use std::fs;
-use std::io::{self, IsTerminal as _};
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
@@ -9,22 +9,19 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::field::MakeExt as _;
-use tracing_subscriber::fmt::format::debug_fn;
 
 use crate::api::gate::Hosts;
 use crate::api::validation::Validation;
 use crate::api::{self, App};
-use crate::config::{ContractValidation, LogFormat, Settings};
+use crate::config::{ContractValidation, Settings};
 use crate::db::session::Session;
 use crate::db::{Database, migrations, seed};
 use crate::embedded::Embedded;
 use crate::server::{self, Limits};
 
-use super::BadSetting;
 use super::database::{hash_of_nothing_known, require_tables};
 use super::target::Target;
+use super::{BadSetting, logging};
 
 /// How often the private MariaDB is looked after.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -39,7 +36,8 @@ const SAMPLE_MARK: &str = "sample-shop-done";
 /// fit, or the private MariaDB ends by itself.
 pub fn serve(settings: &Settings) -> anyhow::Result<()> {
     let service = service_settings(settings)?;
-    init_logging(settings)?;
+    // Dropped last: what others log while they end is written too.
+    let _log = logging::start(settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -75,34 +73,6 @@ fn service_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
         hosts,
         validation,
     })
-}
-
-fn init_logging(settings: &Settings) -> Result<(), BadSetting> {
-    let filter = EnvFilter::try_new(&settings.rust_log).map_err(|error| {
-        BadSetting(format!(
-            "RUST_LOG: {error}; write, for example, info or ecommerce_api=debug"
-        ))
-    })?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        // Where nobody reads the log any more, complaining there would only panic.
-        .log_internal_errors(false)
-        .with_writer(io::stderr);
-    let log = if io::stderr().is_terminal() {
-        log
-    } else {
-        log.with_ansi(false)
-    };
-    // Half the work of the default, which asks for a style around every name.
-    let fields = debug_fn(|writer, field, value| match field.name() {
-        "message" => write!(writer, "{value:?}"),
-        name => write!(writer, "{name}={value:?}"),
-    });
-    match settings.log_format {
-        LogFormat::Text => log.fmt_fields(fields.delimited(" ")).init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
-    Ok(())
 }
 
 async fn run(settings: Settings, service: api::Settings) -> anyhow::Result<()> {

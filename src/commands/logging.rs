@@ -1,0 +1,252 @@
+//! The log of `serve`: what goes into it, what a line looks like, and how lines get to standard
+//! error.
+//!
+//! A `write` for each line costs a cheap request more than all that makes up the line. So lines are
+//! gathered, and a thread of the log's own writes those of a few milliseconds at once. Only a
+//! process that is killed loses what it had not written yet; one that ends in any other way, a
+//! panic included, drops [`Log`] and writes the rest.
+
+use std::io::{self, IsTerminal as _};
+use std::mem;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::format::debug_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::config::{LogFormat, Settings};
+
+use super::BadSetting;
+
+/// How long lines are gathered after the first of them.
+const GATHERING: Duration = Duration::from_millis(5);
+/// With so many bytes waiting, who logs waits too: nothing is left out, and memory is bounded.
+const MAX_GATHERED: usize = 1024 * 1024;
+
+/// The running log. Dropped, it writes what it still has.
+pub(super) struct Log {
+    lines: Arc<Lines>,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// Starts the log for the whole process.
+///
+/// # Errors
+/// When `RUST_LOG` cannot be read, or there is no thread to be had.
+pub(super) fn start(settings: &Settings) -> anyhow::Result<Log> {
+    let filter: Targets = settings.rust_log.parse().map_err(|error| {
+        BadSetting(format!(
+            "RUST_LOG: {error}; write, for example, info or ecommerce_api=debug"
+        ))
+    })?;
+    let log = Log::start(io::stderr()).context("cannot start the log's thread")?;
+    let layer = tracing_subscriber::fmt::layer()
+        // Where nobody reads the log any more, complaining there would only panic.
+        .log_internal_errors(false)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(Arc::clone(&log.lines));
+    // Half the work of the default, which asks for a style around every name.
+    let fields = debug_fn(|writer, field, value| match field.name() {
+        "message" => write!(writer, "{value:?}"),
+        name => write!(writer, "{name}={value:?}"),
+    });
+    let layer = match settings.log_format {
+        LogFormat::Text => layer.fmt_fields(fields.delimited(" ")).boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(layer)
+        .with(filter)
+        .init();
+    Ok(log)
+}
+
+impl Log {
+    /// A log that is written to `sink`.
+    fn start(sink: impl io::Write + Send + 'static) -> io::Result<Self> {
+        let lines = Arc::new(Lines::default());
+        let writer = thread::Builder::new().name("log".to_owned()).spawn({
+            let lines = Arc::clone(&lines);
+            move || lines.write_to(sink)
+        })?;
+        Ok(Self {
+            lines,
+            writer: Some(writer),
+        })
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.lines.lock().ended = true;
+        self.lines.arrived.notify_all();
+        if let Some(writer) = self.writer.take() {
+            // If it panicked, the panic hook has said so.
+            let _ = writer.join();
+        }
+    }
+}
+
+/// Lines on their way to the log's thread.
+#[derive(Default)]
+struct Lines {
+    gathered: Mutex<Gathered>,
+    /// There are lines where there were none, too many of them, or this is the end.
+    arrived: Condvar,
+    /// Lines have been taken away.
+    taken: Condvar,
+}
+
+#[derive(Default)]
+struct Gathered {
+    text: Vec<u8>,
+    ended: bool,
+}
+
+impl Lines {
+    fn lock(&self) -> MutexGuard<'_, Gathered> {
+        self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what is gathered, until the end.
+    fn write_to(&self, mut sink: impl io::Write) {
+        let mut text = Vec::new();
+        loop {
+            let gathered = self
+                .arrived
+                .wait_while(self.lock(), |now| now.text.is_empty() && !now.ended);
+            let gathered = gathered.unwrap_or_else(PoisonError::into_inner);
+            if gathered.text.is_empty() {
+                return;
+            }
+            let gathered = self.arrived.wait_timeout_while(gathered, GATHERING, |now| {
+                now.text.len() < MAX_GATHERED && !now.ended
+            });
+            let (mut gathered, _) = gathered.unwrap_or_else(PoisonError::into_inner);
+            mem::swap(&mut text, &mut gathered.text);
+            drop(gathered);
+            self.taken.notify_all();
+            // Where nobody reads the log any more, there is nobody to tell.
+            let _ = sink.write_all(&text);
+            text.clear();
+        }
+    }
+}
+
+impl io::Write for &Lines {
+    /// Takes a line; waits first while too much is gathered already.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let gathered = self.taken.wait_while(self.lock(), |now| {
+            now.text.len() >= MAX_GATHERED && !now.ended
+        });
+        let mut gathered = gathered.unwrap_or_else(PoisonError::into_inner);
+        if gathered.ended {
+            return io::stderr().write(line);
+        }
+        let before = gathered.text.len();
+        gathered.text.extend_from_slice(line);
+        let is_full = gathered.text.len() >= MAX_GATHERED;
+        drop(gathered);
+        if before == 0 || is_full {
+            self.arrived.notify_one();
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::io::Write as _;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use super::*;
+
+    const THREADS: usize = 4;
+    const LINES: usize = 20_000;
+
+    /// A sink that passes on each write, and takes none before it is allowed to.
+    struct Sink {
+        allowed: Receiver<()>,
+        written: Sender<Vec<u8>>,
+    }
+
+    impl io::Write for Sink {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            // An error once everything is allowed.
+            let _ = self.allowed.recv();
+            self.written.send(text.to_vec()).map_err(io::Error::other)?;
+            Ok(text.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The log, the end of the sink that allows and the one that receives.
+    fn log() -> (Log, Sender<()>, Receiver<Vec<u8>>) {
+        let (allow, allowed) = channel();
+        let (written, writes) = channel();
+        let log = Log::start(Sink { allowed, written }).unwrap();
+        (log, allow, writes)
+    }
+
+    #[test]
+    fn the_end_of_the_log_writes_what_was_gathered() {
+        let (log, allow, writes) = log();
+        (&*log.lines).write_all(b"one\n").unwrap();
+        (&*log.lines).write_all(b"two\n").unwrap();
+        drop(allow);
+        drop(log);
+        let text: Vec<u8> = writes.iter().flatten().collect();
+        assert_eq!(text, b"one\ntwo\n");
+    }
+
+    #[test]
+    fn a_sink_that_takes_nothing_makes_writers_wait_and_loses_no_line() {
+        let (log, allow, writes) = log();
+        let padding = "x".repeat(60);
+        let longest = padding.len() + 16;
+        thread::scope(|scope| {
+            for writer in 0..THREADS {
+                let (mut lines, padding) = (&*log.lines, &padding);
+                scope.spawn(move || {
+                    for number in 0..LINES {
+                        let line = format!("{writer} {number} {padding}\n");
+                        lines.write_all(line.as_bytes()).unwrap();
+                    }
+                });
+            }
+            // All that there is room for: the rest waits.
+            while log.lines.lock().text.len() < MAX_GATHERED {
+                thread::yield_now();
+            }
+            let waiting = log.lines.lock().text.len();
+            assert!(waiting <= MAX_GATHERED + longest, "{waiting} bytes");
+            drop(allow);
+        });
+        drop(log);
+
+        let mut next = [0; THREADS];
+        let text: Vec<u8> = writes.iter().flatten().collect();
+        for line in String::from_utf8(text).unwrap().lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            assert_eq!(words[2..], [padding.as_str()]);
+            let writer: usize = words[0].parse().unwrap();
+            assert_eq!(words[1], next[writer].to_string(), "of writer {writer}");
+            next[writer] += 1;
+        }
+        assert_eq!(next, [LINES; THREADS]);
+    }
+}
