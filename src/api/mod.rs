@@ -87,7 +87,8 @@ impl App {
     /// The service over `db`.
     #[must_use]
     pub fn new(db: &Database, settings: Settings) -> Self {
-        contract::load();
+        // Read now, or the first request would wait for it.
+        let _ = contract::operations();
         let operations = document::service(document::Shop::new(db, settings.validation));
         let operations = operations.into_endpoint();
         let ping = {

@@ -42,11 +42,6 @@ pub fn parse(yaml: &str) -> Result<Value, String> {
     serde_saphyr::from_str_with_options(yaml, options).map_err(|error| error.to_string())
 }
 
-/// Reads and compiles all that requests need, which the first request would else wait for.
-pub fn load() {
-    schema::load();
-}
-
 /// Follows a `$ref` of the document, once, if `value` is one.
 fn resolve(value: &'static Value) -> &'static Value {
     match value.get("$ref").and_then(Value::as_str) {

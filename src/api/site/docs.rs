@@ -25,6 +25,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \
 const PAGE: &str = include_str!("docs.html");
 const START_SCRIPT: &str = include_str!("init.js");
 
+/// Made when somebody first asks for it: it takes 2 MB, of which most servers need nothing.
 static SWAGGER_UI: LazyLock<SwaggerUi> = LazyLock::new(|| {
     let page = OpenApiService::new((), "", "").swagger_ui_html();
     SwaggerUi::from_page(&page)
@@ -62,9 +63,9 @@ impl SwaggerUi {
 
 /// Adds the page and its parts to `route`.
 pub(super) fn add_to(route: Route) -> Route {
-    let page = Bytes::from(PAGE.replace("{version}", &SWAGGER_UI.version));
-    let page = make_sync(move |_| {
-        let mut response = content("text/html; charset=utf-8", page.clone());
+    let page = make_sync(|_| {
+        let page = PAGE.replace("{version}", &SWAGGER_UI.version);
+        let mut response = content("text/html; charset=utf-8", page);
         for (name, value) in [
             (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
             (header::REFERRER_POLICY, "no-referrer"),
