@@ -292,13 +292,13 @@ enum Content {
 
 impl<L: ListOf> Listing<L> {
     /// A list whose rows are here already.
-    pub(super) fn of<R: Clone>(rows: &[R]) -> Result<Self, Error>
+    pub(super) fn of<R>(rows: Vec<R>) -> Result<Self, Error>
     where
         L::Item: From<R>,
     {
         let mut writer = Writer::<L>::from(Mark::default());
         for row in rows {
-            writer.push(&L::Item::from(row.clone()))?;
+            writer.push(&L::Item::from(row))?;
         }
         Ok(Self {
             content: Content::Whole(writer.last_part(None).bytes),

@@ -191,7 +191,7 @@ impl Users {
         if page.is_none()
             && let Some(items) = self.db.small_cart(id.0.0).await?
         {
-            return Ok(Listing::of(&items)?);
+            return Ok(Listing::of(items)?);
         }
         let id = id.0.0;
         let list = self.lists.read(Some(id), page, move |conn, span| {

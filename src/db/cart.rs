@@ -1,11 +1,13 @@
 //! Cart items: the rows, with the user and the product that they join, and the queries.
 
+use std::collections::HashMap;
+
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind::ForeignKeyViolation;
 use diesel::result::Error::{self as DieselError, DatabaseError};
 use diesel::sql_types::Integer;
-use diesel_async::RunQueryDsl;
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use futures_util::{StreamExt, TryStreamExt};
 use scoped_futures::ScopedFutureExt;
 
@@ -21,13 +23,10 @@ use super::{
 };
 
 /// Why an item cannot be added.
-pub(super) const GONE: &str = "The user or the product does not exist";
+const GONE: &str = "The user or the product does not exist";
 
 /// The most bytes of text that are read of many carts at a time.
 const MAX_CARTS: usize = 512 * 1024;
-
-/// A user's id, and an item in the user's cart, if there is one.
-type UserRow = (i32, Option<(CartItem, Product)>);
 
 /// A product in a user's cart.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
@@ -41,9 +40,11 @@ pub struct CartItem {
     pub product_id: i32,
 }
 
+/// A cart item with what it joins.
+pub type FullItem = (CartItem, User, Product);
+
 /// A product to put into a user's cart.
-#[derive(Debug, Clone, Copy, Insertable)]
-#[diesel(table_name = cart)]
+#[derive(Debug, Clone, Copy)]
 pub struct NewCartItem {
     /// Whose cart it is.
     pub user_id: i32,
@@ -185,8 +186,8 @@ pub(super) async fn with_ids(
     Ok(items.load(conn).await?)
 }
 
-/// What is in the carts of those users of these ids that exist: a row for each item, or one without
-/// an item, in any order; nothing when it is more than `limit` rows or [`MAX_CARTS`] bytes.
+/// The carts of those users of these ids that exist, by user, the items in any order; nothing when
+/// they are more than `limit` items or [`MAX_CARTS`] bytes.
 ///
 /// # Errors
 /// Only those of the database.
@@ -194,75 +195,120 @@ pub(super) async fn of_users(
     conn: &mut Connection,
     ids: &[i32],
     limit: usize,
-) -> Result<Option<Vec<UserRow>>, Error> {
-    /// Item and product, without the columns that stand in both.
-    type Row = (i32, i32, String, Option<String>, Option<String>);
-    let columns = (
-        cart::id,
-        products_table::id,
-        products_table::title,
-        products_table::image_url,
-        products_table::description,
-    );
+) -> Result<Option<HashMap<i32, Vec<(CartItem, Product)>>>, Error> {
     let mut found = users_table::table
         .left_join(cart::table.inner_join(products_table::table))
         .filter(users_table::id.eq_any(Ids::new(ids)))
         .limit(i64::try_from(limit + 1).unwrap_or(i64::MAX))
-        .select((users_table::id, columns.nullable()))
-        .load_stream::<(i32, Option<Row>)>(conn)
+        .select((
+            users_table::id,
+            cart::id.nullable(),
+            Option::<Product>::as_select(),
+        ))
+        .load_stream::<(i32, Option<i32>, Option<Product>)>(conn)
         .await?;
-    let (mut rows, mut count, mut bytes) = (Vec::new(), 0, 0);
+    let mut carts: HashMap<i32, Vec<(CartItem, Product)>> = HashMap::new();
+    let (mut count, mut bytes) = (0, 0);
     // To the end, also when it is too much: the connection is to be used again.
-    while let Some((user_id, row)) = found.try_next().await? {
+    while let Some((user_id, id, product)) = found.try_next().await? {
         count += 1;
-        let row = row.map(|(id, product_id, title, image_url, description)| {
-            let optional =
-                [&image_url, &description].map(|text| text.as_ref().map_or(0, String::len));
-            bytes += title.len() + optional[0] + optional[1];
+        let cart = carts.entry(user_id).or_default();
+        let (Some(id), Some(product)) = (id, product) else {
+            continue;
+        };
+        let optional = [&product.image_url, &product.description];
+        let optional = optional.map(|text| text.as_ref().map_or(0, String::len));
+        bytes += product.title.len() + optional[0] + optional[1];
+        if bytes <= MAX_CARTS {
             let item = CartItem {
                 id,
                 user_id,
-                product_id,
+                product_id: product.id,
             };
-            let product = Product {
-                id: product_id,
-                title,
-                image_url,
-                description,
-            };
-            (item, product)
-        });
-        if bytes <= MAX_CARTS {
-            rows.push((user_id, row));
+            cart.push((item, product));
         }
     }
-    Ok((count <= limit && bytes <= MAX_CARTS).then_some(rows))
+    Ok((count <= limit && bytes <= MAX_CARTS).then_some(carts))
 }
 
-/// Puts products into users' carts and gives the new items' ids, in the same order. What the
-/// database refuses of one of them fails that one alone: with `Conflict` when its user or product
-/// does not exist.
+/// Puts products into users' carts; gives the new items, in the same order, with users and products
+/// as they were just before. What the database refuses of one of them fails that one alone: with
+/// `Conflict` when its user or product does not exist.
 ///
 /// # Errors
 /// What concerns all: the connection is lost.
 pub(super) async fn add(
     conn: &mut Connection,
     items: &[NewCartItem],
+) -> Result<Vec<Result<FullItem, Error>>, Error> {
+    let parents = match parents(conn, items).await {
+        Err(Error::Internal(_)) if items.len() > 1 => {
+            // A row of one of them cannot be read: the others are not to blame.
+            let mut results = Vec::with_capacity(items.len());
+            for item in items {
+                results.append(&mut Box::pin(add(conn, std::slice::from_ref(item))).await?);
+            }
+            return Ok(results);
+        }
+        parents => parents?,
+    };
+    let known = items.iter().zip(&parents).filter(|(_, row)| row.is_some());
+    let known: Vec<NewCartItem> = known.map(|(item, _)| *item).collect();
+    // Either parent may go meanwhile: the foreign keys have the last word.
+    let mut ids = insert_known(conn, &known).await?.into_iter();
+    let result = |(new, parents): (&NewCartItem, Option<(User, Product)>)| {
+        let (user, product) = parents.ok_or(Error::Conflict(GONE))?;
+        let id = ids.next().expect("one for each whose parents are known")?;
+        let item = CartItem {
+            id,
+            user_id: new.user_id,
+            product_id: new.product_id,
+        };
+        Ok((item, user, product))
+    };
+    Ok(items.iter().zip(parents).map(result).collect())
+}
+
+/// The user and the product of each item; nothing where one of the two does not exist.
+async fn parents(
+    conn: &mut Connection,
+    items: &[NewCartItem],
+) -> Result<Vec<Option<(User, Product)>>, Error> {
+    let user_ids: Vec<i32> = items.iter().map(|item| item.user_id).collect();
+    let users = users::with_ids(conn, &user_ids).await?;
+    let users: HashMap<i32, User> = users.into_iter().map(|user| (user.id, user)).collect();
+    let product_ids: Vec<i32> = items.iter().map(|item| item.product_id).collect();
+    let products = products::with_ids(conn, &product_ids).await?;
+    let products: HashMap<i32, Product> = products.into_iter().map(|row| (row.id, row)).collect();
+    let both = |item: &NewCartItem| {
+        let user = users.get(&item.user_id)?.clone();
+        Some((user, products.get(&item.product_id)?.clone()))
+    };
+    Ok(items.iter().map(both).collect())
+}
+
+/// Adds items; gives their ids.
+async fn insert_known(
+    conn: &mut Connection,
+    items: &[NewCartItem],
 ) -> Result<Vec<Result<i32, Error>>, Error> {
+    if items.is_empty() {
+        return Ok(Vec::new());
+    }
     match insert(conn, items).await {
         Ok(()) => {
             let ids = new_ids(conn, items.len()).await?;
             Ok(ids.into_iter().map(Ok).collect())
         }
         Err(error) if items.len() == 1 => Ok(vec![Err(or_gone()(error))]),
-        Err(error @ DatabaseError(..)) if !is_lost(&error) => add_each(conn, items).await,
+        Err(error @ DatabaseError(..)) if !is_lost(&error) => insert_each(conn, items).await,
         Err(error) => Err(error.into()),
     }
 }
 
 /// Adds one after the other. Whoever needs a row for which another has waited in vain does not wait
 /// again.
-async fn add_each(
+async fn insert_each(
     conn: &mut Connection,
     items: &[NewCartItem],
 ) -> Result<Vec<Result<i32, Error>>, Error> {
@@ -294,14 +340,16 @@ async fn add_each(
 
 /// Inserts all or none.
 async fn insert(conn: &mut Connection, items: &[NewCartItem]) -> QueryResult<()> {
+    // As a text: diesel would prepare a statement for each number of rows, every time.
+    let row = |item: &NewCartItem| format!("({}, {})", item.user_id, item.product_id);
+    let rows: Vec<String> = items.iter().map(row).collect();
+    let rows = rows.join(", ");
+    let text = format!("INSERT INTO cart (user_id, product_id) VALUES {rows}");
     let mut attempt = 0;
     loop {
-        let inserted = diesel::insert_into(cart::table)
-            .values(items)
-            .execute(conn)
-            .await;
+        let inserted = conn.batch_execute(&text).await;
         match inserted {
-            Ok(_) => return Ok(()),
+            Ok(()) => return Ok(()),
             Err(error) if lost_deadlock(&error) && attempt < DEADLOCK_RETRIES => {
                 attempt += 1;
                 pause_apart(attempt).await;

@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use crate::error::Error;
 
 use super::Connection;
-use super::cart::{self, CartItem, NewCartItem};
+use super::cart::{self, CartItem, FullItem, NewCartItem};
 use super::coalesce::Coalescer;
 use super::pool::{Connector, Database, connection};
 use super::products::{self, Product};
@@ -23,14 +23,11 @@ use super::users::{self, User};
 /// from a cursor.
 const MAX_CART_ROWS: usize = 4096;
 
-/// A cart item with what it joins.
-type FullItem = (CartItem, User, Product);
-
 /// One user's cart, as far as it is known.
 #[derive(Clone)]
 enum Cart {
     NoUser,
-    Items(Arc<[(CartItem, Product)]>),
+    Items(Arc<Vec<(CartItem, Product)>>),
     TooLarge,
 }
 
@@ -39,7 +36,7 @@ pub(super) struct Shared {
     products: Coalescer<i32, Result<Option<Product>, Error>>,
     items: Coalescer<i32, Result<Option<FullItem>, Error>>,
     carts: Coalescer<i32, Cart>,
-    additions: Coalescer<NewCartItem, Result<i32, Error>>,
+    additions: Coalescer<NewCartItem, Result<FullItem, Error>>,
 }
 
 impl Shared {
@@ -101,18 +98,14 @@ fn by_id<T: Clone + Send + 'static>(
 }
 
 async fn carts(pool: Pool<Connector>, ids: Vec<i32>) -> Result<Vec<Cart>, Error> {
-    let rows = cart::of_users(&mut *connection(&pool).await?, &ids, MAX_CART_ROWS).await?;
-    let Some(rows) = rows else {
-        // Nobody knows whose rows are missing.
+    let carts = cart::of_users(&mut *connection(&pool).await?, &ids, MAX_CART_ROWS).await?;
+    let Some(carts) = carts else {
+        // Nobody knows whose items are missing.
         return Ok(vec![Cart::TooLarge; ids.len()]);
     };
-    let mut carts: HashMap<i32, Vec<(CartItem, Product)>> = HashMap::new();
-    for (user_id, item) in rows {
-        carts.entry(user_id).or_default().extend(item);
-    }
     let ordered = carts.into_iter().map(|(user_id, mut items)| {
         items.sort_unstable_by_key(|(item, _)| item.id);
-        (user_id, Cart::Items(items.into()))
+        (user_id, Cart::Items(Arc::new(items)))
     });
     let carts: HashMap<i32, Cart> = ordered.collect();
     let cart = |id: &i32| carts.get(id).cloned().unwrap_or(Cart::NoUser);
@@ -122,7 +115,7 @@ async fn carts(pool: Pool<Connector>, ids: Vec<i32>) -> Result<Vec<Cart>, Error>
 async fn add(
     pool: Pool<Connector>,
     items: Vec<NewCartItem>,
-) -> Result<Vec<Result<i32, Error>>, Error> {
+) -> Result<Vec<Result<FullItem, Error>>, Error> {
     cart::add(&mut *connection(&pool).await?, &items).await
 }
 
@@ -162,10 +155,10 @@ impl Database {
     pub async fn small_cart(
         &self,
         user_id: i32,
-    ) -> Result<Option<Arc<[(CartItem, Product)]>>, Error> {
+    ) -> Result<Option<Vec<(CartItem, Product)>>, Error> {
         match self.shared.carts.call(user_id).await? {
             Cart::NoUser => Err(Error::NotFound("User")),
-            Cart::Items(items) => Ok(Some(items)),
+            Cart::Items(items) => Ok(Some(Arc::unwrap_or_clone(items))),
             Cart::TooLarge => Ok(None),
         }
     }
@@ -175,19 +168,6 @@ impl Database {
     /// # Errors
     /// `Conflict` when the user or the product does not exist.
     pub async fn add_to_cart(&self, new: NewCartItem) -> Result<FullItem, Error> {
-        let (user, product) = futures_util::try_join!(
-            self.shared.users.call(new.user_id),
-            self.shared.products.call(new.product_id),
-        )?;
-        let (Some(user), Some(product)) = (user?, product?) else {
-            return Err(Error::Conflict(cart::GONE));
-        };
-        // Either may go meanwhile: the foreign keys have the last word.
-        let item = CartItem {
-            id: self.shared.additions.call(new).await??,
-            user_id: new.user_id,
-            product_id: new.product_id,
-        };
-        Ok((item, user, product))
+        self.shared.additions.call(new).await?
     }
 }
