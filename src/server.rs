@@ -5,7 +5,7 @@
 //! of file descriptors, and breaks the transfer when a body fails half-way: a truncated list must
 //! not look like a complete one.
 //!
-//! What is not even HTTP (a garbled request line, a head past 64 KiB) is answered by hyper itself,
+//! What is not even HTTP (a garbled request line, a head past 16 KiB) is answered by hyper itself,
 //! with a bare 400, 414 or 431: it never becomes a request, so no error envelope can be put on it.
 
 mod clock;
@@ -36,7 +36,7 @@ use tokio::task::JoinSet;
 use clock::{Clock, Exchange, WatchedBody, WatchedStream};
 
 /// The largest request head, in bytes, and how much of an answer hyper gathers before it writes.
-const HTTP1_BUFFER: usize = 64 * 1024;
+const HTTP1_BUFFER: usize = 16 * 1024;
 /// Requests that one HTTP/2 connection may have open at a time.
 const HTTP2_STREAMS: u32 = 100;
 /// The largest HTTP/2 request head, in bytes, decompressed.

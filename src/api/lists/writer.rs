@@ -94,7 +94,7 @@ impl<L: ListOf> Writer<L> {
             id: L::id(item),
             rows: self.mark.rows + 1,
         };
-        serde_json::to_writer(&mut self.buffer, item).map_err(|error| Error::Internal(error.into()))
+        sonic_rs::to_writer(&mut self.buffer, item).map_err(|error| Error::Internal(error.into()))
     }
 
     /// Holds the buffer's rows against the contract.
