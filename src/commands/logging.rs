@@ -243,9 +243,9 @@ mod tests {
         for line in String::from_utf8(text).unwrap().lines() {
             let words: Vec<&str> = line.split(' ').collect();
             assert_eq!(words[2..], [padding.as_str()]);
-            let writer: usize = words[0].parse().unwrap();
-            assert_eq!(words[1], next[writer].to_string(), "of writer {writer}");
-            next[writer] += 1;
+            let of: usize = words[0].parse().unwrap();
+            assert_eq!(words[1], next[of].to_string(), "of writer {of}");
+            next[of] += 1;
         }
         assert_eq!(next, [LINES; THREADS]);
     }
