@@ -244,15 +244,15 @@ impl<'a> LogLine<'a> {
 
 impl Drop for LogLine<'_> {
     fn drop(&mut self) {
-        let (method, path) = (self.method.as_str(), self.path);
+        let (method, path) = (self.method, self.path);
         // A larger type would become a string in JSON.
         let microseconds = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         if let Some(status) = self.status {
-            tracing::info!(method, path, status, microseconds, "answered");
+            tracing::info!(%method, %path, status, microseconds, "answered");
         } else {
             tracing::info!(
-                method,
-                path,
+                %method,
+                %path,
                 microseconds,
                 "the client left before its answer"
             );
