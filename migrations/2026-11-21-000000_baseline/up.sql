@@ -31,15 +31,15 @@ SET @user_id_type = (
 SET @product_id_type = (
     SELECT column_type FROM information_schema.columns
     WHERE table_schema = DATABASE() AND table_name = 'products' AND column_name = 'id');
--- Each index has all that there is to a cart item (InnoDB adds the id), so that a cart is read from it alone.
+-- Each index has all that there is to a cart item, in the order of lists: a cart is read from it alone.
 SET @create_cart = CONCAT(
     'CREATE TABLE IF NOT EXISTS cart (',
     '    id INT NOT NULL AUTO_INCREMENT,',
     '    user_id ', COALESCE(@user_id_type, 'INT'), ' NOT NULL,',
     '    product_id ', COALESCE(@product_id_type, 'INT'), ' NOT NULL,',
     '    PRIMARY KEY (id),',
-    '    INDEX cart_user (user_id, product_id),',
-    '    INDEX cart_product (product_id, user_id),',
+    '    INDEX cart_user (user_id, id, product_id),',
+    '    INDEX cart_product (product_id, id, user_id),',
     '    FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,',
     '    FOREIGN KEY (product_id) REFERENCES products (id) ON DELETE CASCADE',
     ') ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4 COLLATE = utf8mb4_unicode_520_ci',

@@ -23,6 +23,7 @@ pub mod types;
 pub mod users;
 pub mod validation;
 
+use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
@@ -244,7 +245,13 @@ impl<'a> LogLine<'a> {
 
 impl Drop for LogLine<'_> {
     fn drop(&mut self) {
-        let (method, path) = (self.method, self.path);
+        // ASCII that is in a path is plain; the rest could be control characters of a terminal.
+        let path: Cow<str> = if self.path.is_ascii() {
+            self.path.into()
+        } else {
+            self.path.escape_debug().to_string().into()
+        };
+        let method = self.method;
         // A larger type would become a string in JSON.
         let microseconds = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         if let Some(status) = self.status {

@@ -4,18 +4,19 @@
 //! A `write` for each line costs a cheap request more than all that makes up the line. So lines are
 //! gathered, and a thread of the log's own writes those of a few milliseconds at once. Only a
 //! process that is killed loses what it had not written yet; one that ends in any other way, a
-//! panic included, drops [`Log`] and writes the rest.
+//! panic included, drops [`Log`], which writes the rest if somebody reads it.
 
 use std::io::{self, IsTerminal as _};
 use std::mem;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::field::MakeExt as _;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -28,11 +29,16 @@ use super::BadSetting;
 const GATHERING: Duration = Duration::from_millis(5);
 /// With so many bytes waiting, who logs waits too: nothing is left out, and memory is bounded.
 const MAX_GATHERED: usize = 1024 * 1024;
+/// What buffers keep of their room after a burst.
+const KEPT: usize = 64 * 1024;
+/// How long the end of the process waits for the last lines to be read.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The running log. Dropped, it writes what it still has.
 pub(super) struct Log {
     lines: Arc<Lines>,
-    writer: Option<JoinHandle<()>>,
+    /// Disconnected when all is written.
+    ended: Receiver<()>,
 }
 
 /// Starts the log for the whole process.
@@ -40,17 +46,22 @@ pub(super) struct Log {
 /// # Errors
 /// When `RUST_LOG` cannot be read, or there is no thread to be had.
 pub(super) fn start(settings: &Settings) -> anyhow::Result<Log> {
-    let filter: Targets = settings.rust_log.parse().map_err(|error| {
+    let filter = filter(&settings.rust_log).map_err(|why| {
         BadSetting(format!(
-            "RUST_LOG: {error}; write, for example, info or ecommerce_api=debug"
+            "RUST_LOG: {why}; write, for example, info or ecommerce_api=debug"
         ))
     })?;
     let log = Log::start(io::stderr()).context("cannot start the log's thread")?;
     let layer = tracing_subscriber::fmt::layer()
         // Where nobody reads the log any more, complaining there would only panic.
         .log_internal_errors(false)
-        .with_ansi(io::stderr().is_terminal())
         .with_writer(Arc::clone(&log.lines));
+    // On a terminal NO_COLOR decides.
+    let layer = if io::stderr().is_terminal() {
+        layer
+    } else {
+        layer.with_ansi(false)
+    };
     // Half the work of the default, which asks for a style around every name.
     let fields = debug_fn(|writer, field, value| match field.name() {
         "message" => write!(writer, "{value:?}"),
@@ -67,18 +78,30 @@ pub(super) fn start(settings: &Settings) -> anyhow::Result<Log> {
     Ok(log)
 }
 
+/// Levels and targets, separated by commas; an empty one says nothing.
+fn filter(directives: &str) -> Result<Targets, String> {
+    if directives.contains('[') {
+        return Err("filters by spans and fields are not supported".to_owned());
+    }
+    let directives = directives.split(',').map(str::trim);
+    let directives: Vec<&str> = directives.filter(|text| !text.is_empty()).collect();
+    let targets = directives.join(",").parse();
+    targets.map_err(|error: ParseError| error.to_string())
+}
+
 impl Log {
     /// A log that is written to `sink`.
     fn start(sink: impl io::Write + Send + 'static) -> io::Result<Self> {
         let lines = Arc::new(Lines::default());
-        let writer = thread::Builder::new().name("log".to_owned()).spawn({
+        let (end, ended) = sync_channel(0);
+        thread::Builder::new().name("log".to_owned()).spawn({
             let lines = Arc::clone(&lines);
-            move || lines.write_to(sink)
+            move || {
+                lines.write_to(sink);
+                drop(end);
+            }
         })?;
-        Ok(Self {
-            lines,
-            writer: Some(writer),
-        })
+        Ok(Self { lines, ended })
     }
 }
 
@@ -86,10 +109,9 @@ impl Drop for Log {
     fn drop(&mut self) {
         self.lines.lock().ended = true;
         self.lines.arrived.notify_all();
-        if let Some(writer) = self.writer.take() {
-            // If it panicked, the panic hook has said so.
-            let _ = writer.join();
-        }
+        // An error when it has ended, and when it has not: a reader that takes nothing any more is
+        // no reason to stay.
+        let _ = self.ended.recv_timeout(LAST_WORDS);
     }
 }
 
@@ -133,10 +155,25 @@ impl Lines {
             drop(gathered);
             self.taken.notify_all();
             // Where nobody reads the log any more, there is nobody to tell.
-            let _ = sink.write_all(&text);
+            let _ = write_all(&mut sink, &text);
             text.clear();
+            text.shrink_to(KEPT);
         }
     }
+}
+
+/// Writes all of `text`, also to a terminal or pipe that another program has made non-blocking.
+fn write_all(sink: &mut impl io::Write, mut text: &[u8]) -> io::Result<()> {
+    while !text.is_empty() {
+        match sink.write(text) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => text = &text[written..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(GATHERING),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 impl io::Write for &Lines {
@@ -168,7 +205,7 @@ impl io::Write for &Lines {
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use std::io::Write as _;
-    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::sync::mpsc::{Sender, channel};
 
     use super::*;
 
@@ -200,6 +237,24 @@ mod tests {
         let (written, writes) = channel();
         let log = Log::start(Sink { allowed, written }).unwrap();
         (log, allow, writes)
+    }
+
+    #[test]
+    fn filters_are_levels_and_targets() {
+        for (directives, ours, others) in [
+            ("info", true, true),
+            ("info,", true, true),
+            ("warn, ecommerce_api=info", true, false),
+            ("off", false, false),
+        ] {
+            let filter = filter(directives).unwrap();
+            let enabled = |target| filter.would_enable(target, &tracing::Level::INFO);
+            assert_eq!(enabled("ecommerce_api::api"), ours, "{directives}");
+            assert_eq!(enabled("mysql_async"), others, "{directives}");
+        }
+        for wrong in ["ecommerce_api=loud", "[request]=debug", "a=b=c"] {
+            assert!(filter(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -241,23 +241,13 @@ pub(super) async fn add(
     conn: &mut Connection,
     items: &[NewCartItem],
 ) -> Result<Vec<Result<FullItem, Error>>, Error> {
-    let parents = match parents(conn, items).await {
-        Err(Error::Internal(_)) if items.len() > 1 => {
-            // A row of one of them cannot be read: the others are not to blame.
-            let mut results = Vec::with_capacity(items.len());
-            for item in items {
-                results.append(&mut Box::pin(add(conn, std::slice::from_ref(item))).await?);
-            }
-            return Ok(results);
-        }
-        parents => parents?,
-    };
-    let known = items.iter().zip(&parents).filter(|(_, row)| row.is_some());
+    let parents = parents_of(conn, items).await?;
+    let known = items.iter().zip(&parents).filter(|(_, row)| row.is_ok());
     let known: Vec<NewCartItem> = known.map(|(item, _)| *item).collect();
     // Either parent may go meanwhile: the foreign keys have the last word.
     let mut ids = insert_known(conn, &known).await?.into_iter();
-    let result = |(new, parents): (&NewCartItem, Option<(User, Product)>)| {
-        let (user, product) = parents.ok_or(Error::Conflict(GONE))?;
+    let result = |(new, parents): (&NewCartItem, Parents)| {
+        let (user, product) = parents?;
         let id = ids.next().expect("one for each whose parents are known")?;
         let item = CartItem {
             id,
@@ -269,11 +259,28 @@ pub(super) async fn add(
     Ok(items.iter().zip(parents).map(result).collect())
 }
 
-/// The user and the product of each item; nothing where one of the two does not exist.
-async fn parents(
-    conn: &mut Connection,
-    items: &[NewCartItem],
-) -> Result<Vec<Option<(User, Product)>>, Error> {
+/// An item's user and product, or why there are not both.
+type Parents = Result<(User, Product), Error>;
+
+/// The user and the product of each item, read together, or alone where one cannot be read: the
+/// others are not to blame.
+async fn parents_of(conn: &mut Connection, items: &[NewCartItem]) -> Result<Vec<Parents>, Error> {
+    match read_parents(conn, items).await {
+        Err(Error::Internal(_)) if items.len() > 1 => {}
+        parents => return parents,
+    }
+    let mut each = Vec::with_capacity(items.len());
+    for item in items {
+        match read_parents(conn, std::slice::from_ref(item)).await {
+            Ok(mut parents) => each.append(&mut parents),
+            Err(error @ Error::Internal(_)) => each.push(Err(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(each)
+}
+
+async fn read_parents(conn: &mut Connection, items: &[NewCartItem]) -> Result<Vec<Parents>, Error> {
     let user_ids: Vec<i32> = items.iter().map(|item| item.user_id).collect();
     let users = users::with_ids(conn, &user_ids).await?;
     let users: HashMap<i32, User> = users.into_iter().map(|user| (user.id, user)).collect();
@@ -281,8 +288,9 @@ async fn parents(
     let products = products::with_ids(conn, &product_ids).await?;
     let products: HashMap<i32, Product> = products.into_iter().map(|row| (row.id, row)).collect();
     let both = |item: &NewCartItem| {
-        let user = users.get(&item.user_id)?.clone();
-        Some((user, products.get(&item.product_id)?.clone()))
+        let both = users.get(&item.user_id).zip(products.get(&item.product_id));
+        let both = both.map(|(user, product)| (user.clone(), product.clone()));
+        both.ok_or(Error::Conflict(GONE))
     };
     Ok(items.iter().map(both).collect())
 }
@@ -324,8 +332,16 @@ async fn insert_each(
             ))
         } else {
             match insert(conn, std::slice::from_ref(item)).await {
-                Ok(()) => Ok(new_ids(conn, 1).await?[0]),
-                Err(error) if is_lost(&error) => return Err(error.into()),
+                Ok(()) => new_ids(conn, 1)
+                    .await
+                    .map(|ids| ids[0])
+                    .map_err(Error::from),
+                Err(error) if is_lost(&error) => {
+                    // Those before this one are stored, and their callers are to know it.
+                    let error = Error::from(error);
+                    results.resize_with(items.len(), || Err(error.share()));
+                    return Ok(results);
+                }
                 Err(error) => {
                     if is_passing(&error) {
                         in_vain.push(item);

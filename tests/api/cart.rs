@@ -263,6 +263,30 @@ async fn an_item_acknowledged_while_users_are_deleted_exists_unless_its_user_wen
     assert_eq!(stored_items(&shop).await, kept);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_user_who_cannot_be_read_fails_their_own_items_alone() {
+    let shop = shop_of(4).await;
+    // What a server without strict mode stores of a role that it does not know.
+    shop.execute("SET sql_mode = ''; UPDATE users SET role = '' WHERE id = 4")
+        .await;
+    let pairs: Vec<_> = (0..60).map(|n| (1 + n % 4, 1)).collect();
+    let adding = pairs.iter().map(async |&(user_id, product_id)| {
+        let item = json!({"user_id": user_id, "product_id": product_id});
+        let answer = shop.post("/api/cart", &item).await;
+        match answer.status.as_u16() {
+            500 => None,
+            _ => acknowledged((user_id, product_id), &answer),
+        }
+    });
+    let added = join_all(adding).await;
+    for ((user, _), item) in pairs.iter().zip(&added) {
+        assert_eq!(item.is_some(), *user != 4, "user {user}");
+    }
+    let mut added: Vec<Item> = added.into_iter().flatten().collect();
+    added.sort_unstable();
+    assert_eq!(stored_items(&shop).await, added);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_user_who_goes_midway_is_a_conflict_for_their_own_items_alone() {
     let shop = shop_of(4).await;

@@ -56,6 +56,17 @@ fn a_request_is_one_line_of_the_log() {
 }
 
 #[test]
+fn a_path_cannot_forge_a_line_of_the_log() {
+    let server = serve(&Database::empty("forged_line"), &[]);
+    // The start of a terminal's control sequence, the end of a line, and a space.
+    let path = "/x\u{9b}31m\u{2028}\u{a0}status=200";
+    get(&server.address, path, &[("X-Request-Id", "forger")]);
+    let line = server.await_line("forger");
+    let shown = r"path=/x\u{9b}31m\u{2028}\u{a0}status=200 status=404";
+    assert!(line.contains(shown), "{line:?}");
+}
+
+#[test]
 fn the_log_can_be_json() {
     let database = Database::empty("json_log");
     let server = serve(&database, &[("LOG_FORMAT", "json")]);

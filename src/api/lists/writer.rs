@@ -110,8 +110,11 @@ impl<L: ListOf> Writer<L> {
         self.rows_at = 0;
         self.rows_before = self.mark.rows;
         let next = Vec::with_capacity(self.buffer.len() + self.buffer.len() / 16);
+        let mut bytes = std::mem::replace(&mut self.buffer, next);
+        // The serializer makes room for the worst: every character escaped. Parts wait for clients.
+        bytes.shrink_to_fit();
         Part {
-            bytes: std::mem::replace(&mut self.buffer, next).into(),
+            bytes: bytes.into(),
             is_last: false,
         }
     }
