@@ -1,10 +1,11 @@
 //! The log of `serve`: what goes into it, what a line looks like, and how lines get to standard
 //! error.
 //!
-//! A `write` for each line costs a cheap request more than all that makes up the line. So lines are
-//! gathered, and a thread of the log's own writes those of a few milliseconds at once. Only a
-//! process that is killed loses what it had not written yet; one that ends in any other way, a
-//! panic included, drops [`Log`], which writes the rest if somebody reads it.
+//! A `write` for each line is a system call within each request, which waits there when whoever
+//! reads the log is slow for a moment. So lines are gathered, and a thread of the log's own writes
+//! those of a few milliseconds at once. Only a process that is killed loses what it had not written
+//! yet; one that ends in any other way, a panic included, drops [`Log`], which writes the rest if
+//! somebody reads it.
 
 use std::io::{self, IsTerminal as _};
 use std::mem;
