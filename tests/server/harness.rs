@@ -1,0 +1,214 @@
+//! A server over an application that lets tests see and decide, and clients that see every byte.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ecommerce_api::server::{self, Limits};
+use futures_util::stream::{self, StreamExt};
+use http_body_util::{BodyExt, Empty};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use poem::endpoint::{make, make_sync};
+use poem::http::{Request, StatusCode, Version};
+use poem::{Body, Endpoint, Response, Route};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+
+use super::SHORT;
+
+/// What the application lets a test see and decide.
+pub struct Events {
+    /// A request has reached `/gate`.
+    pub gate_reached: mpsc::UnboundedReceiver<()>,
+    /// Lets those who wait at `/gate` through.
+    pub gate: Arc<Notify>,
+    /// The body of `/endless` is no longer read.
+    pub endless_dropped: Arc<Notify>,
+}
+
+pub struct Server {
+    pub address: SocketAddr,
+    pub stop: Arc<Notify>,
+    pub events: Events,
+    pub task: JoinHandle<()>,
+}
+
+impl Server {
+    pub async fn start(limits: Limits) -> Self {
+        let (app, events) = app();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = Arc::new(Notify::new());
+        let task = tokio::spawn({
+            let stop = Arc::clone(&stop);
+            async move { server::serve(listener, app, limits, stop.notified()).await }
+        });
+        Self {
+            address,
+            stop,
+            events,
+            task,
+        }
+    }
+
+    pub async fn connect(&self) -> Client {
+        Client(TcpStream::connect(self.address).await.unwrap())
+    }
+
+    pub async fn connect_http2(&self) -> (Http2, JoinHandle<hyper::Result<()>>) {
+        let stream = TokioIo::new(TcpStream::connect(self.address).await.unwrap());
+        let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream);
+        let (client, connection) = soon(handshake).await.unwrap();
+        (client, tokio::spawn(connection))
+    }
+}
+
+pub fn app() -> (impl Endpoint + 'static, Events) {
+    let (reached, gate_reached) = mpsc::unbounded_channel();
+    let gate = Arc::new(Notify::new());
+    let endless_dropped = Arc::new(Notify::new());
+    let events = Events {
+        gate_reached,
+        gate: Arc::clone(&gate),
+        endless_dropped: Arc::clone(&endless_dropped),
+    };
+    let slow = || {
+        make(|request: poem::Request| async move {
+            request.into_body().into_bytes().await?;
+            tokio::time::sleep(SHORT).await;
+            Ok::<_, poem::error::ReadBodyError>(
+                Response::builder()
+                    .header("connection", "close")
+                    .body("slow"),
+            )
+        })
+    };
+    let route = Route::new()
+        .at("/hello", make_sync(|_| "hello"))
+        .at("/echo", make(|request| async { request.into_body() }))
+        .at("/slow", slow())
+        .at(
+            "/slow-body",
+            make_sync(|_| {
+                Body::from_bytes_stream(stream::unfold(
+                    ["slow", " body"].iter(),
+                    |mut parts| async move {
+                        let part = *parts.next()?;
+                        tokio::time::sleep(SHORT).await;
+                        Some((Ok::<_, io::Error>(part), parts))
+                    },
+                ))
+            }),
+        )
+        .at(
+            "/broken",
+            make_sync(|_| {
+                let parts = [Ok("first part"), Err(io::Error::other("the rest is lost"))];
+                Body::from_bytes_stream(stream::iter(parts).then(|part| async {
+                    // Lets what came before reach the wire.
+                    tokio::task::yield_now().await;
+                    part
+                }))
+            }),
+        )
+        .at(
+            "/endless",
+            make_sync(move |_| {
+                let dropped = OnDrop(Arc::clone(&endless_dropped));
+                Body::from_bytes_stream(stream::repeat_with(move || {
+                    let _held = &dropped;
+                    Ok::<_, io::Error>(Bytes::from_static(&[b'x'; 16 * 1024]))
+                }))
+            }),
+        )
+        .at("/refuse", make_sync(|_| StatusCode::PAYLOAD_TOO_LARGE))
+        .at("/panic", make_sync(|_| -> String { panic!("on request") }))
+        .at(
+            "/gate",
+            make(move |_| {
+                let reached = reached.clone();
+                let gate = Arc::clone(&gate);
+                async move {
+                    let opened = gate.notified();
+                    reached.send(()).unwrap();
+                    opened.await;
+                    "through"
+                }
+            }),
+        );
+    (route, events)
+}
+
+struct OnDrop(Arc<Notify>);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+// ── Clients ─────────────────────────────────────────────────────────────────────────────────────
+
+/// A bare HTTP/1 client that sees, and can send, every byte.
+pub struct Client(pub TcpStream);
+
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+impl Client {
+    pub async fn send(&mut self, text: &str) {
+        soon(self.0.write_all(text.as_bytes())).await.unwrap();
+    }
+
+    /// One answer that has a content-length.
+    pub async fn answer(&mut self) -> Answer {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(soon(self.0.read_u8()).await.expect("an answer"));
+        }
+        let head = String::from_utf8(head).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "))
+            .map_or(0, |length| length.parse().unwrap());
+        let mut body = vec![0; length];
+        soon(self.0.read_exact(&mut body)).await.unwrap();
+        let body = String::from_utf8(body).unwrap();
+        Answer { status, head, body }
+    }
+
+    /// Everything up to the end of the connection.
+    pub async fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        soon(self.0.read_to_end(&mut rest)).await.unwrap();
+        rest
+    }
+}
+
+pub type Http2 = hyper::client::conn::http2::SendRequest<Empty<Bytes>>;
+
+pub async fn get(client: &Http2, path: &str) -> hyper::Result<(StatusCode, Bytes)> {
+    let request = Request::get(format!("http://a{path}"))
+        .body(Empty::new())
+        .unwrap();
+    let response = soon(client.clone().send_request(request)).await?;
+    assert_eq!(response.version(), Version::HTTP_2);
+    let status = response.status();
+    let body = soon(response.into_body().collect()).await?.to_bytes();
+    Ok((status, body))
+}
+
+/// What is waited for comes soon, or the test fails instead of hanging.
+pub async fn soon<F: Future>(expected: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(20), expected)
+        .await
+        .expect("it should have happened by now")
+}
