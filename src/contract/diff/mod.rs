@@ -6,6 +6,7 @@
 mod canonical;
 mod ignored;
 mod normalise;
+mod normalised;
 mod report;
 mod structure;
 
@@ -13,7 +14,8 @@ use serde_json::Value;
 
 pub(super) use canonical::push;
 pub use ignored::IGNORED;
-pub use normalise::{Normalised, Problem, normalise};
+pub use normalise::normalise;
+pub use normalised::{Normalised, Problem};
 pub use report::report;
 pub(super) use structure::METHODS;
 

@@ -1,12 +1,11 @@
 //! One normal form for `OpenAPI` 3.0 documents, so that two ways of writing the same promise compare equal.
 //!
-//! Imports the room's `structure` and `canonical`. The walk knows what kind of object it stands in
+//! Imports the room's `structure`, `canonical` and `normalised`. The walk knows what kind of object it stands in
 //! ([`Node`]), so that a property called `description` is a name and the keyword `description` is a
 //! keyword. What the walk does not know it keeps as it is: an unknown construct is compared, never
 //! dropped.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt;
 
 use serde_json::{Map, Value};
 
@@ -14,87 +13,8 @@ use super::canonical::{
     data, drop_idle_style, drop_repeats, escape, local_pointer, minor_version, object, push,
     requirement, sorted,
 };
+use super::normalised::{Link, Normalised, Problem};
 use super::structure::{METHODS, Node, Shape, is_default, may_be_reference, shape};
-
-/// A document in normal form.
-#[derive(Debug, Clone)]
-pub struct Normalised {
-    /// The document: references to anything but schemas inlined, `parameters` of an operation keyed
-    /// by `"{in} {name}"`, tags keyed by name, security pushed down into the operations.
-    pub document: Value,
-    /// Where the parts that moved came from, by their pointer in `document`.
-    links: BTreeMap<String, Link>,
-}
-
-/// Where a part of the normal form came from.
-#[derive(Debug, Clone)]
-struct Link {
-    /// Its place in the document as it was written.
-    at: String,
-    /// What the `$ref` at that place led to. Inside the target the links of the target go on.
-    target: Option<String>,
-}
-
-/// Where something stood in the document as it was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::contract) struct Origin {
-    /// The pointer to its definition.
-    pub pointer: String,
-    /// The references that led there, outermost first.
-    pub via: Vec<String>,
-}
-
-impl Normalised {
-    /// Where the thing at `pointer` (in normal form) stood in the document as it was written.
-    pub(in crate::contract) fn origin(&self, pointer: &str) -> Origin {
-        let mut pointer = pointer.to_owned();
-        let mut via = Vec::new();
-        while let Some((length, link)) = self.longest_link(&pointer) {
-            let rest = pointer.split_off(length);
-            let Some(target) = &link.target else {
-                pointer = format!("{}{rest}", link.at);
-                break;
-            };
-            via.push(link.at.clone());
-            pointer = format!("{target}{rest}");
-        }
-        Origin { pointer, via }
-    }
-
-    /// The link of the innermost part around `pointer` that moved, and the length of its pointer.
-    fn longest_link(&self, pointer: &str) -> Option<(usize, &Link)> {
-        let mut length = pointer.len();
-        loop {
-            if let Some(link) = self.links.get(&pointer[..length]) {
-                return Some((length, link));
-            }
-            length = pointer[..length].rfind('/')?;
-        }
-    }
-}
-
-/// Why a document has no normal form.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// A JSON pointer to what is wrong; where a reference leads nowhere, the place that is missing.
-    pub pointer: String,
-    /// The references that led there, outermost first, as JSON pointers.
-    pub via: Vec<String>,
-    /// What is wrong, and what to do about it.
-    pub message: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.pointer, self.message)?;
-        match self.via.last() {
-            Some(reference) => write!(f, " (referenced at {reference})"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl std::error::Error for Problem {}
 
 /// Brings an `OpenAPI` 3.0 document into normal form; [`IGNORED`](super::IGNORED) lists what gets lost on the way.
 ///
