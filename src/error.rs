@@ -5,9 +5,24 @@
 
 use std::fmt;
 
-/// One thing that is wrong with a request, at one place of it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+/// A part of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The body.
+    Body,
+    /// The path.
+    Path,
+    /// The query.
+    Query,
+    /// The headers.
+    Header,
+}
+
+/// One thing that is wrong with a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
+    /// The part of the request that `field` stands in.
+    pub place: Place,
     /// A JSON pointer into the body (`/email`), or the name of a parameter or header (`page`).
     pub field: String,
     /// What is wrong, without the value that was sent.
@@ -15,12 +30,52 @@ pub struct Violation {
 }
 
 impl Violation {
-    /// A violation at `field`.
-    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+    /// A violation at `field` of `place`.
+    pub fn new(place: Place, field: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
+            place,
             field: field.into(),
             message: message.into(),
         }
+    }
+
+    /// A violation in the body, at a JSON pointer.
+    pub fn in_body(pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(Place::Body, pointer, message)
+    }
+}
+
+/// Why a request contradicts what is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conflict {
+    /// Another user has the email.
+    EmailTaken,
+    /// The user that the request names does not exist.
+    UserMissing,
+    /// The product that the request names does not exist.
+    ProductMissing,
+    /// Rows of other tables refer to the row that is to be deleted.
+    HasDependents,
+}
+
+impl Conflict {
+    /// Every one.
+    pub const ALL: [Self; 4] = [
+        Self::EmailTaken,
+        Self::UserMissing,
+        Self::ProductMissing,
+        Self::HasDependents,
+    ];
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EmailTaken => "Another user has this email",
+            Self::UserMissing => "The user does not exist",
+            Self::ProductMissing => "The product does not exist",
+            Self::HasDependents => "Other data of the shop refers to it",
+        })
     }
 }
 
@@ -33,8 +88,8 @@ pub enum Error {
     NotFound(&'static str),
     /// The named thing ("User") exists, and is not as the request demands.
     Stale(&'static str),
-    /// The request contradicts what is stored; the sentence is for the client.
-    Conflict(&'static str),
+    /// The request contradicts what is stored.
+    Conflict(Conflict),
     /// The database cannot be reached or is overloaded; trying again later may help. The cause is for the log.
     Unavailable(Cause),
     /// A fault of ours or of the stored data. The cause is for the log.
@@ -49,7 +104,7 @@ impl Error {
             Self::Invalid(violations) => Self::Invalid(violations.clone()),
             Self::NotFound(what) => Self::NotFound(what),
             Self::Stale(what) => Self::Stale(what),
-            Self::Conflict(why) => Self::Conflict(why),
+            Self::Conflict(why) => Self::Conflict(*why),
             Self::Unavailable(cause) => Self::Unavailable(cause.to_string().into()),
             Self::Internal(cause) => Self::Internal(cause.to_string().into()),
         }
@@ -71,7 +126,7 @@ impl fmt::Display for Error {
             }
             Self::NotFound(what) => write!(f, "{what} not found"),
             Self::Stale(what) => write!(f, "{what} is not as the request demands"),
-            Self::Conflict(why) => f.write_str(why),
+            Self::Conflict(why) => why.fmt(f),
             Self::Unavailable(cause) => write!(f, "the database is unavailable: {cause}"),
             Self::Internal(cause) => write!(f, "internal error: {cause}"),
         }

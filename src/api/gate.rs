@@ -14,8 +14,8 @@ use percent_encoding::percent_decode_str;
 use poem::http::{HeaderValue, header};
 use poem::{Body, Request};
 
-use crate::contract::{Operation, Parameter, Place};
-use crate::error::{Error, Violation};
+use crate::contract::{Operation, Parameter};
+use crate::error::{Error, Place, Violation};
 
 use super::responses::Refusal;
 
@@ -84,7 +84,12 @@ impl Hosts {
         let mut headers = request.headers().get_all(header::HOST).iter();
         let first = headers.next();
         if headers.next().is_some() {
-            return Err(Error::Invalid(vec![Violation::new("Host", "is there twice")]).into());
+            return Err(Error::Invalid(vec![Violation::new(
+                Place::Header,
+                "Host",
+                "is there twice",
+            )])
+            .into());
         }
         // A host in the request line overrules the header (RFC 9112, 3.2.2).
         let host = request
@@ -101,6 +106,7 @@ impl Hosts {
         };
         let violation = || {
             Violation::new(
+                Place::Header,
                 "Host",
                 "is not a host that this server answers for; see ALLOWED_HOSTS",
             )
@@ -152,9 +158,11 @@ pub(super) async fn take_body(request: &mut Request) -> Result<(), Refusal> {
             request.set_body(body?);
             Ok(())
         }
-        Err(_) => {
-            Err(Error::Invalid(vec![Violation::new("", "did not arrive within 30 seconds")]).into())
-        }
+        Err(_) => Err(Error::Invalid(vec![Violation::in_body(
+            "",
+            "did not arrive within 30 seconds",
+        )])
+        .into()),
     }
 }
 
@@ -163,7 +171,8 @@ async fn read(body: Body) -> Result<Body, Refusal> {
     let mut kept = BytesMut::new();
     let mut length = 0;
     while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|_| Error::Invalid(vec![Violation::new("", "was cut off")]))?;
+        let chunk =
+            chunk.map_err(|_| Error::Invalid(vec![Violation::in_body("", "was cut off")]))?;
         length += chunk.len();
         if length <= MAX_BODY {
             kept.extend_from_slice(&chunk);
@@ -229,6 +238,7 @@ pub(super) fn check_parameters(operation: &Operation, request: &Request) -> Resu
         let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
         let Some(name) = decode(name) else {
             violations.push(Violation::new(
+                Place::Query,
                 "query",
                 "has a name with a broken percent-encoding",
             ));
@@ -240,11 +250,16 @@ pub(super) fn check_parameters(operation: &Operation, request: &Request) -> Resu
             .find(|parameter| parameter.place == Place::Query && parameter.name == name);
         match known {
             None => violations.push(Violation::new(
+                Place::Query,
                 shown(&name),
                 "is not a known query parameter",
             )),
             Some(parameter) if seen.contains(&parameter.name) => {
-                violations.push(Violation::new(parameter.name, "is there twice"));
+                violations.push(Violation::new(
+                    Place::Query,
+                    parameter.name,
+                    "is there twice",
+                ));
             }
             Some(parameter) => {
                 seen.push(parameter.name);
@@ -271,6 +286,7 @@ fn check(parameter: &Parameter, text: &str) -> Option<Violation> {
     match decode(text) {
         Some(text) => parameter.violation(&text),
         None => Some(Violation::new(
+            parameter.place,
             parameter.name,
             "has a broken percent-encoding",
         )),

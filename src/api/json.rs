@@ -63,7 +63,7 @@ impl<T: ParseFromJSON> ParsePayload for JsonBody<T> {
         // What the contract allows the type takes: the contract gate compares the two. If they
         // differed after all, the client would hear where to look, not what it sent.
         T::parse_from_json(Some(value)).map(Self).map_err(|_| {
-            invalid(vec![Violation::new(
+            invalid(vec![Violation::in_body(
                 "",
                 format!("is not a {} that the server can read", T::name()),
             )])

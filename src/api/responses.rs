@@ -275,7 +275,9 @@ impl Refusal {
                 "PRECONDITION_FAILED",
                 format!("{what} has none of the tags in If-Match").into(),
             ),
-            Self::Domain(Error::Conflict(why)) => (StatusCode::CONFLICT, "CONFLICT", (*why).into()),
+            Self::Domain(Error::Conflict(why)) => {
+                (StatusCode::CONFLICT, "CONFLICT", why.to_string().into())
+            }
             Self::Domain(Error::Unavailable(_)) | Self::Overloaded => unavailable,
             Self::Domain(Error::Internal(_)) => (
                 StatusCode::INTERNAL_SERVER_ERROR,

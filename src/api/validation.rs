@@ -147,7 +147,7 @@ fn header_of<'r>(response: &'r Response) -> impl Fn(&str) -> Option<&'r str> {
 fn log(operation: &Operation, status: u16, violations: &[Violation]) {
     /// So many places say what is wrong; a list of a million bad rows must not become as many lines.
     const MAX_PLACES: usize = 10;
-    for Violation { field, message } in violations.iter().take(MAX_PLACES) {
+    for Violation { field, message, .. } in violations.iter().take(MAX_PLACES) {
         tracing::error!(
             operation = operation.id,
             status,

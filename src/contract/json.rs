@@ -28,14 +28,15 @@ pub fn parse(bytes: &[u8]) -> Result<(Value, Vec<Violation>), Violation> {
     .and_then(|value| deserializer.end().map(|()| value));
     match value {
         Ok(value) => {
-            let twice = |pointer| Violation::new(pointer, "is there twice");
+            let twice = |pointer| Violation::in_body(pointer, "is there twice");
             Ok((value, duplicates.into_iter().map(twice).collect()))
         }
-        Err(_) if bytes.is_empty() => {
-            Err(Violation::new("", "must not be empty: send a JSON object"))
-        }
+        Err(_) if bytes.is_empty() => Err(Violation::in_body(
+            "",
+            "must not be empty: send a JSON object",
+        )),
         // The reasons that serde_json gives for bad syntax do not quote the input.
-        Err(error) => Err(Violation::new(
+        Err(error) => Err(Violation::in_body(
             "",
             format!("is not JSON: {}", printable(&error.to_string())),
         )),

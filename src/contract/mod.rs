@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-pub use operation::{Operation, Parameter, Place, find, methods, operations};
+pub use operation::{Operation, Parameter, find, methods, operations};
 pub use schema::{printable, request_violations};
 
 /// The contract as it is written, byte for byte.

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use crate::error::Violation;
+use crate::error::{Place, Violation};
 
 use super::schema::{self, Inline};
 use super::{document, resolve};
@@ -49,17 +49,6 @@ enum Values {
     /// validator for it.
     Number(RangeInclusive<i64>),
     Text(Inline),
-}
-
-/// Where a parameter stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// In the path.
-    Path,
-    /// In the query.
-    Query,
-    /// In a header.
-    Header,
 }
 
 struct Response {
@@ -150,7 +139,7 @@ impl Operation {
         };
         let Some(component) = response.component else {
             if !body.is_empty() {
-                violations.push(Violation::new("", "is there, where none is documented"));
+                violations.push(Violation::in_body("", "is there, where none is documented"));
             }
             return violations;
         };
@@ -171,7 +160,7 @@ impl Operation {
         header: impl Fn(&str) -> Option<&'h str>,
     ) -> Vec<Violation> {
         let Some(response) = self.response(status) else {
-            return vec![Violation::new(
+            return vec![Violation::in_body(
                 "status",
                 format!("{status} is not documented"),
             )];
@@ -179,9 +168,13 @@ impl Operation {
         let mut violations = Vec::new();
         for (name, schema) in &response.headers {
             match header(&name.to_ascii_lowercase()) {
-                None => violations.push(Violation::new(*name, "is missing")),
+                None => violations.push(Violation::new(Place::Header, *name, "is missing")),
                 Some(text) if !accepts(schema, text) => {
-                    violations.push(Violation::new(*name, "does not keep to its schema"));
+                    violations.push(Violation::new(
+                        Place::Header,
+                        *name,
+                        "does not keep to its schema",
+                    ));
                 }
                 Some(_) => {}
             }
@@ -189,10 +182,18 @@ impl Operation {
         match (response.component, header("content-type")) {
             (Some(_), Some("application/json")) | (None, None) => {}
             (Some(_), _) => {
-                violations.push(Violation::new("content-type", "is not application/json"));
+                violations.push(Violation::new(
+                    Place::Header,
+                    "content-type",
+                    "is not application/json",
+                ));
             }
             (None, Some(_)) => {
-                violations.push(Violation::new("content-type", "is there, without a body"));
+                violations.push(Violation::new(
+                    Place::Header,
+                    "content-type",
+                    "is there, without a body",
+                ));
             }
         }
         violations
@@ -244,7 +245,7 @@ impl Parameter {
             Values::Number(range) => number().is_some_and(|number| range.contains(&number)),
             Values::Text(schema) => schema.is_valid(&text.into()),
         };
-        (!valid).then(|| Violation::new(self.name, self.rule.clone()))
+        (!valid).then(|| Violation::new(self.place, self.name, self.rule.clone()))
     }
 }
 

@@ -167,12 +167,12 @@ fn describe(error: &ValidationError<'_>) -> Vec<Violation> {
     let message = match error.kind() {
         ValidationErrorKind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
-            return vec![Violation::new(child(field, name), "is required")];
+            return vec![Violation::in_body(child(field, name), "is required")];
         }
         ValidationErrorKind::AdditionalProperties { unexpected } => {
             return unexpected
                 .iter()
-                .map(|name| Violation::new(child(field, name), "is not a known property"))
+                .map(|name| Violation::in_body(child(field, name), "is not a known property"))
                 .collect();
         }
         ValidationErrorKind::Type { kind } => format!("must be {}", types(kind)),
@@ -193,7 +193,7 @@ fn describe(error: &ValidationError<'_>) -> Vec<Violation> {
         ValidationErrorKind::Pattern { pattern } => format!("must match {pattern}"),
         kind => format!("does not keep to the contract's `{}`", kind.keyword()),
     };
-    vec![Violation::new(field, message)]
+    vec![Violation::in_body(field, message)]
 }
 
 fn types(kind: &TypeKind) -> String {

@@ -11,7 +11,7 @@ use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use futures_util::{StreamExt, TryStreamExt};
 use scoped_futures::ScopedFutureExt;
 
-use crate::error::Error;
+use crate::error::{Conflict, Error};
 
 use super::ids::Ids;
 use super::products::{self, Product};
@@ -19,11 +19,8 @@ use super::schema::{cart, products as products_table, users as users_table};
 use super::users::{self, User};
 use super::{
     Condition, Connection, DEADLOCK_RETRIES, List, Span, demand, is_lost, is_passing,
-    last_insert_id, lost_deadlock, or_conflict, or_missing, pause_apart, transaction,
+    last_insert_id, lost_deadlock, or_missing, pause_apart, transaction,
 };
-
-/// Why an item cannot be added.
-const GONE: &str = "The user or the product does not exist";
 
 /// The most bytes of text that are read of many carts at a time.
 const MAX_CARTS: usize = 512 * 1024;
@@ -288,9 +285,11 @@ async fn read_parents(conn: &mut Connection, items: &[NewCartItem]) -> Result<Ve
     let products = products::with_ids(conn, &product_ids).await?;
     let products: HashMap<i32, Product> = products.into_iter().map(|row| (row.id, row)).collect();
     let both = |item: &NewCartItem| {
-        let both = users.get(&item.user_id).zip(products.get(&item.product_id));
-        let both = both.map(|(user, product)| (user.clone(), product.clone()));
-        both.ok_or(Error::Conflict(GONE))
+        let user = users.get(&item.user_id);
+        let user = user.ok_or(Error::Conflict(Conflict::UserMissing))?;
+        let product = products.get(&item.product_id);
+        let product = product.ok_or(Error::Conflict(Conflict::ProductMissing))?;
+        Ok((user.clone(), product.clone()))
     };
     Ok(items.iter().map(both).collect())
 }
@@ -308,7 +307,7 @@ async fn insert_known(
             let ids = new_ids(conn, items.len()).await?;
             Ok(ids.into_iter().map(Ok).collect())
         }
-        Err(error) if items.len() == 1 => Ok(vec![Err(or_gone()(error))]),
+        Err(error) if items.len() == 1 => Ok(vec![Err(refused(conn, items[0], error).await)]),
         Err(error @ DatabaseError(..)) if !is_lost(&error) => insert_each(conn, items).await,
         Err(error) => Err(error.into()),
     }
@@ -346,7 +345,7 @@ async fn insert_each(
                     if is_passing(&error) {
                         in_vain.push(item);
                     }
-                    Err(or_gone()(error))
+                    Err(refused(conn, *item, error).await)
                 }
             }
         });
@@ -392,9 +391,17 @@ async fn new_ids(conn: &mut Connection, rows: usize) -> QueryResult<Vec<i32>> {
     Ok((0..).map(|row| first + row * step).take(rows).collect())
 }
 
-/// A violated foreign key as the conflict that it is.
-fn or_gone() -> impl Fn(DieselError) -> Error {
-    or_conflict(ForeignKeyViolation, GONE)
+/// Why an item was not added. A violated foreign key means that the user or the product was deleted
+/// after it was read: what is missing now tells which.
+async fn refused(conn: &mut Connection, item: NewCartItem, error: DieselError) -> Error {
+    if !matches!(error, DatabaseError(ForeignKeyViolation, _)) {
+        return error.into();
+    }
+    match users::with_ids(conn, &[item.user_id]).await {
+        Ok(users) if users.is_empty() => Error::Conflict(Conflict::UserMissing),
+        Ok(_) => Error::Conflict(Conflict::ProductMissing),
+        Err(error) => error,
+    }
 }
 
 /// Takes one item out of its cart.

@@ -40,7 +40,7 @@ use diesel_async::{AsyncConnection, AsyncMysqlConnection};
 use futures_util::stream::{BoxStream, Stream, StreamExt, TryStreamExt};
 use scoped_futures::ScopedBoxFuture;
 
-use crate::error::Error;
+use crate::error::{Conflict, Error};
 
 pub use pool::{Cursor, Database, Pooled};
 
@@ -49,9 +49,6 @@ pub type Connection = AsyncMysqlConnection;
 
 /// How often a transaction that lost a deadlock is run again.
 const DEADLOCK_RETRIES: u32 = 20;
-
-/// Why a row cannot be deleted although nothing of ours holds it.
-const REFERRED_TO: &str = "Other data of the shop refers to it";
 
 diesel::define_sql_function! {
     /// The id that this connection's last INSERT was given (diesel's MySQL has no RETURNING).
@@ -176,7 +173,7 @@ fn or_missing(what: &'static str) -> impl Fn(DieselError) -> Error {
 }
 
 /// A violated unique or foreign key as the conflict `why`, everything else as it is.
-fn or_conflict(kind: DatabaseErrorKind, why: &'static str) -> impl Fn(DieselError) -> Error {
+fn or_conflict(kind: DatabaseErrorKind, why: Conflict) -> impl Fn(DieselError) -> Error {
     move |error| match (&kind, error) {
         (
             DatabaseErrorKind::UniqueViolation,

@@ -6,7 +6,7 @@ use diesel::result::Error as DieselError;
 use diesel_async::RunQueryDsl;
 use scoped_futures::ScopedFutureExt;
 
-use crate::error::Error;
+use crate::error::{Conflict, Error};
 
 use super::ids::Ids;
 use super::schema::{cart, products};
@@ -187,7 +187,7 @@ pub async fn delete(
     });
     removed.await.map_err(|error| match error {
         DieselError::DatabaseError(..) => {
-            or_conflict(ForeignKeyViolation, super::REFERRED_TO)(error)
+            or_conflict(ForeignKeyViolation, Conflict::HasDependents)(error)
         }
         error => or_missing("Product")(error),
     })

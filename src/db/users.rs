@@ -11,7 +11,7 @@ use diesel_async::RunQueryDsl;
 use scoped_futures::ScopedFutureExt;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::error::Error;
+use crate::error::{Conflict, Error};
 
 use super::ids::Ids;
 use super::schema::sql_types::UsersRoleEnum;
@@ -19,8 +19,6 @@ use super::schema::{cart, users};
 use super::{
     Condition, Connection, List, Span, demand, last_insert_id, or_conflict, or_missing, transaction,
 };
-
-const EMAIL_TAKEN: &str = "Another user has this email";
 
 /// What a user may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow)]
@@ -153,7 +151,7 @@ pub async fn create(conn: &mut Connection, new: &NewUser) -> Result<User, Error>
         .scope_boxed()
     })
     .await
-    .map_err(or_conflict(UniqueViolation, EMAIL_TAKEN))
+    .map_err(or_conflict(UniqueViolation, Conflict::EmailTaken))
 }
 
 /// Changes a user and gives it back as it is then.
@@ -198,7 +196,7 @@ pub async fn update(
         .scope_boxed()
     });
     user.await.map_err(|error| match error {
-        DieselError::DatabaseError(..) => or_conflict(UniqueViolation, EMAIL_TAKEN)(error),
+        DieselError::DatabaseError(..) => or_conflict(UniqueViolation, Conflict::EmailTaken)(error),
         error => or_missing("User")(error),
     })
 }
@@ -233,7 +231,7 @@ pub async fn delete(
     });
     removed.await.map_err(|error| match error {
         DieselError::DatabaseError(..) => {
-            or_conflict(ForeignKeyViolation, super::REFERRED_TO)(error)
+            or_conflict(ForeignKeyViolation, Conflict::HasDependents)(error)
         }
         error => or_missing("User")(error),
     })
