@@ -6,15 +6,18 @@ use poem_openapi::param::{Header, Path, Query};
 
 use crate::db::{self, Database, Pooled};
 
+use super::Tag;
 use super::conditions::{Tags, condition};
+use super::failures::{CreateError, EditError, FindError, RequestError};
 use super::json::JsonBody;
+use super::lists::paging::page;
 use super::lists::{Listing, Lists};
-use super::responses::{Answer, CreateError, Created, EditError, FindError, Found, RequestError};
+use super::responses::{Answer, Created, Found};
 use super::schemas::{
     CartItem, CartItemDraft, CartItemListResponse, CartItemResponse, RemovalResponse,
 };
-use super::types::Id;
-use super::{Tag, page};
+use super::sorting::CartOrder;
+use super::types::{Id, Word};
 
 /// The operations on cart items.
 #[derive(Clone)]
@@ -29,8 +32,8 @@ pub struct Cart {
 impl Cart {
     /// List cart items
     ///
-    /// Every item in every cart, with its user and product, in the order of the ids, or one page
-    /// of them.
+    /// Every item in every cart, or one page of them, each with its user and product, in the order
+    /// of the ids unless `sort` says otherwise.
     #[oai(path = "/api/cart", method = "get", operation_id = "listCartItems")]
     async fn list(
         &self,
@@ -43,11 +46,16 @@ impl Cart {
             validator(minimum(value = "1"), maximum(value = "1000"))
         )]
         size: Query<Option<i32>>,
+        /// The property that orders the list; a minus sign reverses the order.
+        sort: Query<Option<Word<CartOrder>>>,
     ) -> Result<Listing<CartItemListResponse>, RequestError> {
         let page = page(number.0, size.0);
+        let is_reversed = sort.0.is_some_and(|sort| sort.0.is_reversed);
         let list = self
             .lists
-            .read(None, page, |conn, span| db::cart::list(conn, span).boxed());
+            .read(None, page, !is_reversed, move |conn, span| {
+                db::cart::list(conn, is_reversed, span).boxed()
+            });
         Ok(list.await?)
     }
 
@@ -78,7 +86,8 @@ impl Cart {
         /// The cart item's id
         id: Path<Id>,
         /// The tags, separated by commas, of the states that the client has, or `*` for any; 304
-        /// when it still has one of them. A weak tag (`W/"…"`) stands for its strong one.
+        /// when it still has one of them. A weak tag (`W/"…"`) stands for its strong one; what is
+        /// no tag is none of them.
         #[oai(name = "If-None-Match")]
         if_none_match: Header<Option<Tags>>,
     ) -> Result<Found<CartItemResponse>, FindError> {
@@ -100,7 +109,8 @@ impl Cart {
         /// The cart item's id
         id: Path<Id>,
         /// The tags, separated by commas, of the states in which it may be changed, or `*` for any;
-        /// 412 when it has none of them now. A weak tag (`W/"…"`) is none.
+        /// 412 when it has none of them now. A weak tag (`W/"…"`), and what is no tag, is none of
+        /// them.
         #[oai(name = "If-Match")]
         if_match: Header<Option<Tags>>,
     ) -> Result<Answer<RemovalResponse>, EditError> {

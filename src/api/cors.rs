@@ -10,8 +10,9 @@ const ALLOW_METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, DEL
 const ALLOW_HEADERS: HeaderValue =
     HeaderValue::from_static("Content-Type, If-Match, If-None-Match, X-Request-Id");
 /// What a page may read, beyond the few headers that it always may.
-const EXPOSE_HEADERS: HeaderValue =
-    HeaderValue::from_static("Allow, ETag, Location, Retry-After, X-Request-Id");
+const EXPOSE_HEADERS: HeaderValue = HeaderValue::from_static(
+    "Allow, ETag, Link, Location, Retry-After, X-Request-Id, X-Total-Count",
+);
 /// For how many seconds a browser may remember the answer to a preflight request.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 

@@ -2,51 +2,64 @@
 //! from it: what the contract gate compares with the contract.
 //!
 //! What the generator cannot say is added here, and each addition states what some code does: the
-//! request id that [`super::App`] puts on every answer, the 413 and 415 of every operation that
-//! takes a body, and that [`super::json::JsonBody`] refuses properties that a schema does not name.
+//! request id that [`super::App`] takes and puts on every response, the 413 and 415 of every
+//! operation that takes a body, and that [`super::json::JsonBody`] refuses properties that a schema
+//! does not name. The extensions (`x-…`) are written from the tables that the code itself reads.
 
 use std::collections::HashMap;
 
 use poem::endpoint::BoxEndpoint;
 use poem::http::{Method, StatusCode};
-use poem_openapi::registry::{MetaApi, MetaOperation, MetaPath, MetaSchema, Registry};
+use poem_openapi::registry::{
+    MetaApi, MetaOperation, MetaOperationParam, MetaParamIn, MetaPath, MetaSchema, MetaSchemaRef,
+    Registry,
+};
 use poem_openapi::{ContactObject, LicenseObject, OpenApi, OpenApiService, ServerObject};
 use serde_json::Value;
 
 use crate::contract;
 use crate::db::Database;
+use crate::error::Conflict;
 
 use super::cart::Cart;
-use super::lists::Lists;
+use super::failures::{CODES, failure, reason};
+use super::lists::{Lists, paging};
 use super::products::Products;
-use super::responses::{failure, response_header};
+use super::responses::response_header;
 use super::users::Users;
 use super::validation::Validation;
 
 const DESCRIPTION: &str = "\
 Users, products and the cart of a shop, over HTTP and JSON.
 
-**Answers.** Every success is `{\"success\": true, \"data\": …, \"message\": \"…\"}`, every failure \
-`{\"success\": false, \"error\": {\"code\": \"…\", \"message\": \"…\"}}`; a 400 adds `details`, one entry \
-for each thing that is wrong, and never repeats the values that were sent.
+**Responses.** Every success is `{\"success\": true, \"data\": …, \"message\": \"…\"}`, every \
+failure `{\"success\": false, \"error\": {\"code\": \"…\", \"message\": \"…\"}}`; a 400 adds \
+`details`, one entry for each thing that is wrong, and never repeats the values that were sent. \
+A `reason` tells failures with the same code apart.
 
 **Lists.** Without parameters a list holds every row, in the order of the ids. With `page` or \
-`limit` it holds that page and a `pagination` object. A query parameter that an operation does \
-not know is refused.
+`limit` it holds that page, a `pagination` object, and the headers `Link` and `X-Total-Count`. \
+`sort` orders it, other parameters filter it. A query parameter that an operation does not know \
+is refused.
 
 **Requests.** Bodies are `application/json`, at most 1 MiB, and a property that a schema does \
 not name is refused. An update changes the properties that are present: `null` clears one that \
 is nullable, and an absent one stays as it is.
 
-**Conditions.** An answer that shows one user, product or cart item carries an `ETag`: the tag \
-of what it shows in `data`, which changes whenever that does. Send it back as `If-None-Match` \
-when you get it again, and the answer is a 304 without a body while nothing has changed. Send \
-it as `If-Match` when you update or delete, and nothing is done, and the answer is a 412, when \
-what it shows has changed since (a changed password does not show). Operations that do not name these \
-headers ignore them.
+**Conditions.** A response that shows one user, product or cart item carries an `ETag`: the tag \
+of what it shows in `data`, which changes whenever that does. Send the tag as `If-None-Match` \
+when you get the same again, and the response is a 304 without a body while nothing has changed. \
+Send it as `If-Match` when you update or delete, and nothing is done, and the response is a 412, \
+when what it shows has changed since (a changed password does not show). Operations that do not \
+name these headers ignore them.
 
 **Tracing.** Send `X-Request-Id` (up to 128 letters, digits, dots, dashes and underscores) and \
-the answer and the server's log carry it; without one the server makes one up.";
+the response and the server's log carry it; without one the server makes one up.";
+
+/// What the parameter of every operation is for.
+const REQUEST_ID: &str = "An id for this request, which the response and the server's log then \
+carry: up to 128 letters, digits, dots, dashes and underscores. The server replaces an unusable one \
+and makes one up where there is none.";
 
 /// All operations. poem-openapi's tuple of APIs would emit a path twice where two of them share it.
 pub(super) struct Shop {
@@ -110,6 +123,16 @@ fn complete(operation: &mut MetaOperation) {
             .map(failure),
         );
     }
+    operation.params.push(MetaOperationParam {
+        name: "X-Request-Id".to_owned(),
+        schema: MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))),
+        in_type: MetaParamIn::Header,
+        description: Some(REQUEST_ID.to_owned()),
+        required: false,
+        deprecated: false,
+        explode: true,
+        style: None,
+    });
     for response in responses {
         let schema = MetaSchema {
             min_length: Some(1),
@@ -117,7 +140,7 @@ fn complete(operation: &mut MetaOperation) {
             pattern: Some("^[A-Za-z0-9._-]+$".to_owned()),
             ..MetaSchema::new("string")
         };
-        let description = "The id of this request, in the answer and in the server's log";
+        let description = "The id of this request, in the response and in the server's log";
         response
             .headers
             .push(response_header("x-request-id", description, schema));
@@ -147,7 +170,51 @@ pub fn generated_document() -> Value {
         contract::json::parse(document.as_bytes()).expect("poem-openapi writes JSON");
     assert!(duplicates.is_empty(), "generated twice: {duplicates:?}");
     close_request_bodies(&mut document);
+    name_codes(&mut document);
+    describe_paging(&mut document);
     document
+}
+
+/// Lists the codes and reasons of errors, each with its status.
+fn name_codes(document: &mut Value) {
+    let properties = &mut document["components"]["schemas"]["ErrorInfo"]["properties"];
+    let codes = CODES.iter().map(|(status, code)| (*code, status.as_u16()));
+    properties["code"]["x-error-codes"] = codes.collect();
+    let conflict = StatusCode::CONFLICT.as_u16();
+    let reasons = Conflict::ALL.map(|why| (reason(why), conflict));
+    properties["reason"]["x-error-reasons"] = reasons.into_iter().collect();
+}
+
+/// Says of the parameters of lists what `page` and `limit` mean without each other, and which other
+/// parameters need them.
+fn describe_paging(document: &mut Value) {
+    let paths = document["paths"].as_object_mut().into_iter().flatten();
+    let operations = paths
+        .filter_map(|(_, item)| item.as_object_mut())
+        .flatten()
+        .map(|(_, operation)| operation);
+    for operation in operations {
+        let id = operation["operationId"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+            let name = parameter["name"].as_str().unwrap_or_default().to_owned();
+            if let Some((_, default)) = paging::DEFAULTS.iter().find(|(page, _)| *page == name) {
+                let other = paging::PARAMETERS.iter().find(|other| **other != name);
+                parameter["x-default-with"] =
+                    other.map(|other| (*other, *default)).into_iter().collect();
+            }
+            let needed = paging::NEEDED
+                .iter()
+                .find(|(operation, parameter, _)| *operation == id && *parameter == name);
+            match needed {
+                Some((.., [])) => parameter["x-needs-paging"] = true.into(),
+                Some((.., values)) => parameter["x-needs-paging"] = (*values).into(),
+                None => {}
+            }
+        }
+    }
 }
 
 /// Notes on each schema of a request body that unknown properties are refused.

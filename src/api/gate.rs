@@ -17,7 +17,8 @@ use poem::{Body, Request};
 use crate::contract::{Operation, Parameter};
 use crate::error::{Error, Place, Violation};
 
-use super::responses::Refusal;
+use super::failures::Refusal;
+use super::lists::paging;
 
 /// The largest body that is taken, in bytes.
 pub const MAX_BODY: usize = 1024 * 1024;
@@ -187,15 +188,21 @@ async fn read(body: Body) -> Result<Body, Refusal> {
     }
 }
 
-/// Makes one line of a header parameter that came in several: together they are one list (RFC 9110,
-/// 5.3), and who reads one line would miss the others.
+/// Makes each header parameter one line of ASCII. Several lines are one list (RFC 9110, 5.3), of
+/// which the framework would read only the first; and it would take a line with other bytes for
+/// absent, so that a condition would not hold anything back.
 pub(super) fn join_headers(operation: &Operation, request: &mut Request) {
     for name in header_names(operation) {
         let lines = request.headers().get_all(name).iter();
         let lines: Vec<&[u8]> = lines.map(HeaderValue::as_bytes).collect();
-        if lines.len() > 1
-            && let Ok(line) = HeaderValue::from_bytes(&lines.join(&b", "[..]))
-        {
+        if lines.is_empty() || (lines.len() == 1 && lines[0].is_ascii()) {
+            continue;
+        }
+        let mut line = lines.join(&b", "[..]);
+        line.iter_mut()
+            .filter(|byte| !byte.is_ascii())
+            .for_each(|byte| *byte = b'?');
+        if let Ok(line) = HeaderValue::from_bytes(&line) {
             request.headers_mut().insert(name, line);
         }
     }
@@ -227,7 +234,7 @@ pub(super) fn check_parameters(operation: &Operation, request: &Request) -> Resu
             violations.extend(check(parameter, text));
         }
     }
-    let mut seen = Vec::new();
+    let (mut seen, mut unpaged) = (Vec::new(), Vec::new());
     for pair in request
         .uri()
         .query()
@@ -264,15 +271,22 @@ pub(super) fn check_parameters(operation: &Operation, request: &Request) -> Resu
             Some(parameter) => {
                 seen.push(parameter.name);
                 violations.extend(check(parameter, text));
+                if paging::is_needed(operation.id, parameter.name, text) {
+                    unpaged.push(parameter.name);
+                }
             }
         }
+    }
+    if !seen.iter().any(|name| paging::PARAMETERS.contains(name)) {
+        let problem = "needs `page` or `limit` beside it";
+        let unpaged = unpaged.into_iter();
+        violations.extend(unpaged.map(|name| Violation::new(Place::Query, name, problem)));
     }
     for parameter in &operation.parameters {
         if parameter.place == Place::Header
             && let Some(value) = request.headers().get(parameter.name)
         {
-            // What is not ASCII keeps to no pattern of the contract.
-            violations.extend(parameter.violation(value.to_str().unwrap_or("\u{fffd}")));
+            violations.extend(parameter.violation(value.to_str().unwrap_or_default()));
         }
     }
     if violations.is_empty() {
@@ -385,16 +399,11 @@ mod tests {
         assert_eq!(check(&[]), Some(None));
         let both = Some(Some("\"a\", W/\"b\"".to_owned()));
         assert_eq!(check(&[b"\"a\"", b"W/\"b\""]), both);
-        let wrong: [&[&[u8]]; 5] = [
-            &[b"\"a\"", b"b"],
-            &[b"a", b"\"b\""],
-            &[b"*", b"\"b\""],
-            &[b""],
-            &[b"\"\xff\""],
-        ];
-        for lines in wrong {
-            assert_eq!(check(lines), None, "{lines:?}");
-        }
+        let replaced = Some(Some("*, \"?\"".to_owned()));
+        assert_eq!(check(&[b"*", b"\"\xff\""]), replaced);
+        assert_eq!(check(&[b"\xff"]), Some(Some("?".to_owned())));
+        let long = [b'a'; 1025];
+        assert_eq!(check(&[&long]), None);
     }
 
     #[test]

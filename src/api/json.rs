@@ -15,7 +15,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use crate::contract;
 use crate::error::{Error, Violation};
 
-use super::responses::{Refusal, refuse};
+use super::failures::{Refusal, refuse};
 
 /// The only media type that the API speaks.
 pub(super) const MEDIA_TYPE: &str = "application/json";

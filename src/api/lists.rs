@@ -11,6 +11,7 @@
 //! sent: the transfer breaks, so that no client takes half a list for a whole one. A client that
 //! leaves closes the channel, which ends the task, and the query with it.
 
+pub(super) mod paging;
 mod sharing;
 mod writer;
 
@@ -25,7 +26,7 @@ use futures_util::stream::{self, StreamExt};
 use poem::http::StatusCode;
 use poem::{Body, IntoResponse, Response};
 use poem_openapi::ApiResponse;
-use poem_openapi::registry::{MetaResponses, Registry};
+use poem_openapi::registry::{MetaHeader, MetaResponses, MetaSchema, Registry};
 use poem_openapi::types::Type;
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -36,9 +37,10 @@ use crate::db::{Connection, Cursor, Database, List, Page, Span};
 use crate::error::Error;
 
 use super::json::MEDIA_TYPE;
-use super::responses::{self, success};
+use super::responses::{self, response_header, success};
 use super::validation::Validation;
 
+use paging::Paged;
 use sharing::Sharing;
 use writer::{IsFull, Mark, Part, Writer};
 
@@ -104,7 +106,8 @@ impl Lists {
         }
     }
 
-    /// The list of `owner` (if it is a part of something) that `query` reads, or one page of it.
+    /// The list that `query` reads, or one page of it: of `owner`, if it is a part of something.
+    /// `is_plain` says that all rows are asked for, in id order: only such a list is shared.
     ///
     /// # Errors
     /// Those of the query, and of the rows before the first part is full.
@@ -112,6 +115,7 @@ impl Lists {
         &self,
         owner: Option<i32>,
         page: Option<Page>,
+        is_plain: bool,
         query: impl Query<R>,
     ) -> Result<Listing<L>, Error>
     where
@@ -121,8 +125,9 @@ impl Lists {
     {
         let (reader, mut parts) = mpsc::channel(1);
         let lists = self.clone();
-        if let Some(page) = page {
-            let task = lists.send::<L, R>(query, Span::Page(page), Mark::default(), vec![reader]);
+        if page.is_some() || !is_plain {
+            let span = page.map_or(Span::After(0), Span::Page);
+            let task = lists.send::<L, R>(query, span, Mark::default(), vec![reader]);
             tokio::spawn(task.in_current_span());
         } else {
             let start =
@@ -134,6 +139,7 @@ impl Lists {
             None => return Err(without_end()),
         };
         Ok(Listing {
+            paged: first.paged,
             content: if first.is_last {
                 Content::Whole(first.bytes)
             } else {
@@ -221,7 +227,7 @@ impl Lists {
         let check = self.validation.of_rest(L::OPERATION);
         let List { mut rows, page } = query(cursor, span).await?;
         *is_under_way = true;
-        let mut writer = Writer::<L>::from(mark);
+        let mut writer = Writer::<L>::from(mark, page.map(|(page, total)| Paged { page, total }));
         loop {
             let before = writer.mark;
             match timeout(PART_TIMEOUT, writer.fill(&mut rows)).await {
@@ -254,7 +260,7 @@ impl Lists {
         if writer.is_under_way {
             writer.check(check)?;
         }
-        Ok(Some(writer.last_part(page)))
+        Ok(Some(writer.last_part()))
     }
 }
 
@@ -281,6 +287,7 @@ async fn give(readers: &mut Vec<Reader>, part: &Part) -> Vec<Reader> {
 
 /// 200 and a list.
 pub struct Listing<L> {
+    paged: Option<Paged>,
     content: Content,
     list: PhantomData<L>,
 }
@@ -296,12 +303,13 @@ impl<L: ListOf> Listing<L> {
     where
         L::Item: From<R>,
     {
-        let mut writer = Writer::<L>::from(Mark::default());
+        let mut writer = Writer::<L>::from(Mark::default(), None);
         for row in rows {
             writer.push(&L::Item::from(row))?;
         }
         Ok(Self {
-            content: Content::Whole(writer.last_part(None).bytes),
+            paged: None,
+            content: Content::Whole(writer.last_part().bytes),
             list: PhantomData,
         })
     }
@@ -313,7 +321,7 @@ pub(super) struct UnderWay;
 
 impl<L: Send> IntoResponse for Listing<L> {
     fn into_response(self) -> Response {
-        match self.content {
+        let mut response = match self.content {
             Content::Whole(bytes) => responses::json_bytes(StatusCode::OK, bytes),
             Content::Parts(first, parts) => {
                 let rest = stream::unfold(Some(parts), async |parts| {
@@ -330,7 +338,11 @@ impl<L: Send> IntoResponse for Listing<L> {
                 response.extensions_mut().insert(UnderWay);
                 response
             }
+        };
+        if let Some(paged) = self.paged {
+            response.extensions_mut().insert(paged);
         }
+        response
     }
 }
 
@@ -348,13 +360,39 @@ fn broken(error: Error) -> io::Error {
 impl<L: Type> ApiResponse for Listing<L> {
     fn meta() -> MetaResponses {
         MetaResponses {
-            responses: vec![success::<L>(StatusCode::OK, Vec::new())],
+            responses: vec![success::<L>(StatusCode::OK, page_headers())],
         }
     }
 
     fn register(registry: &mut Registry) {
         L::register(registry);
     }
+}
+
+/// The headers of a page, which a whole list has not.
+fn page_headers() -> Vec<MetaHeader> {
+    let total = MetaSchema {
+        minimum: Some(0.0),
+        ..MetaSchema::new_with_format("integer", "int64")
+    };
+    let header = |name: &str, description: &str, schema| MetaHeader {
+        required: false,
+        ..response_header(name, description, schema)
+    };
+    vec![
+        header(
+            "link",
+            "Only beside a page: the pages `first`, `prev`, `next` and `last` of the list, those \
+             that there are (RFC 8288). Each is a reference relative to the request's URL that \
+             keeps its other parameters.",
+            MetaSchema::new("string"),
+        ),
+        header(
+            "x-total-count",
+            "Only beside a page: how many rows the whole list has",
+            total,
+        ),
+    ]
 }
 
 #[cfg(test)]
@@ -366,6 +404,7 @@ mod tests {
     async fn a_list_whose_task_is_gone_before_its_last_part_is_a_broken_transfer() {
         let (task, parts) = mpsc::channel(1);
         let list = Listing::<ProductListResponse> {
+            paged: None,
             content: Content::Parts(Bytes::from_static(b"{"), parts),
             list: PhantomData,
         };

@@ -11,6 +11,7 @@ mod compression;
 pub mod conditions;
 pub mod cors;
 mod document;
+pub mod failures;
 pub mod gate;
 pub mod json;
 mod lists;
@@ -19,6 +20,7 @@ pub mod responses;
 pub mod rows;
 pub mod schemas;
 pub mod site;
+mod sorting;
 pub mod types;
 pub mod users;
 pub mod validation;
@@ -35,15 +37,15 @@ use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response};
 use tracing::Instrument;
 
 use crate::contract::{self, Operation};
-use crate::db::{self, Database};
+use crate::db::Database;
 use crate::error::Error;
 
 pub use document::generated_document;
 
 use cors::Cors;
+use failures::{Refusal, refuse};
 use gate::Hosts;
-use responses::{Refusal, refuse};
-use types::Id;
+use lists::paging;
 use validation::Validation;
 
 /// How long an operation may take before its client is told to come back later. The operation
@@ -99,7 +101,7 @@ impl App {
                 async move { db.ping().await }
             }
         };
-        let site = site::routes(contract::document().to_string(), ping);
+        let site = site::routes(contract::document().to_string(), contract::SOURCE, ping);
         Self {
             operations: operations.map_to_response().boxed(),
             site: site.map_to_response().boxed(),
@@ -138,11 +140,16 @@ impl App {
         } else {
             &self.site
         };
+        let query = request.uri().query().unwrap_or_default().to_owned();
         // What is dropped midway here, by the timeout or as the client leaves, is no query: those
         // run in tasks of their own (see `db`).
         let answer = AssertUnwindSafe(routes.call(request)).catch_unwind();
         match tokio::time::timeout(OPERATION_TIMEOUT, answer).await {
-            Ok(Ok(answer)) => answer,
+            Ok(Ok(Ok(mut response))) => {
+                paging::add_links(&mut response, &query);
+                Ok(response)
+            }
+            Ok(Ok(Err(error))) => Err(error),
             // Said in the log by the panic hook.
             Ok(Err(_)) => Err(refuse(&Error::Internal("a handler panicked".into()).into())),
             Err(_) => Err(refuse(&Refusal::Overloaded)),
@@ -204,7 +211,8 @@ impl Endpoint for App {
             let mut response = answer.unwrap_or_else(|error| Self::envelope(error, &method, &path));
             self.finish(&mut response, origin.as_ref(), &request_id);
             if let Some(operation) = operation {
-                let checked = self.settings.validation.check(operation, response).await;
+                let validation = self.settings.validation;
+                let checked = validation.check(operation, &method, response).await;
                 response = checked.unwrap_or_else(|refusal| {
                     let mut response = refusal.answer();
                     self.finish(&mut response, origin.as_ref(), &request_id);
@@ -297,13 +305,4 @@ fn allow(path: &str) -> String {
     }
     methods.push("OPTIONS");
     methods.join(", ")
-}
-
-/// The page that a list's parameters ask for; `None` when there are none.
-fn page(number: Option<Id>, size: Option<i32>) -> Option<db::Page> {
-    const DEFAULT_SIZE: i32 = 10;
-    (number.is_some() || size.is_some()).then(|| db::Page {
-        number: number.map_or(1, |number| number.0),
-        size: size.unwrap_or(DEFAULT_SIZE),
-    })
 }

@@ -5,19 +5,21 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path, Query};
 
 use crate::db::{self, Database, Pooled};
+use crate::error::{Error, Place, Violation};
 
+use super::Tag;
 use super::conditions::{Tags, condition};
+use super::failures::{ChangeError, EditError, FindError, RequestError};
 use super::json::JsonBody;
+use super::lists::paging::page;
 use super::lists::{Listing, Lists};
-use super::responses::{
-    Answer, ChangeError, Created, EditError, FindError, Found, RequestError, Updated,
-};
+use super::responses::{Answer, Created, Found, Updated};
 use super::schemas::{
     Product, ProductCartsResponse, ProductChanges, ProductDraft, ProductListResponse,
     ProductResponse, RemovalResponse,
 };
-use super::types::Id;
-use super::{Tag, page};
+use super::sorting::{CartOrder, ProductOrder};
+use super::types::{Id, Word, check_id};
 
 /// The operations on products.
 #[derive(Clone)]
@@ -28,11 +30,31 @@ pub struct Products {
     pub lists: Lists,
 }
 
+impl Products {
+    /// Refuses to search and sort by title in a database without an index on it, which would have to
+    /// read the whole table for each page.
+    async fn check_title_index(
+        &self,
+        filter: &db::products::Filter,
+        order: ProductOrder,
+    ) -> Result<(), Error> {
+        let is_sorted = order.by == db::products::Column::Title;
+        if (filter.prefix.is_none() && !is_sorted) || self.db.has_title_index().await? {
+            return Ok(());
+        }
+        let used = [("sort", is_sorted), ("q", filter.prefix.is_some())];
+        let used = used.into_iter().filter(|(_, is_used)| *is_used);
+        let problem = "is not available: the database has no index on the title";
+        let violations = used.map(|(name, _)| Violation::new(Place::Query, name, problem));
+        Err(Error::Invalid(violations.collect()))
+    }
+}
+
 #[OpenApi(tag = "Tag::Products")]
 impl Products {
     /// List products
     ///
-    /// Every product in the order of the ids, or one page of them.
+    /// Every product, or one page of them, in the order of the ids unless `sort` says otherwise.
     #[oai(path = "/api/products", method = "get", operation_id = "listProducts")]
     async fn list(
         &self,
@@ -45,10 +67,22 @@ impl Products {
             validator(minimum(value = "1"), maximum(value = "1000"))
         )]
         size: Query<Option<i32>>,
+        /// The property that orders the list; a minus sign reverses the order. The id orders rows that
+        /// are equal in it, in the same direction. By title only together with `page` or `limit`.
+        sort: Query<Option<Word<ProductOrder>>>,
+        /// Only products whose title begins with this text; letter case does not count, and no
+        /// character has a special meaning. Only together with `page` or `limit`.
+        #[oai(name = "q", validator(min_length = 2, max_length = 255))]
+        prefix: Query<Option<String>>,
     ) -> Result<Listing<ProductListResponse>, RequestError> {
+        let order = sort.0.map_or_else(ProductOrder::default, |sort| sort.0);
+        let filter = db::products::Filter { prefix: prefix.0 };
+        self.check_title_index(&filter, order).await?;
+        let is_plain = order == ProductOrder::default() && filter.prefix.is_none();
         let page = page(number.0, size.0);
-        let list = self.lists.read(None, page, |conn, span| {
-            db::products::list(conn, span).boxed()
+        let list = self.lists.read(None, page, is_plain, move |conn, span| {
+            let filter = filter.clone();
+            async move { db::products::list(conn, &filter, order, span).await }.boxed()
         });
         Ok(list.await?)
     }
@@ -89,7 +123,8 @@ impl Products {
         /// The product's id
         id: Path<Id>,
         /// The tags, separated by commas, of the states that the client has, or `*` for any; 304
-        /// when it still has one of them. A weak tag (`W/"…"`) stands for its strong one.
+        /// when it still has one of them. A weak tag (`W/"…"`) stands for its strong one; what is
+        /// no tag is none of them.
         #[oai(name = "If-None-Match")]
         if_none_match: Header<Option<Tags>>,
     ) -> Result<Found<ProductResponse>, FindError> {
@@ -101,7 +136,8 @@ impl Products {
     /// Update a product
     ///
     /// Changes the properties that are present and leaves the others; an empty object changes
-    /// nothing, and `null` clears the image or the description.
+    /// nothing, and `null` clears the image or the description. What getting the product shows may
+    /// be sent back as it is, `id` included, and changes nothing either.
     #[oai(
         path = "/api/products/:id",
         method = "put",
@@ -112,12 +148,14 @@ impl Products {
         /// The product's id
         id: Path<Id>,
         /// The tags, separated by commas, of the states in which it may be changed, or `*` for any;
-        /// 412 when it has none of them now. A weak tag (`W/"…"`) is none.
+        /// 412 when it has none of them now. A weak tag (`W/"…"`), and what is no tag, is none of
+        /// them.
         #[oai(name = "If-Match")]
         if_match: Header<Option<Tags>>,
         /// What to change
         body: JsonBody<ProductChanges>,
     ) -> Result<Updated<ProductResponse>, EditError> {
+        check_id(body.0.id, id.0)?;
         let changes = body.0.into();
         let condition = condition::<_, Product>(if_match.0);
         let query = async move |mut conn: Pooled| {
@@ -141,7 +179,8 @@ impl Products {
         /// The product's id
         id: Path<Id>,
         /// The tags, separated by commas, of the states in which it may be changed, or `*` for any;
-        /// 412 when it has none of them now. A weak tag (`W/"…"`) is none.
+        /// 412 when it has none of them now. A weak tag (`W/"…"`), and what is no tag, is none of
+        /// them.
         #[oai(name = "If-Match")]
         if_match: Header<Option<Tags>>,
     ) -> Result<Answer<RemovalResponse>, ChangeError> {
@@ -156,7 +195,7 @@ impl Products {
     /// List the carts that hold a product
     ///
     /// The cart items that contain one product, each with its user, in the order in which they
-    /// were added.
+    /// were added unless `sort` says otherwise.
     #[oai(
         path = "/api/products/:id/carts",
         method = "get",
@@ -175,12 +214,17 @@ impl Products {
             validator(minimum(value = "1"), maximum(value = "1000"))
         )]
         size: Query<Option<i32>>,
+        /// The property that orders the list; a minus sign reverses the order.
+        sort: Query<Option<Word<CartOrder>>>,
     ) -> Result<Listing<ProductCartsResponse>, FindError> {
+        let is_reversed = sort.0.is_some_and(|sort| sort.0.is_reversed);
         let page = page(number.0, size.0);
         let id = id.0.0;
-        let list = self.lists.read(Some(id), page, move |conn, span| {
-            db::cart::with_product(conn, id, span).boxed()
-        });
+        let list = self
+            .lists
+            .read(Some(id), page, !is_reversed, move |conn, span| {
+                db::cart::with_product(conn, id, is_reversed, span).boxed()
+            });
         Ok(list.await?)
     }
 }

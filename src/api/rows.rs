@@ -11,7 +11,7 @@ use super::schemas::{
     Removal, RemovalResponse, Role, User, UserCartItem, UserCartResponse, UserListResponse,
     UserResponse,
 };
-use super::types::{Id, Nullable};
+use super::types::{Always, Id, Nullable};
 
 impl From<db::users::Role> for Role {
     fn from(role: db::users::Role) -> Self {
@@ -120,7 +120,7 @@ impl From<(db::cart::CartItem, db::users::User)> for ProductCartItem {
 impl UserResponse {
     pub(super) fn new(user: db::users::User, message: &str) -> Self {
         Self {
-            success: true,
+            success: Always,
             data: user.into(),
             message: message.to_owned(),
         }
@@ -130,7 +130,7 @@ impl UserResponse {
 impl ProductResponse {
     pub(super) fn new(product: db::products::Product, message: &str) -> Self {
         Self {
-            success: true,
+            success: Always,
             data: product.into(),
             message: message.to_owned(),
         }
@@ -140,7 +140,7 @@ impl ProductResponse {
 impl CartItemResponse {
     pub(super) fn new(item: CartItemRow, message: &str) -> Self {
         Self {
-            success: true,
+            success: Always,
             data: item.into(),
             message: message.to_owned(),
         }
@@ -191,7 +191,7 @@ impl RemovalResponse {
     fn new(removed: usize, message: String) -> Self {
         let cart_items_removed = i32::try_from(removed).unwrap_or(i32::MAX);
         Self {
-            success: true,
+            success: Always,
             data: Removal { cart_items_removed },
             message,
         }

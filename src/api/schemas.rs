@@ -8,7 +8,9 @@ use poem_openapi::types::{Email, MaybeUndefined, Password};
 use poem_openapi::{Enum, Object};
 use serde::Serialize;
 
-use super::types::{Id, Nullable};
+use crate::error::Place;
+
+use super::types::{Always, Id, Nullable, Word};
 
 /// What a user may do
 #[derive(Enum, Serialize, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +41,7 @@ pub struct UserDraft {
     #[oai(validator(max_length = 255))]
     pub(super) email: Email,
     /// The password; only its Argon2id hash is stored
-    #[oai(validator(min_length = 6, max_length = 255))]
+    #[oai(write_only, validator(min_length = 6, max_length = 255))]
     pub(super) password: Password,
     pub(super) role: Role,
 }
@@ -47,11 +49,13 @@ pub struct UserDraft {
 /// What to change of a user; what is absent stays as it is
 #[derive(Object)]
 pub struct UserChanges {
+    /// The user's id, as it was shown; another id than the one in the path is refused
+    pub(super) id: Option<Id>,
     /// An email address that no other user has
     #[oai(validator(max_length = 255))]
     pub(super) email: Option<Email>,
     /// The new password; only its Argon2id hash is stored
-    #[oai(validator(min_length = 6, max_length = 255))]
+    #[oai(write_only, validator(min_length = 6, max_length = 255))]
     pub(super) password: Option<Password>,
     pub(super) role: Option<Role>,
 }
@@ -89,6 +93,8 @@ pub struct ProductDraft {
 /// What to change of a product; what is absent stays as it is, and `null` clears
 #[derive(Object)]
 pub struct ProductChanges {
+    /// The product's id, as it was shown; another id than the one in the path is refused
+    pub(super) id: Option<Id>,
     /// The product's name
     #[oai(validator(min_length = 1, max_length = 255))]
     pub(super) title: Option<String>,
@@ -163,15 +169,15 @@ pub struct Pagination {
     #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
     pub(super) limit: i32,
     /// How many rows the whole list has
-    #[oai(validator(minimum(value = "0"), maximum(value = "2147483647")))]
-    pub(super) total: i32,
+    #[oai(validator(minimum(value = "0")))]
+    pub(super) total: i64,
 }
 
 /// The user
 #[derive(Object, Serialize)]
 pub struct UserResponse {
     /// Always true
-    pub(super) success: bool,
+    pub(super) success: Always<true>,
     pub(super) data: User,
     /// What happened, for people
     #[oai(validator(max_length = 255))]
@@ -182,7 +188,7 @@ pub struct UserResponse {
 #[derive(Object)]
 pub struct UserListResponse {
     /// Always true
-    pub(super) success: bool,
+    pub(super) success: Always<true>,
     /// The users, in the order of the ids
     pub(super) data: Vec<User>,
     pub(super) pagination: Option<Pagination>,
@@ -195,7 +201,7 @@ pub struct UserListResponse {
 #[derive(Object, Serialize)]
 pub struct ProductResponse {
     /// Always true
-    pub(super) success: bool,
+    pub(super) success: Always<true>,
     pub(super) data: Product,
     /// What happened, for people
     #[oai(validator(max_length = 255))]
@@ -206,7 +212,7 @@ pub struct ProductResponse {
 #[derive(Object)]
 pub struct ProductListResponse {
     /// Always true
-    pub(super) success: bool,
+    pub(super) success: Always<true>,
     /// The products, in the order of the ids
     pub(super) data: Vec<Product>,
     pub(super) pagination: Option<Pagination>,
@@ -219,7 +225,7 @@ pub struct ProductListResponse {
 #[derive(Object, Serialize)]
 pub struct CartItemResponse {
     /// Always true
-    pub(super) success: bool,
+    pub(super) success: Always<true>,
     pub(super) data: CartItem,
     /// What happened, for people
     #[oai(validator(max_length = 255))]
@@ -230,7 +236,7 @@ pub struct CartItemResponse {
 #[derive(Object)]
 pub struct CartItemListResponse {
     /// Always true
-    pub(super) success: bool,
+    pub(super) success: Always<true>,
     /// The cart items, in the order of the ids
     pub(super) data: Vec<CartItem>,
     pub(super) pagination: Option<Pagination>,
@@ -243,7 +249,7 @@ pub struct CartItemListResponse {
 #[derive(Object)]
 pub struct UserCartResponse {
     /// Always true
-    pub(super) success: bool,
+    pub(super) success: Always<true>,
     /// The items in the cart, in the order of the ids
     pub(super) data: Vec<UserCartItem>,
     pub(super) pagination: Option<Pagination>,
@@ -256,7 +262,7 @@ pub struct UserCartResponse {
 #[derive(Object)]
 pub struct ProductCartsResponse {
     /// Always true
-    pub(super) success: bool,
+    pub(super) success: Always<true>,
     /// The cart items, in the order of the ids
     pub(super) data: Vec<ProductCartItem>,
     pub(super) pagination: Option<Pagination>,
@@ -269,7 +275,7 @@ pub struct ProductCartsResponse {
 #[derive(Object, Serialize)]
 pub struct RemovalResponse {
     /// Always true
-    pub(super) success: bool,
+    pub(super) success: Always<true>,
     pub(super) data: Removal,
     /// What happened, for people
     #[oai(validator(max_length = 255))]
@@ -280,28 +286,22 @@ pub struct RemovalResponse {
 #[derive(Object, Serialize)]
 pub struct ErrorResponse {
     /// Always false
-    pub(super) success: bool,
+    pub(super) success: Always<false>,
     pub(super) error: ErrorInfo,
 }
 
 /// What went wrong
 #[derive(Object, Serialize)]
 pub struct ErrorInfo {
-    /// What kind of failure it is, for programs. Expect new codes in later versions; today's are:
-    ///
-    /// | code | status | meaning |
-    /// |---|---|---|
-    /// | `VALIDATION_ERROR` | 400 | the request does not keep to the contract |
-    /// | `NOT_FOUND` | 404 | what was asked for does not exist |
-    /// | `METHOD_NOT_ALLOWED` | 405 | the path exists, but not with this method |
-    /// | `CONFLICT` | 409 | the request contradicts what is stored |
-    /// | `PRECONDITION_FAILED` | 412 | it has none of the tags in `If-Match` |
-    /// | `PAYLOAD_TOO_LARGE` | 413 | the body is larger than 1 MiB |
-    /// | `UNSUPPORTED_MEDIA_TYPE` | 415 | the body is not JSON |
-    /// | `INTERNAL_ERROR` | 500 | the server failed |
-    /// | `SERVICE_UNAVAILABLE` | 503 | the database is away; try again later |
-    #[oai(validator(pattern = "^[A-Z][A-Z_]*$", max_length = 64))]
+    /// What kind of failure it is, for programs. Expect new codes in later versions; `x-error-codes`
+    /// has today's, each with its status.
+    #[oai(validator(max_length = 64))]
     pub(super) code: String,
+    /// Which of several failures of this kind it is, for programs, where there are several. Expect
+    /// new reasons in later versions; `x-error-reasons` has today's, each with its status.
+    #[oai(validator(max_length = 64))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<String>,
     /// What went wrong, for people
     #[oai(validator(max_length = 255))]
     pub(super) message: String,
@@ -320,4 +320,8 @@ pub struct ErrorDetail {
     /// What is wrong, without the value that was sent
     #[oai(validator(max_length = 255))]
     pub(super) message: String,
+    /// Where in the request it is wrong
+    #[serde(rename = "in", skip_serializing_if = "Option::is_none")]
+    #[oai(rename = "in")]
+    pub(super) place: Option<Word<Place>>,
 }

@@ -1,5 +1,5 @@
-//! What stands beside the contract: `/`, `/health`, `/api/swagger.json` and the pages of
-//! `/api/docs`.
+//! What stands beside the contract: `/`, `/health`, the contract itself as `/api/openapi.yaml`,
+//! `/api/openapi.json` and `/api/swagger.json`, and the pages of `/api/docs`.
 //!
 //! Uses `error`, and nothing of the database: whether it answers is asked through a function.
 
@@ -7,31 +7,56 @@ mod docs;
 
 use bytes::Bytes;
 use poem::endpoint::{make, make_sync};
-use poem::http::{HeaderValue, header};
-use poem::{Response, Route};
+use poem::http::{HeaderValue, StatusCode, header};
+use poem::{Request, Response, Route, RouteMethod};
 use serde_json::{Value, json};
 
 use crate::error::Error;
 
-use super::responses::refuse;
+use super::conditions::{ETag, Tags};
+use super::failures::refuse;
 
 /// The site's routes.
 ///
-/// `contract` is the contract as JSON text; `ping` asks the database for a sign of life, and takes
+/// `json` and `yaml` are the contract as text; `ping` asks the database for a sign of life, and takes
 /// no longer than `/health` may.
-pub fn routes<P, F>(contract: impl Into<Bytes>, ping: P) -> Route
+pub fn routes<P, F>(json: impl Into<Bytes>, yaml: impl Into<Bytes>, ping: P) -> Route
 where
     P: Fn() -> F + Send + Sync + 'static,
     F: Future<Output = Result<(), Error>> + Send + 'static,
 {
-    let contract: Bytes = contract.into();
-    let contract = make_sync(move |_| content("application/json", contract.clone()));
+    let json: Bytes = json.into();
     let root = root();
     let route = Route::new()
         .at("/", poem::get(make_sync(move |_| success(&root))))
         .at("/health", poem::get(make(move |_| health(ping()))))
-        .at("/api/swagger.json", poem::get(contract));
+        .at("/api/swagger.json", contract("application/json", &json))
+        .at("/api/openapi.json", contract("application/json", &json))
+        .at(
+            "/api/openapi.yaml",
+            contract("application/yaml", &yaml.into()),
+        );
     docs::add_to(route)
+}
+
+/// The contract in one of its forms, or a 304 for who has it.
+fn contract(content_type: &'static str, text: &Bytes) -> RouteMethod {
+    let (text, tag) = (text.clone(), ETag::of_bytes(text));
+    poem::get(make_sync(move |request: Request| {
+        let sent = request.header(header::IF_NONE_MATCH).map(Tags::parse);
+        let mut response = if sent.is_some_and(|tags| tags.match_weakly(&tag)) {
+            let not_modified = Response::builder().status(StatusCode::NOT_MODIFIED);
+            not_modified
+                .header(header::CACHE_CONTROL, "no-cache")
+                .finish()
+        } else {
+            content(content_type, text.clone())
+        };
+        if let Some(tag) = tag.header() {
+            response.headers_mut().insert(header::ETAG, tag);
+        }
+        response
+    }))
 }
 
 /// Name, version and where to go next.
@@ -41,7 +66,7 @@ fn root() -> Bytes {
             "name": "ecommerce-api",
             "version": env!("CARGO_PKG_VERSION"),
             "docs": "/api/docs",
-            "contract": "/api/swagger.json",
+            "contract": "/api/openapi.yaml",
             "health": "/health",
         }),
         "The API is documented, and can be tried out, at /api/docs",
@@ -107,7 +132,7 @@ mod tests {
     }
 
     fn site() -> Route {
-        routes(r#"{"openapi":"3.0.3"}"#, || ready(Ok(())))
+        routes(r#"{"openapi":"3.0.3"}"#, "openapi: 3.0.3", || ready(Ok(())))
     }
 
     fn json_of(text: &str) -> Value {
@@ -130,9 +155,23 @@ mod tests {
 
     #[tokio::test]
     async fn the_contract_is_served_as_it_was_given() {
-        let (_, headers, text) = get(&site(), "/api/swagger.json").await;
-        assert_eq!(headers[header::CONTENT_TYPE], "application/json");
-        assert_eq!(text, r#"{"openapi":"3.0.3"}"#);
+        let json = r#"{"openapi":"3.0.3"}"#;
+        for (path, content_type, contract) in [
+            ("/api/swagger.json", "application/json", json),
+            ("/api/openapi.json", "application/json", json),
+            ("/api/openapi.yaml", "application/yaml", "openapi: 3.0.3"),
+        ] {
+            let (_, headers, text) = get(&site(), path).await;
+            assert_eq!(headers[header::CONTENT_TYPE], content_type);
+            assert_eq!(text, contract);
+            let request = Request::builder()
+                .uri(Uri::from_static(path))
+                .header(header::IF_NONE_MATCH, &headers[header::ETAG])
+                .finish();
+            let response = site().get_response(request).await;
+            assert_eq!(response.status(), StatusCode::NOT_MODIFIED);
+            assert_eq!(response.headers()[header::ETAG], headers[header::ETAG]);
+        }
         assert_eq!(get(&site(), "/api/nope").await.0, StatusCode::NOT_FOUND);
         assert_eq!(get(&site(), "/nope").await.0, StatusCode::NOT_FOUND);
     }
@@ -147,7 +186,9 @@ mod tests {
 
     #[tokio::test]
     async fn health_is_503_when_the_database_does_not_answer() {
-        let site = routes("", || ready(Err(Error::Unavailable("secret host".into()))));
+        let site = routes("", "", || {
+            ready(Err(Error::Unavailable("secret host".into())))
+        });
         let (status, headers, text) = get(&site, "/health").await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(headers[header::RETRY_AFTER], "1");

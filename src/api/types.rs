@@ -1,5 +1,5 @@
-//! Two types that the contract has and poem-openapi does not: an id, and what is always there but
-//! may be null.
+//! Types that the contract has and poem-openapi does not: an id, a constant flag, a closed set of
+//! texts that is no component, and what is always there but may be null.
 
 use std::borrow::Cow;
 
@@ -7,12 +7,26 @@ use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{
     ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type,
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
+
+use crate::error::{Error, Place, Violation};
 
 /// An id (or another count from 1): an `int32` of at least 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Id(pub i32);
+
+/// Checks the id that an update may carry, as it was shown, against the one in the path.
+///
+/// # Errors
+/// `Invalid` when they differ.
+pub(super) fn check_id(shown: Option<Id>, in_path: Id) -> Result<(), Error> {
+    if shown.is_none_or(|id| id == in_path) {
+        return Ok(());
+    }
+    let violation = Violation::in_body("/id", "must be the id in the path");
+    Err(Error::Invalid(vec![violation]))
+}
 
 impl Type for Id {
     const IS_REQUIRED: bool = true;
@@ -60,6 +74,143 @@ impl ToJSON for Id {
     fn to_json(&self) -> Option<Value> {
         self.0.to_json()
     }
+}
+
+/// A flag that always has the same value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Always<const VALUE: bool>;
+
+impl<const VALUE: bool> Serialize for Always<VALUE> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bool(VALUE)
+    }
+}
+
+impl<const VALUE: bool> Type for Always<VALUE> {
+    const IS_REQUIRED: bool = true;
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        format!("always_{VALUE}").into()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        MetaSchemaRef::Inline(Box::new(MetaSchema {
+            enum_items: vec![VALUE.into()],
+            ..MetaSchema::new("boolean")
+        }))
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(std::iter::once(self))
+    }
+}
+
+impl<const VALUE: bool> ParseFromJSON for Always<VALUE> {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        if value == Some(VALUE.into()) {
+            Ok(Self)
+        } else {
+            Err(ParseError::custom(format!("must be {VALUE}")))
+        }
+    }
+}
+
+impl<const VALUE: bool> ToJSON for Always<VALUE> {
+    fn to_json(&self) -> Option<Value> {
+        Some(VALUE.into())
+    }
+}
+
+/// A closed set of values, each with the text that stands for it.
+pub trait Words: Copy + PartialEq + Send + Sync + 'static {
+    /// Every text and its value, in the contract's order.
+    const ALL: &'static [(&'static str, Self)];
+    /// The text that an absent value means, if the contract names one.
+    const DEFAULT: Option<&'static str> = None;
+}
+
+/// One of [`Words`]: a string enum that is written out where it is used. poem-openapi's own `Enum`
+/// makes a component of each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Word<T>(pub T);
+
+impl<T: Words> Word<T> {
+    fn text(self) -> &'static str {
+        let found = T::ALL.iter().find(|(_, value)| *value == self.0);
+        found.map_or("", |(text, _)| *text)
+    }
+
+    fn read(text: &str) -> ParseResult<Self> {
+        let found = T::ALL.iter().find(|(word, _)| *word == text);
+        let found = found.map(|(_, value)| Self(*value));
+        found.ok_or_else(|| ParseError::custom("is not one of the texts allowed"))
+    }
+}
+
+impl<T: Words> Serialize for Word<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.text())
+    }
+}
+
+impl<T: Words> Type for Word<T> {
+    const IS_REQUIRED: bool = true;
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        "word".into()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        MetaSchemaRef::Inline(Box::new(MetaSchema {
+            enum_items: T::ALL.iter().map(|(text, _)| (*text).into()).collect(),
+            default: T::DEFAULT.map(Value::from),
+            ..MetaSchema::new("string")
+        }))
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(std::iter::once(self))
+    }
+}
+
+impl<T: Words> ParseFromJSON for Word<T> {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        let text = value.as_ref().and_then(Value::as_str).unwrap_or_default();
+        Self::read(text)
+    }
+}
+
+impl<T: Words> ParseFromParameter for Word<T> {
+    fn parse_from_parameter(value: &str) -> ParseResult<Self> {
+        Self::read(value)
+    }
+}
+
+impl<T: Words> ToJSON for Word<T> {
+    fn to_json(&self) -> Option<Value> {
+        Some(self.text().into())
+    }
+}
+
+impl Words for Place {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("body", Self::Body),
+        ("path", Self::Path),
+        ("query", Self::Query),
+        ("header", Self::Header),
+    ];
 }
 
 /// A property that is always there and may be null; `Option` would say that it may be absent.

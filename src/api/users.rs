@@ -7,17 +7,19 @@ use poem_openapi::param::{Header, Path, Query};
 use crate::db::{self, Database, Pooled};
 use crate::passwords;
 
+use super::Tag;
 use super::conditions::{Tags, condition};
+use super::failures::{ChangeError, CreateError, FindError, RequestError};
 use super::json::JsonBody;
+use super::lists::paging::page;
 use super::lists::{Listing, Lists};
-use super::responses::{
-    Answer, ChangeError, CreateError, Created, FindError, Found, RequestError, Updated,
-};
+use super::responses::{Answer, Created, Found, Updated};
 use super::schemas::{
-    RemovalResponse, User, UserCartResponse, UserChanges, UserDraft, UserListResponse, UserResponse,
+    RemovalResponse, Role, User, UserCartResponse, UserChanges, UserDraft, UserListResponse,
+    UserResponse,
 };
-use super::types::Id;
-use super::{Tag, page};
+use super::sorting::{CartOrder, UserOrder};
+use super::types::{Id, Word, check_id};
 
 /// The operations on users.
 #[derive(Clone)]
@@ -32,7 +34,8 @@ pub struct Users {
 impl Users {
     /// List users
     ///
-    /// Every user in the order of the ids, or one page of them.
+    /// Every user, or one page of them, in the order of the ids unless `sort` says otherwise. The
+    /// filters `q`, `email` and `role` all have to hold.
     #[oai(path = "/api/users", method = "get", operation_id = "listUsers")]
     async fn list(
         &self,
@@ -45,11 +48,31 @@ impl Users {
             validator(minimum(value = "1"), maximum(value = "1000"))
         )]
         size: Query<Option<i32>>,
+        /// The property that orders the list; a minus sign reverses the order. The id orders rows that
+        /// are equal in it, in the same direction.
+        sort: Query<Option<Word<UserOrder>>>,
+        /// Only users whose email begins with this text; letter case does not count, and no
+        /// character has a special meaning. Only together with `page` or `limit`.
+        #[oai(name = "q", validator(min_length = 2, max_length = 255))]
+        prefix: Query<Option<String>>,
+        /// Only the user with exactly this email; letter case counts.
+        #[oai(validator(min_length = 1, max_length = 255))]
+        email: Query<Option<String>>,
+        /// Only users with this role.
+        role: Query<Option<Role>>,
     ) -> Result<Listing<UserListResponse>, RequestError> {
+        let order = sort.0.map_or_else(UserOrder::default, |sort| sort.0);
+        let filter = db::users::Filter {
+            prefix: prefix.0,
+            email: email.0,
+            role: role.0.map(Into::into),
+        };
+        let is_plain = order == UserOrder::default() && filter == db::users::Filter::default();
         let page = page(number.0, size.0);
-        let list = self
-            .lists
-            .read(None, page, |conn, span| db::users::list(conn, span).boxed());
+        let list = self.lists.read(None, page, is_plain, move |conn, span| {
+            let filter = filter.clone();
+            async move { db::users::list(conn, &filter, order, span).await }.boxed()
+        });
         Ok(list.await?)
     }
 
@@ -92,7 +115,8 @@ impl Users {
         /// The user's id
         id: Path<Id>,
         /// The tags, separated by commas, of the states that the client has, or `*` for any; 304
-        /// when it still has one of them. A weak tag (`W/"…"`) stands for its strong one.
+        /// when it still has one of them. A weak tag (`W/"…"`) stands for its strong one; what is
+        /// no tag is none of them.
         #[oai(name = "If-None-Match")]
         if_none_match: Header<Option<Tags>>,
     ) -> Result<Found<UserResponse>, FindError> {
@@ -104,24 +128,28 @@ impl Users {
     /// Update a user
     ///
     /// Changes the properties that are present and leaves the others; an empty object changes
-    /// nothing.
+    /// nothing. What getting the user shows may be sent back as it is, `id` included, and changes
+    /// nothing either.
     #[oai(path = "/api/users/:id", method = "put", operation_id = "updateUser")]
     async fn update(
         &self,
         /// The user's id
         id: Path<Id>,
         /// The tags, separated by commas, of the states in which it may be changed, or `*` for any;
-        /// 412 when it has none of them now. A weak tag (`W/"…"`) is none.
+        /// 412 when it has none of them now. A weak tag (`W/"…"`), and what is no tag, is none of
+        /// them.
         #[oai(name = "If-Match")]
         if_match: Header<Option<Tags>>,
         /// What to change
         body: JsonBody<UserChanges>,
     ) -> Result<Updated<UserResponse>, ChangeError> {
         let UserChanges {
+            id: shown,
             email,
             password,
             role,
         } = body.0;
+        check_id(shown, id.0)?;
         let password = match password {
             Some(password) => Some(passwords::hash(password.0.into()).await?),
             None => None,
@@ -153,7 +181,8 @@ impl Users {
         /// The user's id
         id: Path<Id>,
         /// The tags, separated by commas, of the states in which it may be changed, or `*` for any;
-        /// 412 when it has none of them now. A weak tag (`W/"…"`) is none.
+        /// 412 when it has none of them now. A weak tag (`W/"…"`), and what is no tag, is none of
+        /// them.
         #[oai(name = "If-Match")]
         if_match: Header<Option<Tags>>,
     ) -> Result<Answer<RemovalResponse>, ChangeError> {
@@ -167,7 +196,8 @@ impl Users {
 
     /// List a user's cart
     ///
-    /// The items in one user's cart, each with its product, in the order in which they were added.
+    /// The items in one user's cart, each with its product, in the order in which they were added
+    /// unless `sort` says otherwise.
     #[oai(
         path = "/api/users/:id/cart",
         method = "get",
@@ -186,17 +216,23 @@ impl Users {
             validator(minimum(value = "1"), maximum(value = "1000"))
         )]
         size: Query<Option<i32>>,
+        /// The property that orders the list; a minus sign reverses the order.
+        sort: Query<Option<Word<CartOrder>>>,
     ) -> Result<Listing<UserCartResponse>, FindError> {
+        let is_reversed = sort.0.is_some_and(|sort| sort.0.is_reversed);
         let page = page(number.0, size.0);
         if page.is_none()
+            && !is_reversed
             && let Some(items) = self.db.small_cart(id.0.0).await?
         {
             return Ok(Listing::of(items)?);
         }
         let id = id.0.0;
-        let list = self.lists.read(Some(id), page, move |conn, span| {
-            db::cart::of_user(conn, id, span).boxed()
-        });
+        let list = self
+            .lists
+            .read(Some(id), page, !is_reversed, move |conn, span| {
+                db::cart::of_user(conn, id, is_reversed, span).boxed()
+            });
         Ok(list.await?)
     }
 }

@@ -5,13 +5,14 @@
 //! without a single value. The log line comes before the answer leaves.
 
 use bytes::Bytes;
+use poem::http::Method;
 use poem::{Body, Response};
 
 use crate::contract::{self, Operation};
 use crate::error::{Error, Violation};
 
+use super::failures::Refusal;
 use super::lists::UnderWay;
-use super::responses::Refusal;
 
 /// What happens to an answer that strays from the contract.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,9 +33,10 @@ impl Validation {
     pub(super) async fn check(
         self,
         operation: &Operation,
+        method: &Method,
         mut response: Response,
     ) -> Result<Response, Refusal> {
-        if response.extensions().get::<UnderWay>().is_some() {
+        if *method == Method::HEAD || response.extensions().get::<UnderWay>().is_some() {
             self.check_head(operation, &response)?;
             return Ok(response);
         }
@@ -51,7 +53,7 @@ impl Validation {
         Ok(response)
     }
 
-    /// The check of an answer whose body is still being made: of all but the body.
+    /// The check of a response whose body is still being made, or never sent: of all but the body.
     fn check_head(self, operation: &Operation, response: &Response) -> Result<(), Error> {
         if self == Self::Off {
             return Ok(());

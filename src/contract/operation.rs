@@ -40,7 +40,6 @@ pub struct Parameter {
     /// Where it stands.
     pub place: Place,
     values: Values,
-    rule: String,
 }
 
 /// What a parameter may be.
@@ -55,7 +54,13 @@ struct Response {
     status: u16,
     /// What its body keeps to, if it has one.
     component: Option<&'static str>,
-    headers: Vec<(&'static str, Inline)>,
+    headers: Vec<Header>,
+}
+
+struct Header {
+    name: &'static str,
+    is_required: bool,
+    schema: Inline,
 }
 
 /// Every operation, in the order of the contract.
@@ -166,9 +171,16 @@ impl Operation {
             )];
         };
         let mut violations = Vec::new();
-        for (name, schema) in &response.headers {
+        for Header {
+            name,
+            is_required,
+            schema,
+        } in &response.headers
+        {
             match header(&name.to_ascii_lowercase()) {
-                None => violations.push(Violation::new(Place::Header, *name, "is missing")),
+                None if *is_required => {
+                    violations.push(Violation::new(Place::Header, *name, "is missing"));
+                }
                 Some(text) if !accepts(schema, text) => {
                     violations.push(Violation::new(
                         Place::Header,
@@ -176,7 +188,7 @@ impl Operation {
                         "does not keep to its schema",
                     ));
                 }
-                Some(_) => {}
+                _ => {}
             }
         }
         match (response.component, header("content-type")) {
@@ -241,11 +253,16 @@ impl Parameter {
             let number = text.parse::<i64>().ok();
             number.filter(|number| number.to_string() == text)
         };
-        let valid = match &self.values {
-            Values::Number(range) => number().is_some_and(|number| range.contains(&number)),
-            Values::Text(schema) => schema.is_valid(&text.into()),
+        let problem = match &self.values {
+            Values::Number(range) if number().is_some_and(|number| range.contains(&number)) => None,
+            Values::Number(range) => Some(format!(
+                "must be a whole number from {} to {}",
+                range.start(),
+                range.end()
+            )),
+            Values::Text(schema) => schema.violation(&text.into()),
         };
-        (!valid).then(|| Violation::new(self.place, self.name, self.rule.clone()))
+        problem.map(|problem| Violation::new(self.place, self.name, problem))
     }
 }
 
@@ -289,24 +306,7 @@ fn read_operation(
 }
 
 fn read_parameter(parameter: &'static Value) -> Parameter {
-    let schema = &parameter["schema"];
-    let (values, rule) = if schema["type"] == "integer" {
-        let range = number_range(schema);
-        let rule = format!(
-            "must be a whole number from {} to {}",
-            range.start(),
-            range.end()
-        );
-        (Values::Number(range), rule)
-    } else {
-        // A person is better served by an example than by a pattern.
-        let rule = format!(
-            "must be as the contract describes it, for example {}; at most {} characters",
-            text(&parameter["example"]),
-            schema["maxLength"]
-        );
-        (Values::Text(Inline::new(schema)), rule)
-    };
+    let schema = resolve(&parameter["schema"]);
     Parameter {
         name: text(&parameter["name"]),
         place: match text(&parameter["in"]) {
@@ -315,8 +315,11 @@ fn read_parameter(parameter: &'static Value) -> Parameter {
             "header" => Place::Header,
             place => unreachable!("no parameter of the contract stands in a {place}"),
         },
-        values,
-        rule,
+        values: if schema["type"] == "integer" {
+            Values::Number(number_range(schema))
+        } else {
+            Values::Text(Inline::new(schema))
+        },
     }
 }
 
@@ -339,7 +342,14 @@ fn read_response(status: &str, response: &'static Value) -> Response {
             .expect("every status of the contract is a number"),
         component: response.get("content").map(|_| component(response)),
         headers: headers
-            .map(|(name, header)| (name, Inline::new(&resolve(header)["schema"])))
+            .map(|(name, header)| {
+                let header = resolve(header);
+                Header {
+                    name,
+                    is_required: header["required"] == true,
+                    schema: Inline::new(&header["schema"]),
+                }
+            })
             .collect(),
     }
 }

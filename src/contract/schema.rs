@@ -65,11 +65,19 @@ impl Inline {
         }
     }
 
+    fn validator(&self) -> &Validator {
+        let schema = || compile(&draft4(self.schema, false));
+        self.validator.get_or_init(schema)
+    }
+
     pub(super) fn is_valid(&self, value: &Value) -> bool {
-        let validator = self
-            .validator
-            .get_or_init(|| compile(&draft4(self.schema, false)));
-        validator.is_valid(value)
+        self.validator().is_valid(value)
+    }
+
+    /// The first thing that is wrong with `value`, which is a text or a number, if anything is.
+    pub(super) fn violation(&self, value: &Value) -> Option<String> {
+        let violations = violations(self.validator(), value);
+        violations.into_iter().next().map(|first| first.message)
     }
 }
 

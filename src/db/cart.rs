@@ -55,6 +55,7 @@ pub struct NewCartItem {
 /// Only those of the database.
 pub async fn list(
     conn: &mut Connection,
+    _is_reversed: bool,
     span: Span,
 ) -> Result<List<'_, (CartItem, User, Product)>, Error> {
     // Left joins hold the database to the order of the cart's primary key: of inner joins it may
@@ -100,6 +101,7 @@ pub async fn list(
 pub async fn of_user(
     conn: &mut Connection,
     user_id: i32,
+    _is_reversed: bool,
     span: Span,
 ) -> Result<List<'_, (CartItem, Product)>, Error> {
     users::find(conn, user_id).await?;
@@ -135,6 +137,7 @@ pub async fn of_user(
 pub async fn with_product(
     conn: &mut Connection,
     product_id: i32,
+    _is_reversed: bool,
     span: Span,
 ) -> Result<List<'_, (CartItem, User)>, Error> {
     products::find(conn, product_id).await?;

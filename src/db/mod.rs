@@ -74,6 +74,15 @@ impl Page {
     }
 }
 
+/// How a list is ordered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Order<C> {
+    /// The column that decides; the id decides between rows that are equal in it.
+    pub by: C,
+    /// From the largest to the smallest.
+    pub is_reversed: bool,
+}
+
 /// Which rows of a list are asked for.
 #[derive(Debug, Clone, Copy)]
 pub enum Span {
@@ -91,7 +100,7 @@ pub struct List<'c, T> {
     /// The rows.
     pub rows: Rows<'c, T>,
     /// The page, and the number of all rows.
-    pub page: Option<(Page, i32)>,
+    pub page: Option<(Page, i64)>,
 }
 
 impl<'c, T> List<'c, T> {
@@ -103,7 +112,6 @@ impl<'c, T> List<'c, T> {
     }
 
     fn part(rows: impl Stream<Item = QueryResult<T>> + Send + 'c, page: Page, total: i64) -> Self {
-        let total = i32::try_from(total).unwrap_or(i32::MAX);
         Self {
             page: Some((page, total)),
             ..Self::whole(rows)

@@ -51,11 +51,33 @@ pub struct ProductChanges {
     pub description: Option<Option<String>>,
 }
 
+/// A column that orders products.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Column {
+    /// The id.
+    #[default]
+    Id,
+    /// The title.
+    Title,
+}
+
+/// Which products are asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// What the title begins with.
+    pub prefix: Option<String>,
+}
+
 /// The products, in id order.
 ///
 /// # Errors
 /// Only those of the database.
-pub async fn list(conn: &mut Connection, span: Span) -> Result<List<'_, Product>, Error> {
+pub async fn list<'c>(
+    conn: &'c mut Connection,
+    _filter: &Filter,
+    _order: super::Order<Column>,
+    span: Span,
+) -> Result<List<'c, Product>, Error> {
     let all = products::table
         .select(Product::as_select())
         .order(products::id);

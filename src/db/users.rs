@@ -83,11 +83,37 @@ pub struct UserChanges {
     pub role: Option<Role>,
 }
 
+/// A column that orders users.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Column {
+    /// The id.
+    #[default]
+    Id,
+    /// The email.
+    Email,
+}
+
+/// Which users are asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// What the email begins with.
+    pub prefix: Option<String>,
+    /// The email.
+    pub email: Option<String>,
+    /// The role.
+    pub role: Option<Role>,
+}
+
 /// The users, in id order.
 ///
 /// # Errors
 /// Only those of the database.
-pub async fn list(conn: &mut Connection, span: Span) -> Result<List<'_, User>, Error> {
+pub async fn list<'c>(
+    conn: &'c mut Connection,
+    _filter: &Filter,
+    _order: super::Order<Column>,
+    span: Span,
+) -> Result<List<'c, User>, Error> {
     let all = users::table.select(User::as_select()).order(users::id);
     let page = match span {
         Span::Page(page) => page,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::stream::StreamExt;
 use serde::Serialize;
 
-use crate::db::{Page, Rows};
+use crate::db::Rows;
 use crate::error::Error;
 
 use super::super::rows::counted;
@@ -16,6 +16,7 @@ use super::super::schemas::Pagination;
 use super::super::types::Id;
 use super::super::validation::Rest;
 use super::ListOf;
+use super::paging::Paged;
 
 /// A part is sent when it has so many bytes; the row that exceeds it is still within.
 const PART: usize = 16 * 1024;
@@ -23,6 +24,8 @@ const PART: usize = 16 * 1024;
 /// Some bytes of a list.
 #[derive(Clone)]
 pub(super) struct Part {
+    /// The page that the rows are, if they are not a whole list.
+    pub paged: Option<Paged>,
     pub bytes: Bytes,
     pub is_last: bool,
 }
@@ -41,6 +44,7 @@ pub(super) struct IsFull(pub bool);
 
 /// Writes a list.
 pub(super) struct Writer<L> {
+    paged: Option<Paged>,
     buffer: Vec<u8>,
     /// Where the buffer's rows begin.
     rows_at: usize,
@@ -54,8 +58,8 @@ pub(super) struct Writer<L> {
 }
 
 impl<L: ListOf> Writer<L> {
-    /// Begins a list, or goes on with one.
-    pub(super) fn from(mark: Mark) -> Self {
+    /// Begins a list or a page of it, or goes on with one.
+    pub(super) fn from(mark: Mark, paged: Option<Paged>) -> Self {
         let is_under_way = mark.rows > 0;
         let buffer = if is_under_way {
             Vec::new()
@@ -63,6 +67,7 @@ impl<L: ListOf> Writer<L> {
             br#"{"success":true,"data":["#.to_vec()
         };
         Self {
+            paged,
             rows_at: buffer.len(),
             rows_before: mark.rows,
             buffer,
@@ -114,13 +119,14 @@ impl<L: ListOf> Writer<L> {
         // The serializer makes room for the worst: every character escaped. Parts wait for clients.
         bytes.shrink_to_fit();
         Part {
+            paged: self.paged,
             bytes: bytes.into(),
             is_last: false,
         }
     }
 
-    /// What is in the buffer, and the end: `page` with the number of all rows, and the message.
-    pub(super) fn last_part(mut self, page: Option<(Page, i32)>) -> Part {
+    /// What is in the buffer, and the end: the page with the number of all rows, and the message.
+    pub(super) fn last_part(mut self) -> Part {
         #[derive(Serialize)]
         struct End {
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,7 +134,7 @@ impl<L: ListOf> Writer<L> {
             message: String,
         }
         let end = End {
-            pagination: page.map(|(page, total)| Pagination {
+            pagination: self.paged.map(|Paged { page, total }| Pagination {
                 page: Id(page.number),
                 limit: page.size,
                 total,
@@ -140,6 +146,7 @@ impl<L: ListOf> Writer<L> {
         // Without its opening brace: it goes on where the rows end.
         self.buffer.extend_from_slice(&end.as_bytes()[1..]);
         Part {
+            paged: self.paged,
             bytes: self.buffer.into(),
             is_last: true,
         }
