@@ -373,7 +373,13 @@ impl<L: Type> ApiResponse for Listing<L> {
 fn page_headers() -> Vec<MetaHeader> {
     let total = MetaSchema {
         minimum: Some(0.0),
+        // What a double holds exactly, as JavaScript reads numbers.
+        maximum: Some(9_007_199_254_740_991.0),
         ..MetaSchema::new_with_format("integer", "int64")
+    };
+    let links = MetaSchema {
+        max_length: Some(32_768),
+        ..MetaSchema::new("string")
     };
     let header = |name: &str, description: &str, schema| MetaHeader {
         required: false,
@@ -385,7 +391,7 @@ fn page_headers() -> Vec<MetaHeader> {
             "Only beside a page: the pages `first`, `prev`, `next` and `last` of the list, those \
              that there are (RFC 8288). Each is a reference relative to the request's URL that \
              keeps its other parameters.",
-            MetaSchema::new("string"),
+            links,
         ),
         header(
             "x-total-count",

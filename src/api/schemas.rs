@@ -169,7 +169,7 @@ pub struct Pagination {
     #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
     pub(super) limit: i32,
     /// How many rows the whole list has
-    #[oai(validator(minimum(value = "0")))]
+    #[oai(validator(minimum(value = "0"), maximum(value = "9007199254740991")))]
     pub(super) total: i64,
 }
 

@@ -64,7 +64,11 @@ async fn an_item_needs_a_user_and_a_product_that_exist() {
     let shop = Shop::open().await;
     let user = shop.create_user("ada@example.com").await;
     let product = shop.create_product("Pot").await;
-    for (user_id, product_id) in [(user, 999), (999, product), (999, 999)] {
+    for (user_id, product_id, reason, told) in [
+        (user, 999, "PRODUCT_MISSING", "The product does not exist"),
+        (999, product, "USER_MISSING", "The user does not exist"),
+        (999, 999, "USER_MISSING", "The user does not exist"),
+    ] {
         let missing = shop
             .post(
                 "/api/cart",
@@ -72,10 +76,8 @@ async fn an_item_needs_a_user_and_a_product_that_exist() {
             )
             .await;
         let (code, message) = missing.error(409);
-        assert_eq!(
-            (&*code, &*message),
-            ("CONFLICT", "The user or the product does not exist")
-        );
+        assert_eq!((&*code, &*message), ("CONFLICT", told));
+        assert_eq!(missing.json()["error"]["reason"], reason);
     }
     assert_eq!(shop.get("/api/cart").await.expect(200), json!([]));
 }

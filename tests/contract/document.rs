@@ -32,7 +32,7 @@ fn an_invalid_document_is_not_valid_openapi() {
 fn keys_and_versions_are_text() {
     let document = super::contract();
     assert_eq!(document["openapi"], "3.0.3");
-    assert_eq!(document["info"]["version"], "0.1.1");
+    assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
     let responses = &document["paths"]["/api/users"]["get"]["responses"];
     assert!(responses["200"].is_object(), "{responses}");
 }

@@ -217,11 +217,28 @@ impl Edits<'_> {
             .iter()
             .position(|other| *other == name)
             .expect("the component is there");
-        // The next three components: all pairs would be a thousand edits of one kind.
-        for step in 1..names.len().min(4) {
-            let target = format!("{section}/{}", names[(own + step) % names.len()]);
+        // The next three components that say something else, since shared responses may differ in
+        // their examples alone: all pairs would be a thousand edits of one kind.
+        let said = without_examples(&components[name]);
+        let others = (1..names.len()).map(|step| names[(own + step) % names.len()]);
+        let others = others.filter(|other| without_examples(&components[other.as_str()]) != said);
+        for other in others.take(3) {
+            let target = format!("{section}/{other}");
             self.replace("redirect a reference", place, json!(target));
         }
+    }
+}
+
+/// A component without its examples, which the diff does not compare.
+fn without_examples(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .filter(|(key, _)| !["example", "examples"].contains(&key.as_str()))
+            .map(|(key, member)| (key.clone(), without_examples(member)))
+            .collect(),
+        Value::Array(items) => items.iter().map(without_examples).collect(),
+        other => other.clone(),
     }
 }
 
