@@ -10,6 +10,7 @@ mod model;
 mod outages;
 mod products;
 mod requests;
+mod selection;
 mod site;
 mod statuses;
 mod users;
