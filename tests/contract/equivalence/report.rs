@@ -112,7 +112,7 @@ fn the_report_names_operation_place_sides_and_remedy() {
         ("/info/version", json!("2.0.0")),
         ("/paths/~1pets~1{id}/put/requestBody", json!(null)),
     ]);
-    let expected = r##"The contract and the generated document differ in 7 places.
+    let expected = r##"The contract and the generated document differ in 8 places, which make 7 entries.
 
 info
   at /info/version
@@ -127,7 +127,7 @@ getPet (GET /pets/{id})
     both have it, differently: make the handler or its answers say what the contract says, or change the contract
 
 getPet (GET /pets/{id}), putPet (PUT /pets/{id})
-  at /components/responses/Missing/description, referenced at /paths/~1pets~1{id}/get/responses/404
+  at /components/responses/Missing/description, referenced at /paths/~1pets~1{id}/get/responses/404, and at 1 more place
     contract:  "No such pet"
     generated: "Gone"
     both have it, differently: make the handlers that use it say what the contract says, or change the contract
