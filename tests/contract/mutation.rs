@@ -1,6 +1,6 @@
 //! Nothing escapes the diff: every edit to the contract that a machine can make at one place is
 //! reported, at that place, unless an entry of `IGNORED` explains why not. And what the diff sees,
-//! the classifier of changes sees too, and nothing else.
+//! the classifier of changes sees too, and beyond that only the order of properties and parameters.
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
@@ -25,11 +25,23 @@ fn excuse(edit: &Edit) -> Option<&'static str> {
         (Change::Replace(version), ["openapi"]) if version == "3.0.4" => {
             Some("patch version of OpenAPI")
         }
-        (Change::Reverse, ["tags"] | [.., "required" | "enum" | "parameters"]) => {
-            Some("order of names")
-        }
+        (
+            Change::Reverse,
+            ["tags"] | [.., "required" | "enum" | "parameters" | "x-needs-paging"],
+        )
+        | (Change::ReverseMembers, _) => Some("order of names"),
         _ => None,
     }
+}
+
+/// Whether the edit changes the order in which generated clients take arguments, which the
+/// classifier sees and the diff does not.
+fn swaps_arguments(edit: &Edit) -> bool {
+    let key = edit.place.rsplit('/').next();
+    matches!(
+        (&edit.change, key),
+        (Change::Reverse, Some("parameters")) | (Change::ReverseMembers, Some("properties"))
+    )
 }
 
 /// What became of an edit.
@@ -94,7 +106,7 @@ fn judge(original: &Value, normal: &Normalised, edited: &Value, edit: &Edit) -> 
             // The version is the measure of changes, and none itself.
             let is_version =
                 edit.place == "/info/version" && !matches!(edit.change, Change::Rename(_));
-            let is_change = !differences.is_empty() && !is_version;
+            let is_change = (!differences.is_empty() && !is_version) || swaps_arguments(edit);
             if changes(normal, &edited).is_empty() == is_change {
                 return Outcome::Disputed;
             }
