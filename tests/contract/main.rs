@@ -11,6 +11,7 @@ mod generated;
 mod labelled;
 mod lint;
 mod mutation;
+mod releases;
 
 use serde_json::Value;
 
