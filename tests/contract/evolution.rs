@@ -291,6 +291,16 @@ fn a_renamed_path_parameter_is_one_change_that_says_why() {
 }
 
 #[test]
+fn an_operation_s_own_version_of_a_path_s_parameter_stands_where_the_operation_has_it() {
+    let mut before = base().clone();
+    take(&mut before, "/paths/~1api~1cart/post");
+    let mut after = before.clone();
+    let limit = json!([{"$ref": "#/components/parameters/Limit"}]);
+    set(&mut after, "/paths/~1api~1cart/parameters", limit);
+    assert_eq!(between(&before, &after), []);
+}
+
+#[test]
 fn a_swap_says_what_it_does_to_generated_clients() {
     let found = classify(FORTH, |c| {
         let parameters = format!("{USERS}/get/parameters");

@@ -8,7 +8,7 @@ use std::thread;
 
 use ecommerce_api::contract::diff::{IGNORED, Normalised, compare, diff, normalise};
 use ecommerce_api::contract::evolution::changes;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::edits::{Change, Edit, edits, is_example};
 use super::{contract, escape};
@@ -153,6 +153,90 @@ fn near(pointer: &str, place: &str) -> bool {
                 .iter()
                 .any(|method| is_prefix(&format!("{path}/{method}/parameters"), pointer))
     })
+}
+
+/// What the contract has none of, and the rules for evolution know all the same.
+fn rare_constructs() -> Value {
+    json!({
+        "openapi": "3.0.3",
+        "info": {"title": "rare", "version": "1.0.0", "x-logo": {"url": "logo.png"}},
+        "servers": [
+            {"url": "https://{a}.example", "variables": {"a": {"default": "b"}}},
+            {"url": "https://c.example", "description": "The other one"},
+        ],
+        "paths": {
+            "x-note": "paths",
+            "/pets/{id}/toys/{toy}": {
+                "x-note": "a path",
+                "parameters": [
+                    {"name": "toy", "in": "path", "required": true, "schema": {"type": "string"}},
+                    {"name": "id", "in": "path", "required": true, "schema": {"type": "string"}},
+                ],
+                "get": {
+                    "operationId": "getToy",
+                    "x-note": "an operation",
+                    "parameters": [
+                        {"name": "sort", "in": "query", "x-needs-paging": ["a", "b"]},
+                        {"name": "q", "in": "query", "x-needs-paging": true},
+                        {"name": "page", "in": "query", "x-default-with": {"q": 10}},
+                    ],
+                    "callbacks": {"sold": {"x-note": 1}, "broken": {}},
+                    "responses": {
+                        "x-note": "responses",
+                        "200": {"description": "The toy", "x-note": "a response", "content": {
+                            "application/JSON": {"schema": {"$ref": "#/components/schemas/Toy"}},
+                        }},
+                    },
+                },
+            },
+        },
+        "components": {
+            "x-note": "components",
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "x-note": 1}},
+            "schemas": {
+                "Name": {"type": "string", "format": "date-time", "x-error-reasons": {"A": 409}},
+                "Toy": {
+                    "type": "object",
+                    "required": ["id", "name"],
+                    "properties": {
+                        "id": {"type": "string", "readOnly": true},
+                        "name": {"allOf": [{"$ref": "#/components/schemas/Name"}], "nullable": true},
+                        "only": {"allOf": [{"$ref": "#/components/schemas/Name"}]},
+                        "code": {"type": "string", "x-error-codes": {"A": 400, "B": 404}},
+                        "size": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+                        "both": {"allOf": [{"minLength": 1}, {"maxLength": 9}]},
+                        "made": {"allOf": [{"properties": {"a": {}}}, {"properties": {"b": {}}}]},
+                        "price": {"type": "integer", "multipleOf": 5, "minimum": 0,
+                            "exclusiveMinimum": true, "maximum": 90, "exclusiveMaximum": true},
+                        "secret": {"type": "string", "writeOnly": true, "enum": ["x", "y"]},
+                    },
+                },
+            },
+        },
+    })
+}
+
+#[test]
+fn no_edit_of_a_rare_construct_goes_unseen() {
+    let document = rare_constructs();
+    let edits = edits(&document);
+    let normal = normalise(&document).expect("a normal form");
+    let unseen: Vec<&Edit> = edits
+        .iter()
+        .filter(|edit| {
+            let mut edited = document.clone();
+            edit.apply(&mut edited);
+            let outcome = judge(&document, &normal, &edited, edit);
+            matches!(outcome, Outcome::Survived | Outcome::Disputed)
+        })
+        .collect();
+    assert!(edits.len() > 500, "only {} edits", edits.len());
+    assert!(
+        unseen.is_empty(),
+        "{} of {}: {unseen:?}",
+        unseen.len(),
+        edits.len()
+    );
 }
 
 #[test]
