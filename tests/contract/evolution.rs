@@ -291,6 +291,84 @@ fn a_renamed_path_parameter_is_one_change_that_says_why() {
 }
 
 #[test]
+fn what_changes_under_a_renamed_path_is_found_there() {
+    let (_, _, rename) = document::BREAKING[0];
+    let user = "/paths/~1api~1users~1{user}";
+    let found = classify(FORTH, |c| {
+        rename(c);
+        set(c, &format!("{user}/get/deprecated"), json!(true));
+    });
+    let added = found.last().expect("changes");
+    assert_eq!(
+        added.pointers,
+        [format!("{user}/get/deprecated")],
+        "only there"
+    );
+    let swap = |c: &mut Value, path: &str| {
+        let list = c.pointer_mut(&format!("/paths/{path}/put/parameters"));
+        list.and_then(Value::as_array_mut)
+            .expect("a list")
+            .reverse();
+    };
+    let mut before = base().clone();
+    let note = json!({"in": "header", "name": "X-Note"});
+    set(
+        &mut before,
+        "/paths/~1api~1users~1{id}/put/parameters/-",
+        note,
+    );
+    let mut after = before.clone();
+    rename(&mut after);
+    swap(&mut after, "~1api~1users~1{user}");
+    let found = between(&before, &after);
+    let whats: Vec<&str> = found.iter().map(|change| change.what.as_str()).collect();
+    let order = "id, if-match, x-note is now id, x-note, if-match";
+    assert_eq!(whats, ["/api/users/{id} is now /api/users/{user}", order]);
+}
+
+#[test]
+fn a_component_that_is_an_all_of_is_a_type_of_its_own() {
+    let alias = |schema: Value| {
+        let mut document = base().clone();
+        set(&mut document, &format!("{SCHEMAS}/Alias"), schema);
+        document
+    };
+    let role = json!({"$ref": "#/components/schemas/Role"});
+    let found = between(&alias(role.clone()), &alias(json!({"allOf": [role]})));
+    assert_eq!(worst(&found), B, "{found:#?}");
+}
+
+#[test]
+fn changes_that_only_look_the_same_once_they_are_cut_stay_apart() {
+    let found = classify(FORTH, |c| {
+        for (schema, end) in [("UserResponse", "a"), ("ProductResponse", "b")] {
+            let text = format!("{}{end}", "word ".repeat(100));
+            let message = format!("{SCHEMAS}/{schema}/properties/message/description");
+            set(c, &message, json!(text));
+        }
+    });
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert_eq!(found[0].what, found[1].what);
+}
+
+#[test]
+fn reasons_say_what_generated_clients_do() {
+    let reason = |edit: fn(&mut Value)| classify(FORTH, edit)[0].why;
+    let host = reason(|c| set(c, "/servers/0/url", json!("https://shop.example.com")));
+    assert!(host.contains("call the first server by default"), "{host}");
+    let format = reason(|c| {
+        let title = format!("{SCHEMAS}/Product/properties/title/format");
+        set(c, &title, json!("date-time"));
+    });
+    assert!(format.contains("datetime in Python"), "{format}");
+    let default = reason(|c| {
+        let limit = "/components/parameters/Limit/x-default-with";
+        set(c, limit, json!({"page": 10}));
+    });
+    assert_eq!(default, "it is what an absent value means");
+}
+
+#[test]
 fn an_operation_s_own_version_of_a_path_s_parameter_stands_where_the_operation_has_it() {
     let mut before = base().clone();
     take(&mut before, "/paths/~1api~1cart/post");

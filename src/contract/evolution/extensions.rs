@@ -2,7 +2,7 @@
 //!
 //! Imports the module's `sides` and `walk`.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::sides::Sides;
 use super::walk::Walk;
@@ -34,13 +34,13 @@ impl Walk<'_> {
 
     /// `x-error-codes` and `x-error-reasons`: statuses by name.
     pub(super) fn statuses(&mut self, sides: Sides<'_>) {
-        self.members(sides, |walk, _, sides| match sides.old {
+        let rule = |walk: &mut Self, sides: Sides<'_>| match sides.old {
             None => walk.compatible(sides, "the set is open: clients expect new ones"),
             Some(_) => walk.breaking(sides, "clients tell failures apart by it"),
-        });
-        if sides.old.or(sides.new).is_some_and(is_empty_object) {
-            // An empty table came or went.
-            self.documentation(sides);
+        };
+        match sides.both() {
+            Some(_) => self.members(sides, |walk, _, sides| rule(walk, sides)),
+            None => rule(self, sides),
         }
     }
 
@@ -54,10 +54,6 @@ impl Walk<'_> {
             _ => self.unknown(sides),
         }
     }
-}
-
-fn is_empty_object(value: &Value) -> bool {
-    value.as_object().is_some_and(Map::is_empty)
 }
 
 /// The values of a parameter that need paging.

@@ -358,6 +358,20 @@ pub const PROPERTIES: &[Row] = &[
         B,
     ),
     (
+        "and of one that has the name of a keyword for data",
+        r#"{"properties": {"default": {"properties": {"a": {}, "b": {}}}}}"#,
+        r#"{"properties": {"default": {"properties": {"b": {}, "a": {}}}}}"#,
+        B,
+        B,
+    ),
+    (
+        "the keywords of a property are a set, whatever it is called",
+        r#"{"properties": {"properties": {"type": "array", "maxItems": 9}}}"#,
+        r#"{"properties": {"properties": {"maxItems": 9, "type": "array"}}}"#,
+        N,
+        N,
+    ),
+    (
         "an optional property behind the others, in an open object",
         r#"{"properties": {"a": {}, "b": {}}}"#,
         r#"{"properties": {"a": {}, "b": {}, "c": {}}}"#,
