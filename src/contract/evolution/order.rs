@@ -7,6 +7,8 @@
 //!
 //! Imports the module's `document`, `parameters`, `sides`, `users` and `walk`.
 
+use std::cell::LazyCell;
+
 use serde_json::{Map, Value};
 
 use super::super::diff::METHODS;
@@ -23,7 +25,8 @@ const INSERTED: &str = "generated clients take these in this order: in the same 
 impl Walk<'_> {
     /// The order of everything in two documents.
     pub(super) fn order(&mut self) {
-        let sides = Sides::of(self.old_document(), self.new_document());
+        let (old, new) = (self.old_document(), self.new_document());
+        let sides = Sides::of(old, new);
         self.each(
             sides.get("paths"),
             is_same_path,
@@ -33,7 +36,9 @@ impl Walk<'_> {
                     std::mem::replace(&mut walk.renamed, renamed_parameters(path.0, path.1));
                 for method in METHODS {
                     let operation = sides.get(method);
-                    if let Some((old, _)) = operation.both() {
+                    if let Some((old, new)) = operation.both()
+                        && !is_identical(old, new)
+                    {
                         let users = Users::of(label(path.0, method, old));
                         walk.with_users(users, |walk| {
                             walk.under(method, operation, |walk| {
@@ -45,7 +50,8 @@ impl Walk<'_> {
                 walk.renamed = outer;
             },
         );
-        let users = users_of_schemas(self.old_document());
+        // Most comparisons find no schema that differs.
+        let users = LazyCell::new(|| users_of_schemas(old));
         let schemas = sides.get("components").get("schemas");
         self.under("components", sides.get("components"), |walk| {
             walk.each(
@@ -53,8 +59,13 @@ impl Walk<'_> {
                 |_, _| false,
                 "schemas",
                 |walk, name, sides| {
-                    let users = users.get(name.0).cloned().unwrap_or_default();
-                    walk.with_users(users, |walk| walk.order_within(sides, false));
+                    if sides
+                        .both()
+                        .is_some_and(|(old, new)| !is_identical(old, new))
+                    {
+                        let users = users.get(name.0).cloned().unwrap_or_default();
+                        walk.with_users(users, |walk| walk.order_within(sides, false));
+                    }
                 },
             );
         });
@@ -189,6 +200,27 @@ impl Walk<'_> {
             let [was, is] = [old, new].map(|names| listed(names, false));
             self.breaking_as(sides, is_now(&was, &is), INSERTED);
         }
+    }
+}
+
+/// Whether two values are equal, and in the same order.
+fn is_identical(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) => {
+            one.len() == other.len()
+                && one
+                    .iter()
+                    .zip(other)
+                    .all(|((a, one), (b, other))| a == b && is_identical(one, other))
+        }
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len()
+                && one
+                    .iter()
+                    .zip(other)
+                    .all(|(one, other)| is_identical(one, other))
+        }
+        _ => one == other,
     }
 }
 
