@@ -1,6 +1,9 @@
 //! The service over a real MariaDB and real HTTP: one test binary, a file for each resource.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod cart;
 mod conditions;
 mod fuzzed;

@@ -64,7 +64,7 @@ async fn warn_logs_a_stray_answer_and_sends_it() {
     let shop = shop_with_a_stray_row(Validation::Warn(1.0)).await;
     let id = [("x-request-id", "stray-1")];
     let answer = shop
-        .send_unchecked(Method::GET, "/api/products", &id, Vec::new())
+        .send_stray(Method::GET, "/api/products", &id, Vec::new())
         .await;
     assert_eq!(answer.expect(200)[1]["title"], "secret".repeat(60));
     let complaints = complaints(&log);
@@ -89,7 +89,7 @@ async fn warn_logs_a_stray_answer_and_sends_it() {
 async fn warn_looks_at_the_share_that_it_is_told() {
     let (log, _guard) = captured_log();
     let shop = shop_with_a_stray_row(Validation::Warn(0.0)).await;
-    shop.send_unchecked(Method::GET, "/api/products/2", &[], Vec::new())
+    shop.send_stray(Method::GET, "/api/products/2", &[], Vec::new())
         .await
         .expect(200);
     assert!(complaints(&log).is_empty());
