@@ -14,7 +14,7 @@ use ecommerce_api::api::{App, Settings};
 use ecommerce_api::contract;
 use ecommerce_api::db::session::{self, Session};
 use ecommerce_api::db::url::DatabaseUrl;
-use ecommerce_api::db::{Database, migrations};
+use ecommerce_api::db::{Database, migrations, seed};
 use ecommerce_api::embedded::Embedded;
 use ecommerce_api::server::{self, Limits};
 use http_body_util::{BodyExt, Full};
@@ -96,6 +96,14 @@ impl Shop {
             url
         });
         Self::over(url.await.expect("the database is ready"), true, validation).await
+    }
+
+    /// Opens the sample shop: users 1 to 5, products 1 to 12 and cart items 1 to 7.
+    pub async fn open_sample() -> Self {
+        let shop = Self::open().await;
+        let filled = shop.sql(|session| seed::sample_shop(session, "a hash"));
+        assert!(filled.await.expect("the tables take it"), "it was empty");
+        shop
     }
 
     /// A service whose database is away: nothing listens where it should be.
@@ -308,6 +316,24 @@ pub fn connections(session: &mut Session, condition: &str) -> Vec<i64> {
     );
     let rows: Vec<Connection> = session.load(&sql).expect("the server lists them");
     rows.into_iter().map(|row| row.id).collect()
+}
+
+/// Every row of the three tables, as text.
+pub fn dump(session: &mut Session) -> Vec<String> {
+    #[derive(diesel::QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        line: String,
+    }
+    let rows: Vec<Row> = session
+        .load(
+            "SELECT JSON_ARRAY('users', id, email, password, role) AS line FROM users
+             UNION ALL SELECT JSON_ARRAY('products', id, title, image_url, description) FROM products
+             UNION ALL SELECT JSON_ARRAY('cart', id, user_id, product_id) FROM cart
+             ORDER BY line",
+        )
+        .expect("the tables are there");
+    rows.into_iter().map(|row| row.line).collect()
 }
 
 /// Waits until `condition` holds, for ten seconds at most.

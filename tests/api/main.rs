@@ -6,6 +6,7 @@ mod common;
 
 mod cart;
 mod conditions;
+mod examples;
 mod fuzzed;
 mod harness;
 mod lists;

@@ -241,11 +241,13 @@ fn link_violations(value: &str, sent: &Sent, pagination: &Value) -> Vec<String> 
         };
         let linked = Sent::new("GET", reference, &[], b"");
         let query = linked.query();
-        let kept = |query: &[(&str, &str)]| -> BTreeSet<String> {
-            let others = query
+        let kept = |query: &[(&str, &str)]| -> BTreeSet<(String, String)> {
+            let pairs = query
                 .iter()
-                .filter(|(name, _)| !["page", "limit"].contains(name));
-            others.map(|pair| format!("{pair:?}")).collect()
+                .map(|(name, value)| (decoded(name), decoded(value)));
+            pairs
+                .filter(|(name, _)| !["page", "limit"].contains(&name.as_str()))
+                .collect()
         };
         let value = |name| {
             query
