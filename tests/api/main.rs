@@ -13,6 +13,7 @@ mod lists;
 mod model;
 mod outages;
 mod products;
+mod properties;
 mod requests;
 mod site;
 mod statuses;
