@@ -15,6 +15,7 @@ mod outages;
 mod products;
 mod properties;
 mod requests;
+mod routes;
 mod site;
 mod statuses;
 mod users;

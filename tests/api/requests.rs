@@ -80,6 +80,27 @@ async fn every_violation_of_a_body_is_reported_at_its_place_without_an_echo() {
 }
 
 #[tokio::test]
+async fn of_very_many_violations_a_thousand_are_reported() {
+    let shop = Shop::open().await;
+    let unknown = |count: u32| -> Value {
+        let names = (0..count).map(|number| (format!("unknown{number}"), json!(1)));
+        Value::Object(names.chain([("title".to_owned(), json!("x"))]).collect())
+    };
+    for (sent, reported) in [(999, 999), (1000, 1000), (1001, 1000), (1501, 1000)] {
+        let answer = shop.post("/api/products", &unknown(sent)).await;
+        assert_eq!(answer.violations().len(), reported, "{sent}");
+        let path = "/api/products/1";
+        assert_eq!(
+            shop.put(path, &unknown(sent)).await.violations().len(),
+            reported
+        );
+    }
+    let query: Vec<String> = (0..1501).map(|number| format!("x{number}=")).collect();
+    let answer = shop.get(&format!("/api/users?{}", query.join("&"))).await;
+    assert_eq!(answer.violations().len(), 1000);
+}
+
+#[tokio::test]
 async fn types_are_not_converted() {
     let shop = Shop::open().await;
     let typed = json!({"title": 7, "image_url": true, "description": ["x"]});
@@ -264,6 +285,21 @@ async fn query_parameters_are_checked_all_at_once() {
         "page=1;limit=2",
     ] {
         shop.get(&format!("/api/users?{query}")).await.violations();
+    }
+    // As text that needs a page, whatever its encoding.
+    for query in [
+        "sort=title",
+        "sort=%74itle",
+        "sort=%2Dtitle",
+        "%71=mo",
+        "q=%6Do",
+    ] {
+        let answer = shop.get(&format!("/api/products?{query}")).await;
+        let violations = answer.violations();
+        assert!(
+            violations[0].ends_with(" needs `page` or `limit` beside it"),
+            "{query}"
+        );
     }
     shop.get("/api/users?").await.expect(200);
     shop.get("/api/users?page=%31").await.expect(200);

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use ecommerce_api::api::validation::Validation;
+use ecommerce_api::contract;
 use hyper::Method;
 use serde_json::{Value, json};
 
@@ -114,4 +115,26 @@ async fn enforce_holds_a_stray_answer_back() {
         .await
         .expect(201);
     shop.get("/api/products/0").await.error(400);
+}
+
+/// Every operation, in a shop that holds back what strays: nothing does.
+#[tokio::test]
+async fn enforce_answers_a_head_as_its_get() {
+    let shop = Shop::open_with(Validation::Enforce).await;
+    shop.create_user("ada@example.com").await;
+    shop.create_product("Pot").await;
+    shop.add_to_cart(1, 1).await;
+    let gets = contract::operations()
+        .iter()
+        .filter(|it| it.method == "GET");
+    for operation in gets {
+        for (id, status) in [("1", 200), ("0", 400), ("7", 404)] {
+            let path = operation.path.replace("{id}", id);
+            let has_id = path != operation.path;
+            // The harness compares it with the GET.
+            let head = shop.send(Method::HEAD, &path, &[], Vec::new()).await;
+            let expected = if has_id { status } else { 200 };
+            assert_eq!(head.status, expected, "{path}");
+        }
+    }
 }
