@@ -87,6 +87,26 @@ async fn every_example_of_a_success_is_the_response_to_its_request() {
     assert!(count >= 17, "only {count} examples");
 }
 
+/// An operation that does not name a header of conditions ignores it.
+#[tokio::test]
+async fn a_header_that_an_operation_does_not_name_is_ignored() {
+    let mut shop = Shop::open_sample().await;
+    for operation in operations() {
+        for (name, value) in [("If-Match", "\"0\""), ("If-None-Match", "*")] {
+            if operation.has_parameter(name) {
+                continue;
+            }
+            let mut request = operation.request(false, "");
+            request.headers.push((name.to_owned(), value.to_owned()));
+            let answer = send(&shop, &request).await;
+            assert!(answer.status.is_success(), "{}: {answer:?}", operation.id);
+            if operation.method != "GET" {
+                shop = Shop::open_sample().await;
+            }
+        }
+    }
+}
+
 /// A request example without a response would never be sent.
 #[test]
 fn every_example_of_a_request_has_a_response() {

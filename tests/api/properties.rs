@@ -41,20 +41,20 @@ impl Row {
 
     /// Changes the row, which then shows these values and is otherwise as it was.
     async fn change(&mut self, shop: &Shop, changes: &Value) {
-        let changed = shop.put(&self.path, changes).await;
-        self.has_become(&changed, changes);
+        let answer = shop.put(&self.path, changes).await;
+        self.has_become(&answer, changes);
         self.is_stored(shop).await;
     }
 
-    fn has_become(&mut self, changed: &Answer, changes: &Value) {
+    fn has_become(&mut self, answer: &Answer, changes: &Value) {
         let mut expected = self.shown.clone();
         for (name, value) in changes.as_object().unwrap() {
             if let Some(shown) = expected.get_mut(name) {
                 *shown = value.clone();
             }
         }
-        assert_eq!(changed.expect(200), expected, "{} {changes}", self.path);
-        let tag = changed.header("etag").unwrap().to_owned();
+        assert_eq!(answer.expect(200), expected, "{} {changes}", self.path);
+        let tag = answer.header("etag").unwrap().to_owned();
         let is_same = expected == self.shown;
         assert_eq!(tag == self.tag, is_same, "the tag follows what is shown");
         (self.shown, self.tag) = (expected, tag);

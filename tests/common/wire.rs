@@ -55,7 +55,8 @@ impl Sent {
         let method = word();
         let mut target = word();
         if let Some((_, rest)) = target.split_once("://") {
-            target = rest[rest.find('/').expect("a path")..].to_owned();
+            let path = rest.find('/').map_or("/", |path| &rest[path..]);
+            target = String::from(path);
         }
         Self {
             method,

@@ -113,6 +113,12 @@ impl Illustrated {
     }
 }
 
+impl Illustrated {
+    pub fn has_parameter(&self, name: &str) -> bool {
+        self.parameters.iter().any(|it| it["name"] == name)
+    }
+}
+
 impl Request {
     /// Puts in the example of a parameter.
     fn set(&mut self, place: &str, name: &str, example: &Value) {
@@ -128,7 +134,7 @@ impl Request {
             "path" => self.path = self.path.replace(&format!("{{{name}}}"), &encoded),
             "query" => {
                 let sign = if self.query.is_empty() { "?" } else { "&" };
-                self.query += &format!("{sign}{name}={encoded}");
+                self.query.extend([sign, name, "=", &encoded]);
             }
             "header" => self.headers.push((name.to_owned(), value)),
             place => panic!("a parameter in {place}"),

@@ -170,7 +170,7 @@ fn request(operation: &Illustrated, changes: &[Change]) -> Request {
                 });
                 request.path = segments.collect::<Vec<_>>().join("/");
             }
-            Query(query) => request.query = (*query).to_owned(),
+            Query(query) => (*query).clone_into(&mut request.query),
             Header(name, value) => {
                 request.headers.retain(|(known, _)| known != name);
                 request
