@@ -1,15 +1,21 @@
 //! The service over a real MariaDB and real HTTP: one test binary, a file for each resource.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod cart;
 mod conditions;
+mod examples;
 mod fuzzed;
 mod harness;
 mod lists;
 mod model;
 mod outages;
 mod products;
+mod properties;
 mod requests;
+mod routes;
 mod selection;
 mod site;
 mod statuses;
