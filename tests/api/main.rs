@@ -16,6 +16,7 @@ mod products;
 mod properties;
 mod requests;
 mod routes;
+mod selection;
 mod site;
 mod statuses;
 mod users;
