@@ -31,7 +31,8 @@ pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     star
 }
 
-/// Compresses `response`, the answer to a request with `method`, if that is worth it.
+/// Compresses `response`, the answer to a request with `method`, if that is worth it. The answer to a
+/// HEAD gets the headers of a compressed GET.
 pub(super) fn compress(mut response: Response, method: &Method) -> Response {
     let length = response
         .header(header::CONTENT_LENGTH)
@@ -39,13 +40,14 @@ pub(super) fn compress(mut response: Response, method: &Method) -> Response {
     let small = length.is_some_and(|length| length < WORTH_IT);
     if small
         || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&response.status())
-        || *method == Method::HEAD
         || response.headers().contains_key(header::CONTENT_ENCODING)
     {
         return response;
     }
-    let body = BufReader::new(response.take_body().into_async_read());
-    response.set_body(Body::from_async_read(GzipEncoder::new(body)));
+    if *method != Method::HEAD {
+        let body = BufReader::new(response.take_body().into_async_read());
+        response.set_body(Body::from_async_read(GzipEncoder::new(body)));
+    }
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH);
     headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));

@@ -55,14 +55,19 @@ fn origin(text: &str) -> Result<HeaderValue, String> {
 }
 
 impl Cors {
+    /// The request headers that decide what an answer is like, as the value of `Vary`.
+    pub(super) fn vary(&self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Any => "Accept-Encoding",
+            Self::Origins(_) => "Origin, Accept-Encoding",
+        })
+    }
+
     /// Says on an answer which origin may read it. `origin` is the request's.
     pub(super) fn mark(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
         let allowed = match self {
             Self::Any => Some(HeaderValue::from_static("*")),
-            Self::Origins(origins) => {
-                headers.append(header::VARY, HeaderValue::from_static("Origin"));
-                origin.filter(|origin| origins.contains(origin)).cloned()
-            }
+            Self::Origins(origins) => origin.filter(|origin| origins.contains(origin)).cloned(),
         };
         if let Some(allowed) = allowed {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);

@@ -271,7 +271,8 @@ pub(super) fn check_parameters(operation: &Operation, request: &Request) -> Resu
             Some(parameter) => {
                 seen.push(parameter.name);
                 violations.extend(check(parameter, text));
-                if paging::is_needed(operation.id, parameter.name, text) {
+                let value = decode(text).unwrap_or_default();
+                if paging::is_needed(operation.id, parameter.name, &value) {
                     unpaged.push(parameter.name);
                 }
             }

@@ -188,7 +188,7 @@ impl App {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         );
-        headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+        headers.insert(header::VARY, self.settings.cors.vary());
         if let Ok(request_id) = HeaderValue::from_str(request_id) {
             headers.insert(REQUEST_ID, request_id);
         }

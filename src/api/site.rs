@@ -97,12 +97,14 @@ fn success(envelope: &Bytes) -> Response {
     response
 }
 
-/// A 200 that browsers ask for anew each time.
+/// A 200 that browsers ask for anew each time. Its length is declared, so that a HEAD has it too.
 fn content(content_type: &str, body: impl Into<Bytes>) -> Response {
+    let body: Bytes = body.into();
     Response::builder()
         .header(header::CONTENT_TYPE, content_type)
         .header(header::CACHE_CONTROL, "no-cache")
-        .body(body.into())
+        .header(header::CONTENT_LENGTH, body.len())
+        .body(body)
 }
 
 #[cfg(test)]

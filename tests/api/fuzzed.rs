@@ -1,7 +1,7 @@
 //! What fuzzing found, here or elsewhere, and must not come back: a named test for each.
 
 use crate::harness::Shop;
-use crate::requests::{head, raw};
+use crate::requests::{head, raw, raw_garbage};
 
 #[tokio::test]
 async fn a_request_that_names_two_hosts_is_refused() {
@@ -63,12 +63,12 @@ async fn bytes_that_are_no_http_end_one_connection_and_nothing_else() {
         let mut request = head("GET /api/users").into_bytes();
         request.extend_from_slice(line);
         request.extend_from_slice(b"\r\n\r\n");
-        let (head, _) = raw(&shop, request).await;
+        let (head, _) = raw_garbage(&shop, request).await;
         assert!(head.starts_with("http/1.1 400 "), "{line:?}: {head}");
     }
     for target in ["/api/users\u{0}", "/api/users\u{1}", "/api/ users", ""] {
         let request = format!("{}\r\n", head(&format!("GET {target}")));
-        let (head, _) = raw(&shop, request).await;
+        let (head, _) = raw_garbage(&shop, request).await;
         assert!(head.starts_with("http/1.1 400 "), "{target:?}: {head}");
     }
     shop.get("/api/users").await.expect(200);

@@ -14,11 +14,13 @@ use ecommerce_api::api::{App, Settings};
 use ecommerce_api::contract;
 use ecommerce_api::db::session::{self, Session};
 use ecommerce_api::db::url::DatabaseUrl;
-use ecommerce_api::db::{Database, migrations};
+use ecommerce_api::db::{Database, migrations, seed};
 use ecommerce_api::embedded::Embedded;
 use ecommerce_api::server::{self, Limits};
 use http_body_util::{BodyExt, Full};
-use hyper::{HeaderMap, Method, Request, StatusCode};
+use hyper::body::Incoming;
+use hyper::header::HeaderValue;
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -26,6 +28,9 @@ use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+
+use crate::common::conformance;
+use crate::common::wire::{Received, Sent};
 
 /// The databases of tests, whose leftovers are swept.
 const PREFIX: &str = "test_";
@@ -93,6 +98,14 @@ impl Shop {
         Self::over(url.await.expect("the database is ready"), true, validation).await
     }
 
+    /// Opens the sample shop: users 1 to 5, products 1 to 12 and cart items 1 to 7.
+    pub async fn open_sample() -> Self {
+        let shop = Self::open().await;
+        let filled = shop.sql(|session| seed::sample_shop(session, "a hash"));
+        assert!(filled.await.expect("the tables take it"), "it was empty");
+        shop
+    }
+
     /// A service whose database is away: nothing listens where it should be.
     pub async fn without_database() -> Self {
         Self::over(
@@ -126,10 +139,10 @@ impl Shop {
         }
     }
 
-    /// Sends a request and checks the answer against the contract.
+    /// Sends a request and checks the answer, and that of a HEAD also against that of the GET.
     ///
     /// # Panics
-    /// When the answer strays from the contract, or is not in the envelope.
+    /// When anything is wrong with the answer, whatever was asked for.
     pub async fn send(
         &self,
         method: Method,
@@ -137,21 +150,60 @@ impl Shop {
         headers: &[(&str, &str)],
         body: Vec<u8>,
     ) -> Answer {
-        let answer = self
-            .send_unchecked(method.clone(), path, headers, body)
-            .await;
-        answer.check(&method, path);
-        answer
+        if method == Method::HEAD {
+            let (_, head) = self.exchange(&method, path, headers, body.clone()).await;
+            let (_, get) = self.exchange(&Method::GET, path, headers, body).await;
+            let differences = conformance::head_violations(&head.received(), &get.received());
+            assert!(differences.is_empty(), "{path}: {differences:?}");
+            return head;
+        }
+        self.exchange(&method, path, headers, body).await.1
     }
 
-    /// Sends a request whose answer is meant to stray.
-    pub async fn send_unchecked(
+    /// Sends a request whose answer is meant to have a body that strays from the contract.
+    ///
+    /// # Panics
+    /// When the body does not stray, or anything else does.
+    pub async fn send_stray(
         &self,
         method: Method,
         path: &str,
         headers: &[(&str, &str)],
         body: Vec<u8>,
     ) -> Answer {
+        let (sent, answer) = self.request(&method, path, headers, body).await;
+        let violations = conformance::violations(&sent, &answer.received());
+        assert!(!violations.is_empty(), "{path} does not stray");
+        for violation in violations {
+            assert!(violation.starts_with("body"), "{path}: {violation}");
+        }
+        answer
+    }
+
+    async fn exchange(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> (Sent, Answer) {
+        let (sent, answer) = self.request(method, path, headers, body).await;
+        conformance::check(&sent, &answer.received());
+        if let Some(operation) = contract::find(method.as_str(), sent.path()) {
+            let mut reached = REACHED.lock().expect("see there");
+            reached.push((operation.id, answer.status.as_u16()));
+        }
+        (sent, answer)
+    }
+
+    async fn request(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> (Sent, Answer) {
+        let sent = Sent::new(method.as_str(), path, headers, &body);
         let mut request = Request::builder()
             .method(method)
             .uri(format!("http://{}{path}", self.address));
@@ -160,25 +212,7 @@ impl Shop {
         }
         let request = request.body(Full::new(body.into())).expect("a request");
         let response = self.client.request(request).await.expect("an answer");
-        let (parts, body) = response.into_parts();
-        let mut body = body.collect().await.expect("a whole body").to_bytes();
-        if parts
-            .headers
-            .get("content-encoding")
-            .is_some_and(|coding| coding == "gzip")
-        {
-            let mut plain = Vec::new();
-            GzipDecoder::new(&*body)
-                .read_to_end(&mut plain)
-                .await
-                .expect("gzip to its end");
-            body = plain.into();
-        }
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body,
-        }
+        (sent, Answer::read(response).await)
     }
 
     /// `GET path`.
@@ -284,6 +318,24 @@ pub fn connections(session: &mut Session, condition: &str) -> Vec<i64> {
     rows.into_iter().map(|row| row.id).collect()
 }
 
+/// Every row of the three tables, as text.
+pub fn dump(session: &mut Session) -> Vec<String> {
+    #[derive(diesel::QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        line: String,
+    }
+    let rows: Vec<Row> = session
+        .load(
+            "SELECT JSON_ARRAY('users', id, email, password, role) AS line FROM users
+             UNION ALL SELECT JSON_ARRAY('products', id, title, image_url, description) FROM products
+             UNION ALL SELECT JSON_ARRAY('cart', id, user_id, product_id) FROM cart
+             ORDER BY line",
+        )
+        .expect("the tables are there");
+    rows.into_iter().map(|row| row.line).collect()
+}
+
 /// Waits until `condition` holds, for ten seconds at most.
 ///
 /// # Panics
@@ -305,8 +357,10 @@ pub struct Answer {
     pub status: StatusCode,
     /// Its headers.
     pub headers: HeaderMap,
-    /// Its body, as it came.
+    /// Its body, decompressed.
     pub body: Bytes,
+    /// How many bytes the body had before.
+    length: usize,
 }
 
 /// The contract's (operation, status) pairs that were read off a socket so far, by any test.
@@ -320,33 +374,53 @@ pub fn reached() -> Vec<(&'static str, u16)> {
         .clone()
 }
 
+/// An answer as the check wants it, before its body has come.
+pub fn received_head(status: StatusCode, headers: &HeaderMap) -> Received {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let lines = headers.iter();
+    Received {
+        status: status.as_u16(),
+        headers: lines
+            .map(|(name, value)| (name.as_str().to_owned(), text(value)))
+            .collect(),
+        ..Received::default()
+    }
+}
+
 impl Answer {
-    fn check(&self, method: &Method, path: &str) {
-        let path = path.split('?').next().unwrap_or(path);
-        let header = |name: &str| self.headers.get(name).and_then(|value| value.to_str().ok());
-        assert!(
-            header("x-request-id").is_some(),
-            "{method} {path}: no request id"
-        );
-        if let Some(operation) = contract::find(method.as_str(), path) {
-            let violations =
-                operation.response_violations(self.status.as_u16(), header, &self.body);
-            assert!(
-                violations.is_empty(),
-                "{method} {path} ({}) answered {} and strays from the contract: {violations:?}\n{}",
-                operation.id,
-                self.status,
-                String::from_utf8_lossy(&self.body)
-            );
-            REACHED
-                .lock()
-                .expect("see above")
-                .push((operation.id, self.status.as_u16()));
-        } else if self.status.is_client_error() && *method != Method::HEAD {
-            assert!(
-                self.json()["error"]["code"].is_string(),
-                "{method} {path}: not in the envelope: {self:?}"
-            );
+    /// Reads a response to its end, decompressed.
+    ///
+    /// # Panics
+    /// When it breaks off.
+    pub async fn read(response: Response<Incoming>) -> Self {
+        let (parts, body) = response.into_parts();
+        let mut body = body.collect().await.expect("a whole body").to_bytes();
+        let length = body.len();
+        let coding = parts.headers.get("content-encoding");
+        // A HEAD names the coding of a body that it does not have.
+        if coding.is_some_and(|coding| coding == "gzip") && length > 0 {
+            let mut plain = Vec::new();
+            GzipDecoder::new(&*body)
+                .read_to_end(&mut plain)
+                .await
+                .expect("gzip to its end");
+            body = plain.into();
+        }
+        Self {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+            length,
+        }
+    }
+
+    /// The answer as the check wants it.
+    pub fn received(&self) -> Received {
+        Received {
+            body: self.body.to_vec(),
+            length: self.length,
+            is_whole: true,
+            ..received_head(self.status, &self.headers)
         }
     }
 

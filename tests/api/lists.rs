@@ -6,13 +6,16 @@ use bytes::Bytes;
 use ecommerce_api::api::validation::Validation;
 use futures_util::future::join_all;
 use http_body_util::{BodyExt, Empty};
-use hyper::{Method, Request};
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::harness::{Answer, Shop, connections, eventually};
+use crate::common::conformance::check;
+use crate::common::wire::{Received, Sent};
+use crate::harness::{Answer, Shop, connections, eventually, received_head};
 use crate::validation::{captured_log, complaints};
 
 const USER: &str = "JSON_OBJECT('id', u.id, 'email', u.email, 'role', u.role)";
@@ -177,7 +180,10 @@ async fn shop_of_large_products() -> Shop {
 }
 
 /// A client that reads no further than the test lets it.
-struct Reader(TcpStream);
+struct Reader {
+    stream: TcpStream,
+    sent: Sent,
+}
 
 impl Reader {
     /// Asks for a list and reads the first bytes of the answer.
@@ -192,18 +198,29 @@ impl Reader {
         let mut first = [0; 15];
         stream.read_exact(&mut first).await.unwrap();
         assert_eq!(&first, b"HTTP/1.1 200 OK");
-        Self(stream)
+        let sent = Sent::read(request.as_bytes());
+        Self { stream, sent }
     }
 
-    /// All that comes until the connection ends, one way or the other.
+    /// All that comes until the connection ends, one way or the other; it is checked as far as it
+    /// came.
     async fn rest(mut self) -> Vec<u8> {
-        let mut rest = Vec::new();
-        let reading = self.0.read_to_end(&mut rest);
+        let mut rest = b"HTTP/1.1 200 OK".to_vec();
+        let reading = self.stream.read_to_end(&mut rest);
         let _ = tokio::time::timeout(Duration::from_secs(30), reading)
             .await
             .expect("the connection ends");
+        let mut received = Received::read(&rest);
+        received.is_whole &= received.header("content-encoding").is_none();
+        check(&self.sent, &received);
         rest
     }
+}
+
+/// Checks the answer to `GET path` before its body has come.
+fn check_head(path: &str, response: &Response<Incoming>) {
+    let head = received_head(response.status(), response.headers());
+    check(&Sent::new("GET", path, &[], b""), &head);
 }
 
 /// What a chunked answer that is whole ends with.
@@ -250,13 +267,15 @@ async fn over_http2_a_database_that_dies_midway_resets_the_stream() {
         client.send_request(request).await.unwrap()
     };
     let list = get("/api/products").await;
+    check_head("/api/products", &list);
     assert_eq!(list.status(), 200);
     kill_list(&shop).await;
     let broken = list.into_body().collect().await;
     assert!(broken.is_err(), "it ended as if it were whole");
-    let next = get("/api/products?limit=1").await;
-    assert_eq!(next.status(), 200);
-    next.into_body().collect().await.unwrap();
+    let path = "/api/products?limit=1";
+    let next = Answer::read(get(path).await).await;
+    check(&Sent::new("GET", path, &[], b""), &next.received());
+    next.expect(200);
 }
 
 #[tokio::test]
@@ -337,10 +356,10 @@ async fn one_who_reads_slowly_gets_the_whole_list_and_holds_up_nobody() {
     let slow = client.send_request(request.body(Empty::<Bytes>::new()).unwrap());
     let (slow, fast) = tokio::join!(slow, shop.get(path));
     assert_list(&fast, &rows, false);
-    let body = slow.unwrap().into_body().collect().await.unwrap();
-    let list: Value = serde_json::from_slice(&body.to_bytes()).unwrap();
-    assert_eq!(list["data"].as_array().unwrap(), &rows);
-    assert_eq!(list["message"], "400 products");
+    let slow = Answer::read(slow.unwrap()).await;
+    check(&Sent::new("GET", path, &[], b""), &slow.received());
+    assert_list(&slow, &rows, false);
+    assert_eq!(slow.json()["message"], "400 products");
 }
 
 // ── Rows that stray from the contract ───────────────────────────────────────────────────────────
@@ -408,7 +427,7 @@ async fn warn_logs_a_stray_row_of_a_long_list_and_sends_it() {
     let (log, _guard) = captured_log();
     let shop = shop_with_a_stray_row(Validation::Warn(1.0), 2000).await;
     let list = shop
-        .send_unchecked(Method::GET, "/api/products", &[], Vec::new())
+        .send_stray(Method::GET, "/api/products", &[], Vec::new())
         .await
         .expect(200);
     assert_eq!(list[1999]["title"], "secret".repeat(60));

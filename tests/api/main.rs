@@ -1,8 +1,12 @@
 //! The service over a real MariaDB and real HTTP: one test binary, a file for each resource.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod cart;
 mod conditions;
+mod examples;
 mod fuzzed;
 mod harness;
 mod lists;
@@ -10,7 +14,9 @@ mod model;
 mod outages;
 mod paging;
 mod products;
+mod properties;
 mod requests;
+mod routes;
 mod site;
 mod statuses;
 mod together;

@@ -32,11 +32,13 @@ enum Call {
     CreateProduct {
         title: String,
         image: Option<String>,
+        description: Option<String>,
     },
     UpdateProduct {
         product: u8,
         title: Option<String>,
         image: Option<Option<String>>,
+        description: Option<Option<String>>,
     },
     DeleteProduct {
         product: u8,
@@ -55,14 +57,24 @@ enum Call {
 
 fn calls() -> impl Strategy<Value = Vec<Call>> {
     let text = || "\\PC{1,12}".prop_map(|text: String| text);
+    // Absent, null, or a text that may be empty.
+    let optional = || {
+        let text = proptest::option::of("\\PC{0,12}".prop_map(|text: String| text));
+        proptest::option::of(text)
+    };
     let call = prop_oneof![
         3 => (0..6_u8, any::<bool>()).prop_map(|(email, admin)| Call::CreateUser { email, admin }),
         2 => (any::<u8>(), proptest::option::of(0..6_u8), proptest::option::of(any::<bool>()))
             .prop_map(|(user, email, admin)| Call::UpdateUser { user, email, admin }),
         1 => any::<u8>().prop_map(|user| Call::DeleteUser { user }),
-        3 => (text(), proptest::option::of(text())).prop_map(|(title, image)| Call::CreateProduct { title, image }),
-        2 => (any::<u8>(), proptest::option::of(text()), proptest::option::of(proptest::option::of(text())))
-            .prop_map(|(product, title, image)| Call::UpdateProduct { product, title, image }),
+        3 => (text(), optional(), optional()).prop_map(|(title, image, description)| Call::CreateProduct {
+            title,
+            image: image.flatten(),
+            description: description.flatten(),
+        }),
+        2 => (any::<u8>(), proptest::option::of(text()), optional(), optional()).prop_map(
+            |(product, title, image, description)| Call::UpdateProduct { product, title, image, description },
+        ),
         1 => any::<u8>().prop_map(|product| Call::DeleteProduct { product }),
         6 => (any::<u8>(), any::<u8>()).prop_map(|(user, product)| Call::Add { user, product }),
         1 => any::<u8>().prop_map(|item| Call::Remove { item }),
@@ -71,11 +83,14 @@ fn calls() -> impl Strategy<Value = Vec<Call>> {
     proptest::collection::vec(call, 1..60)
 }
 
+type ProductColumns = (String, Option<String>, Option<String>);
+
 /// What the shop should hold, each row as the API shows it.
 #[derive(Default)]
 struct Model {
     users: BTreeMap<i64, (String, &'static str)>,
-    products: BTreeMap<i64, (String, Option<String>)>,
+    /// Title, image and description.
+    products: BTreeMap<i64, ProductColumns>,
     cart: BTreeMap<i64, (i64, i64)>,
 }
 
@@ -103,8 +118,8 @@ impl Model {
     }
 
     fn product(&self, id: i64) -> Value {
-        let (title, image) = &self.products[&id];
-        json!({"id": id, "title": title, "image_url": image, "description": null})
+        let (title, image, description) = &self.products[&id];
+        json!({"id": id, "title": title, "image_url": image, "description": description})
     }
 
     fn item(&self, id: i64) -> Value {
@@ -182,24 +197,27 @@ impl Model {
                     assert_eq!(answer.expect(200)["cart_items_removed"], removed);
                 }
             }
-            Call::CreateProduct { title, image } => {
+            Call::CreateProduct {
+                title,
+                image,
+                description,
+            } => {
                 let answer = shop
                     .post(
                         "/api/products",
-                        &json!({"title": title, "image_url": image}),
+                        &json!({"title": title, "image_url": image, "description": description}),
                     )
                     .await;
                 let id = answer.expect(201)["id"].as_i64().unwrap();
-                assert!(
-                    self.products.insert(id, (title, image)).is_none(),
-                    "a new id"
-                );
+                let known = self.products.insert(id, (title, image, description));
+                assert!(known.is_none(), "a new id");
                 assert_eq!(answer.expect(201), self.product(id));
             }
             Call::UpdateProduct {
                 product,
                 title,
                 image,
+                description,
             } => {
                 let id = pick(&self.products, product);
                 let mut changes = json!({});
@@ -209,12 +227,16 @@ impl Model {
                 if let Some(image) = &image {
                     changes["image_url"] = json!(image);
                 }
+                if let Some(description) = &description {
+                    changes["description"] = json!(description);
+                }
                 let answer = shop.put(&format!("/api/products/{id}"), &changes).await;
                 match self.products.get_mut(&id) {
                     None => drop(answer.error(404)),
                     Some(row) => {
                         row.0 = title.unwrap_or_else(|| row.0.clone());
                         row.1 = image.unwrap_or_else(|| row.1.clone());
+                        row.2 = description.unwrap_or_else(|| row.2.clone());
                         assert_eq!(answer.expect(200), self.product(id));
                     }
                 }
@@ -315,7 +337,7 @@ impl Model {
             tables.1,
             self.products
                 .iter()
-                .map(|(id, product)| (*id, product.0.clone(), product.1.clone()))
+                .map(|(id, product)| (*id, product.clone()))
                 .collect::<Vec<_>>()
         );
         assert_eq!(
@@ -346,6 +368,8 @@ struct ProductRow {
     title: String,
     #[diesel(sql_type = diesel::sql_types::Nullable<diesel::sql_types::Text>)]
     image_url: Option<String>,
+    #[diesel(sql_type = diesel::sql_types::Nullable<diesel::sql_types::Text>)]
+    description: Option<String>,
 }
 
 #[derive(diesel::QueryableByName)]
@@ -360,7 +384,7 @@ struct CartRow {
 
 type Tables = (
     Vec<(i64, String, String)>,
-    Vec<(i64, String, Option<String>)>,
+    Vec<(i64, ProductColumns)>,
     Vec<(i64, i64, i64)>,
 );
 
@@ -369,7 +393,7 @@ fn tables(session: &mut Session) -> Tables {
         .load("SELECT id, email, CAST(role AS CHAR) AS role FROM users ORDER BY id")
         .unwrap();
     let products: Vec<ProductRow> = session
-        .load("SELECT id, title, image_url FROM products ORDER BY id")
+        .load("SELECT id, title, image_url, description FROM products ORDER BY id")
         .unwrap();
     let cart: Vec<CartRow> = session
         .load("SELECT id, user_id, product_id FROM cart ORDER BY id")
@@ -381,7 +405,7 @@ fn tables(session: &mut Session) -> Tables {
             .collect(),
         products
             .into_iter()
-            .map(|row| (row.id, row.title, row.image_url))
+            .map(|row| (row.id, (row.title, row.image_url, row.description)))
             .collect(),
         cart.into_iter()
             .map(|row| (row.id, row.user_id, row.product_id))

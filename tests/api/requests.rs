@@ -7,16 +7,40 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::common::conformance::check;
+use crate::common::headers::transfer_violations;
+use crate::common::wire::{Received, Sent};
 use crate::harness::{JSON, Shop};
 
-/// Writes `request` as it is and reads until the server closes; gives head and body.
+/// Writes `request` as it is, reads until the server closes, and checks the answer; gives head and
+/// body.
 pub async fn raw(shop: &Shop, request: impl AsRef<[u8]>) -> (String, String) {
+    let answer = write(shop, request.as_ref()).await;
+    check(&Sent::read(request.as_ref()), &Received::read(&answer));
+    in_two(&answer)
+}
+
+/// The same of bytes that are no HTTP: the answer is the server's own, with nothing in it.
+pub async fn raw_garbage(shop: &Shop, request: impl AsRef<[u8]>) -> (String, String) {
+    let answer = write(shop, request.as_ref()).await;
+    let received = Received::read(&answer);
+    let violations = transfer_violations(&received.headers, &[]);
+    assert!(violations.is_empty(), "{violations:?}");
+    assert_eq!(received.body, b"");
+    in_two(&answer)
+}
+
+async fn write(shop: &Shop, request: &[u8]) -> Vec<u8> {
     let address: SocketAddr = shop.address.parse().unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(request.as_ref()).await.unwrap();
+    stream.write_all(request).await.unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();
-    let answer = String::from_utf8(answer).unwrap();
+    answer
+}
+
+fn in_two(answer: &[u8]) -> (String, String) {
+    let answer = String::from_utf8(answer.to_vec()).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     (head.to_ascii_lowercase(), body.to_owned())
 }
@@ -53,6 +77,27 @@ async fn every_violation_of_a_body_is_reported_at_its_place_without_an_echo() {
             "/role is required"
         ]
     );
+}
+
+#[tokio::test]
+async fn of_very_many_violations_a_thousand_are_reported() {
+    let shop = Shop::open().await;
+    let unknown = |count: u32| -> Value {
+        let names = (0..count).map(|number| (format!("unknown{number}"), json!(1)));
+        Value::Object(names.chain([("title".to_owned(), json!("x"))]).collect())
+    };
+    for (sent, reported) in [(999, 999), (1000, 1000), (1001, 1000), (1501, 1000)] {
+        let answer = shop.post("/api/products", &unknown(sent)).await;
+        assert_eq!(answer.violations().len(), reported, "{sent}");
+        let path = "/api/products/1";
+        assert_eq!(
+            shop.put(path, &unknown(sent)).await.violations().len(),
+            reported
+        );
+    }
+    let query: Vec<String> = (0..1501).map(|number| format!("x{number}=")).collect();
+    let answer = shop.get(&format!("/api/users?{}", query.join("&"))).await;
+    assert_eq!(answer.violations().len(), 1000);
 }
 
 #[tokio::test]
@@ -241,6 +286,21 @@ async fn query_parameters_are_checked_all_at_once() {
     ] {
         shop.get(&format!("/api/users?{query}")).await.violations();
     }
+    // As text that needs a page, whatever its encoding.
+    for query in [
+        "sort=title",
+        "sort=%74itle",
+        "sort=%2Dtitle",
+        "%71=mo",
+        "q=%6Do",
+    ] {
+        let answer = shop.get(&format!("/api/products?{query}")).await;
+        let violations = answer.violations();
+        assert!(
+            violations[0].ends_with(" needs `page` or `limit` beside it"),
+            "{query}"
+        );
+    }
     shop.get("/api/users?").await.expect(200);
     shop.get("/api/users?page=%31").await.expect(200);
     shop.delete("/api/users/1?force=true").await.violations();
@@ -378,9 +438,9 @@ async fn a_client_that_closes_its_side_after_asking_still_gets_its_answer() {
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         stream.shutdown().await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 "), "{path}: {answer}");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        check(&Sent::read(request.as_bytes()), &Received::read(&answer));
     }
 }
 
@@ -520,13 +580,22 @@ async fn larger_answers_are_compressed_for_clients_that_take_it() {
     assert_eq!(zipped.header("content-encoding"), Some("gzip"));
     assert_eq!(zipped.body, plain.body, "unpacked by the harness");
     assert_eq!(
-        fetch("/api/docs", "gzip").await.header("content-encoding"),
+        fetch("/api/docs/swagger-ui.css", "gzip")
+            .await
+            .header("content-encoding"),
         Some("gzip")
     );
+    let gzip = [("accept-encoding", "gzip")];
+    let head = shop
+        .send(Method::HEAD, "/api/products", &gzip, Vec::new())
+        .await;
+    assert_eq!(head.header("content-encoding"), Some("gzip"));
+    assert_eq!(head.header("content-length"), None);
     for (path, codings) in [
         ("/api/products", "br"),
         ("/api/products", "gzip;q=0"),
         ("/api/products/1", "gzip"),
+        ("/api/docs", "gzip"),
     ] {
         let answer = fetch(path, codings).await;
         assert!(

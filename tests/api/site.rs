@@ -23,10 +23,21 @@ async fn the_root_leads_to_everything() {
 #[tokio::test]
 async fn the_contract_is_served_as_it_is() {
     let shop = Shop::open().await;
-    assert_eq!(
-        shop.get("/api/swagger.json").await.json(),
-        *contract::document()
-    );
+    for path in ["/api/swagger.json", "/api/openapi.json"] {
+        assert_eq!(shop.get(path).await.json(), *contract::document());
+    }
+    let yaml = shop.get("/api/openapi.yaml").await;
+    assert_eq!(yaml.body, contract::SOURCE);
+    for path in [
+        "/api/swagger.json",
+        "/api/openapi.json",
+        "/api/openapi.yaml",
+    ] {
+        let tag = shop.get(path).await.header("etag").unwrap().to_owned();
+        let known = [("if-none-match", &*tag)];
+        let again = shop.send(Method::GET, path, &known, Vec::new()).await;
+        assert_eq!(again.status, 304);
+    }
 }
 
 #[tokio::test]

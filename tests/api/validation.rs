@@ -4,6 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use ecommerce_api::api::validation::Validation;
+use ecommerce_api::contract;
 use hyper::Method;
 use serde_json::{Value, json};
 
@@ -64,7 +65,7 @@ async fn warn_logs_a_stray_answer_and_sends_it() {
     let shop = shop_with_a_stray_row(Validation::Warn(1.0)).await;
     let id = [("x-request-id", "stray-1")];
     let answer = shop
-        .send_unchecked(Method::GET, "/api/products", &id, Vec::new())
+        .send_stray(Method::GET, "/api/products", &id, Vec::new())
         .await;
     assert_eq!(answer.expect(200)[1]["title"], "secret".repeat(60));
     let complaints = complaints(&log);
@@ -89,7 +90,7 @@ async fn warn_logs_a_stray_answer_and_sends_it() {
 async fn warn_looks_at_the_share_that_it_is_told() {
     let (log, _guard) = captured_log();
     let shop = shop_with_a_stray_row(Validation::Warn(0.0)).await;
-    shop.send_unchecked(Method::GET, "/api/products/2", &[], Vec::new())
+    shop.send_stray(Method::GET, "/api/products/2", &[], Vec::new())
         .await
         .expect(200);
     assert!(complaints(&log).is_empty());
@@ -114,4 +115,26 @@ async fn enforce_holds_a_stray_answer_back() {
         .await
         .expect(201);
     shop.get("/api/products/0").await.error(400);
+}
+
+/// Every operation, in a shop that holds back what strays: nothing does.
+#[tokio::test]
+async fn enforce_answers_a_head_as_its_get() {
+    let shop = Shop::open_with(Validation::Enforce).await;
+    shop.create_user("ada@example.com").await;
+    shop.create_product("Pot").await;
+    shop.add_to_cart(1, 1).await;
+    let gets = contract::operations()
+        .iter()
+        .filter(|it| it.method == "GET");
+    for operation in gets {
+        for (id, status) in [("1", 200), ("0", 400), ("7", 404)] {
+            let path = operation.path.replace("{id}", id);
+            let has_id = path != operation.path;
+            // The harness compares it with the GET.
+            let head = shop.send(Method::HEAD, &path, &[], Vec::new()).await;
+            let expected = if has_id { status } else { 200 };
+            assert_eq!(head.status, expected, "{path}");
+        }
+    }
 }

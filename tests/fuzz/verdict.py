@@ -89,8 +89,30 @@ def findings(recorder: dict, tally: Tally) -> Iterator[str]:
             if check["name"] == "ensure_resource_availability" and a_cascade_took_it(recorder, case_id):
                 tally.explained["a cart item was gone because its user, product or cart was deleted before"] += 1
                 continue
+            if check["name"] == "positive_data_acceptance" and (rule := broken_rule(recorder["interactions"][case_id])):
+                tally.explained[rule] += 1
+                continue
             failure = check["failure_info"]["failure"]
             yield f"{recorder['label']}: {failure['title']} ({check['name']})"
+
+
+# Rules of the contract that tie one part of a request to another, which no schema can say: what the
+# 400 says, and the rule.
+RULES = {
+    "must be the id in the path": "an update named another id than the path",
+    "needs `page` or `limit` beside it": "a search or an order that needs a page came without one",
+}
+
+
+def broken_rule(interaction: dict) -> str | None:
+    """The rule that a refused request broke, if every violation in the response is of that rule."""
+    response = interaction["response"]
+    if response is None or response["status_code"] != 400:
+        return None
+    body = json.loads(base64.b64decode(response["content"]["$base64"]) or b"null")
+    details = body["error"]["details"] if isinstance(body, dict) else []
+    rules = {RULES.get(detail["message"]) for detail in details}
+    return rules.pop() if len(rules) == 1 else None
 
 
 def a_cascade_took_it(recorder: dict, case_id: str) -> bool:

@@ -4,36 +4,41 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use crate::common::conformance::check;
+use crate::common::wire::{Received, Sent};
+
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
-    head: String,
+    received: Received,
     pub body: String,
 }
 
 impl Answer {
     /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| {
-            let (found, value) = line.split_once(':')?;
-            found.eq_ignore_ascii_case(name).then_some(value.trim())
-        })
+        self.received.header(name)
     }
 }
 
 /// A request that is on its way.
-pub struct Pending(TcpStream);
+pub struct Pending {
+    stream: TcpStream,
+    sent: Sent,
+}
 
 impl Pending {
-    /// Waits for the whole answer.
+    /// Waits for the whole answer, and checks it.
+    #[track_caller]
     pub fn answer(mut self) -> Answer {
-        let mut text = String::new();
-        self.0.read_to_string(&mut text).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let mut bytes = Vec::new();
+        self.stream.read_to_end(&mut bytes).unwrap();
+        let received = Received::read(&bytes);
+        check(&self.sent, &received);
         Answer {
-            status: head.split(' ').nth(1).unwrap().parse().unwrap(),
-            head: head.to_owned(),
-            body: body.to_owned(),
+            status: received.status,
+            body: String::from_utf8(received.body.clone()).unwrap(),
+            received,
         }
     }
 }
@@ -60,7 +65,8 @@ pub fn send(
         head.extend(["\r\n", name, ": ", value]);
     }
     write!(stream, "{head}\r\n\r\n{body}").unwrap();
-    Pending(stream)
+    let sent = Sent::new(method, path, headers, body.as_bytes());
+    Pending { stream, sent }
 }
 
 /// `GET path`.

@@ -21,12 +21,16 @@ pub fn directory() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// The program in `directory`, with nothing in its environment but what it needs to find others.
+/// The program in `directory`, with nothing in its environment but what it needs to find others,
+/// and a free port: the default port may be in use. A `.env` there has to name the port itself.
 pub fn program(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ecommerce-api"));
     command.current_dir(directory).env_clear();
     if let Some(path) = std::env::var_os("PATH") {
         command.env("PATH", path);
+    }
+    if !directory.join(".env").exists() {
+        command.env("SERVER_PORT", "0");
     }
     command.stdin(Stdio::null());
     command

@@ -52,7 +52,9 @@ fn every_setting_can_stand_in_dotenv() {
         ("RUST_LOG=ecommerce_api=loud", "RUST_LOG"),
         ("DATABASE_URL_FILE=nowhere", "DATABASE_URL_FILE"),
     ] {
-        fs::write(directory.path().join(".env"), line).unwrap();
+        // The first line that names a setting counts.
+        let lines = format!("{line}\nSERVER_PORT=0\n");
+        fs::write(directory.path().join(".env"), lines).unwrap();
         let message = run_in(directory.path(), &["serve"], &[]).failure(2);
         assert!(message.contains(part), "{line}: {message}");
     }

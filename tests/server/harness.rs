@@ -19,6 +19,8 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use super::SHORT;
+use crate::common::headers::transfer_violations;
+use crate::common::wire::Received;
 
 /// What the application lets a test see and decide.
 pub struct Events {
@@ -173,6 +175,9 @@ impl Client {
         while !head.ends_with(b"\r\n\r\n") {
             head.push(soon(self.0.read_u8()).await.expect("an answer"));
         }
+        let received = Received::read(&head);
+        let violations = transfer_violations(&received.headers, &["content-type"]);
+        assert!(violations.is_empty(), "{violations:?}");
         let head = String::from_utf8(head).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         let length = head
@@ -201,6 +206,12 @@ pub async fn get(client: &Http2, path: &str) -> hyper::Result<(StatusCode, Bytes
         .unwrap();
     let response = soon(client.clone().send_request(request)).await?;
     assert_eq!(response.version(), Version::HTTP_2);
+    let names = response.headers().keys();
+    let headers: Vec<_> = names
+        .map(|name| (name.to_string(), String::new()))
+        .collect();
+    let violations = transfer_violations(&headers, &["content-type"]);
+    assert!(violations.is_empty(), "{violations:?}");
     let status = response.status();
     let body = soon(response.into_body().collect()).await?.to_bytes();
     Ok((status, body))

@@ -4,6 +4,8 @@
 //! answer, the end of the connection), never for a time, save where silence is what it is about.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod harness;
 
 use std::io;

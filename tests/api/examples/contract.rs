@@ -1,0 +1,147 @@
+//! The contract's operations with their examples, and the requests that these are.
+
+use ecommerce_api::contract;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+use crate::common::headers::resolve;
+
+/// An operation as the contract illustrates it.
+pub struct Illustrated {
+    pub id: &'static str,
+    pub method: String,
+    path: &'static str,
+    parameters: Vec<&'static Value>,
+    /// The examples of its request body by name; one without a name is "".
+    pub bodies: Vec<(&'static str, &'static Value)>,
+    pub responses: Vec<(u16, &'static Value)>,
+}
+
+/// A request, ready to be sent.
+pub struct Request {
+    pub method: String,
+    pub path: String,
+    pub query: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+pub fn operations() -> Vec<Illustrated> {
+    let paths = members(&contract::document()["paths"]);
+    let all = paths.flat_map(|(path, item)| {
+        members(item).map(move |(method, operation)| Illustrated::read(path, method, operation))
+    });
+    all.collect()
+}
+
+/// The examples of a media type.
+pub fn examples(content: &'static Value) -> Vec<(&'static str, &'static Value)> {
+    let media_type = &content["application/json"];
+    if let Some(example) = media_type.get("example") {
+        return vec![("", example)];
+    }
+    let named = members(&media_type["examples"]);
+    named
+        .map(|(name, example)| (name, &resolve(example)["value"]))
+        .collect()
+}
+
+pub fn members(object: &'static Value) -> impl Iterator<Item = (&'static str, &'static Value)> {
+    let members = object.as_object().into_iter().flatten();
+    members.map(|(name, value)| (name.as_str(), value))
+}
+
+/// An example of a parameter or header as text.
+pub fn text(example: &Value) -> String {
+    match example.as_str() {
+        Some(text) => text.to_owned(),
+        None => example.to_string(),
+    }
+}
+
+impl Illustrated {
+    fn read(path: &'static str, method: &str, operation: &'static Value) -> Self {
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        let body = resolve(&operation["requestBody"]);
+        let responses = members(&operation["responses"]);
+        Self {
+            id: operation["operationId"].as_str().unwrap(),
+            method: method.to_uppercase(),
+            path,
+            parameters: parameters.map(resolve).collect(),
+            bodies: examples(&body["content"]),
+            responses: responses
+                .map(|(status, response)| (status.parse().unwrap(), resolve(response)))
+                .collect(),
+        }
+    }
+
+    /// The request with the examples of its parameters, of all or of the required ones, and the
+    /// request body's example of this name, or the only one.
+    pub fn request(&self, all: bool, body: &str) -> Request {
+        let mut request = Request {
+            method: self.method.clone(),
+            path: self.path.to_owned(),
+            query: String::new(),
+            headers: Vec::new(),
+            body: Vec::new(),
+        };
+        for parameter in &self.parameters {
+            if !all && parameter["required"] != true {
+                continue;
+            }
+            let name = parameter["name"].as_str().unwrap();
+            request.set(
+                parameter["in"].as_str().unwrap(),
+                name,
+                &parameter["example"],
+            );
+        }
+        let body = match &self.bodies[..] {
+            [] => return request,
+            [(_, only)] => only,
+            several => {
+                let named = several.iter().find(|(name, _)| *name == body);
+                named.map_or(several[0].1, |(_, body)| body)
+            }
+        };
+        request.body = body.to_string().into();
+        request
+            .headers
+            .push(("content-type".into(), "application/json".into()));
+        request
+    }
+}
+
+impl Illustrated {
+    pub fn has_parameter(&self, name: &str) -> bool {
+        self.parameters.iter().any(|it| it["name"] == name)
+    }
+}
+
+impl Request {
+    /// Puts in the example of a parameter.
+    fn set(&mut self, place: &str, name: &str, example: &Value) {
+        assert!(
+            !example.is_null(),
+            "{} {}: {name} has no example",
+            self.method,
+            self.path
+        );
+        let value = text(example);
+        let encoded = utf8_percent_encode(&value, NON_ALPHANUMERIC).to_string();
+        match place {
+            "path" => self.path = self.path.replace(&format!("{{{name}}}"), &encoded),
+            "query" => {
+                let sign = if self.query.is_empty() { "?" } else { "&" };
+                self.query.extend([sign, name, "=", &encoded]);
+            }
+            "header" => self.headers.push((name.to_owned(), value)),
+            place => panic!("a parameter in {place}"),
+        }
+    }
+
+    pub fn target(&self) -> String {
+        format!("{}{}", self.path, self.query)
+    }
+}

@@ -1,0 +1,275 @@
+//! Each example of an error, with the request and the fault that produce it.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::contract::{Illustrated, Request, examples, operations};
+use super::{compare, send};
+use crate::harness::{Shop, dump};
+
+/// What differs from the operation's own example, with its required parameters only.
+enum Change {
+    /// Another value in the path.
+    Path(&'static str),
+    Query(&'static str),
+    Header(&'static str, &'static str),
+    Body(&'static str),
+    /// A body of one byte more than a mebibyte.
+    LargeBody,
+}
+
+/// The shop that the request meets.
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    Sample,
+    /// Orders refer to every user and product.
+    WithOrders,
+    WithoutTables,
+    WithoutDatabase,
+}
+
+/// The operations, the status, the example's name (none: ""), the shop, and the changes. No
+/// operations stand for each that has such an example and is named in no other line.
+type Recorded = (
+    &'static [&'static str],
+    u16,
+    &'static str,
+    State,
+    &'static [Change],
+);
+
+use Change::{Body, Header, LargeBody, Path, Query};
+use State::{Sample, WithOrders, WithoutDatabase, WithoutTables};
+
+const RECORDED: [Recorded; 21] = [
+    // ── 400 ──
+    (&[], 400, "id", Sample, &[Path("0")]),
+    (&[], 400, "page", Sample, &[Query("?page=0&limit=1001")]),
+    (&[], 400, "search", Sample, &[Query("?q=jo")]),
+    (&[], 400, "parameter", Sample, &[Query("?limt=1")]),
+    (
+        &["createUser"],
+        400,
+        "body",
+        Sample,
+        &[Body(
+            r#"{"email": "nobody", "password": "short", "rolle": "USER"}"#,
+        )],
+    ),
+    (
+        &["updateUser"],
+        400,
+        "body",
+        Sample,
+        &[Body(r#"{"email": "nobody"}"#)],
+    ),
+    (
+        &["updateUser", "updateProduct"],
+        400,
+        "id",
+        Sample,
+        &[Body(r#"{"id": 3}"#)],
+    ),
+    (
+        &["createProduct"],
+        400,
+        "body",
+        Sample,
+        &[Body(r#"{"title": ""}"#)],
+    ),
+    (
+        &["updateProduct"],
+        400,
+        "body",
+        Sample,
+        &[Body(r#"{"title": null}"#)],
+    ),
+    (
+        &["addCartItem"],
+        400,
+        "body",
+        Sample,
+        &[Body(r#"{"user_id": 0, "product_id": "1"}"#)],
+    ),
+    // ── 404 ──
+    (&[], 404, "", Sample, &[Path("2147483647")]),
+    // ── 409 ──
+    (
+        &["createUser"],
+        409,
+        "",
+        Sample,
+        &[Body(
+            r#"{"email": "YUKI.tanaka@example.com", "password": "secret", "role": "USER"}"#,
+        )],
+    ),
+    (
+        &["updateUser"],
+        409,
+        "",
+        Sample,
+        &[Body(r#"{"email": "YUKI.tanaka@example.com"}"#)],
+    ),
+    (&["deleteUser", "deleteProduct"], 409, "", WithOrders, &[]),
+    (
+        &["addCartItem"],
+        409,
+        "user",
+        Sample,
+        &[Body(r#"{"user_id": 6, "product_id": 1}"#)],
+    ),
+    (
+        &["addCartItem"],
+        409,
+        "product",
+        Sample,
+        &[Body(r#"{"user_id": 2, "product_id": 13}"#)],
+    ),
+    // ── 412 ──
+    (&[], 412, "", Sample, &[Header("If-Match", "\"0\"")]),
+    // ── 413 and 415 ──
+    (&[], 413, "", Sample, &[LargeBody]),
+    (
+        &[],
+        415,
+        "",
+        Sample,
+        &[Header("content-type", "text/plain")],
+    ),
+    // ── 500 and 503 ──
+    (&[], 500, "", WithoutTables, &[]),
+    (&[], 503, "", WithoutDatabase, &[]),
+];
+
+/// The only line for an example.
+fn recorded(operation: &str, status: u16, example: &str) -> Option<usize> {
+    let of_example = |line: &Recorded| line.1 == status && line.2 == example;
+    let find = |has: &dyn Fn(&Recorded) -> bool| {
+        let lines = RECORDED.iter().enumerate();
+        let mut found = lines.filter(|(_, line)| of_example(line) && has(line));
+        let first = found.next().map(|(index, _)| index);
+        assert!(
+            found.next().is_none(),
+            "two lines: {operation} {status} {example}"
+        );
+        first
+    };
+    find(&|line| line.0.contains(&operation)).or_else(|| find(&|line| line.0.is_empty()))
+}
+
+fn request(operation: &Illustrated, changes: &[Change]) -> Request {
+    let mut request = operation.request(false, "");
+    for change in changes {
+        match change {
+            Path(value) => {
+                // The only value in a path is a number.
+                let segments = request.path.split('/').map(|segment| {
+                    let is_value = segment.parse::<u32>().is_ok();
+                    if is_value { value } else { segment }
+                });
+                request.path = segments.collect::<Vec<_>>().join("/");
+            }
+            Query(query) => (*query).clone_into(&mut request.query),
+            Header(name, value) => {
+                request.headers.retain(|(known, _)| known != name);
+                request
+                    .headers
+                    .push(((*name).to_owned(), (*value).to_owned()));
+            }
+            Body(body) => request.body = (*body).into(),
+            LargeBody => request.body = vec![b' '; 1024 * 1024 + 1],
+        }
+    }
+    request
+}
+
+async fn open(state: State) -> Shop {
+    if state == WithoutDatabase {
+        return Shop::without_database().await;
+    }
+    let shop = Shop::open_sample().await;
+    match state {
+        WithOrders => {
+            shop.execute(
+                "CREATE TABLE orders (user_id INT, product_id INT,
+                    FOREIGN KEY (user_id) REFERENCES users (id),
+                    FOREIGN KEY (product_id) REFERENCES products (id));
+                 INSERT INTO orders SELECT users.id, products.id FROM users, products",
+            )
+            .await;
+        }
+        WithoutTables => {
+            for table in ["cart", "products", "users"] {
+                shop.execute(format!("RENAME TABLE {table} TO hidden_{table}"))
+                    .await;
+            }
+        }
+        _ => {}
+    }
+    shop
+}
+
+#[tokio::test]
+async fn every_example_of_an_error_is_the_response_to_a_recorded_request() {
+    let mut used = BTreeSet::new();
+    for state in [Sample, WithOrders, WithoutTables, WithoutDatabase] {
+        let shop = open(state).await;
+        let has_tables = [Sample, WithOrders].contains(&state);
+        let before = if has_tables {
+            Some(shop.sql(dump).await)
+        } else {
+            None
+        };
+        for operation in operations() {
+            for (status, response) in &operation.responses {
+                let errors = examples(&response["content"]).into_iter();
+                for (name, body) in errors.filter(|_| *status >= 400) {
+                    let of = format!("{} {status} {name}", operation.id);
+                    let line = recorded(operation.id, *status, name);
+                    let line = line.unwrap_or_else(|| panic!("nothing produces {of}"));
+                    used.insert((line, operation.id));
+                    if RECORDED[line].3 == state {
+                        produces(&shop, &operation, RECORDED[line].4, &of, response, body).await;
+                    }
+                }
+            }
+        }
+        if let Some(before) = before {
+            assert_eq!(
+                shop.sql(dump).await,
+                before,
+                "an error has changed something"
+            );
+        }
+    }
+    for (line, (operations, status, name, ..)) in RECORDED.iter().enumerate() {
+        let is_used = |operation: &str| used.contains(&(line, operation));
+        for operation in *operations {
+            assert!(
+                is_used(operation),
+                "{operation} {status} {name} is no example"
+            );
+        }
+        let any = used.iter().any(|(used, _)| *used == line);
+        assert!(any, "{status} {name} is no example");
+    }
+}
+
+async fn produces(
+    shop: &Shop,
+    operation: &Illustrated,
+    changes: &[Change],
+    of: &str,
+    response: &'static Value,
+    body: &Value,
+) {
+    let request = request(operation, changes);
+    let answer = send(shop, &request).await;
+    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    assert!(
+        of.contains(&format!(" {} ", answer.status.as_u16())),
+        "{of}: {text}"
+    );
+    compare(of, &answer, &request, response, body);
+}

@@ -1,0 +1,325 @@
+//! Properties of behaviour, generated from the contract's schemas when the tests run: what is written
+//! is read back, and a change changes what it names and nothing else.
+
+mod resources;
+mod values;
+
+use std::collections::BTreeMap;
+
+use argon2::{Argon2, PasswordHash, PasswordVerifier};
+use hyper::Method;
+use serde_json::{Map, Value, json};
+
+use crate::harness::{Answer, JSON, Shop};
+use resources::{Property, Resource, resources};
+use values::{Samples, escaped};
+
+/// One row of a resource in a shop, and what it shows.
+struct Row {
+    path: String,
+    shown: Value,
+    tag: String,
+}
+
+impl Row {
+    async fn create(shop: &Shop, resource: &Resource, draft: &Value) -> Self {
+        let created = shop.post(&resource.list, draft).await;
+        let shown = created.expect(201);
+        let path = created.header("location").unwrap().to_owned();
+        let tag = created.header("etag").unwrap().to_owned();
+        let row = Self { path, shown, tag };
+        row.is_stored(shop).await;
+        row
+    }
+
+    /// Getting the row shows the same, under the same tag.
+    async fn is_stored(&self, shop: &Shop) {
+        let got = shop.get(&self.path).await;
+        assert_eq!(got.expect(200), self.shown, "{}", self.path);
+        assert_eq!(got.header("etag"), Some(&*self.tag), "{}", self.path);
+    }
+
+    /// Changes the row, which then shows these values and is otherwise as it was.
+    async fn change(&mut self, shop: &Shop, changes: &Value) {
+        let answer = shop.put(&self.path, changes).await;
+        self.has_become(&answer, changes);
+        self.is_stored(shop).await;
+    }
+
+    fn has_become(&mut self, answer: &Answer, changes: &Value) {
+        let mut expected = self.shown.clone();
+        for (name, value) in changes.as_object().unwrap() {
+            if let Some(shown) = expected.get_mut(name) {
+                *shown = value.clone();
+            }
+        }
+        assert_eq!(answer.expect(200), expected, "{} {changes}", self.path);
+        let tag = answer.header("etag").unwrap().to_owned();
+        let is_same = expected == self.shown;
+        assert_eq!(tag == self.tag, is_same, "the tag follows what is shown");
+        (self.shown, self.tag) = (expected, tag);
+    }
+
+    /// A change that is refused names the property and changes nothing.
+    async fn refuses(&self, shop: &Shop, property: &Property, value: &Value) {
+        let changes = json!({ &property.name: value });
+        let refused = shop.put(&self.path, &changes).await;
+        names(&refused, property, value);
+        self.is_stored(shop).await;
+    }
+}
+
+#[track_caller]
+fn names(refused: &Answer, property: &Property, value: &Value) {
+    let pointer = format!("/{} ", property.name);
+    let violations = refused.violations();
+    let is_named = violations.len() == 1 && violations[0].starts_with(&pointer);
+    let value: String = value.to_string().chars().take(80).collect();
+    assert!(is_named, "{pointer}= {value}: {violations:?}");
+}
+
+/// The draft of a resource with a value in it.
+fn with(draft: &Value, name: &str, value: &Value) -> Value {
+    let mut draft = draft.clone();
+    draft[name] = value.clone();
+    draft
+}
+
+#[tokio::test]
+async fn what_is_created_is_read_back() {
+    for resource in resources() {
+        let shop = Shop::open_sample().await;
+        let mut samples = Samples::default();
+        let mut stored = Vec::new();
+        for property in &resource.draft {
+            for value in samples.valid(property) {
+                let draft = with(&samples.draft(&resource.draft), &property.name, &value);
+                let row = Row::create(&shop, &resource, &draft).await;
+                for other in &resource.draft {
+                    let sent = draft.get(&other.name).cloned().unwrap_or_default();
+                    if other.is_shown {
+                        assert_eq!(row.shown[&other.name], sent, "{}", other.name);
+                    }
+                }
+                stored.push(row.shown);
+            }
+        }
+        // The list has the same rows, after those of the sample shop.
+        let list = shop.get(&resource.list).await.expect(200);
+        let list = list.as_array().unwrap();
+        assert_eq!(list[list.len() - stored.len()..], stored[..]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_changed_is_read_back_and_nothing_else_changes() {
+    for resource in resources().iter().filter(|it| !it.changes.is_empty()) {
+        let shop = Shop::open_sample().await;
+        let mut samples = Samples::default();
+        let draft = samples.whole_draft(&resource.draft);
+        let mut row = Row::create(&shop, resource, &draft).await;
+        for property in &resource.changes {
+            for value in samples.valid(property) {
+                let before = shop.sql(crate::harness::dump).await;
+                row.change(&shop, &json!({ &property.name: value })).await;
+                let after = shop.sql(crate::harness::dump).await;
+                let others = before.iter().filter(|line| !after.contains(line)).count();
+                assert!(others <= 1, "{}: other rows changed", property.name);
+            }
+            // A property that is absent stays; so does one that is sent as it was shown.
+            row.change(&shop, &json!({})).await;
+            let shown = row.shown.clone();
+            row.change(&shop, &shown).await;
+        }
+    }
+}
+
+/// Every set of properties at once: those change, the others stay.
+#[tokio::test]
+async fn each_combination_of_properties_changes_those_alone() {
+    for resource in resources().iter().filter(|it| !it.changes.is_empty()) {
+        let shop = Shop::open_sample().await;
+        let mut samples = Samples::default();
+        let draft = samples.whole_draft(&resource.draft);
+        let mut row = Row::create(&shop, resource, &draft).await;
+        for set in 0..1_u32 << resource.changes.len() {
+            let properties = resource.changes.iter().enumerate();
+            let chosen = properties.filter(|(index, _)| set & (1 << index) != 0);
+            let changes: Map<String, Value> = chosen
+                .map(|(_, property)| {
+                    let shown = row.shown.get(&property.name).cloned();
+                    let value = samples.another(property, &shown.unwrap_or_default());
+                    (property.name.clone(), value)
+                })
+                .collect();
+            row.change(&shop, &changes.into()).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_schema_forbids_is_refused_and_changes_nothing() {
+    for resource in resources() {
+        let shop = Shop::open_sample().await;
+        let mut samples = Samples::default();
+        let draft = samples.whole_draft(&resource.draft);
+        let row = Row::create(&shop, &resource, &draft).await;
+        let before = shop.sql(crate::harness::dump).await;
+        for property in &resource.draft {
+            let draft = samples.draft(&resource.draft);
+            for value in values::invalid(property) {
+                let refused = shop
+                    .post(&resource.list, &with(&draft, &property.name, &value))
+                    .await;
+                names(&refused, property, &value);
+            }
+            if property.is_required {
+                let mut without = draft.clone();
+                without.as_object_mut().unwrap().remove(&property.name);
+                let refused = shop.post(&resource.list, &without).await;
+                names(&refused, property, &Value::Null);
+            }
+        }
+        for property in &resource.changes {
+            for value in values::invalid(property) {
+                row.refuses(&shop, property, &value).await;
+            }
+        }
+        // The id is no property that can be changed, but may be repeated.
+        if !resource.changes.is_empty() {
+            let id = row.shown["id"].as_i64().unwrap();
+            for other in [json!(id + 1), json!(1), json!(i32::MAX), json!(null)] {
+                let refused = shop.put(&row.path, &json!({ "id": other })).await;
+                assert!(refused.violations()[0].starts_with("/id "), "{other}");
+            }
+            row.is_stored(&shop).await;
+        }
+        assert_eq!(shop.sql(crate::harness::dump).await, before);
+    }
+}
+
+/// Characters outside ASCII as escapes, those outside the first plane as surrogate pairs.
+#[tokio::test]
+async fn escaped_characters_are_the_characters() {
+    for resource in resources() {
+        let shop = Shop::open_sample().await;
+        let mut samples = Samples::default();
+        for property in resource.draft.iter().filter(|it| it.is_shown) {
+            for value in samples.valid(property) {
+                let draft = with(&samples.draft(&resource.draft), &property.name, &value);
+                let body = escaped(&draft.to_string());
+                let created = shop
+                    .send(Method::POST, &resource.list, &[JSON], body.into())
+                    .await;
+                assert_eq!(created.expect(201)[&property.name], value);
+            }
+        }
+    }
+}
+
+/// A tag is that of everything that is shown, also of what is nested: changing a row changes the tags
+/// of those rows that show it.
+#[tokio::test]
+async fn a_tag_changes_with_each_property_that_is_shown() {
+    let shop = Shop::open_sample().await;
+    let mut samples = Samples::default();
+    for resource in resources().iter().filter(|it| !it.changes.is_empty()) {
+        // The first cart item shows user 2 and product 1.
+        let id = if resource.list.ends_with("users") {
+            2
+        } else {
+            1
+        };
+        let path = format!("{}/{id}", resource.list);
+        for property in &resource.changes {
+            let tags = || async {
+                let paths = [path.as_str(), "/api/cart/1"].into_iter();
+                let mut tags = Vec::new();
+                for path in paths {
+                    tags.push(shop.get(path).await.header("etag").unwrap().to_owned());
+                }
+                tags
+            };
+            let shown = shop.get(&path).await.expect(200);
+            let old = shown.get(&property.name).cloned().unwrap_or_default();
+            let new = samples.another(property, &old);
+            let before = tags().await;
+            let name = &property.name;
+            shop.put(&path, &json!({ name: new })).await.expect(200);
+            let after = tags().await;
+            let changed = before.iter().zip(&after).filter(|(old, new)| old != new);
+            let expected = if property.is_shown { 2 } else { 0 };
+            assert_eq!(changed.count(), expected, "{path} {name}");
+            if property.is_shown {
+                shop.put(&path, &json!({ name: old })).await.expect(200);
+                assert_eq!(
+                    tags().await,
+                    before,
+                    "{path} {name}: as it was shown before"
+                );
+            }
+        }
+    }
+}
+
+/// What is stored of each password that was written.
+#[tokio::test]
+async fn of_a_password_a_hash_is_stored_that_verifies() {
+    for resource in resources() {
+        let secrets = resource.draft.iter().filter(|it| it.is_secret());
+        for property in secrets {
+            let shop = Shop::open_sample().await;
+            let mut samples = Samples::default();
+            let mut hashes = BTreeMap::new();
+            let values = samples.valid(property);
+            let draft = samples.whole_draft(&resource.draft);
+            let changed = Row::create(&shop, &resource, &draft).await;
+            for value in values {
+                let draft = with(&samples.draft(&resource.draft), &property.name, &value);
+                let created = Row::create(&shop, &resource, &draft).await;
+                let body = json!({ &property.name: value });
+                shop.put(&changed.path, &body).await.expect(200);
+                for path in [&created.path, &changed.path] {
+                    let hash = stored(&shop, path).await;
+                    verifies(&hash, value.as_str().unwrap());
+                    assert!(hashes.insert(hash, path.clone()).is_none(), "its own salt");
+                }
+            }
+            let before = stored(&shop, &changed.path).await;
+            for other in resource.changes.iter().filter(|it| !it.is_secret()) {
+                let shown = &changed.shown[&other.name];
+                let body = json!({ &other.name: samples.another(other, shown) });
+                shop.put(&changed.path, &body).await.expect(200);
+                assert_eq!(stored(&shop, &changed.path).await, before, "it stays");
+            }
+        }
+    }
+}
+
+#[track_caller]
+fn verifies(hash: &str, text: &str) {
+    assert!(
+        hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+        "{hash}"
+    );
+    assert!(!hash.contains(text), "the text is stored");
+    let parsed = PasswordHash::new(hash).unwrap();
+    let verify = |text: &str| Argon2::default().verify_password(text.as_bytes(), &parsed);
+    assert!(verify(text).is_ok(), "{text:?}");
+    assert!(verify(&format!("{text}x")).is_err(), "{text:?}");
+}
+
+/// The password column of the user at `path`.
+async fn stored(shop: &Shop, path: &str) -> String {
+    #[derive(diesel::QueryableByName)]
+    struct Stored {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        password: String,
+    }
+    let id = path.rsplit('/').next().unwrap();
+    let sql = format!("SELECT password FROM users WHERE id = {id}");
+    let mut rows = shop
+        .sql(move |session| session.load::<Stored>(&sql).unwrap())
+        .await;
+    rows.remove(0).password
+}

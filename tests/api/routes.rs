@@ -1,0 +1,177 @@
+//! The service has the paths and methods of the contract and of the site's table, and no others; and
+//! pages of other origins may use all that the contract has.
+//!
+//! A router cannot be asked for its routes. So every path that stands in the source is tried, alone and
+//! below every other, and many that do not stand there.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use ecommerce_api::contract;
+use hyper::Method;
+
+use crate::common::headers::{exposed, methods, sendable};
+use crate::common::site::SITE;
+use crate::harness::Shop;
+
+const METHODS: [&str; 11] = [
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "QUERY",
+    "PURGE",
+];
+
+/// What other services have.
+const GUESSES: [&str; 40] = [
+    "/.env",
+    "/.git/config",
+    "/.well-known/security.txt",
+    "/actuator/health",
+    "/admin",
+    "/api",
+    "/api/",
+    "/api/admin",
+    "/api/auth/login",
+    "/api/cart/1/product",
+    "/api/cart/1/user",
+    "/api/cart/product/1",
+    "/api/cart/user",
+    "/api/cart/user/1/items",
+    "/api/debug",
+    "/api/debug/users",
+    "/api/docs/index.html",
+    "/api/health",
+    "/api/internal/users",
+    "/api/login",
+    "/api/openapi",
+    "/api/orders",
+    "/api/products/1/cart",
+    "/api/products/1/users",
+    "/api/users.json",
+    "/api/users/",
+    "/api/users/1/",
+    "/api/users/1/carts",
+    "/api/users/1/password",
+    "/api/v1/users",
+    "/api/version",
+    "/debug/pprof/",
+    "/favicon.ico",
+    "/graphql",
+    "/healthz",
+    "/metrics",
+    "/openapi.json",
+    "/robots.txt",
+    "/users",
+    "/v1/users",
+];
+
+/// A concrete path for each path of the contract and the site.
+fn documented() -> BTreeSet<String> {
+    let operations = contract::operations().iter().map(|it| concrete(it.path));
+    let site = SITE.iter().map(|page| page.path.to_owned());
+    operations.chain(site).collect()
+}
+
+/// A template with 1 in each of its places.
+fn concrete(template: &str) -> String {
+    let segments = template.split('/').map(|segment| {
+        let is_place = segment.starts_with(['{', ':', '*']);
+        if is_place { "1" } else { segment }
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+/// The string literals in the source, without its tests, that look like a path.
+fn in_source(directory: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            in_source(&path, found);
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            for rest in code.split("\"/").skip(1) {
+                let literal = rest.split('"').next().unwrap();
+                let is_path = |c: char| c.is_ascii_alphanumeric() || "/{}:*._-".contains(c);
+                if literal.chars().all(is_path) {
+                    found.insert(concrete(&format!("/{literal}")));
+                }
+            }
+        }
+    }
+}
+
+/// The harness knows which methods a path has, and so that an undocumented one must be a 405.
+#[tokio::test]
+async fn every_documented_path_has_its_methods_and_no_others() {
+    let shop = Shop::open_sample().await;
+    for path in documented() {
+        for method in METHODS {
+            let method: Method = method.parse().unwrap();
+            shop.send(method, &path, &[], Vec::new()).await;
+        }
+    }
+}
+
+/// The harness demands a 404 or a 405 of everything that is not documented.
+#[tokio::test]
+async fn every_other_path_is_a_404() {
+    let mut literals = BTreeSet::new();
+    in_source(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+        &mut literals,
+    );
+    let documented = documented();
+    let known = documented.iter().filter(|path| literals.contains(*path));
+    assert!(
+        known.count() >= 12,
+        "the source names its paths: {literals:?}"
+    );
+    let mut paths: BTreeSet<String> = GUESSES.iter().map(|path| (*path).to_owned()).collect();
+    for first in literals.iter().chain(&documented) {
+        paths.insert(first.clone());
+        paths.extend(literals.iter().map(|second| format!("{first}{second}")));
+    }
+    let shop = Shop::open().await;
+    for path in paths.difference(&documented) {
+        for method in [Method::GET, Method::POST, Method::PATCH] {
+            shop.send(method, path, &[], Vec::new()).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn pages_of_other_origins_may_send_and_read_all_that_the_contract_has() {
+    let shop = Shop::open_sample().await;
+    let origin = ("origin", "https://shop.example");
+    for operation in contract::operations() {
+        let preflight = [origin, ("access-control-request-method", &operation.method)];
+        let path = concrete(operation.path);
+        let answer = shop
+            .send(Method::OPTIONS, &path, &preflight, Vec::new())
+            .await;
+        assert_eq!(answer.status, 204, "{path}");
+        assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+        // The harness compares these lists with what the contract has.
+        for name in [
+            "access-control-allow-methods",
+            "access-control-allow-headers",
+        ] {
+            assert!(answer.header(name).is_some(), "{path}: {name}");
+        }
+    }
+    let lists = [methods(), sendable(), exposed()].map(|list| list.into_iter().collect::<Vec<_>>());
+    let expected = [
+        vec!["delete", "get", "post", "put"],
+        vec!["content-type", "if-match", "if-none-match", "x-request-id"],
+        vec![
+            "allow",
+            "etag",
+            "link",
+            "location",
+            "retry-after",
+            "x-request-id",
+            "x-total-count",
+        ],
+    ];
+    assert_eq!(lists, expected, "what the contract has");
+}

@@ -1,0 +1,10 @@
+//! What the test binaries share: the check that every response passes, however it was obtained.
+#![allow(
+    dead_code,
+    reason = "each binary that includes this module uses a part of it"
+)]
+
+pub mod conformance;
+pub mod headers;
+pub mod site;
+pub mod wire;

@@ -1,0 +1,154 @@
+//! Responses as they stand on the wire, and the requests that they answer.
+
+/// A request, as far as the check of its response needs it.
+#[derive(Debug, Clone, Default)]
+pub struct Sent {
+    pub method: String,
+    /// Path and query.
+    pub target: String,
+    /// The names are in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+/// A response.
+#[derive(Debug, Clone, Default)]
+pub struct Received {
+    pub status: u16,
+    /// Every line, in order; the names are in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body without codings; as far as it came when it is not whole.
+    pub body: Vec<u8>,
+    /// How many bytes it had before it was decompressed.
+    pub length: usize,
+    /// The body was read to its end.
+    pub is_whole: bool,
+}
+
+fn value_of<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
+    let line = headers.iter().find(|(known, _)| known == name);
+    line.map(|(_, value)| value.as_str())
+}
+
+impl Sent {
+    pub fn new(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Self {
+        Self {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            headers: headers
+                .iter()
+                .map(|(name, value)| (name.to_ascii_lowercase(), (*value).to_owned()))
+                .collect(),
+            body: body.to_owned(),
+        }
+    }
+
+    /// The first request in `bytes`.
+    ///
+    /// # Panics
+    /// When it has no request line.
+    pub fn read(bytes: &[u8]) -> Self {
+        let (head, body) = split(bytes).unwrap_or((bytes, b""));
+        let (line, headers) = lines(head);
+        let mut words = line.split(' ');
+        let mut word = || words.next().expect("a request line").to_owned();
+        let method = word();
+        let mut target = word();
+        if let Some((_, rest)) = target.split_once("://") {
+            let path = rest.find('/').map_or("/", |path| &rest[path..]);
+            target = String::from(path);
+        }
+        Self {
+            method,
+            target,
+            headers,
+            body: body.to_owned(),
+        }
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        value_of(&self.headers, name)
+    }
+
+    pub fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+
+    /// The query's parameters; their values as they were sent.
+    pub fn query(&self) -> Vec<(&str, &str)> {
+        let query = self.target.split_once('?').map_or("", |(_, query)| query);
+        let pairs = query.split('&').filter(|pair| !pair.is_empty());
+        pairs
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+            .collect()
+    }
+}
+
+impl Received {
+    /// A response that was read until the connection ended.
+    ///
+    /// # Panics
+    /// When it has no head.
+    pub fn read(bytes: &[u8]) -> Self {
+        let (head, rest) = split(bytes).expect("a whole head");
+        let (line, headers) = lines(head);
+        let status = line.split(' ').nth(1).and_then(|code| code.parse().ok());
+        let mut received = Self {
+            status: status.expect("a status"),
+            headers,
+            ..Self::default()
+        };
+        (received.body, received.is_whole) = if received.header("transfer-encoding").is_some() {
+            unchunk(rest)
+        } else {
+            (rest.to_owned(), true)
+        };
+        received.length = received.body.len();
+        received
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        value_of(&self.headers, name)
+    }
+}
+
+fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+    Some((&bytes[..end], &bytes[end + 4..]))
+}
+
+/// The first line, and the headers.
+fn lines(head: &[u8]) -> (String, Vec<(String, String)>) {
+    let head = String::from_utf8_lossy(head).into_owned();
+    let mut lines = head.split("\r\n");
+    let first = lines.next().unwrap_or_default().to_owned();
+    let headers = lines.filter_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        Some((name.to_ascii_lowercase(), value.trim().to_owned()))
+    });
+    (first, headers.collect())
+}
+
+/// A chunked body, and whether it has its last chunk.
+fn unchunk(mut rest: &[u8]) -> (Vec<u8>, bool) {
+    let mut body = Vec::new();
+    loop {
+        let Some(end) = rest.windows(2).position(|window| window == b"\r\n") else {
+            return (body, false);
+        };
+        let size = std::str::from_utf8(&rest[..end]).ok();
+        let Some(size) = size.and_then(|size| usize::from_str_radix(size, 16).ok()) else {
+            return (body, false);
+        };
+        rest = &rest[end + 2..];
+        if size == 0 {
+            return (body, rest == b"\r\n");
+        }
+        if rest.len() < size + 2 {
+            body.extend_from_slice(&rest[..rest.len().min(size)]);
+            return (body, false);
+        }
+        body.extend_from_slice(&rest[..size]);
+        rest = &rest[size + 2..];
+    }
+}
