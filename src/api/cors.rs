@@ -130,7 +130,6 @@ mod tests {
         let allowed = |origin: &'static str| {
             let mut headers = HeaderMap::new();
             cors.mark(Some(&HeaderValue::from_static(origin)), &mut headers);
-            assert_eq!(headers[header::VARY], "Origin", "{origin}");
             let exposed = headers.contains_key(header::ACCESS_CONTROL_EXPOSE_HEADERS);
             let allowed = headers.remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);
             assert_eq!(exposed, allowed.is_some(), "{origin}");

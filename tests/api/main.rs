@@ -17,6 +17,7 @@ mod products;
 mod properties;
 mod requests;
 mod routes;
+mod searches;
 mod site;
 mod statuses;
 mod together;

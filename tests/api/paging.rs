@@ -29,12 +29,13 @@ async fn follow(shop: &Shop, path: &str, relation: &str) -> Vec<(String, Answer)
     pages
 }
 
-fn rows(answer: &Answer) -> Vec<Value> {
+/// The rows of a list that must be there.
+pub fn rows(answer: &Answer) -> Vec<Value> {
     answer.expect(200).as_array().unwrap().clone()
 }
 
 /// Follows all links of the list at `path`, `size` rows at a time, which must hold `expected`.
-async fn check_links(shop: &Shop, path: &str, size: usize, expected: &[Value]) {
+pub async fn check_links(shop: &Shop, path: &str, size: usize, expected: &[Value]) {
     let separator = if path.contains('?') { '&' } else { '?' };
     let start = format!("{path}{separator}limit={size}");
     let pages = follow(shop, &start, "next").await;
