@@ -72,7 +72,8 @@ pub fn migrate_status(settings: &Settings) -> anyhow::Result<()> {
 /// When the database cannot be reached, or something does not fit.
 pub fn check(settings: &Settings) -> anyhow::Result<()> {
     let target = Target::open(settings)?;
-    let misfits = schema_check::misfits(&mut target.connect()?)?;
+    let mut session = target.connect()?;
+    let misfits = schema_check::misfits(&mut session)?;
     for misfit in &misfits {
         print(misfit)?;
     }
@@ -82,6 +83,9 @@ pub fn check(settings: &Settings) -> anyhow::Result<()> {
             target.url,
             misfits.len()
         );
+    }
+    for warning in schema_check::warnings(&mut session)? {
+        print(&format!("warning: {warning}"))?;
     }
     print(&format!("the tables of {} fit", target.url))
 }

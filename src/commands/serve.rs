@@ -15,7 +15,7 @@ use crate::api::validation::Validation;
 use crate::api::{self, App};
 use crate::config::{ContractValidation, Settings};
 use crate::db::session::Session;
-use crate::db::{Database, migrations, seed};
+use crate::db::{Database, check, migrations, seed};
 use crate::embedded::Embedded;
 use crate::server::{self, Limits};
 
@@ -143,6 +143,9 @@ fn prepare(settings: &Settings) -> anyhow::Result<Target> {
         tracing::info!(socket = %embedded.socket().display(), "the private MariaDB runs");
     }
     require_tables(&mut session, &target.url)?;
+    for warning in check::warnings(&mut session)? {
+        tracing::warn!("{warning}");
+    }
     Ok(target)
 }
 

@@ -49,13 +49,13 @@ pub struct NewCartItem {
     pub product_id: i32,
 }
 
-/// The cart items with their users and products, in id order.
+/// The cart items with their users and products, in the order of their ids or the reverse of it.
 ///
 /// # Errors
 /// Only those of the database.
 pub async fn list(
     conn: &mut Connection,
-    _is_reversed: bool,
+    is_reversed: bool,
     span: Span,
 ) -> Result<List<'_, (CartItem, User, Product)>, Error> {
     // Left joins hold the database to the order of the cart's primary key: of inner joins it may
@@ -69,7 +69,12 @@ pub async fn list(
             Option::<User>::as_select(),
             Option::<Product>::as_select(),
         ))
-        .order(cart::id);
+        .into_boxed();
+    let all = if is_reversed {
+        all.order(cart::id.desc())
+    } else {
+        all.order(cart::id)
+    };
     let complete = |(item, user, product): (CartItem, Option<User>, Option<Product>)| {
         let parts = user.zip(product).ok_or(DieselError::NotFound)?;
         Ok((item, parts.0, parts.1))
@@ -94,14 +99,14 @@ pub async fn list(
     ))
 }
 
-/// The items in one user's cart, each with its product, in id order.
+/// The items in one user's cart, each with its product, in the order of their ids or the reverse.
 ///
 /// # Errors
 /// `NotFound` when there is no such user.
 pub async fn of_user(
     conn: &mut Connection,
     user_id: i32,
-    _is_reversed: bool,
+    is_reversed: bool,
     span: Span,
 ) -> Result<List<'_, (CartItem, Product)>, Error> {
     users::find(conn, user_id).await?;
@@ -109,7 +114,12 @@ pub async fn of_user(
         .inner_join(products_table::table)
         .filter(cart::user_id.eq(user_id))
         .select((CartItem::as_select(), Product::as_select()))
-        .order(cart::id);
+        .into_boxed();
+    let all = if is_reversed {
+        all.order(cart::id.desc())
+    } else {
+        all.order(cart::id)
+    };
     let page = match span {
         Span::Page(page) => page,
         Span::After(id) => {
@@ -130,14 +140,15 @@ pub async fn of_user(
     Ok(List::part(rows, page, total))
 }
 
-/// The cart items that contain one product, each with its user, in id order.
+/// The cart items that contain one product, each with its user, in the order of their ids or the
+/// reverse.
 ///
 /// # Errors
 /// `NotFound` when there is no such product.
 pub async fn with_product(
     conn: &mut Connection,
     product_id: i32,
-    _is_reversed: bool,
+    is_reversed: bool,
     span: Span,
 ) -> Result<List<'_, (CartItem, User)>, Error> {
     products::find(conn, product_id).await?;
@@ -145,7 +156,12 @@ pub async fn with_product(
         .inner_join(users_table::table)
         .filter(cart::product_id.eq(product_id))
         .select((CartItem::as_select(), User::as_select()))
-        .order(cart::id);
+        .into_boxed();
+    let all = if is_reversed {
+        all.order(cart::id.desc())
+    } else {
+        all.order(cart::id)
+    };
     let page = match span {
         Span::Page(page) => page,
         Span::After(id) => {

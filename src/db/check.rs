@@ -1,5 +1,5 @@
 //! Whether the database's tables serve this program: each misfit is one line, with the SQL that
-//! mends it where one statement does. Imports `db::catalogue`, `db::session` and the
+//! mends it where one statement does. Imports `db::catalogue`, `db::products`, `db::session` and the
 //! baseline's mark.
 //!
 //! | what              | needed                                                                    |
@@ -26,6 +26,7 @@ use diesel::{QueryResult, QueryableByName};
 
 use super::catalogue::{ColumnFacts, Facts, KeyFacts, TableFacts, UniqueFacts};
 use super::migrations::MARK;
+use super::products::HAS_TITLE_INDEX;
 use super::session::Session;
 
 /// The length of `$argon2id$v=19$m=19456,t=2,p=1$<salt of 16 bytes>$<hash of 32 bytes>`.
@@ -129,6 +130,25 @@ const TABLES: [(&str, &[Column]); 3] = [
 struct Value {
     #[diesel(sql_type = Nullable<Text>)]
     value: Option<String>,
+}
+
+/// What does not work in the session's database although its tables serve the program, a line each.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn warnings(session: &mut Session) -> QueryResult<Vec<String>> {
+    let found: Vec<Value> = session.load(&format!(
+        "SELECT IF({HAS_TITLE_INDEX}, 'yes', NULL) AS value"
+    ))?;
+    if found.iter().any(|row| row.value.is_some()) {
+        return Ok(Vec::new());
+    }
+    Ok(vec![
+        "products.title: no index on it, so that products cannot be searched or sorted by title: \
+         `ecommerce-api migrate run` adds one, and so does \
+         ALTER TABLE products ADD INDEX products_title (title)"
+            .to_owned(),
+    ])
 }
 
 /// Everything in which the session's database does not serve the program, a line each; none is good.

@@ -74,6 +74,20 @@ impl Page {
     }
 }
 
+/// A pattern for `LIKE … ESCAPE '!'` that every text with this beginning matches. The escape character
+/// is named, since what a backslash means depends on the `sql_mode`.
+fn beginning_with(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() + 1);
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}
+
 /// How a list is ordered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Order<C> {
@@ -86,13 +100,13 @@ pub struct Order<C> {
 /// Which rows of a list are asked for.
 #[derive(Debug, Clone, Copy)]
 pub enum Span {
-    /// All whose id is larger; after 0, all.
+    /// All whose id is larger; after 0, all. Only lists in the order of the ids go on after another.
     After(i32),
     /// One page.
     Page(Page),
 }
 
-/// Rows as the database sends them, in id order.
+/// Rows as the database sends them.
 pub type Rows<'c, T> = BoxStream<'c, Result<T, Error>>;
 
 /// The rows of a list, and where they lie in the whole list if they are only a page of it.

@@ -11,7 +11,7 @@
 //! on the same pool crate.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
@@ -23,6 +23,7 @@ use tracing::Instrument;
 
 use crate::error::Error;
 
+use super::products;
 use super::shared::Shared;
 use super::{Connection, is_lost};
 
@@ -59,6 +60,8 @@ pub struct Database {
     /// Lists have connections of their own, so that slow readers never starve the rest.
     cursors: Pool<Connector>,
     pub(super) shared: Arc<Shared>,
+    /// Whether an index on the products' titles was found.
+    has_title_index: Arc<AtomicBool>,
 }
 
 impl Database {
@@ -70,6 +73,7 @@ impl Database {
         Self {
             shared: Arc::new(Shared::new(&pool)),
             cursors: self::pool(options, &CURSOR_SETUP, cursors),
+            has_title_index: Arc::default(),
             pool,
         }
     }
@@ -106,6 +110,21 @@ impl Database {
     pub async fn cursor(&self) -> Result<Cursor, Error> {
         let connection = connection(&self.cursors).await?;
         Ok(Cursor(Some(connection)))
+    }
+
+    /// Whether an index serves to search and sort products by title. Once there is one, it is taken
+    /// to stay.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn has_title_index(&self) -> Result<bool, Error> {
+        if self.has_title_index.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
+        let query = async |mut connection: Pooled| products::has_title_index(&mut connection).await;
+        let has_index = self.run(query).await?;
+        self.has_title_index.store(has_index, Ordering::Relaxed);
+        Ok(has_index)
     }
 
     /// Whether the database answers within a second.

@@ -1,8 +1,11 @@
 //! Products: the rows and the queries.
 
+use diesel::dsl::sql;
+use diesel::mysql::Mysql;
 use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind::ForeignKeyViolation;
 use diesel::result::Error as DieselError;
+use diesel::sql_types::Bool;
 use diesel_async::RunQueryDsl;
 use scoped_futures::ScopedFutureExt;
 
@@ -11,7 +14,8 @@ use crate::error::{Conflict, Error};
 use super::ids::Ids;
 use super::schema::{cart, products};
 use super::{
-    Condition, Connection, List, Span, demand, last_insert_id, or_conflict, or_missing, transaction,
+    Condition, Connection, List, Order, Span, beginning_with, demand, last_insert_id, or_conflict,
+    or_missing, transaction,
 };
 
 /// A product.
@@ -68,33 +72,78 @@ pub struct Filter {
     pub prefix: Option<String>,
 }
 
-/// The products, in id order.
+type Products<'f> = products::BoxedQuery<'f, Mysql>;
+
+/// The products that a filter lets through.
+fn filtered(filter: &Filter) -> Products<'_> {
+    let products = products::table.into_boxed();
+    match &filter.prefix {
+        Some(prefix) => products.filter(products::title.like(beginning_with(prefix)).escape('!')),
+        None => products,
+    }
+}
+
+fn ordered(products: Products<'_>, order: Order<Column>) -> Products<'_> {
+    match (order.by, order.is_reversed) {
+        (Column::Id, false) => products.order(products::id),
+        (Column::Id, true) => products.order(products::id.desc()),
+        (Column::Title, false) => products.order((products::title, products::id)),
+        (Column::Title, true) => products.order((products::title.desc(), products::id.desc())),
+    }
+}
+
+/// The products that a filter lets through, in this order.
 ///
 /// # Errors
 /// Only those of the database.
 pub async fn list<'c>(
     conn: &'c mut Connection,
-    _filter: &Filter,
-    _order: super::Order<Column>,
+    filter: &Filter,
+    order: Order<Column>,
     span: Span,
 ) -> Result<List<'c, Product>, Error> {
-    let all = products::table
-        .select(Product::as_select())
-        .order(products::id);
     let page = match span {
         Span::Page(page) => page,
         Span::After(id) => {
-            let rows = all.filter(products::id.gt(id)).load_stream(conn).await?;
+            let rows = ordered(filtered(filter), order).filter(products::id.gt(id));
+            let rows = rows.select(Product::as_select()).load_stream(conn).await?;
             return Ok(List::whole(rows));
         }
     };
-    let total = products::table.count().get_result(conn).await?;
-    let rows = all
+    let total = filtered(filter).count().get_result(conn).await?;
+    if order.by == Column::Id && filter.prefix.is_none() {
+        let rows = ordered(filtered(filter), order)
+            .limit(page.limit())
+            .offset(page.offset())
+            .select(Product::as_select());
+        return Ok(List::part(rows.load_stream(conn).await?, page, total));
+    }
+    // First the ids, from an index alone, then the rows: a deep page would else read every row
+    // before it from the table.
+    let ids: Vec<i32> = ordered(filtered(filter), order)
+        .select(products::id)
         .limit(page.limit())
         .offset(page.offset())
-        .load_stream(conn)
+        .load(conn)
         .await?;
-    Ok(List::part(rows, page, total))
+    let rows = products::table.filter(products::id.eq_any(Ids::new(&ids)));
+    let rows = ordered(rows.into_boxed(), order).select(Product::as_select());
+    Ok(List::part(rows.load_stream(conn).await?, page, total))
+}
+
+/// Whether an index begins with the whole title, as SQL: then a page by title is read from it, and so
+/// are the titles with one beginning.
+pub(super) const HAS_TITLE_INDEX: &str = "EXISTS (SELECT 1 FROM information_schema.statistics \
+     WHERE table_schema = DATABASE() AND table_name = 'products' AND column_name = 'title' \
+       AND seq_in_index = 1 AND sub_part IS NULL AND index_type = 'BTREE')";
+
+/// Whether an index serves to search and sort by title.
+///
+/// # Errors
+/// Only those of the database.
+pub(super) async fn has_title_index(conn: &mut Connection) -> Result<bool, Error> {
+    let has_index = sql::<Bool>(HAS_TITLE_INDEX);
+    Ok(diesel::select(has_index).get_result(conn).await?)
 }
 
 /// The product with this id.

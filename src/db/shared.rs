@@ -170,12 +170,4 @@ impl Database {
     pub async fn add_to_cart(&self, new: NewCartItem) -> Result<FullItem, Error> {
         self.shared.additions.call(new).await?
     }
-
-    /// Whether an index serves to search and sort products by title.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn has_title_index(&self) -> Result<bool, Error> {
-        Ok(true)
-    }
 }

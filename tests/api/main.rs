@@ -18,6 +18,7 @@ mod properties;
 mod requests;
 mod routes;
 mod searches;
+mod selection;
 mod site;
 mod statuses;
 mod together;

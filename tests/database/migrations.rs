@@ -2,11 +2,21 @@
 
 use diesel::QueryableByName;
 use diesel::sql_types::Text;
-use ecommerce_api::db::check::misfits;
+use ecommerce_api::db::check::{misfits, warnings};
 use ecommerce_api::db::migrations::{self, Error};
 use ecommerce_api::db::session::Session;
 
 use crate::server::empty_database;
+
+const BASELINE: &str = "2026-11-21-000000_baseline";
+const SEARCH: &str = "2026-11-25-000000_search";
+
+/// Takes the newest migration back, which drops no table.
+fn revert_search(session: &mut Session) {
+    let reverted = migrations::revert(session, false).unwrap().unwrap();
+    assert_eq!(reverted.name, SEARCH);
+    assert!(reverted.dropped.is_empty() && reverted.kept.is_empty());
+}
 
 #[derive(QueryableByName)]
 struct Row {
@@ -27,10 +37,7 @@ fn tables(session: &mut Session) -> Vec<String> {
 #[test]
 fn the_tables_that_a_run_creates_fit_the_program() {
     let mut session = empty_database().session();
-    assert_eq!(
-        migrations::run(&mut session).unwrap(),
-        ["2026-11-21-000000_baseline"]
-    );
+    assert_eq!(migrations::run(&mut session).unwrap(), [BASELINE, SEARCH]);
     assert_eq!(misfits(&mut session).unwrap(), Vec::<String>::new());
     assert_eq!(migrations::run(&mut session).unwrap(), Vec::<String>::new());
 }
@@ -39,19 +46,21 @@ fn the_tables_that_a_run_creates_fit_the_program() {
 fn status_only_reads() {
     let mut session = empty_database().session();
     let status = migrations::status(&mut session).unwrap();
-    assert_eq!(status.len(), 1);
-    assert!(!status[0].applied);
+    assert_eq!(status.len(), 2);
+    assert!(status.iter().all(|migration| !migration.applied));
     assert_eq!(tables(&mut session), Vec::<String>::new());
     migrations::run(&mut session).unwrap();
-    assert!(migrations::status(&mut session).unwrap()[0].applied);
+    let status = migrations::status(&mut session).unwrap();
+    assert!(status.iter().all(|migration| migration.applied));
 }
 
 #[test]
 fn reverting_drops_empty_tables_and_allows_another_run() {
     let mut session = empty_database().session();
     migrations::run(&mut session).unwrap();
+    revert_search(&mut session);
     let reverted = migrations::revert(&mut session, false).unwrap().unwrap();
-    assert_eq!(reverted.name, "2026-11-21-000000_baseline");
+    assert_eq!(reverted.name, BASELINE);
     let dropped: Vec<&str> = reverted
         .dropped
         .iter()
@@ -60,7 +69,7 @@ fn reverting_drops_empty_tables_and_allows_another_run() {
     assert_eq!(dropped, ["cart", "products", "users"]);
     assert_eq!(tables(&mut session), ["__diesel_schema_migrations"]);
     assert_eq!(migrations::revert(&mut session, false).unwrap(), None);
-    assert_eq!(migrations::run(&mut session).unwrap().len(), 1);
+    assert_eq!(migrations::run(&mut session).unwrap().len(), 2);
 }
 
 #[test]
@@ -73,6 +82,7 @@ fn reverting_refuses_to_lose_rows_unless_told_to() {
              INSERT INTO products (title) VALUES ('t');",
         )
         .unwrap();
+    revert_search(&mut session);
     let error = migrations::revert(&mut session, false).unwrap_err();
     assert!(
         error
@@ -104,6 +114,7 @@ fn existing_tables_stay_as_they_are_and_are_never_dropped() {
     migrations::run(&mut session).unwrap();
     assert_eq!(misfits(&mut session).unwrap(), Vec::<String>::new());
 
+    revert_search(&mut session);
     let reverted = migrations::revert(&mut session, true).unwrap().unwrap();
     assert_eq!(reverted.kept, ["users"]);
     assert_eq!(
@@ -129,7 +140,7 @@ fn an_existing_table_that_cannot_be_referred_to_is_a_clear_error() {
     // Not recorded, and mended by running again.
     assert!(!migrations::status(&mut session).unwrap()[0].applied);
     session.batch_execute("DROP TABLE users").unwrap();
-    assert_eq!(migrations::run(&mut session).unwrap().len(), 1);
+    assert_eq!(migrations::run(&mut session).unwrap().len(), 2);
 }
 
 #[test]
@@ -141,6 +152,7 @@ fn reverting_stops_before_a_table_that_others_refer_to() {
             "CREATE TABLE orders (id INT PRIMARY KEY, user_id INT, FOREIGN KEY (user_id) REFERENCES users (id))",
         )
         .unwrap();
+    revert_search(&mut session);
     let error = migrations::revert(&mut session, true).unwrap_err();
     assert!(error.to_string().contains("orders -> users"), "{error}");
     assert_eq!(tables(&mut session).len(), 5);
@@ -154,6 +166,7 @@ fn versions_that_another_program_recorded_are_left_alone() {
         .batch_execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('29990101000000')")
         .unwrap();
     assert_eq!(migrations::run(&mut session).unwrap(), Vec::<String>::new());
+    revert_search(&mut session);
     assert!(migrations::revert(&mut session, false).unwrap().is_some());
     let versions: Vec<Row> = session
         .load("SELECT version AS name FROM __diesel_schema_migrations")
@@ -177,9 +190,98 @@ fn processes_that_migrate_at_once_take_turns() {
             .collect();
         runs.into_iter().map(|run| run.join().unwrap()).sum()
     });
-    assert_eq!(applied, 1);
+    assert_eq!(applied, 2);
     assert_eq!(
         misfits(&mut database.session()).unwrap(),
         Vec::<String>::new()
     );
+}
+
+/// The indexes that are there for searching and sorting, by name.
+fn search_indexes(session: &mut Session) -> Vec<String> {
+    let rows: Vec<Row> = session
+        .load(
+            "SELECT DISTINCT CONCAT(table_name, '.', index_name) AS name \
+             FROM information_schema.statistics \
+             WHERE table_schema = DATABASE() AND column_name IN ('title', 'role') ORDER BY 1",
+        )
+        .unwrap();
+    rows.into_iter().map(|row| row.name).collect()
+}
+
+/// A table of products as another program may have made it.
+fn products(session: &mut Session, title: &str, rest: &str) {
+    let text = format!(
+        "CREATE TABLE products (id INT AUTO_INCREMENT PRIMARY KEY, title {title} NOT NULL,
+             image_url VARCHAR(500), description TEXT{rest} CHARACTER SET utf8mb4"
+    );
+    session.batch_execute(&text).unwrap();
+}
+
+#[test]
+fn the_indexes_for_searching_come_and_go_with_their_migration() {
+    let mut session = empty_database().session();
+    migrations::run(&mut session).unwrap();
+    let both = ["products.products_title", "users.users_role"];
+    assert_eq!(search_indexes(&mut session), both);
+    assert_eq!(warnings(&mut session).unwrap(), Vec::<String>::new());
+    revert_search(&mut session);
+    assert_eq!(search_indexes(&mut session), Vec::<String>::new());
+    assert_eq!(warnings(&mut session).unwrap().len(), 1);
+    assert_eq!(migrations::run(&mut session).unwrap(), [SEARCH]);
+    assert_eq!(search_indexes(&mut session), both);
+}
+
+#[test]
+fn an_index_that_serves_already_stays_and_is_never_dropped() {
+    let mut session = empty_database().session();
+    products(
+        &mut session,
+        "VARCHAR(255)",
+        ", KEY by_title (title, id)) ENGINE = InnoDB",
+    );
+    migrations::run(&mut session).unwrap();
+    let both = ["products.by_title", "users.users_role"];
+    assert_eq!(search_indexes(&mut session), both);
+    revert_search(&mut session);
+    assert_eq!(search_indexes(&mut session), ["products.by_title"]);
+}
+
+#[test]
+fn an_index_of_that_name_that_another_made_is_left_alone() {
+    let mut session = empty_database().session();
+    products(
+        &mut session,
+        "VARCHAR(255)",
+        ", KEY products_title (title(10))) ENGINE = InnoDB",
+    );
+    migrations::run(&mut session).unwrap();
+    assert_eq!(
+        warnings(&mut session).unwrap().len(),
+        1,
+        "a part serves not"
+    );
+    revert_search(&mut session);
+    assert_eq!(search_indexes(&mut session), ["products.products_title"]);
+}
+
+#[test]
+fn titles_that_no_index_can_hold_are_warned_of() {
+    for (title, rest) in [
+        ("TEXT", ") ENGINE = InnoDB"),
+        ("VARCHAR(1000)", ") ENGINE = InnoDB"),
+        ("VARCHAR(255)", ") ENGINE = InnoDB ROW_FORMAT = COMPACT"),
+    ] {
+        let mut session = empty_database().session();
+        products(&mut session, title, rest);
+        migrations::run(&mut session).unwrap();
+        assert_eq!(
+            search_indexes(&mut session),
+            ["users.users_role"],
+            "{title}"
+        );
+        assert_eq!(misfits(&mut session).unwrap(), Vec::<String>::new());
+        let warnings = warnings(&mut session).unwrap();
+        assert!(warnings[0].starts_with("products.title: no index on it"));
+    }
 }

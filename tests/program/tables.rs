@@ -4,6 +4,7 @@ use crate::database::Database;
 use crate::process::{Outcome, run};
 
 const BASELINE: &str = "2026-11-21-000000_baseline";
+const SEARCH: &str = "2026-11-25-000000_search";
 
 fn on(database: &Database, arguments: &[&str]) -> Outcome {
     run(arguments, &[database.setting()])
@@ -13,15 +14,31 @@ fn on(database: &Database, arguments: &[&str]) -> Outcome {
 fn migrating_there_and_back() {
     let database = Database::empty("migrating");
     let on = |arguments: &[&str]| on(&database, arguments);
-    let status = |state: &str| format!("{state}  {BASELINE}\n");
-    assert_eq!(on(&["migrate", "status"]).success(), status("pending"));
-    let applied = format!("applied {BASELINE}\n");
+    let status = |baseline: &str, search: &str| {
+        assert_eq!(
+            on(&["migrate", "status"]).success(),
+            format!("{baseline}  {BASELINE}\n{search}  {SEARCH}\n")
+        );
+    };
+    status("pending", "pending");
+    let applied = format!("applied {BASELINE}\napplied {SEARCH}\n");
     assert_eq!(on(&["migrate", "run"]).success(), applied);
-    assert_eq!(on(&["migrate", "status"]).success(), status("applied"));
+    status("applied", "applied");
     let idle = "nothing to do: every migration is applied\n";
     assert_eq!(on(&["migrate", "run"]).success(), idle);
     let fits = on(&["check"]).success();
     assert!(fits.ends_with("database migrating fit\n"), "{fits}");
+    assert_eq!(fits.lines().count(), 1, "no warning: {fits}");
+
+    let search = format!("reverted {SEARCH}\n");
+    assert_eq!(on(&["migrate", "revert"]).success(), search);
+    status("applied", "pending");
+    let warned = on(&["check"]).success();
+    assert!(
+        warned.starts_with("warning: products.title: no index"),
+        "{warned}"
+    );
+    assert!(warned.ends_with("database migrating fit\n"), "{warned}");
 
     assert_eq!(
         on(&["migrate", "revert"]).success(),
@@ -29,7 +46,7 @@ fn migrating_there_and_back() {
             "reverted {BASELINE}\ndropped cart: 0 rows\ndropped products: 0 rows\ndropped users: 0 rows\n"
         )
     );
-    assert_eq!(on(&["migrate", "status"]).success(), status("pending"));
+    status("pending", "pending");
     let idle = "nothing to do: no migration is applied\n";
     assert_eq!(on(&["migrate", "revert"]).success(), idle);
 }
@@ -40,6 +57,7 @@ fn reverting_loses_rows_only_when_told_to() {
     let on = |arguments: &[&str]| on(&database, arguments);
     on(&["migrate", "run"]).success();
     on(&["seed", "--users", "2", "--products=1", "--cart=3"]).success();
+    on(&["migrate", "revert"]).success();
     let message = on(&["migrate", "revert"]).failure(1);
     let counts = "cart: 3 rows, products: 1 row, users: 2 rows";
     assert!(message.contains(counts), "{message}");
@@ -65,6 +83,7 @@ fn tables_that_were_there_stay() {
     );
     on(&["migrate", "run"]).success();
     on(&["check"]).success();
+    on(&["migrate", "revert"]).success();
     let report = on(&["migrate", "revert", "--drop-tables"]).success();
     assert!(
         report.contains("kept products, which was there before\n"),

@@ -107,7 +107,7 @@ fn other_parameters(query: &str) -> String {
         let (name, value) = (decoded(name), decoded(value));
         if !PARAMETERS.contains(&name.as_str()) {
             let encoded = |text| utf8_percent_encode(text, ENCODED).to_string();
-            others += &format!("{}={}&", encoded(&name), encoded(&value));
+            others.extend([&encoded(&name), "=", &encoded(&value), "&"]);
         }
     }
     others

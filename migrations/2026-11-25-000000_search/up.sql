@@ -1,0 +1,42 @@
+-- Indexes for searching and sorting: products by title, users by role and email. An index is added
+-- only where no other one serves and the columns fit into one: 3072 bytes, or 767 in tables with the
+-- old row formats. Where they do not fit, the operations that need the index are refused, and `check`
+-- says so. Every statement may be repeated.
+
+SET @products_title = (
+    SELECT IF(
+        COUNT(*) = 1
+        AND MAX(c.character_octet_length) <= IF(MAX(t.row_format) IN ('Dynamic', 'Compressed'), 3072, 767)
+        AND NOT EXISTS (
+            SELECT 1 FROM information_schema.statistics s
+            WHERE s.table_schema = DATABASE() AND s.table_name = 'products'
+              AND (s.index_name = 'products_title'
+                   OR (s.column_name = 'title' AND s.seq_in_index = 1 AND s.sub_part IS NULL
+                       AND s.index_type = 'BTREE'))),
+        'ALTER TABLE products ADD INDEX products_title (title) COMMENT ''created by ecommerce-api''',
+        'DO 0')
+    FROM information_schema.columns c
+    JOIN information_schema.tables t ON t.table_schema = c.table_schema AND t.table_name = c.table_name
+    WHERE c.table_schema = DATABASE() AND c.table_name = 'products' AND c.column_name = 'title'
+      AND c.data_type IN ('char', 'varchar'));
+PREPARE products_title FROM @products_title;
+EXECUTE products_title;
+DEALLOCATE PREPARE products_title;
+
+SET @users_role = (
+    SELECT IF(
+        COUNT(*) = 1
+        AND MAX(c.character_octet_length) + 2 <= IF(MAX(t.row_format) IN ('Dynamic', 'Compressed'), 3072, 767)
+        AND NOT EXISTS (
+            SELECT 1 FROM information_schema.statistics s
+            WHERE s.table_schema = DATABASE() AND s.table_name = 'users'
+              AND (s.index_name = 'users_role' OR (s.column_name = 'role' AND s.seq_in_index = 1))),
+        'ALTER TABLE users ADD INDEX users_role (role, email) COMMENT ''created by ecommerce-api''',
+        'DO 0')
+    FROM information_schema.columns c
+    JOIN information_schema.tables t ON t.table_schema = c.table_schema AND t.table_name = c.table_name
+    WHERE c.table_schema = DATABASE() AND c.table_name = 'users' AND c.column_name = 'email'
+      AND c.data_type IN ('char', 'varchar'));
+PREPARE users_role FROM @users_role;
+EXECUTE users_role;
+DEALLOCATE PREPARE users_role;
