@@ -12,6 +12,10 @@ run *ARGS:
 test *ARGS:
     cargo test {{ARGS}}
 
+# Prove that the tests see lies: build each of tests/lies into the service, one at a time; --sample 5, or names
+lies *ARGS:
+    .ci/lies {{ARGS}}
+
 # Everything that CI checks
 check:
     bash .ci/run
