@@ -40,13 +40,13 @@ bench *ARGS:
 count-instructions *ARGS:
     .ci/instructions {{ARGS}}
 
-# Generate clients in Python, TypeScript, Rust and Go into target/clients
-clients:
-    .ci/clients
+# Generate a client with each generator under tests/clients into target/clients; a name makes only that one
+clients *NAMES:
+    .ci/clients {{NAMES}}
 
 # Walk through the shop with each generated client, on a server of their own
-test-clients:
-    .ci/clients --test
+test-clients *NAMES:
+    .ci/clients --test {{NAMES}}
 
 # Open the documentation in a headless Chromium and try operations out
 test-browser:
