@@ -12,6 +12,10 @@ run *ARGS:
 test *ARGS:
     cargo test {{ARGS}}
 
+# Prove that the tests see lies: build each of tests/lies into the service, one at a time; --sample 5, or names
+lies *ARGS:
+    .ci/lies {{ARGS}}
+
 # Everything that CI checks
 check:
     bash .ci/run
@@ -36,13 +40,13 @@ bench *ARGS:
 count-instructions *ARGS:
     .ci/instructions {{ARGS}}
 
-# Generate clients in Python, TypeScript, Rust and Go into target/clients
-clients:
-    .ci/clients
+# Generate a client with each generator under tests/clients into target/clients; a name makes only that one
+clients *NAMES:
+    .ci/clients {{NAMES}}
 
 # Walk through the shop with each generated client, on a server of their own
-test-clients:
-    .ci/clients --test
+test-clients *NAMES:
+    .ci/clients --test {{NAMES}}
 
 # Open the documentation in a headless Chromium and try operations out
 test-browser:

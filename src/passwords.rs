@@ -87,4 +87,30 @@ mod tests {
                 .is_err()
         );
     }
+
+    #[test]
+    fn every_character_of_a_password_counts() {
+        let is_hash_of = |hash: &SecretString, password: &str| {
+            let hash = PasswordHash::new(hash.expose_secret()).unwrap();
+            let verified = Argon2::default().verify_password(password.as_bytes(), &hash);
+            verified.is_ok()
+        };
+        let same = "a".repeat(255);
+        let wide = "\u{1f511}".repeat(255);
+        let spaced = format!(" \t{}\r\n ", "e\u{301}".repeat(36));
+        for password in [same, wide, spaced, "\0secret\0".to_owned()] {
+            let hash = hash_blocking(&password.as_str().into()).unwrap();
+            assert!(is_hash_of(&hash, &password), "{password:?}");
+            let count = password.chars().count();
+            for at in [0, 1, count / 2, 71, 72, 127, count - 1] {
+                let other = |(index, character)| if index == at { 'X' } else { character };
+                let other: String = password.chars().enumerate().map(other).collect();
+                let is_same = at >= count;
+                assert_eq!(is_hash_of(&hash, &other), is_same, "{at} of {password:?}");
+            }
+            let shorter = password.trim().trim_matches('\0');
+            let is_same = shorter == password;
+            assert_eq!(is_hash_of(&hash, shorter), is_same, "{password:?}");
+        }
+    }
 }

@@ -94,6 +94,7 @@ pub(super) fn preflight(request: &Request) -> Option<Response> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 
@@ -118,6 +119,45 @@ mod tests {
             "*,*",
         ] {
             assert!(wrong.parse::<Cors>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn only_an_origin_that_is_named_may_read_whatever_resembles_it() {
+        let cors: Cors = "https://shop.example,http://localhost:3000"
+            .parse()
+            .unwrap();
+        let allowed = |origin: &'static str| {
+            let mut headers = HeaderMap::new();
+            cors.mark(Some(&HeaderValue::from_static(origin)), &mut headers);
+            let exposed = headers.contains_key(header::ACCESS_CONTROL_EXPOSE_HEADERS);
+            let allowed = headers.remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+            assert_eq!(exposed, allowed.is_some(), "{origin}");
+            allowed
+        };
+        for named in ["https://shop.example", "http://localhost:3000"] {
+            assert_eq!(allowed(named), Some(HeaderValue::from_static(named)));
+        }
+        for other in [
+            "https://shop.example.evil.test",
+            "https://evil-shop.example",
+            "https://a.shop.example",
+            "https://shop.example:443",
+            "https://shop.example:8443",
+            "https://shop.exampl",
+            "https://shopxexample",
+            "https://SHOP.example",
+            "https://shop.example/",
+            "http://shop.example",
+            "http://localhost",
+            "http://localhost:30000",
+            "https://localhost:3000",
+            "https://shop.example,http://localhost:3000",
+            "null",
+            "*",
+            "",
+        ] {
+            assert_eq!(allowed(other), None, "{other}");
         }
     }
 }

@@ -49,8 +49,6 @@ pub struct UserDraft {
 /// What to change of a user; what is absent stays as it is
 #[derive(Object)]
 pub struct UserChanges {
-    /// The user's id, as it was shown; another id than the one in the path is refused
-    pub(super) id: Option<Id>,
     /// An email address that no other user has
     #[oai(validator(max_length = 255))]
     pub(super) email: Option<Email>,
@@ -58,6 +56,8 @@ pub struct UserChanges {
     #[oai(write_only, validator(min_length = 6, max_length = 255))]
     pub(super) password: Option<Password>,
     pub(super) role: Option<Role>,
+    /// The user's id, as it was shown; another id than the one in the path is refused
+    pub(super) id: Option<Id>,
 }
 
 /// A product of the shop
@@ -93,8 +93,6 @@ pub struct ProductDraft {
 /// What to change of a product; what is absent stays as it is, and `null` clears
 #[derive(Object)]
 pub struct ProductChanges {
-    /// The product's id, as it was shown; another id than the one in the path is refused
-    pub(super) id: Option<Id>,
     /// The product's name
     #[oai(validator(min_length = 1, max_length = 255))]
     pub(super) title: Option<String>,
@@ -104,6 +102,8 @@ pub struct ProductChanges {
     /// What there is to say about it
     #[oai(nullable, validator(max_length = 16383))]
     pub(super) description: MaybeUndefined<String>,
+    /// The product's id, as it was shown; another id than the one in the path is refused
+    pub(super) id: Option<Id>,
 }
 
 /// A product in a user's cart, with both
@@ -297,11 +297,6 @@ pub struct ErrorInfo {
     /// has today's, each with its status.
     #[oai(validator(max_length = 64))]
     pub(super) code: String,
-    /// Which of several failures of this kind it is, for programs, where there are several. Expect
-    /// new reasons in later versions; `x-error-reasons` has today's, each with its status.
-    #[oai(validator(max_length = 64))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) reason: Option<String>,
     /// What went wrong, for people
     #[oai(validator(max_length = 255))]
     pub(super) message: String,
@@ -309,6 +304,11 @@ pub struct ErrorInfo {
     #[oai(validator(max_items = 1000))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) details: Option<Vec<ErrorDetail>>,
+    /// Which of several failures of this kind it is, for programs, where there are several. Expect
+    /// new reasons in later versions; `x-error-reasons` has today's, each with its status.
+    #[oai(validator(max_length = 64))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<String>,
 }
 
 /// One thing that is wrong with a request

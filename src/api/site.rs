@@ -111,6 +111,8 @@ fn content(content_type: &str, body: impl Into<Bytes>) -> Response {
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use std::future::ready;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use poem::Endpoint;
     use poem::Request;
@@ -196,6 +198,27 @@ mod tests {
         assert_eq!(headers[header::RETRY_AFTER], "1");
         assert_eq!(json_of(&text)["error"]["code"], "SERVICE_UNAVAILABLE");
         assert!(!text.contains("secret"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn health_follows_the_database_down_and_up() {
+        let is_up = Arc::new(AtomicBool::new(true));
+        let site = routes("", "", {
+            let is_up = Arc::clone(&is_up);
+            move || {
+                ready(if is_up.load(Ordering::Relaxed) {
+                    Ok(())
+                } else {
+                    Err(Error::Unavailable("down".into()))
+                })
+            }
+        });
+        for (now_up, status) in [(true, 200), (false, 503), (true, 200), (false, 503)] {
+            is_up.store(now_up, Ordering::Relaxed);
+            for _ in 0..2 {
+                assert_eq!(get(&site, "/health").await.0, status);
+            }
+        }
     }
 
     #[tokio::test]

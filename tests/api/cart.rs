@@ -354,3 +354,36 @@ async fn a_cart_of_any_size_comes_whole_and_beside_those_of_others() {
     }
     join_all((0..12).map(|n| read(1 + n % 3))).await;
 }
+
+#[tokio::test]
+async fn changing_a_user_or_a_product_leaves_every_cart_as_it_is() {
+    let shop = Shop::open_sample().await;
+    let carts = async || {
+        let lines = shop.sql(crate::harness::dump).await.into_iter();
+        let items = lines.filter(|line| line.starts_with("[\"cart\""));
+        items.collect::<Vec<String>>()
+    };
+    let before = carts().await;
+    assert!(!before.is_empty());
+    for id in 1..=5 {
+        for change in [
+            json!({"email": format!("new{id}@example.com")}),
+            json!({"password": "another secret"}),
+            json!({"role": "ADMIN"}),
+        ] {
+            shop.put(&format!("/api/users/{id}"), &change)
+                .await
+                .expect(200);
+        }
+        for change in [
+            json!({"title": "New"}),
+            json!({"image_url": null}),
+            json!({"description": "Another text"}),
+        ] {
+            shop.put(&format!("/api/products/{id}"), &change)
+                .await
+                .expect(200);
+        }
+    }
+    assert_eq!(carts().await, before);
+}

@@ -63,20 +63,33 @@ func ok[T any](request request[T]) *T {
 	return answer
 }
 
-// fails sends a request that must fail: status, code and, in a 400, the fields that are wrong.
+// describe is the code, the reason if any and, in a 400, what is wrong where.
+func describe(operation string, failure *ecommerce.GenericOpenAPIError) string {
+	envelope, typed := failure.Model().(ecommerce.ErrorResponse)
+	if !typed || envelope.Success {
+		log.Panicf("%s: no typed error: %s", operation, failure.Body())
+	}
+	outcome := " " + envelope.Error.Code
+	if envelope.Error.Reason != nil {
+		outcome += " " + *envelope.Error.Reason
+	}
+	for _, detail := range envelope.Error.Details {
+		outcome += " " + detail.GetIn() + ":" + detail.Field
+	}
+	return outcome
+}
+
+// fails sends a request that must fail with this status, and as describe says.
 func fails[T any](request request[T], expected string) {
 	_, response, err := request.Execute()
 	var failure *ecommerce.GenericOpenAPIError
 	if !errors.As(err, &failure) {
 		log.Panicf("%s must fail: %s, not: %v", operationID(request), expected, err)
 	}
-	envelope, typed := failure.Model().(ecommerce.ErrorResponse)
-	if !typed || envelope.Success {
-		log.Panicf("%s: no typed error: %s", operationID(request), failure.Body())
-	}
-	outcome := fmt.Sprint(response.StatusCode, " ", envelope.Error.Code)
-	for _, detail := range envelope.Error.Details {
-		outcome += " " + detail.Field
+	outcome := fmt.Sprint(response.StatusCode)
+	// A 304 has no body.
+	if response.StatusCode != http.StatusNotModified {
+		outcome += describe(operationID(request), failure)
 	}
 	equal(outcome, expected)
 	note(request, outcome)
@@ -101,10 +114,11 @@ func equal(seen, expected any) {
 func walkUsers(users *ecommerce.UsersAPIService) ecommerce.User {
 	draft := *ecommerce.NewUserDraft("ada@go.example", "correct horse", ecommerce.ROLE_USER)
 	ada := ok[ecommerce.UserResponse](users.CreateUser(ctx).UserDraft(draft)).Data
-	fails[ecommerce.UserResponse](users.CreateUser(ctx).UserDraft(draft), "409 CONFLICT")
+	fails[ecommerce.UserResponse](users.CreateUser(ctx).UserDraft(draft),
+		"409 CONFLICT EMAIL_TAKEN")
 	wrong := *ecommerce.NewUserDraft("ada", "short", ecommerce.ROLE_USER)
 	fails[ecommerce.UserResponse](users.CreateUser(ctx).UserDraft(wrong),
-		"400 VALIDATION_ERROR /email /password")
+		"400 VALIDATION_ERROR body:/email body:/password")
 
 	equal(ok[ecommerce.UserResponse](users.GetUser(ctx, ada.Id)).Data, ada)
 	fails[ecommerce.UserResponse](users.GetUser(ctx, absent), "404 NOT_FOUND")
@@ -116,10 +130,21 @@ func walkUsers(users *ecommerce.UsersAPIService) ecommerce.User {
 	equal(everyone.Data[total-1], ada)
 	page := ok[ecommerce.UserListResponse](users.ListUsers(ctx).Page(2).Limit(1))
 	equal(page.Data, everyone.Data[1:2])
-	equal([]int32{page.Pagination.Page, page.Pagination.Limit, page.Pagination.Total},
-		[]int32{2, 1, int32(total)})
+	pagination := page.Pagination
+	equal([]any{pagination.Page, pagination.Limit, pagination.Total},
+		[]any{int32(2), int32(1), int64(total)})
 	fails[ecommerce.UserListResponse](users.ListUsers(ctx).Limit(1001),
-		"400 VALIDATION_ERROR limit")
+		"400 VALIDATION_ERROR query:limit")
+	fails[ecommerce.UserListResponse](users.ListUsers(ctx).Q("ada"), "400 VALIDATION_ERROR query:q")
+	found, response, err := users.ListUsers(ctx).Limit(1).Sort("-id").Q("ADA@go").
+		Role(ecommerce.ROLE_USER).XRequestId("walk-go").Execute()
+	if err != nil {
+		log.Panic(err)
+	}
+	equal(found.Data, []ecommerce.User{ada})
+	equal(response.Header.Get("X-Total-Count"), "1")
+	equal(response.Header.Get("X-Request-Id"), "walk-go")
+	equal(strings.Contains(response.Header.Get("Link"), `rel="last"`), true)
 
 	change := func(id int32, changes ecommerce.UserChanges) ecommerce.ApiUpdateUserRequest {
 		return users.UpdateUser(ctx, id).UserChanges(changes)
@@ -129,7 +154,7 @@ func walkUsers(users *ecommerce.UsersAPIService) ecommerce.User {
 	equal(ok[ecommerce.UserResponse](change(ada.Id, promotion)).Data, ada)
 	fails[ecommerce.UserResponse](change(absent, ecommerce.UserChanges{}), "404 NOT_FOUND")
 	taken := ecommerce.UserChanges{Email: &everyone.Data[0].Email}
-	fails[ecommerce.UserResponse](change(ada.Id, taken), "409 CONFLICT")
+	fails[ecommerce.UserResponse](change(ada.Id, taken), "409 CONFLICT EMAIL_TAKEN")
 
 	// Only in the state that was seen last: its tag comes with the answer.
 	_, seen, err := users.GetUser(ctx, ada.Id).Execute()
@@ -139,6 +164,15 @@ func walkUsers(users *ecommerce.UsersAPIService) ecommerce.User {
 	ok[ecommerce.UserResponse](change(ada.Id, promotion).IfMatch(seen.Header.Get("ETag")))
 	fails[ecommerce.UserResponse](change(ada.Id, promotion).IfMatch(`"old"`),
 		"412 PRECONDITION_FAILED")
+	fails[ecommerce.UserResponse](
+		users.GetUser(ctx, ada.Id).IfNoneMatch(seen.Header.Get("ETag")), "304")
+
+	// What was shown may be sent back, but not to another id.
+	shown := ecommerce.UserChanges{Id: &ada.Id, Email: &ada.Email, Role: &ada.Role}
+	equal(ok[ecommerce.UserResponse](change(ada.Id, shown)).Data, ada)
+	other := int32(absent)
+	fails[ecommerce.UserResponse](change(ada.Id, ecommerce.UserChanges{Id: &other}),
+		"400 VALIDATION_ERROR body:/id")
 	return ada
 }
 
@@ -153,14 +187,14 @@ func walkProducts(products *ecommerce.ProductsAPIService) ecommerce.Product {
 	fails[ecommerce.ProductResponse](products.GetProduct(ctx, absent), "404 NOT_FOUND")
 	untitled := *ecommerce.NewProductDraft("")
 	fails[ecommerce.ProductResponse](products.CreateProduct(ctx).ProductDraft(untitled),
-		"400 VALIDATION_ERROR /title")
+		"400 VALIDATION_ERROR body:/title")
 
 	everything := ok[ecommerce.ProductListResponse](products.ListProducts(ctx))
 	equal(everything.Data[len(everything.Data)-1], teapot)
 	page := ok[ecommerce.ProductListResponse](products.ListProducts(ctx).Limit(2))
 	equal(page.Data, everything.Data[:2])
 	fails[ecommerce.ProductListResponse](products.ListProducts(ctx).Page(0),
-		"400 VALIDATION_ERROR page")
+		"400 VALIDATION_ERROR query:page")
 
 	// Absent stays as it is; null clears.
 	change := func(id int32, changes ecommerce.ProductChanges) ecommerce.ApiUpdateProductRequest {
@@ -187,14 +221,14 @@ func walkCart(shop *ecommerce.APIClient, user ecommerce.User, product ecommerce.
 	item := ok[ecommerce.CartItemResponse](add(user.Id, product.Id)).Data
 	equal(item.User, user)
 	equal(item.Product, product)
-	fails[ecommerce.CartItemResponse](add(user.Id, absent), "409 CONFLICT")
+	fails[ecommerce.CartItemResponse](add(user.Id, absent), "409 CONFLICT PRODUCT_MISSING")
 
 	equal(ok[ecommerce.CartItemResponse](cart.GetCartItem(ctx, item.Id)).Data, item)
 	fails[ecommerce.CartItemResponse](cart.GetCartItem(ctx, absent), "404 NOT_FOUND")
 	items := ok[ecommerce.CartItemListResponse](cart.ListCartItems(ctx)).Data
 	equal(items[len(items)-1], item)
 	fails[ecommerce.CartItemListResponse](cart.ListCartItems(ctx).Limit(0),
-		"400 VALIDATION_ERROR limit")
+		"400 VALIDATION_ERROR query:limit")
 
 	held := ok[ecommerce.UserCartResponse](users.GetUserCart(ctx, user.Id)).Data
 	equal(len(held), 1)

@@ -60,15 +60,19 @@ class Walk:
     def fails(
         self, expected: str, operation: Callable[P, object], *args: P.args, **kwargs: P.kwargs
     ) -> None:
-        """The operation must fail: status, code and, in a 400, the field that is wrong."""
+        """The operation must fail: status, code, reason if any and, in a 400, what is wrong where."""
         try:
             operation(*args, **kwargs)
         except ApiException as exception:
-            assert isinstance(exception.data, ErrorResponse), exception
-            assert not exception.data.success
-            error = exception.data.error
-            fields = [detail.field for detail in error.details or []]
-            outcome = " ".join([str(exception.status), error.code, *fields])
+            outcome = str(exception.status)
+            # A 304 has no body.
+            if exception.status != 304:
+                assert isinstance(exception.data, ErrorResponse), exception
+                assert not exception.data.success
+                error = exception.data.error
+                reason = [error.reason] if error.reason else []
+                fields = [f"{detail.in_}:{detail.field}" for detail in error.details or []]
+                outcome = " ".join([outcome, error.code, *reason, *fields])
             assert outcome == expected, f"{outcome}, not {expected}"
             self._note(operation, outcome)
         else:
@@ -91,10 +95,10 @@ def walk_users(walk: Walk, users: UsersApi) -> User:
     """All of a user but the deletion."""
     draft = UserDraft(email="ada@python.example", password="correct horse", role=Role.USER)
     ada = walk.ok(users.create_user, draft).data
-    walk.fails("409 CONFLICT", users.create_user, draft)
+    walk.fails("409 CONFLICT EMAIL_TAKEN", users.create_user, draft)
     # The client knows the lengths, but not what an email address looks like.
     no_address = UserDraft(email="ada", password="correct horse", role=Role.USER)
-    walk.fails("400 VALIDATION_ERROR /email", users.create_user, no_address)
+    walk.fails("400 VALIDATION_ERROR body:/email", users.create_user, no_address)
 
     assert walk.ok(users.get_user, ada.id).data == ada
     walk.fails("404 NOT_FOUND", users.get_user, ABSENT)
@@ -108,12 +112,19 @@ def walk_users(walk: Walk, users: UsersApi) -> User:
     assert (page.pagination.page, page.pagination.limit) == (2, 1)
     assert page.pagination.total == len(everyone.data)
     walk.refuses(users.list_users, "limit", lambda: users.list_users(limit=1001))
+    walk.fails("400 VALIDATION_ERROR query:q", users.list_users, q="ada")
+    found = users.list_users_with_http_info(
+        limit=1, sort="-id", q="ADA@py", role=Role.USER, x_request_id="walk-python"
+    )
+    assert found.data.data == [ada] and found.headers is not None
+    assert found.headers["x-total-count"] == "1" and 'rel="last"' in found.headers["link"]
+    assert found.headers["x-request-id"] == "walk-python"
 
     promoted = walk.ok(users.update_user, ada.id, UserChanges(role=Role.ADMIN)).data
     assert (promoted.role, promoted.email) == (Role.ADMIN, ada.email)
     walk.fails("404 NOT_FOUND", users.update_user, ABSENT, UserChanges())
     taken = UserChanges(email=next(user.email for user in everyone.data if user != ada))
-    walk.fails("409 CONFLICT", users.update_user, ada.id, taken)
+    walk.fails("409 CONFLICT EMAIL_TAKEN", users.update_user, ada.id, taken)
 
     # Only in the state that was seen last: its tag comes with the answer.
     seen = users.get_user_with_http_info(ada.id)
@@ -121,6 +132,13 @@ def walk_users(walk: Walk, users: UsersApi) -> User:
     again = UserChanges(role=Role.ADMIN)
     walk.ok(users.update_user, ada.id, again, if_match=seen.headers["etag"])
     walk.fails("412 PRECONDITION_FAILED", users.update_user, ada.id, again, if_match='"old"')
+    walk.fails("304", users.get_user, ada.id, if_none_match=seen.headers["etag"])
+
+    # What was shown may be sent back, but not to another id.
+    shown = UserChanges.model_validate(promoted.model_dump())
+    assert walk.ok(users.update_user, ada.id, shown).data == promoted
+    other = UserChanges(id=ABSENT)
+    walk.fails("400 VALIDATION_ERROR body:/id", users.update_user, ada.id, other)
     return promoted
 
 
@@ -158,7 +176,7 @@ def walk_cart(
     item = walk.ok(cart.add_cart_item, draft).data
     assert (item.user, item.product) == (user, product)
     orphan = CartItemDraft(user_id=user.id, product_id=ABSENT)
-    walk.fails("409 CONFLICT", cart.add_cart_item, orphan)
+    walk.fails("409 CONFLICT PRODUCT_MISSING", cart.add_cart_item, orphan)
 
     assert walk.ok(cart.get_cart_item, item.id).data == item
     walk.fails("404 NOT_FOUND", cart.get_cart_item, ABSENT)

@@ -37,12 +37,15 @@ function note(operation: string, outcome: string): void {
   }
 }
 
-/** Status, code and, in a 400, the fields that are wrong, out of the typed error. */
+/** Status, code, reason if any and, in a 400, what is wrong where, out of the typed error. */
 async function failure({ response }: ResponseError): Promise<string> {
+  // A 304 has no body.
+  if (response.status === 304) return '304';
   const { success, error } = ErrorResponseFromJSON(await response.json());
   equal(success, false);
-  const fields = (error.details ?? []).map((detail) => detail.field);
-  return [response.status, error.code, ...fields].join(' ');
+  const reason = error.reason === undefined ? [] : [error.reason];
+  const fields = (error.details ?? []).map((detail) => `${detail.in}:${detail.field}`);
+  return [response.status, error.code, ...reason, ...fields].join(' ');
 }
 
 /** The same API, whose operations are noted; a failed one throws its `failure` as message. */
@@ -81,13 +84,16 @@ async function walkUsers(users: UsersApi): Promise<User> {
   const { data: ada } = await users.createUser({ userDraft });
   const { id } = ada;
   deepEqual(ada, { id, email: userDraft.email, role: Role.User });
-  await fails(users.createUser({ userDraft }), '409 CONFLICT');
+  await fails(users.createUser({ userDraft }), '409 CONFLICT EMAIL_TAKEN');
   const wrong = { ...userDraft, email: 'ada', password: 'short' };
-  await fails(users.createUser({ userDraft: wrong }), '400 VALIDATION_ERROR /email /password');
+  await fails(
+    users.createUser({ userDraft: wrong }),
+    '400 VALIDATION_ERROR body:/email body:/password',
+  );
 
   deepEqual((await users.getUser({ id })).data, ada);
   await fails(users.getUser({ id: ABSENT }), '404 NOT_FOUND');
-  await fails(users.getUser({ id: 0 }), '400 VALIDATION_ERROR id');
+  await fails(users.getUser({ id: 0 }), '400 VALIDATION_ERROR path:id');
 
   const { data: everyone, pagination } = await users.listUsers();
   equal(pagination, undefined);
@@ -95,14 +101,22 @@ async function walkUsers(users: UsersApi): Promise<User> {
   const page = await users.listUsers({ page: 2, limit: 1 });
   deepEqual(page.data, everyone.slice(1, 2));
   deepEqual(page.pagination, { page: 2, limit: 1, total: everyone.length });
-  await fails(users.listUsers({ limit: 1001 }), '400 VALIDATION_ERROR limit');
+  await fails(users.listUsers({ limit: 1001 }), '400 VALIDATION_ERROR query:limit');
+  await fails(users.listUsers({ q: 'ada' }), '400 VALIDATION_ERROR query:q');
+  const xRequestId = 'walk-typescript';
+  const filter = { limit: 1, sort: '-id', q: 'ADA@ty', role: Role.User, xRequestId } as const;
+  const found = await users.listUsersRaw(filter);
+  deepEqual((await found.value()).data, [ada]);
+  const { headers } = found.raw;
+  deepEqual([headers.get('x-total-count'), headers.get('x-request-id')], ['1', xRequestId]);
+  ok(headers.get('link')?.includes('rel="last"'));
 
   const { data: promoted } = await users.updateUser({ id, userChanges: { role: Role.Admin } });
   deepEqual(promoted, { ...ada, role: Role.Admin });
   await fails(users.updateUser({ id: ABSENT, userChanges: {} }), '404 NOT_FOUND');
   const email = everyone.find((user) => user.id !== id)?.email;
   ok(email);
-  await fails(users.updateUser({ id, userChanges: { email } }), '409 CONFLICT');
+  await fails(users.updateUser({ id, userChanges: { email } }), '409 CONFLICT EMAIL_TAKEN');
 
   // Only in the state that was seen last: its tag comes with the answer.
   const ifMatch = (await users.getUserRaw({ id })).raw.headers.get('etag') ?? undefined;
@@ -112,6 +126,14 @@ async function walkUsers(users: UsersApi): Promise<User> {
   await fails(
     users.updateUser({ id, ifMatch: '"old"', userChanges }),
     '412 PRECONDITION_FAILED',
+  );
+  await fails(users.getUser({ id, ifNoneMatch: ifMatch }), '304');
+
+  // What was shown may be sent back, but not to another id.
+  deepEqual((await users.updateUser({ id, userChanges: promoted })).data, promoted);
+  await fails(
+    users.updateUser({ id, userChanges: { id: ABSENT } }),
+    '400 VALIDATION_ERROR body:/id',
   );
   return promoted;
 }
@@ -126,7 +148,7 @@ async function walkProducts(products: ProductsApi): Promise<Product> {
   await fails(products.getProduct({ id: ABSENT }), '404 NOT_FOUND');
   await fails(
     products.createProduct({ productDraft: { title: '' } }),
-    '400 VALIDATION_ERROR /title',
+    '400 VALIDATION_ERROR body:/title',
   );
 
   const { data: everything, pagination } = await products.listProducts();
@@ -135,7 +157,7 @@ async function walkProducts(products: ProductsApi): Promise<Product> {
   const page = await products.listProducts({ limit: 2 });
   deepEqual(page.data, everything.slice(0, 2));
   deepEqual(page.pagination, { page: 1, limit: 2, total: everything.length });
-  await fails(products.listProducts({ page: 0 }), '400 VALIDATION_ERROR page');
+  await fails(products.listProducts({ page: 0 }), '400 VALIDATION_ERROR query:page');
 
   // Absent stays as it is; null clears.
   const update = async (productChanges: ProductChanges) =>
@@ -144,7 +166,7 @@ async function walkProducts(products: ProductsApi): Promise<Product> {
   const cleared = await update({ imageUrl: null });
   deepEqual(cleared, { ...teapot, title: 'Pot 🫖', imageUrl: null });
   // @ts-expect-error A title cannot be cleared: the compiler says so, and so does the server.
-  await fails(update({ title: null }), '400 VALIDATION_ERROR /title');
+  await fails(update({ title: null }), '400 VALIDATION_ERROR body:/title');
   await fails(products.updateProduct({ id: ABSENT, productChanges: {} }), '404 NOT_FOUND');
   return cleared;
 }
@@ -163,12 +185,12 @@ async function walkCart(
   const bare = { id: item.id, userId, productId };
   deepEqual(item, { ...bare, user, product });
   const orphan = { userId, productId: ABSENT };
-  await fails(cart.addCartItem({ cartItemDraft: orphan }), '409 CONFLICT');
+  await fails(cart.addCartItem({ cartItemDraft: orphan }), '409 CONFLICT PRODUCT_MISSING');
 
   deepEqual((await cart.getCartItem({ id: item.id })).data, item);
   await fails(cart.getCartItem({ id: ABSENT }), '404 NOT_FOUND');
   deepEqual((await cart.listCartItems()).data.at(-1), item);
-  await fails(cart.listCartItems({ limit: 0 }), '400 VALIDATION_ERROR limit');
+  await fails(cart.listCartItems({ limit: 0 }), '400 VALIDATION_ERROR query:limit');
 
   deepEqual((await users.getUserCart({ id: userId })).data, [{ ...bare, product }]);
   await fails(users.getUserCart({ id: ABSENT }), '404 NOT_FOUND');

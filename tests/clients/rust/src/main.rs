@@ -7,10 +7,11 @@
 //! Usage: `shop-walk BASE_URL RECORD`
 
 use std::collections::BTreeMap;
-use std::{any, env, fs};
+use std::{any, env, fs, slice};
 
 use ecommerce_client::apis::configuration::Configuration;
 use ecommerce_client::apis::{Error, cart_api, products_api, users_api};
+use ecommerce_client::models::error_detail::In;
 use ecommerce_client::models::{
     CartItemDraft, ErrorResponse, Pagination, Product, ProductChanges, ProductDraft, Role, User,
     UserChanges, UserDraft,
@@ -50,7 +51,8 @@ impl Walk {
         Ok(answer)
     }
 
-    /// The operation must have failed: status, code and, in a 400, the fields that are wrong.
+    /// The operation must have failed: status, code, reason if any and, in a 400, what is wrong
+    /// where.
     fn fails<T, E: Serialize>(
         &mut self,
         outcome: std::result::Result<T, Error<E>>,
@@ -66,11 +68,30 @@ impl Walk {
             serde_json::from_value(serde_json::to_value(typed)?)?;
         assert!(!success);
         let mut outcome = format!("{} {}", response.status.as_u16(), error.code);
+        if let Some(reason) = error.reason {
+            outcome = format!("{outcome} {reason}");
+        }
         for detail in error.details.iter().flatten() {
-            outcome = format!("{outcome} {}", detail.field);
+            let place = match detail.r#in {
+                Some(In::Body) => "body",
+                Some(In::Path) => "path",
+                Some(In::Query) => "query",
+                Some(In::Header) => "header",
+                None => "nowhere",
+            };
+            outcome = format!("{outcome} {place}:{}", detail.field);
         }
         assert_eq!(outcome, expected, "{}", operation_id::<E>());
         self.note::<E>(outcome);
+        Ok(())
+    }
+
+    /// The response was a 304: this client takes it for a success, and finds no body to read.
+    fn not_modified<T, E>(&mut self, outcome: &std::result::Result<T, Error<E>>) -> Result<()> {
+        let Err(Error::Serde(_)) = outcome else {
+            return Err(format!("{} must be a 304", operation_id::<E>()).into());
+        };
+        self.note::<E>("304".to_owned());
         Ok(())
     }
 }
@@ -91,11 +112,11 @@ async fn walk_users(walk: &mut Walk, shop: &Configuration) -> Result<User> {
         Role::User,
     );
     let ada = *walk
-        .ok(users_api::create_user(shop, draft.clone()).await)?
+        .ok(users_api::create_user(shop, draft.clone(), None).await)?
         .data;
     walk.fails(
-        users_api::create_user(shop, draft.clone()).await,
-        "409 CONFLICT",
+        users_api::create_user(shop, draft.clone(), None).await,
+        "409 CONFLICT EMAIL_TAKEN",
     )?;
     let wrong = UserDraft {
         email: "ada".to_owned(),
@@ -103,28 +124,32 @@ async fn walk_users(walk: &mut Walk, shop: &Configuration) -> Result<User> {
         ..draft
     };
     walk.fails(
-        users_api::create_user(shop, wrong).await,
-        "400 VALIDATION_ERROR /email /password",
+        users_api::create_user(shop, wrong, None).await,
+        "400 VALIDATION_ERROR body:/email body:/password",
     )?;
 
     assert_eq!(
-        *walk.ok(users_api::get_user(shop, ada.id, None).await)?.data,
+        *walk
+            .ok(users_api::get_user(shop, ada.id, None, None).await)?
+            .data,
         ada
     );
     walk.fails(
-        users_api::get_user(shop, ABSENT, None).await,
+        users_api::get_user(shop, ABSENT, None, None).await,
         "404 NOT_FOUND",
     )?;
     walk.fails(
-        users_api::get_user(shop, 0, None).await,
-        "400 VALIDATION_ERROR id",
+        users_api::get_user(shop, 0, None, None).await,
+        "400 VALIDATION_ERROR path:id",
     )?;
 
-    let everyone = walk.ok(users_api::list_users(shop, None, None).await)?;
+    let everyone =
+        walk.ok(users_api::list_users(shop, None, None, None, None, None, None, None).await)?;
     assert_eq!(everyone.pagination, None);
     let everyone = everyone.data;
     assert!(everyone.contains(&ada));
-    let page = walk.ok(users_api::list_users(shop, Some(2), Some(1)).await)?;
+    let page =
+        walk.ok(users_api::list_users(shop, Some(2), Some(1), None, None, None, None, None).await)?;
     assert_eq!(page.data, everyone[1..2]);
     let total = everyone.len().try_into()?;
     assert_eq!(
@@ -132,22 +157,23 @@ async fn walk_users(walk: &mut Walk, shop: &Configuration) -> Result<User> {
         Some(Box::new(Pagination::new(2, 1, total)))
     );
     walk.fails(
-        users_api::list_users(shop, None, Some(1001)).await,
-        "400 VALIDATION_ERROR limit",
+        users_api::list_users(shop, None, Some(1001), None, None, None, None, None).await,
+        "400 VALIDATION_ERROR query:limit",
     )?;
+    walk_search(walk, shop, &ada).await?;
 
     let promotion = UserChanges {
         role: Some(Role::Admin),
         ..UserChanges::new()
     };
-    let promoted = walk.ok(users_api::update_user(shop, ada.id, promotion, None).await)?;
+    let promoted = walk.ok(users_api::update_user(shop, ada.id, promotion, None, None).await)?;
     let expected = User {
         role: Role::Admin,
         ..ada.clone()
     };
     assert_eq!(*promoted.data, expected);
     walk.fails(
-        users_api::update_user(shop, ABSENT, UserChanges::new(), None).await,
+        users_api::update_user(shop, ABSENT, UserChanges::new(), None, None).await,
         "404 NOT_FOUND",
     )?;
     let taken = UserChanges {
@@ -155,21 +181,66 @@ async fn walk_users(walk: &mut Walk, shop: &Configuration) -> Result<User> {
         ..UserChanges::new()
     };
     walk.fails(
-        users_api::update_user(shop, ada.id, taken, None).await,
-        "409 CONFLICT",
+        users_api::update_user(shop, ada.id, taken, None, None).await,
+        "409 CONFLICT EMAIL_TAKEN",
     )?;
 
+    walk_conditions(walk, shop, &expected).await?;
+    Ok(expected)
+}
+
+/// A search, which needs a page, and a sorted and filtered one.
+async fn walk_search(walk: &mut Walk, shop: &Configuration, ada: &User) -> Result<()> {
+    let search = Some("ada");
+    walk.fails(
+        users_api::list_users(shop, None, None, None, search, None, None, None).await,
+        "400 VALIDATION_ERROR query:q",
+    )?;
+    let (sort, search, role) = (Some("-id"), Some("ADA@ru"), Some(Role::User));
+    let found = users_api::list_users(
+        shop,
+        None,
+        Some(1),
+        sort,
+        search,
+        None,
+        role,
+        Some("walk-rust"),
+    );
+    assert_eq!(&walk.ok(found.await)?.data[..], slice::from_ref(ada));
+    Ok(())
+}
+
+/// Updates that hold only under a condition, and what was shown sent back.
+async fn walk_conditions(walk: &mut Walk, shop: &Configuration, user: &User) -> Result<()> {
     // Only in a state that the client names; this one shows no headers of answers, so it names any.
     let again = UserChanges {
         role: Some(Role::Admin),
         ..UserChanges::new()
     };
-    walk.ok(users_api::update_user(shop, ada.id, again.clone(), Some("*")).await)?;
+    walk.ok(users_api::update_user(shop, user.id, again.clone(), Some("*"), None).await)?;
     walk.fails(
-        users_api::update_user(shop, ada.id, again, Some("\"old\"")).await,
+        users_api::update_user(shop, user.id, again, Some("\"old\""), None).await,
         "412 PRECONDITION_FAILED",
     )?;
-    Ok(expected)
+    walk.not_modified(&users_api::get_user(shop, user.id, Some("*"), None).await)?;
+
+    // What was shown may be sent back, but not to another id.
+    let shown: UserChanges = serde_json::from_value(serde_json::to_value(user)?)?;
+    assert_eq!(
+        *walk
+            .ok(users_api::update_user(shop, user.id, shown, None, None).await)?
+            .data,
+        *user
+    );
+    let other = UserChanges {
+        id: Some(ABSENT),
+        ..UserChanges::new()
+    };
+    walk.fails(
+        users_api::update_user(shop, user.id, other, None, None).await,
+        "400 VALIDATION_ERROR body:/id",
+    )
 }
 
 /// All of a product but the deletion.
@@ -180,33 +251,34 @@ async fn walk_products(walk: &mut Walk, shop: &Configuration) -> Result<Product>
         ..ProductDraft::new("Teapot 🫖".to_owned())
     };
     let teapot = *walk
-        .ok(products_api::create_product(shop, draft).await)?
+        .ok(products_api::create_product(shop, draft, None).await)?
         .data;
     assert_eq!(teapot.title, "Teapot 🫖");
     let id = teapot.id;
     assert_eq!(
         *walk
-            .ok(products_api::get_product(shop, id, None).await)?
+            .ok(products_api::get_product(shop, id, None, None).await)?
             .data,
         teapot
     );
     walk.fails(
-        products_api::get_product(shop, ABSENT, None).await,
+        products_api::get_product(shop, ABSENT, None, None).await,
         "404 NOT_FOUND",
     )?;
     walk.fails(
-        products_api::create_product(shop, ProductDraft::new(String::new())).await,
-        "400 VALIDATION_ERROR /title",
+        products_api::create_product(shop, ProductDraft::new(String::new()), None).await,
+        "400 VALIDATION_ERROR body:/title",
     )?;
 
-    let everything = walk.ok(products_api::list_products(shop, None, None).await)?;
+    let everything =
+        walk.ok(products_api::list_products(shop, None, None, None, None, None).await)?;
     assert_eq!(everything.pagination, None);
     assert!(everything.data.contains(&teapot));
-    let page = walk.ok(products_api::list_products(shop, None, Some(2)).await)?;
+    let page = walk.ok(products_api::list_products(shop, None, Some(2), None, None, None).await)?;
     assert_eq!(page.data, everything.data[..2]);
     walk.fails(
-        products_api::list_products(shop, Some(0), None).await,
-        "400 VALIDATION_ERROR page",
+        products_api::list_products(shop, Some(0), None, None, None, None).await,
+        "400 VALIDATION_ERROR query:page",
     )?;
 
     // Absent (`None`) stays as it is; null (`Some(None)`) clears.
@@ -214,7 +286,7 @@ async fn walk_products(walk: &mut Walk, shop: &Configuration) -> Result<Product>
         title: Some("Pot 🫖".to_owned()),
         ..ProductChanges::new()
     };
-    let changed = walk.ok(products_api::update_product(shop, id, retitled, None).await)?;
+    let changed = walk.ok(products_api::update_product(shop, id, retitled, None, None).await)?;
     let mut expected = Product {
         title: "Pot 🫖".to_owned(),
         ..teapot
@@ -224,11 +296,11 @@ async fn walk_products(walk: &mut Walk, shop: &Configuration) -> Result<Product>
         image_url: Some(None),
         ..ProductChanges::new()
     };
-    let changed = walk.ok(products_api::update_product(shop, id, cleared, None).await)?;
+    let changed = walk.ok(products_api::update_product(shop, id, cleared, None, None).await)?;
     expected.image_url = None;
     assert_eq!(*changed.data, expected);
     walk.fails(
-        products_api::update_product(shop, ABSENT, ProductChanges::new(), None).await,
+        products_api::update_product(shop, ABSENT, ProductChanges::new(), None, None).await,
         "404 NOT_FOUND",
     )?;
     Ok(expected)
@@ -243,59 +315,63 @@ async fn walk_cart(
 ) -> Result<()> {
     let draft = CartItemDraft::new(user.id, product.id);
     let item = *walk
-        .ok(cart_api::add_cart_item(shop, draft.clone()).await)?
+        .ok(cart_api::add_cart_item(shop, draft.clone(), None).await)?
         .data;
     assert_eq!((&*item.user, &*item.product), (user, product));
     let orphan = CartItemDraft::new(user.id, ABSENT);
-    walk.fails(cart_api::add_cart_item(shop, orphan).await, "409 CONFLICT")?;
+    walk.fails(
+        cart_api::add_cart_item(shop, orphan, None).await,
+        "409 CONFLICT PRODUCT_MISSING",
+    )?;
 
     assert_eq!(
         *walk
-            .ok(cart_api::get_cart_item(shop, item.id, None).await)?
+            .ok(cart_api::get_cart_item(shop, item.id, None, None).await)?
             .data,
         item
     );
     walk.fails(
-        cart_api::get_cart_item(shop, ABSENT, None).await,
+        cart_api::get_cart_item(shop, ABSENT, None, None).await,
         "404 NOT_FOUND",
     )?;
-    let items = walk.ok(cart_api::list_cart_items(shop, None, None).await)?;
+    let items = walk.ok(cart_api::list_cart_items(shop, None, None, None, None).await)?;
     assert!(items.data.contains(&item));
     walk.fails(
-        cart_api::list_cart_items(shop, None, Some(0)).await,
-        "400 VALIDATION_ERROR limit",
+        cart_api::list_cart_items(shop, None, Some(0), None, None).await,
+        "400 VALIDATION_ERROR query:limit",
     )?;
 
-    let held = walk.ok(users_api::get_user_cart(shop, user.id, None, None).await)?;
+    let held = walk.ok(users_api::get_user_cart(shop, user.id, None, None, None, None).await)?;
     assert_eq!(held.data.len(), 1);
     assert_eq!(*held.data[0].product, *product);
     walk.fails(
-        users_api::get_user_cart(shop, ABSENT, None, None).await,
+        users_api::get_user_cart(shop, ABSENT, None, None, None, None).await,
         "404 NOT_FOUND",
     )?;
-    let holders = walk.ok(products_api::get_product_carts(shop, product.id, None, None).await)?;
+    let holders =
+        walk.ok(products_api::get_product_carts(shop, product.id, None, None, None, None).await)?;
     assert_eq!(holders.data.len(), 1);
     assert_eq!(*holders.data[0].user, *user);
     walk.fails(
-        products_api::get_product_carts(shop, ABSENT, None, None).await,
+        products_api::get_product_carts(shop, ABSENT, None, None, None, None).await,
         "404 NOT_FOUND",
     )?;
 
-    let removal = walk.ok(cart_api::remove_cart_item(shop, item.id, None).await)?;
+    let removal = walk.ok(cart_api::remove_cart_item(shop, item.id, None, None).await)?;
     assert_eq!(removal.data.cart_items_removed, 1);
     walk.fails(
-        cart_api::remove_cart_item(shop, item.id, None).await,
+        cart_api::remove_cart_item(shop, item.id, None, None).await,
         "404 NOT_FOUND",
     )?;
-    walk.ok(cart_api::add_cart_item(shop, draft.clone()).await)?;
-    walk.ok(cart_api::add_cart_item(shop, draft.clone()).await)?;
-    let removal = walk.ok(cart_api::clear_user_cart(shop, user.id).await)?;
+    walk.ok(cart_api::add_cart_item(shop, draft.clone(), None).await)?;
+    walk.ok(cart_api::add_cart_item(shop, draft.clone(), None).await)?;
+    let removal = walk.ok(cart_api::clear_user_cart(shop, user.id, None).await)?;
     assert_eq!(removal.data.cart_items_removed, 2);
     walk.fails(
-        cart_api::clear_user_cart(shop, ABSENT).await,
+        cart_api::clear_user_cart(shop, ABSENT, None).await,
         "404 NOT_FOUND",
     )?;
-    walk.ok(cart_api::add_cart_item(shop, draft).await)?;
+    walk.ok(cart_api::add_cart_item(shop, draft, None).await)?;
     Ok(())
 }
 
@@ -306,16 +382,16 @@ async fn walk_deletions(
     user: i32,
     product: i32,
 ) -> Result<()> {
-    let removal = walk.ok(products_api::delete_product(shop, product, None).await)?;
+    let removal = walk.ok(products_api::delete_product(shop, product, None, None).await)?;
     assert_eq!(removal.data.cart_items_removed, 1);
     walk.fails(
-        products_api::delete_product(shop, product, None).await,
+        products_api::delete_product(shop, product, None, None).await,
         "404 NOT_FOUND",
     )?;
-    let removal = walk.ok(users_api::delete_user(shop, user, None).await)?;
+    let removal = walk.ok(users_api::delete_user(shop, user, None, None).await)?;
     assert_eq!(removal.data.cart_items_removed, 0);
     walk.fails(
-        users_api::delete_user(shop, user, None).await,
+        users_api::delete_user(shop, user, None, None).await,
         "404 NOT_FOUND",
     )
 }

@@ -1,0 +1,158 @@
+//! Requests that are under way at the same time, and reads that follow a change: each response is about
+//! what was asked for, as it is now.
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Shop};
+
+/// Sends a GET for each path, all at once; gives the responses in the order of the paths.
+async fn get_at_once(shop: &Shop, paths: &[String]) -> Vec<Answer> {
+    join_all(paths.iter().map(|path| shop.get(path))).await
+}
+
+/// The numbers 1 to `count`, each once, in an order that is neither rising nor falling.
+fn shuffled(count: i64) -> impl Iterator<Item = i64> {
+    // 7 and `count + 1` have no common factor where `count + 1` is a power of two.
+    assert!((count + 1).count_ones() == 1);
+    (1..=count).map(move |number| number * 7 % (count + 1))
+}
+
+/// A shop of 63 users and products, whose texts name their ids, with `items` products in each cart:
+/// user n has product n, then product n + 1, and so on, and begins anew with the first.
+async fn numbered_shop(items: i64) -> Shop {
+    let shop = Shop::open().await;
+    shop.execute(format!(
+        "INSERT INTO users (id, email, password, role)
+           SELECT seq, CONCAT('user', seq, '@example.com'), 'x', 'USER' FROM seq_1_to_63;
+         INSERT INTO products (id, title, description)
+           SELECT seq, CONCAT('Product ', seq), REPEAT('d', seq) FROM seq_1_to_63;
+         INSERT INTO cart (user_id, product_id)
+           SELECT u.seq, (u.seq + i.seq - 1) % 63 + 1
+           FROM seq_0_to_{} i JOIN seq_1_to_63 u ORDER BY i.seq, u.seq;",
+        items - 1
+    ))
+    .await;
+    shop
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_of_many_reads_at_once_shows_what_it_asked_for() {
+    let shop = numbered_shop(1).await;
+    for round in 0..4 {
+        let ids: Vec<i64> = shuffled(63).collect();
+        let paths = |of: &str| -> Vec<String> {
+            let paths = ids.iter().map(|id| format!("/api/{of}/{id}"));
+            paths.collect()
+        };
+        let users = get_at_once(&shop, &paths("users")).await;
+        let products = get_at_once(&shop, &paths("products")).await;
+        let items = get_at_once(&shop, &paths("cart")).await;
+        for (((id, user), product), item) in ids.iter().zip(users).zip(products).zip(items) {
+            let user_shown = json!({
+                "id": id, "email": format!("user{id}@example.com"), "role": "USER",
+            });
+            let product_shown = json!({
+                "id": id, "title": format!("Product {id}"), "image_url": null,
+                "description": "d".repeat(usize::try_from(*id).unwrap()),
+            });
+            assert_eq!(user.expect(200), user_shown, "round {round}");
+            assert_eq!(product.expect(200), product_shown, "round {round}");
+            let item = item.expect(200);
+            assert_eq!(item["id"], *id, "round {round}");
+            assert_eq!(item["user"], user_shown, "round {round}");
+            assert_eq!(item["product"], product_shown, "round {round}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_of_many_lists_at_once_is_that_of_its_own_owner() {
+    const ITEMS: i64 = 250;
+    let shop = numbered_shop(ITEMS).await;
+    let path = |owner: i64, of: &str| match of {
+        "user_id" => format!("/api/users/{owner}/cart"),
+        _ => format!("/api/products/{owner}/carts"),
+    };
+    for of in ["user_id", "product_id"] {
+        let owners: Vec<i64> = (0..64).map(|number| number % 4 + 1).collect();
+        let paths: Vec<String> = owners.iter().map(|owner| path(*owner, of)).collect();
+        for (owner, list) in owners.iter().zip(get_at_once(&shop, &paths).await) {
+            let list = list.expect(200);
+            let list = list.as_array().unwrap();
+            let foreign = list.iter().find(|item| item[of] != *owner);
+            assert_eq!(foreign, None, "in the list of {of} {owner}");
+            let stored = shop.get(&format!("{}?limit=1", path(*owner, of))).await;
+            assert_eq!(list.len() as u64, stored.json()["pagination"]["total"]);
+        }
+    }
+}
+
+/// Every GET that shows something of user 1, product 1 and cart item 1.
+const VIEWS: [&str; 10] = [
+    "/api/users/1",
+    "/api/products/1",
+    "/api/cart/1",
+    "/api/users",
+    "/api/products",
+    "/api/cart",
+    "/api/users/1/cart",
+    "/api/products/1/carts",
+    "/api/products?limit=3",
+    "/api/cart?limit=3",
+];
+
+/// What every view shows: its status, its tag and its data.
+async fn views(shop: &Shop) -> Vec<(u16, Option<String>, Value)> {
+    let mut views = Vec::new();
+    for path in VIEWS {
+        let answer = shop.get(path).await;
+        let tag = answer.header("etag").map(str::to_owned);
+        views.push((answer.status.as_u16(), tag, answer.json()["data"].clone()));
+    }
+    views
+}
+
+#[tokio::test]
+async fn a_read_shows_every_change_that_was_made_before_it() {
+    let shop = Shop::open().await;
+    let user = shop.create_user("ada@example.com").await;
+    let product = shop.create_product("Kettle").await;
+    let item = shop.add_to_cart(user, product).await;
+    assert_eq!((user, product, item), (1, 1, 1));
+    let shows = async |view: &str, text: &str| {
+        let data = shop.get(view).await.json()["data"].to_string();
+        data.contains(text)
+    };
+    views(&shop).await;
+    // By this service.
+    let change = json!({"title": "Pot"});
+    shop.put("/api/products/1", &change).await.expect(200);
+    shop.put("/api/users/1", &json!({"role": "ADMIN"}))
+        .await
+        .expect(200);
+    for view in VIEWS {
+        let (has_product, has_user) = (shows(view, "title").await, shows(view, "email").await);
+        assert_eq!(shows(view, "Pot").await, has_product, "{view}");
+        assert_eq!(shows(view, "ADMIN").await, has_user, "{view}");
+    }
+    // By another program.
+    views(&shop).await;
+    shop.execute("UPDATE products SET title = 'Pan'; UPDATE users SET email = 'eva@example.com'")
+        .await;
+    for view in VIEWS {
+        let (has_product, has_user) = (shows(view, "title").await, shows(view, "email").await);
+        assert_eq!(shows(view, "Pan").await, has_product, "{view}");
+        assert_eq!(shows(view, "eva@").await, has_user, "{view}");
+    }
+    views(&shop).await;
+    shop.delete("/api/cart/1").await.expect(200);
+    shop.delete("/api/products/1").await.expect(200);
+    shop.delete("/api/users/1").await.expect(200);
+    for (view, (status, tag, data)) in VIEWS.iter().zip(views(&shop).await) {
+        match status {
+            404 => assert_eq!((tag, data), (None, Value::Null), "{view}"),
+            _ => assert_eq!((status, tag, data), (200, None, json!([])), "{view}"),
+        }
+    }
+}
