@@ -280,6 +280,7 @@ fn parameters(document: &Value, operation: &Operation<'_>, complaints: &mut Vec<
             ));
         }
     }
+    order(&all, complaints);
     for parameter in all {
         let name = &parameter["name"];
         if !says_something(&parameter["description"]) {
@@ -288,12 +289,32 @@ fn parameters(document: &Value, operation: &Operation<'_>, complaints: &mut Vec<
         if parameter.get("example").is_none() && parameter.get("examples").is_none() {
             complaints.push(format!("parameter {name} has no example"));
         }
-        bounds(
-            document,
-            &parameter["schema"],
-            &format!("parameter {name}"),
-            complaints,
-        );
+        // The server replaces an unusable request id: every value is taken.
+        if name != "X-Request-Id" {
+            let place = format!("parameter {name}");
+            bounds(document, &parameter["schema"], &place, complaints);
+        }
+    }
+}
+
+/// Generated clients take parameters in this order: those of the path, of the query, headers, and the
+/// request id last, which any operation takes and none needs.
+fn order(all: &[&Value], complaints: &mut Vec<String>) {
+    let rank = |parameter: &&Value| {
+        let place = parameter["in"].as_str();
+        ["path", "query", "header"]
+            .iter()
+            .position(|it| place == Some(it))
+    };
+    if !all.is_sorted_by_key(rank) {
+        complaints.push("its parameters are not in the order path, query, header".to_owned());
+    }
+    let last = all.last().copied().unwrap_or(&Value::Null);
+    let is_free = ["required", "pattern"]
+        .iter()
+        .all(|key| last.get(key).is_none());
+    if last["name"] != "X-Request-Id" || last["in"] != "header" || !is_free {
+        complaints.push("its last parameter is not an optional X-Request-Id".to_owned());
     }
 }
 

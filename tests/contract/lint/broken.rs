@@ -45,9 +45,9 @@ fn every_rule_complains_when_it_is_broken() {
             "needs exactly one tag",
         ),
         (
-            "/components/headers/Location".to_owned(),
+            "/components/headers/UserLocation".to_owned(),
             None,
-            "#/components/headers/Location leads nowhere",
+            "#/components/headers/UserLocation leads nowhere",
         ),
         (
             "/components/schemas/Lonely".to_owned(),
@@ -55,7 +55,7 @@ fn every_rule_complains_when_it_is_broken() {
             "nothing uses #/components/schemas/Lonely",
         ),
         (
-            "/paths/~1api~1users~1{id}/parameters".to_owned(),
+            "/paths/~1api~1users~1{id}/get/parameters".to_owned(),
             None,
             "getUser: its path has {\"id\"}",
         ),
@@ -83,6 +83,27 @@ fn every_rule_complains_when_it_is_broken() {
             "/components/parameters/Page/schema/maximum".to_owned(),
             None,
             "\"page\" is a number without",
+        ),
+        (
+            "/components/parameters/RequestId/required".to_owned(),
+            Some(json!(true)),
+            "its last parameter is not an optional X-Request-Id",
+        ),
+        (
+            format!("{list}/parameters"),
+            Some(
+                json!([{"$ref": "#/components/parameters/RequestId"}, {"$ref": "#/components/parameters/Page"}]),
+            ),
+            "listUsers: its last parameter is not",
+        ),
+        (
+            "/paths/~1api~1users~1{id}/get/parameters".to_owned(),
+            Some(json!([
+                {"$ref": "#/components/parameters/IfNoneMatch"},
+                {"$ref": "#/components/parameters/UserId"},
+                {"$ref": "#/components/parameters/RequestId"},
+            ])),
+            "getUser: its parameters are not in the order",
         ),
         (
             format!("{create}/requestBody/required"),
@@ -155,7 +176,7 @@ fn every_rule_complains_when_it_is_broken() {
             "200 is not application/json alone",
         ),
         (
-            json_of("/components/responses/Conflict") + "/schema/$ref",
+            json_of("/components/responses/EmailTaken") + "/schema/$ref",
             Some(json!("#/components/schemas/UserResponse")),
             "409 is not the error envelope",
         ),
