@@ -56,13 +56,13 @@ test-browser:
 proof *ARGS:
     .ci/proof {{ARGS}}
 
-# List what changed for clients since the newest released contract, and whether the version moved enough
+# Check the released contracts, list what changed for clients since the newest, and whether the version moved enough
 compare-contract:
     .ci/contract compare
 
-# Keep the contract as released in openapi/released; --replace only while nobody has that version
-release-contract *ARGS:
-    .ci/contract release {{ARGS}}
+# Keep the contract as released, and pin it: once that is committed, neither changes again
+release-contract:
+    .ci/contract release
 
 # Print src/db/schema.rs anew, from the migrations
 schema:

@@ -57,9 +57,9 @@ enum Command {
         /// Compare the two; exit code 1 where they differ
         #[arg(long)]
         check: bool,
-        /// List what changed for clients since an older contract; exit code 1 where the version has to move further
-        #[arg(long, value_name = "OLD.yaml", conflicts_with_all = ["generated", "check"])]
-        compare: Option<PathBuf>,
+        /// List what changed for clients from an older contract to this program's, or to another one; exit code 1 where the version has to move further
+        #[arg(long, num_args = 1..=2, value_names = ["OLD.yaml", "NEW.yaml"], conflicts_with_all = ["generated", "check"])]
+        compare: Vec<PathBuf>,
     },
 }
 
@@ -140,13 +140,15 @@ fn run(Cli { command, settings }: Cli) -> anyhow::Result<()> {
             },
         ),
         Command::Openapi {
-            compare: Some(old), ..
-        } => commands::compare(&old),
-        Command::Openapi {
-            generated: true, ..
-        } => commands::openapi(Document::Generated),
-        Command::Openapi { check: true, .. } => commands::openapi(Document::Check),
-        Command::Openapi { .. } => commands::openapi(Document::Contract),
+            generated,
+            check,
+            compare,
+        } => match compare.as_slice() {
+            [old, new @ ..] => commands::compare(old, new.first().map(PathBuf::as_path)),
+            [] if generated => commands::openapi(Document::Generated),
+            [] if check => commands::openapi(Document::Check),
+            [] => commands::openapi(Document::Contract),
+        },
     }
 }
 

@@ -17,3 +17,12 @@ SET @users_role = (
 PREPARE users_role FROM @users_role;
 EXECUTE users_role;
 DEALLOCATE PREPARE users_role;
+
+SET @users_role_email = (
+    SELECT IF(COUNT(*) > 0, 'ALTER TABLE users DROP INDEX users_role_email', 'DO 0')
+    FROM information_schema.statistics
+    WHERE table_schema = DATABASE() AND table_name = 'users' AND index_name = 'users_role_email'
+      AND index_comment = 'created by ecommerce-api');
+PREPARE users_role_email FROM @users_role_email;
+EXECUTE users_role_email;
+DEALLOCATE PREPARE users_role_email;

@@ -1,6 +1,6 @@
--- Indexes for searching and sorting: products by title, users by role and email. An index is added
--- only where no other one serves and the columns fit into one: 3072 bytes, or 767 in tables with the
--- old row formats. Where they do not fit, the operations that need the index are refused, and `check`
+-- Indexes for searching and sorting: products by title, users of one role by id or email. An index is
+-- added only where no other one serves and the columns fit into one: 3072 bytes, or 767 in tables with
+-- the old row formats. Where a title does not fit, searching and sorting by it is refused, and `check`
 -- says so. Every statement may be repeated.
 
 SET @products_title = (
@@ -26,17 +26,31 @@ DEALLOCATE PREPARE products_title;
 SET @users_role = (
     SELECT IF(
         COUNT(*) = 1
+        AND NOT EXISTS (
+            SELECT 1 FROM information_schema.statistics s
+            WHERE s.table_schema = DATABASE() AND s.table_name = 'users' AND s.index_name = 'users_role'),
+        'ALTER TABLE users ADD INDEX users_role (role, id) COMMENT ''created by ecommerce-api''',
+        'DO 0')
+    FROM information_schema.columns c
+    WHERE c.table_schema = DATABASE() AND c.table_name = 'users' AND c.column_name = 'role'
+      AND c.data_type = 'enum');
+PREPARE users_role FROM @users_role;
+EXECUTE users_role;
+DEALLOCATE PREPARE users_role;
+
+SET @users_role_email = (
+    SELECT IF(
+        COUNT(*) = 1
         AND MAX(c.character_octet_length) + 2 <= IF(MAX(t.row_format) IN ('Dynamic', 'Compressed'), 3072, 767)
         AND NOT EXISTS (
             SELECT 1 FROM information_schema.statistics s
-            WHERE s.table_schema = DATABASE() AND s.table_name = 'users'
-              AND (s.index_name = 'users_role' OR (s.column_name = 'role' AND s.seq_in_index = 1))),
-        'ALTER TABLE users ADD INDEX users_role (role, email) COMMENT ''created by ecommerce-api''',
+            WHERE s.table_schema = DATABASE() AND s.table_name = 'users' AND s.index_name = 'users_role_email'),
+        'ALTER TABLE users ADD INDEX users_role_email (role, email) COMMENT ''created by ecommerce-api''',
         'DO 0')
     FROM information_schema.columns c
     JOIN information_schema.tables t ON t.table_schema = c.table_schema AND t.table_name = c.table_name
     WHERE c.table_schema = DATABASE() AND c.table_name = 'users' AND c.column_name = 'email'
       AND c.data_type IN ('char', 'varchar'));
-PREPARE users_role FROM @users_role;
-EXECUTE users_role;
-DEALLOCATE PREPARE users_role;
+PREPARE users_role_email FROM @users_role_email;
+EXECUTE users_role_email;
+DEALLOCATE PREPARE users_role_email;

@@ -1,5 +1,5 @@
-//! `openapi`: the contract as JSON, poem-openapi's document, how the two differ, or what
-//! changed since an older contract. Needs no database.
+//! `openapi`: the contract as JSON, poem-openapi's document, how the two differ, or what changed
+//! from an older contract to this or another one. Needs no database.
 
 use std::fs;
 use std::path::Path;
@@ -48,17 +48,19 @@ pub fn openapi(which: Document) -> anyhow::Result<()> {
     }
 }
 
-/// Prints what changed for clients from the contract in the file `old` to this program's.
+/// Prints what changed for clients from the contract in the file `old` to the one in `new`, or to
+/// this program's.
 ///
 /// # Errors
-/// A [`BadSetting`] when `old` cannot be read: nothing was compared then. Else when the version has
+/// A [`BadSetting`] when a file cannot be read: nothing was compared then. Else when the version has
 /// to move further for what changed, or standard output is closed.
-pub fn compare(old: &Path) -> anyhow::Result<()> {
-    let unreadable = |problem: String| BadSetting(format!("{}: {problem}", old.display()));
-    let source = fs::read_to_string(old).map_err(|error| unreadable(error.to_string()))?;
-    let before = Edition::read(&source).map_err(unreadable)?;
-    let now = Edition::new(contract::document())
-        .map_err(|problem| anyhow!("the contract of this program: {problem}"))?;
+pub fn compare(old: &Path, new: Option<&Path>) -> anyhow::Result<()> {
+    let before = edition(old)?;
+    let now = match new {
+        Some(new) => edition(new)?,
+        None => Edition::new(contract::document())
+            .map_err(|problem| anyhow!("the contract of this program: {problem}"))?,
+    };
     let changes = evolution::changes(&before.normalised, &now.normalised);
     for change in &changes {
         print(&change.to_string())?;
@@ -71,4 +73,11 @@ pub fn compare(old: &Path) -> anyhow::Result<()> {
         now.version
     ))?;
     evolution::verdict(&changes, before.version, now.version).map_err(|problem| anyhow!(problem))
+}
+
+/// Reads the contract in a file.
+fn edition(file: &Path) -> anyhow::Result<Edition> {
+    let unreadable = |problem: String| BadSetting(format!("{}: {problem}", file.display()));
+    let source = fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
+    Ok(Edition::read(&source).map_err(unreadable)?)
 }

@@ -87,6 +87,9 @@ pub async fn list(
         }
     };
     let total = cart::table.count().get_result(conn).await?;
+    if let Some(nothing) = List::past_the_end(page, total) {
+        return Ok(nothing);
+    }
     let rows = all
         .limit(page.limit())
         .offset(page.offset())
@@ -132,6 +135,9 @@ pub async fn of_user(
         .count()
         .get_result(conn)
         .await?;
+    if let Some(nothing) = List::past_the_end(page, total) {
+        return Ok(nothing);
+    }
     let rows = all
         .limit(page.limit())
         .offset(page.offset())
@@ -174,6 +180,9 @@ pub async fn with_product(
         .count()
         .get_result(conn)
         .await?;
+    if let Some(nothing) = List::past_the_end(page, total) {
+        return Ok(nothing);
+    }
     let rows = all
         .limit(page.limit())
         .offset(page.offset())

@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError, QueryResult};
 use diesel_async::{AsyncConnection, AsyncMysqlConnection};
-use futures_util::stream::{BoxStream, Stream, StreamExt, TryStreamExt};
+use futures_util::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 use scoped_futures::ScopedBoxFuture;
 
 use crate::error::{Conflict, Error};
@@ -130,6 +130,14 @@ impl<'c, T> List<'c, T> {
             page: Some((page, total)),
             ..Self::whole(rows)
         }
+    }
+
+    /// A page past the end of a list of `total` rows: the database would count through all of them.
+    fn past_the_end(page: Page, total: i64) -> Option<Self>
+    where
+        T: Send + 'c,
+    {
+        (page.offset() >= total).then(|| Self::part(stream::empty(), page, total))
     }
 }
 

@@ -111,7 +111,10 @@ pub async fn list<'c>(
         }
     };
     let total = filtered(filter).count().get_result(conn).await?;
-    if order.by == Column::Id && filter.prefix.is_none() {
+    if let Some(nothing) = List::past_the_end(page, total) {
+        return Ok(nothing);
+    }
+    if order.by == Column::Id && *filter == Filter::default() {
         let rows = ordered(filtered(filter), order)
             .limit(page.limit())
             .offset(page.offset())

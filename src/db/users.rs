@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind::{ForeignKeyViolation, UniqueViolation};
 use diesel::result::Error as DieselError;
 use diesel::serialize::{self, IsNull, Output, ToSql};
-use diesel::sql_types::{Bool, Text};
+use diesel::sql_types::{Binary, Bool};
 use diesel_async::RunQueryDsl;
 use scoped_futures::ScopedFutureExt;
 use secrecy::{ExposeSecret, SecretString};
@@ -118,7 +118,7 @@ fn filtered(filter: &Filter) -> Users<'_> {
     if let Some(email) = &filter.email {
         // The index finds those that the collation takes for equal; letter case, accents and
         // trailing spaces count all the same.
-        let exactly = sql::<Bool>("CAST(email AS BINARY) = ").bind::<Text, _>(email);
+        let exactly = sql::<Bool>("CAST(email AS BINARY) = ").bind::<Binary, _>(email.as_bytes());
         users = users.filter(users::email.eq(email)).filter(exactly);
     }
     if let Some(role) = filter.role {
@@ -157,7 +157,10 @@ pub async fn list<'c>(
         }
     };
     let total = filtered(filter).count().get_result(conn).await?;
-    if order.by == Column::Id && filter.prefix.is_none() {
+    if let Some(nothing) = List::past_the_end(page, total) {
+        return Ok(nothing);
+    }
+    if order.by == Column::Id && *filter == Filter::default() {
         let rows = ordered(filtered(filter), order)
             .limit(page.limit())
             .offset(page.offset())
@@ -165,7 +168,7 @@ pub async fn list<'c>(
         return Ok(List::part(rows.load_stream(conn).await?, page, total));
     }
     // First the ids, from an index alone, then the rows: a deep page would else read every row
-    // before it from the table.
+    // before it from the table, or sort all of them.
     let ids: Vec<i32> = ordered(filtered(filter), order)
         .select(users::id)
         .limit(page.limit())

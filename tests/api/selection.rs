@@ -272,9 +272,9 @@ async fn without_an_index_on_titles_they_are_not_searched_until_there_is_one() {
 
 /// The target of a link, relative to the request's URL.
 fn link(page: &Answer, relation: &str) -> Option<String> {
-    let links = page.header("link").expect("a page has links").split(", ");
+    let mut links = page.header("link").expect("a page has links").split(", ");
     let marked = format!("; rel=\"{relation}\"");
-    let target = links.filter_map(|link| link.strip_suffix(&marked)).next()?;
+    let target = links.find_map(|link| link.strip_suffix(&marked))?;
     Some(target.strip_prefix('<')?.strip_suffix('>')?.to_owned())
 }
 

@@ -21,6 +21,7 @@ pub enum Change {
     Insert(String, Value),
     Push(Value),
     Reverse,
+    ReverseMembers,
 }
 
 impl Edit {
@@ -61,6 +62,9 @@ impl Edit {
             }
             (Change::Push(value), Value::Array(items)) => items.push(value.clone()),
             (Change::Reverse, Value::Array(items)) => items.reverse(),
+            (Change::ReverseMembers, Value::Object(members)) => {
+                *members = std::mem::take(members).into_iter().rev().collect();
+            }
             (change, target) => unreachable!("{change:?} does not go with {target}"),
         }
     }
@@ -139,6 +143,7 @@ impl Edits<'_> {
         // Emptying an object of one member is dropping that member.
         if members.len() > 1 {
             self.replace("empty an object", place, json!({}));
+            self.add("reverse an object", place, Change::ReverseMembers);
         }
         for (key, value) in additions(members, place) {
             if !members.contains_key(key) {

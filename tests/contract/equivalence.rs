@@ -24,7 +24,10 @@ fn shop() -> Value {
                     "summary": "Get a pet",
                     "parameters": [
                         { "name": "X-Trace", "in": "header", "schema": { "type": "string" } },
-                        { "name": "sizes", "in": "query", "schema": { "type": "array", "items": { "type": "string" } } }
+                        {
+                            "name": "sizes", "in": "query", "x-needs-paging": ["S", "L"],
+                            "schema": { "type": "array", "items": { "type": "string" } }
+                        }
                     ],
                     "responses": {
                         "200": {
@@ -153,6 +156,7 @@ fn cases() -> Vec<Case> {
                     json!([{ "name": "Food" }, { "name": "Pets", "description": "Dogs" }]),
                 ),
                 one("/security", json!([{}, { "bearer": [] }])),
+                one(&at(GET, "/parameters/1/x-needs-paging"), json!(["L", "S"])),
                 one(
                     "/info",
                     json!({ "version": "1.0.0", "description": "A shop.\n\nSmall.", "title": "shop" }),
@@ -167,6 +171,10 @@ fn cases() -> Vec<Case> {
                 ),
                 one("/tags/0/name", json!("Animals")),
                 one("/security", json!([{ "bearer": [] }])),
+                one(&at(GET, "/parameters/1/x-needs-paging"), json!(["S"])),
+                one(&at(GET, "/parameters/1/x-needs-paging"), json!(true)),
+                one(&at(GET, "/parameters/1/x-other"), json!(["S", "L"])),
+                one(&at(PET, "/x-needs-paging"), json!(["S", "L"])),
             ],
         },
         Case {

@@ -1,5 +1,5 @@
-//! What breaks clients is called breaking, and nothing else is: the edits of `labelled`. Then the
-//! versions that changes ask for, and documents that cannot be read.
+//! What breaks clients is called breaking, and nothing else is: the edits of `labelled`. Then what is
+//! said of a change, the versions that changes ask for, and documents that cannot be read.
 
 use ecommerce_api::contract::diff::normalise;
 use ecommerce_api::contract::evolution::{Change, Edition, Severity, Version, changes, verdict};
@@ -7,67 +7,173 @@ use serde_json::{Value, json};
 
 use super::contract;
 use super::labelled::{
-    BACK, BREAKS_CALLERS, COMPATIBLE, Case, FORTH, NARROWS_REQUESTS, PRODUCTS, SAME, SCHEMAS,
-    USERS, WIDENS_RESPONSES, set, take,
+    B, BACK, C, Case, FORTH, N, PRODUCTS, SCHEMAS, USERS, base, callers, compatible, document,
+    parameters, requests, responses, same, schemas, set, take,
 };
 
-/// What the classifier says of an edit to the contract; with `BACK`, of taking it back.
+/// What the classifier says of going from one document to another.
+fn between(old: &Value, new: &Value) -> Vec<Change> {
+    let [old, new] = [old, new].map(|document| normalise(document).expect("a normal form"));
+    changes(&old, &new)
+}
+
+/// What the classifier says of an edit to a released contract; with `BACK`, of taking it back.
 fn classify(direction: &str, edit: impl Fn(&mut Value)) -> Vec<Change> {
-    let mut edited = contract().clone();
+    let mut edited = base().clone();
     edit(&mut edited);
-    assert_ne!(&edited, contract(), "an edit changes something");
-    let [edited, original] =
-        [&edited, contract()].map(|document| normalise(document).expect("a normal form"));
+    assert_ne!(
+        edited.to_string(),
+        base().to_string(),
+        "an edit changes something"
+    );
     match direction {
-        BACK => changes(&edited, &original),
-        _ => changes(&original, &edited),
+        BACK => between(&edited, base()),
+        _ => between(base(), &edited),
     }
 }
 
-/// Each edit of a table gets the label, and none goes unseen.
-fn assert_all(label: Severity, cases: &[Case]) {
-    let wrong: Vec<String> = cases
-        .iter()
-        .filter_map(|(direction, why, edit)| {
-            let found = classify(direction, edit);
-            let worst = found.iter().map(|change| change.severity).max();
-            (worst != Some(label)).then(|| format!("{why} ({direction}): {found:#?}"))
-        })
-        .collect();
+fn worst(changes: &[Change]) -> Option<Severity> {
+    changes.iter().map(|change| change.severity).max()
+}
+
+/// Fails with all that got another label than it should.
+fn assert_none(wrong: &[String], edits: usize) {
     assert!(
         wrong.is_empty(),
-        "{} of {} edits are not {label}:\n{}",
+        "{} of {edits} edits are not what they should be:\n{}",
         wrong.len(),
-        cases.len(),
         wrong.join("\n")
     );
 }
 
-#[test]
-fn what_breaks_callers_of_an_operation_is_breaking() {
-    assert_all(Severity::Breaking, BREAKS_CALLERS);
+/// Each edit of a table gets the label, and none goes unseen.
+fn assert_all(label: Option<Severity>, cases: &[Case]) {
+    let wrong = cases.iter().filter_map(|(direction, why, edit)| {
+        let found = classify(direction, edit);
+        (worst(&found) != label).then(|| format!("{why} ({direction}): {found:#?}"))
+    });
+    assert_none(&wrong.collect::<Vec<_>>(), cases.len());
 }
 
-#[test]
-fn what_narrows_requests_is_breaking() {
-    assert_all(Severity::Breaking, NARROWS_REQUESTS);
-}
-
-#[test]
-fn what_widens_responses_is_breaking() {
-    assert_all(Severity::Breaking, WIDENS_RESPONSES);
-}
-
-#[test]
-fn what_clients_can_take_is_compatible() {
-    assert_all(Severity::Compatible, COMPATIBLE);
-}
-
-#[test]
-fn what_says_the_same_in_other_words_is_no_change() {
-    for (direction, what, edit) in SAME {
-        assert_eq!(classify(direction, edit), [], "{what}");
+/// Each pair of a table gets the label, once `put` has put it into the contract.
+fn assert_pairs<'a>(
+    pairs: impl Iterator<Item = (&'a str, &'a str, &'a str, Option<Severity>)>,
+    put: impl Fn(&mut Value, Value),
+) {
+    let mut edits = 0;
+    let mut wrong = Vec::new();
+    for (why, old, new, label) in pairs {
+        edits += 1;
+        assert_ne!(old, new, "{why}");
+        let [old, new] = [old, new].map(|text| {
+            let mut document = base().clone();
+            put(&mut document, serde_json::from_str(text).expect(why));
+            document
+        });
+        let found = between(&old, &new);
+        if worst(&found) != label {
+            wrong.push(format!("{why}: not {label:?}: {found:#?}"));
+        }
     }
+    assert_none(&wrong, edits);
+}
+
+const SCHEMA_TABLES: &[&[schemas::Row]] = &[
+    schemas::BOUNDS,
+    schemas::TYPES,
+    schemas::COMPOSED,
+    schemas::PROPERTIES,
+    schemas::EXTENSIONS,
+];
+const PARAMETER_TABLES: &[&[parameters::Row]] = &[parameters::ORDER, parameters::EXTENSIONS];
+const EDIT_TABLES: &[(Option<Severity>, &[Case])] = &[
+    (B, callers::BREAKS_CALLERS),
+    (B, requests::NARROWS_REQUESTS),
+    (B, responses::WIDENS_RESPONSES),
+    (C, compatible::COMPATIBLE),
+    (N, same::SAME),
+    (B, document::BREAKING),
+    (C, document::COMPATIBLE),
+];
+
+#[test]
+fn every_edit_gets_its_label() {
+    for (label, cases) in EDIT_TABLES {
+        assert_all(*label, cases);
+    }
+}
+
+#[test]
+fn every_change_of_a_schema_gets_its_label_where_it_is_sent() {
+    for table in SCHEMA_TABLES {
+        let pairs = table
+            .iter()
+            .map(|&(why, old, new, sent, _)| (why, old, new, sent));
+        assert_pairs(pairs, |document, schema| {
+            set(
+                document,
+                &format!("{SCHEMAS}/UserDraft/properties/extra"),
+                schema,
+            );
+        });
+    }
+}
+
+#[test]
+fn every_change_of_a_schema_gets_its_label_where_it_is_received() {
+    for table in SCHEMA_TABLES {
+        let pairs = table
+            .iter()
+            .map(|&(why, old, new, _, received)| (why, old, new, received));
+        assert_pairs(pairs, |document, schema| {
+            set(
+                document,
+                &format!("{SCHEMAS}/User/properties/extra"),
+                schema,
+            );
+        });
+    }
+}
+
+#[test]
+fn every_change_of_parameters_gets_its_label() {
+    for table in PARAMETER_TABLES {
+        assert_pairs(table.iter().copied(), |document, list| {
+            let parameters = list.as_array().expect("a list").iter().map(parameter);
+            let list = Value::Array(parameters.collect());
+            set(document, &format!("{USERS}/get/parameters"), list);
+        });
+    }
+}
+
+/// A parameter as the tables write it.
+fn parameter(written: &Value) -> Value {
+    let Some(text) = written.as_str() else {
+        return written.clone();
+    };
+    let (need, name) = text.split_at(1);
+    let mut parameter = json!({"in": "query", "name": name});
+    if need == "!" {
+        parameter["required"] = json!(true);
+    }
+    parameter
+}
+
+#[test]
+fn every_change_of_servers_gets_its_label() {
+    assert_pairs(document::SERVERS.iter().copied(), |document, servers| {
+        set(document, "/servers", servers);
+    });
+}
+
+#[test]
+fn there_are_enough_edits() {
+    let edits: usize = EDIT_TABLES.iter().map(|(_, cases)| cases.len()).sum();
+    let schemas: usize = SCHEMA_TABLES.iter().map(|table| 2 * table.len()).sum();
+    let parameters: usize = PARAMETER_TABLES.iter().map(|table| table.len()).sum();
+    let all = edits + schemas + parameters + document::SERVERS.len();
+    println!("labelled edits: {all}");
+    assert!(all >= 150, "only {all} edits are labelled");
 }
 
 #[test]
@@ -106,12 +212,195 @@ fn a_change_of_a_shared_schema_concerns_all_who_use_it() {
 }
 
 #[test]
+fn the_same_change_at_many_places_is_one_line() {
+    let found = classify(FORTH, |c| {
+        let operations = c["paths"].as_object_mut().expect("paths").values_mut();
+        let operations =
+            operations.flat_map(|item| item.as_object_mut().expect("a path").values_mut());
+        for response in operations.filter_map(|operation| operation.pointer_mut("/responses/200")) {
+            response["headers"]["X-Shop"] = json!({"schema": {"type": "string"}});
+        }
+    });
+    let [change] = found.as_slice() else {
+        panic!("not one change: {found:#?}");
+    };
+    assert!(change.pointers.len() > 10, "{change:#?}");
+    assert_eq!(change.operations.len(), change.pointers.len());
+    let rest = change.pointers.len() - 1;
+    let line = change.to_string();
+    assert!(
+        line.starts_with("compatible  listUsers (GET /api/users), getUser (GET /api/users/{id}), "),
+        "{line}"
+    );
+    let named = format!(
+        " and {} more: /paths/~1api~1users/get/responses/200/headers/X-Shop and {rest} more places: ",
+        change.operations.len() - 3
+    );
+    assert!(line.contains(&named), "{line}");
+}
+
+#[test]
+fn a_property_that_changes_in_many_schemas_is_one_line() {
+    let found = classify(FORTH, |c| {
+        for schema in ["UserResponse", "ProductResponse"] {
+            let message = format!("{SCHEMAS}/{schema}/properties/message/maxLength");
+            set(c, &message, json!(200));
+        }
+        set(
+            c,
+            &format!("{SCHEMAS}/ErrorInfo/properties/message/maxLength"),
+            json!(100),
+        );
+    });
+    let places: Vec<usize> = found.iter().map(|change| change.pointers.len()).collect();
+    assert_eq!(places, [2, 1], "{found:#?}");
+}
+
+#[test]
+fn long_texts_are_cut_around_their_first_difference() {
+    let long = "é word ".repeat(100);
+    let [old, new] = ["here", "there"].map(|end| {
+        let mut document = base().clone();
+        set(
+            &mut document,
+            "/info/description",
+            json!(format!("{long}{end} {long}")),
+        );
+        document
+    });
+    let found = between(&old, &new);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    let what = &found[0].what;
+    let (was, is) = what.split_once(" is now ").expect("two sides");
+    assert!(was.contains("word here é"), "{what}");
+    assert!(is.contains("word there é"), "{what}");
+    assert!(what.chars().count() < 270, "{what}");
+}
+
+#[test]
+fn a_renamed_path_parameter_is_one_change_that_says_why() {
+    let (_, _, rename) = document::BREAKING[0];
+    let found = classify(FORTH, rename);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(found[0].pointers, ["/paths/~1api~1users~1{id}"]);
+    assert_eq!(found[0].what, "/api/users/{id} is now /api/users/{user}");
+    assert!(found[0].why.contains("named arguments"), "{found:#?}");
+    let (_, _, more) = document::BREAKING[1];
+    let summary = classify(FORTH, more).pop().expect("a change");
+    assert_eq!(summary.pointers, ["/paths/~1api~1users~1{id}/get/summary"]);
+}
+
+#[test]
+fn what_changes_under_a_renamed_path_is_found_there() {
+    let (_, _, rename) = document::BREAKING[0];
+    let user = "/paths/~1api~1users~1{user}";
+    let found = classify(FORTH, |c| {
+        rename(c);
+        set(c, &format!("{user}/get/deprecated"), json!(true));
+    });
+    let added = found.last().expect("changes");
+    assert_eq!(
+        added.pointers,
+        [format!("{user}/get/deprecated")],
+        "only there"
+    );
+    let swap = |c: &mut Value, path: &str| {
+        let list = c.pointer_mut(&format!("/paths/{path}/put/parameters"));
+        list.and_then(Value::as_array_mut)
+            .expect("a list")
+            .reverse();
+    };
+    let mut before = base().clone();
+    let note = json!({"in": "header", "name": "X-Note"});
+    set(
+        &mut before,
+        "/paths/~1api~1users~1{id}/put/parameters/-",
+        note,
+    );
+    let mut after = before.clone();
+    rename(&mut after);
+    swap(&mut after, "~1api~1users~1{user}");
+    let found = between(&before, &after);
+    let whats: Vec<&str> = found.iter().map(|change| change.what.as_str()).collect();
+    let order = "id, if-match, x-note is now id, x-note, if-match";
+    assert_eq!(whats, ["/api/users/{id} is now /api/users/{user}", order]);
+}
+
+#[test]
+fn a_component_that_is_an_all_of_is_a_type_of_its_own() {
+    let alias = |schema: Value| {
+        let mut document = base().clone();
+        set(&mut document, &format!("{SCHEMAS}/Alias"), schema);
+        document
+    };
+    let role = json!({"$ref": "#/components/schemas/Role"});
+    let found = between(&alias(role.clone()), &alias(json!({"allOf": [role]})));
+    assert_eq!(worst(&found), B, "{found:#?}");
+}
+
+#[test]
+fn changes_that_only_look_the_same_once_they_are_cut_stay_apart() {
+    let found = classify(FORTH, |c| {
+        for (schema, end) in [("UserResponse", "a"), ("ProductResponse", "b")] {
+            let text = format!("{}{end}", "word ".repeat(100));
+            let message = format!("{SCHEMAS}/{schema}/properties/message/description");
+            set(c, &message, json!(text));
+        }
+    });
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert_eq!(found[0].what, found[1].what);
+}
+
+#[test]
+fn reasons_say_what_generated_clients_do() {
+    let reason = |edit: fn(&mut Value)| classify(FORTH, edit)[0].why;
+    let host = reason(|c| set(c, "/servers/0/url", json!("https://shop.example.com")));
+    assert!(host.contains("call the first server by default"), "{host}");
+    let format = reason(|c| {
+        let title = format!("{SCHEMAS}/Product/properties/title/format");
+        set(c, &title, json!("date-time"));
+    });
+    assert!(format.contains("datetime in Python"), "{format}");
+    let default = reason(|c| {
+        let limit = "/components/parameters/Limit/x-default-with";
+        set(c, limit, json!({"page": 10}));
+    });
+    assert_eq!(default, "it is what an absent value means");
+}
+
+#[test]
+fn an_operation_s_own_version_of_a_path_s_parameter_stands_where_the_operation_has_it() {
+    let mut before = base().clone();
+    take(&mut before, "/paths/~1api~1cart/post");
+    let mut after = before.clone();
+    let limit = json!([{"$ref": "#/components/parameters/Limit"}]);
+    set(&mut after, "/paths/~1api~1cart/parameters", limit);
+    assert_eq!(between(&before, &after), []);
+}
+
+#[test]
+fn a_swap_says_what_it_does_to_generated_clients() {
+    let found = classify(FORTH, |c| {
+        let parameters = format!("{USERS}/get/parameters");
+        let first = take(c, &format!("{parameters}/0"));
+        set(c, &format!("{parameters}/-"), first);
+    });
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(
+        found[0].to_string(),
+        "breaking    listUsers (GET /api/users): /paths/~1api~1users/get/parameters: \
+         page, limit is now limit, page: generated clients take these in this order: \
+         the same call compiles and swaps the values"
+    );
+}
+
+#[test]
 fn versions_move_as_far_as_the_changes_go() {
     use Severity::{Breaking, Compatible};
     let change = |severity| Change {
         severity,
         operations: Vec::new(),
-        pointer: String::new(),
+        pointers: Vec::new(),
         what: String::new(),
         why: "",
     };

@@ -1,6 +1,6 @@
 //! The contract can be trusted: it is valid, complete and illustrated by true examples; the code
-//! generates the same document; the diff that says so overlooks nothing; and a change that breaks
-//! clients is called one. No database.
+//! generates the same document; the diff that says so overlooks nothing; a change that breaks
+//! clients is called one; and what is released stays as it was. No database.
 
 mod document;
 mod edits;
@@ -11,6 +11,7 @@ mod generated;
 mod labelled;
 mod lint;
 mod mutation;
+mod releases;
 
 use serde_json::Value;
 

@@ -80,6 +80,33 @@ fn a_breaking_change_without_a_new_version_fails() {
 }
 
 #[test]
+fn two_files_are_compared_with_each_other() {
+    let directory = directory();
+    let path = "/components/schemas/ProductDraft/properties/title/maxLength";
+    for (file, version, longest) in [("old.yaml", "0.7.0", 300), ("new.yaml", "0.7.1", 200)] {
+        let contract = older(version, path, json!(longest));
+        fs::write(directory.path().join(file), contract).unwrap();
+    }
+    let compare = |files: &[&str]| {
+        let arguments = [&["openapi", "--compare"], files].concat();
+        run_in(directory.path(), &arguments, &[])
+    };
+    let outcome = compare(&["old.yaml", "new.yaml"]);
+    assert!(
+        outcome.stdout.contains("300 is now 200"),
+        "{}",
+        outcome.stdout
+    );
+    let message = outcome.failure(1);
+    assert!(
+        message.contains("info.version is 0.7.1: set it to 0.8.0"),
+        "{message}"
+    );
+    let message = compare(&["old.yaml", "nowhere.yaml"]).failure(2);
+    assert!(message.contains("nowhere.yaml: No such file"), "{message}");
+}
+
+#[test]
 fn an_older_contract_that_cannot_be_read_never_passes() {
     for (old, expected) in [
         ("", "not an OpenAPI 3.0 document"),

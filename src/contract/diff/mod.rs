@@ -4,9 +4,11 @@
 //! Knows no web framework and imports nothing of ours. [`IGNORED`] is all that it does not see.
 
 mod canonical;
+pub(super) mod excerpt;
 mod ignored;
 mod normalise;
 mod normalised;
+pub(super) mod places;
 mod report;
 mod structure;
 
@@ -114,9 +116,29 @@ impl Comparison<'_> {
         push(&mut self.pointer, key);
         match (contract, generated) {
             (Some(contract), Some(generated)) => self.values(contract, generated),
+            // Header by header, so that one which is wrong in all responses is one entry of a report.
+            (Some(Value::Object(headers)), None) if self.is_at_headers() => {
+                for (name, header) in headers {
+                    self.inside(name, Some(header), None);
+                }
+            }
+            (None, Some(Value::Object(headers))) if self.is_at_headers() => {
+                for (name, header) in headers {
+                    self.inside(name, None, Some(header));
+                }
+            }
             _ => self.add(contract, generated),
         }
         self.pointer.truncate(length);
+    }
+
+    /// Whether the comparison stands at `/paths/…/get/responses/200/headers`.
+    fn is_at_headers(&self) -> bool {
+        let segments: Vec<&str> = self.pointer.split('/').skip(1).collect();
+        matches!(
+            segments.as_slice(),
+            ["paths", _, _, "responses", _, "headers"]
+        )
     }
 
     fn add(&mut self, contract: Option<&Value>, generated: Option<&Value>) {

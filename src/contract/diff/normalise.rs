@@ -242,7 +242,11 @@ impl<'a> Walk<'a> {
             None => Map::new(),
         };
         let own = (format!("{}/parameters", self.at), own);
-        parameters.extend(self.parameters(&to, own)?);
+        for (key, parameter) in self.parameters(&to, own)? {
+            // Generators put one that overrides the path's where the operation has it.
+            parameters.shift_remove(&key);
+            parameters.insert(key, parameter);
+        }
         out.shift_remove("parameters");
         if !parameters.is_empty() {
             out.insert("parameters".to_owned(), Value::Object(parameters));

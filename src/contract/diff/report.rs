@@ -1,15 +1,12 @@
 //! Differences as text: one line each, or a whole report that says how to mend them.
 //!
-//! Imports the room's `Difference` alone.
+//! Imports the module's `Difference`, `excerpt` and `places`.
 
 use std::fmt::{self, Write as _};
 
 use serde_json::Value;
 
-use super::Difference;
-
-/// Longer values are cut to about this many characters.
-const SHOWN: usize = 120;
+use super::{Difference, excerpt, places};
 
 /// How many operations a line names before it counts the rest.
 const NAMED: usize = 3;
@@ -35,9 +32,15 @@ pub fn report(differences: &[Difference]) -> String {
         return "The generated document equals the contract.\n".to_owned();
     }
     let entries = entries(differences);
-    let mut text = match entries.len() {
+    let mut text = match differences.len() {
         1 => "The contract and the generated document differ in 1 place.\n".to_owned(),
-        places => format!("The contract and the generated document differ in {places} places.\n"),
+        places if entries.len() == places => {
+            format!("The contract and the generated document differ in {places} places.\n")
+        }
+        places => format!(
+            "The contract and the generated document differ in {places} places, which make {} entries.\n",
+            entries.len()
+        ),
     };
     let mut headings: Vec<String> = Vec::new();
     for entry in &entries {
@@ -59,31 +62,34 @@ pub fn report(differences: &[Difference]) -> String {
     text
 }
 
-/// One thing to mend: the first difference of its kind, and all operations that have the same one.
+/// One thing to mend: the first difference of its kind, and where the same one stands.
 struct Entry<'a> {
     difference: &'a Difference,
     operations: Vec<&'a str>,
+    /// All places but the first.
+    others: usize,
 }
 
-/// Folds the differences that a shared component causes in many operations into one entry.
+/// Folds the same difference at many places, which mostly comes of one shared component, into one
+/// entry.
 fn entries(differences: &[Difference]) -> Vec<Entry<'_>> {
     let mut entries: Vec<Entry<'_>> = Vec::new();
     for difference in differences {
         let same = entries.iter_mut().find(|entry| {
             let first = entry.difference;
-            first.pointer == difference.pointer
-                // A part that is missing is missing at each reference to it.
-                && (first.via == difference.via || is_changed(first))
+            places::kind(&first.pointer) == places::kind(&difference.pointer)
                 && first.contract == difference.contract
                 && first.generated == difference.generated
                 && first.problem == difference.problem
         });
         let entry = if let Some(entry) = same {
+            entry.others += 1;
             entry
         } else {
             entries.push(Entry {
                 difference,
                 operations: Vec::new(),
+                others: 0,
             });
             let last = entries.len() - 1;
             &mut entries[last]
@@ -95,11 +101,6 @@ fn entries(differences: &[Difference]) -> Vec<Entry<'_>> {
         }
     }
     entries
-}
-
-/// Whether both sides have it.
-fn is_changed(difference: &Difference) -> bool {
-    difference.contract.is_some() && difference.generated.is_some()
 }
 
 /// What an entry stands under: an operation, several, a component, or a part of the document.
@@ -126,9 +127,14 @@ fn write_entry(text: &mut String, entry: &Entry<'_>) {
     let difference = entry.difference;
     let pointer = place(&difference.pointer);
     // Writing to a string cannot fail.
-    let _ = match difference.via.last() {
-        Some(reference) => writeln!(text, "  at {pointer}, referenced at {reference}"),
-        None => writeln!(text, "  at {pointer}"),
+    let _ = write!(text, "  at {pointer}");
+    if let Some(reference) = difference.via.last() {
+        let _ = write!(text, ", referenced at {reference}");
+    }
+    let _ = match entry.others {
+        0 => writeln!(text),
+        1 => writeln!(text, ", and at 1 more place"),
+        others => writeln!(text, ", and at {others} more places"),
     };
     if let Some(problem) = &difference.problem {
         let _ = writeln!(text, "    {problem}");
@@ -173,36 +179,12 @@ fn place(pointer: &str) -> &str {
 fn sides(difference: &Difference) -> (String, String) {
     let show = |value: &Option<Value>| value.as_ref().map(Value::to_string);
     match (show(&difference.contract), show(&difference.generated)) {
-        (Some(contract), Some(generated)) => {
-            let same = contract
-                .chars()
-                .zip(generated.chars())
-                .take_while(|(a, b)| a == b)
-                .count();
-            (excerpt(&contract, same), excerpt(&generated, same))
-        }
+        (Some(contract), Some(generated)) => excerpt::both(&contract, &generated),
         (contract, generated) => {
             let whole = |text: Option<String>| {
-                text.map_or_else(|| "(nothing)".to_owned(), |text| excerpt(&text, 0))
+                text.map_or_else(|| "(nothing)".to_owned(), |text| excerpt::start(&text))
             };
             (whole(contract), whole(generated))
         }
     }
-}
-
-/// The part of a long text around the character at which the sides part.
-fn excerpt(text: &str, parting: usize) -> String {
-    let length = text.chars().count();
-    if length <= SHOWN {
-        return text.to_owned();
-    }
-    let start = if parting < SHOWN / 2 {
-        0
-    } else {
-        (parting - SHOWN / 4).min(length - SHOWN / 2)
-    };
-    let shown: String = text.chars().skip(start).take(SHOWN).collect();
-    let before = if start > 0 { "…" } else { "" };
-    let after = if start + SHOWN < length { "…" } else { "" };
-    format!("{before}{shown}{after}")
 }

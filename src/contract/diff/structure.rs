@@ -97,7 +97,7 @@ pub(super) fn shape(node: Node, key: &str) -> Shape {
         (Node::Schema, "properties") => Shape::Map(Node::Schema),
         (Node::Schema, "items" | "additionalProperties" | "not") => Shape::One(Node::Schema),
         (Node::Schema, "allOf" | "anyOf" | "oneOf") => Shape::List(Node::Schema),
-        (Node::Schema, "required" | "enum") => Shape::Set,
+        (Node::Schema, "required" | "enum") | (Node::Parameter, "x-needs-paging") => Shape::Set,
 
         (Node::Components, _) => Shape::Data,
         (_, "description") | (Node::PathItem | Node::Operation, "summary") => Shape::Text,

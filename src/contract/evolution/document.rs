@@ -1,12 +1,14 @@
-//! The rules for the document, its paths, operations, parameters and request bodies.
+//! The rules for the document, its paths, operations and components.
 //!
-//! Imports the room's `found` and `users` and the rules for what stands inside.
+//! Imports the module's `sides`, `users` and `walk`, and the rules for what stands inside.
 
 use serde_json::Value;
 
 use super::super::diff::METHODS;
-use super::found::{Sides, Walk};
+use super::parameters::{is_optional, renamed_parameters};
+use super::sides::{Pair, Sides, is_now};
 use super::users::{Users, users_of_schemas};
+use super::walk::Walk;
 
 /// The operations of a document in normal form: path, method, the operation, and its label, like
 /// `listUsers (GET /api/users)`.
@@ -25,26 +27,24 @@ pub(super) fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, 
     })
 }
 
-fn label(path: &str, method: &str, operation: &Value) -> String {
+/// An operation's label, like `listUsers (GET /api/users)`.
+pub(super) fn label(path: &str, method: &str, operation: &Value) -> String {
     let id = operation.get("operationId").and_then(Value::as_str);
     let id = id.unwrap_or("an operation without operationId");
     format!("{id} ({} {path})", method.to_uppercase())
 }
 
 impl Walk<'_> {
-    pub(super) fn document(&mut self, old: &Value, new: &Value) {
-        let sides = Sides {
-            old: Some(old),
-            new: Some(new),
-        };
+    pub(super) fn document(&mut self) {
+        let sides = Sides::of(self.old_document(), self.new_document());
         self.members(sides, |walk, key, sides| match key {
             "info" => walk.members(sides, Walk::info),
             "servers" => walk.servers(sides),
             "tags" => walk.compatible(sides, "a declared tag is documentation"),
             "externalDocs" => walk.documentation(sides),
-            "paths" => walk.members(sides, Walk::path),
+            "paths" => walk.paths(sides),
             "components" => walk.members(sides, Walk::components),
-            _ => walk.unknown(sides),
+            _ => walk.other(key, sides),
         });
     }
 
@@ -55,18 +55,41 @@ impl Walk<'_> {
             "title" | "description" | "termsOfService" | "contact" | "license" => {
                 self.documentation(sides);
             }
-            _ => self.unknown(sides),
+            _ => self.other(key, sides),
         }
     }
 
-    /// Where the server runs is for its operator to say; a path in the URL stands before every path.
-    fn servers(&mut self, sides: Sides<'_>) {
-        match (base_paths(sides.old), base_paths(sides.new)) {
-            (Some(old), Some(new)) if old.iter().all(|path| new.contains(path)) => {
-                self.compatible(sides, "the same paths on other hosts");
+    /// The members of `paths`. A path whose parameters have other names now is the same path.
+    fn paths(&mut self, sides: Sides<'_>) {
+        self.renamable(sides, is_same_path, |walk, pair| {
+            if pair.old_name.starts_with("x-") {
+                return walk.other(pair.old_name, pair.sides);
             }
-            _ => self.breaking(sides, "the operations may stand under another path"),
-        }
+            let renamed = renamed_parameters(pair.old_name, pair.new_name);
+            let outer = std::mem::replace(&mut walk.renamed, renamed);
+            if pair.old_name != pair.new_name {
+                walk.renamed_path(pair);
+            }
+            walk.path(pair.old_name, pair.sides);
+            walk.renamed = outer;
+        });
+    }
+
+    fn renamed_path(&mut self, pair: &Pair<'_>) {
+        let item = pair.sides.old.unwrap_or(&Value::Null);
+        let labels = METHODS.iter().filter_map(|method| {
+            let operation = item.get(method)?;
+            Some(label(pair.old_name, method, operation))
+        });
+        let users = Users::of_all(labels.collect());
+        let what = is_now(pair.old_name, pair.new_name);
+        self.with_users(users, |walk| {
+            walk.breaking_as(
+                pair.sides,
+                what,
+                "generated clients name an argument after it: calls with named arguments fail",
+            );
+        });
     }
 
     fn path(&mut self, path: &str, sides: Sides<'_>) {
@@ -78,7 +101,7 @@ impl Walk<'_> {
         self.members(sides, |walk, key, sides| match key {
             method if METHODS.contains(&method) => walk.operation(path, method, sides),
             "summary" | "description" => walk.documentation(sides),
-            _ => walk.unknown(sides),
+            _ => walk.other(key, sides),
         });
     }
 
@@ -105,7 +128,7 @@ impl Walk<'_> {
             "tags" => self.tags(sides),
             "security" => self.security(sides),
             "parameters" => self.with_users(self.users.only_sent(), |walk| {
-                walk.members(sides, |walk, _, sides| walk.parameter(sides));
+                walk.parameters(sides);
             }),
             "requestBody" => self.with_users(self.users.only_sent(), |walk| {
                 walk.request_body(sides);
@@ -115,7 +138,11 @@ impl Walk<'_> {
                     walk.response(status, sides, revalidates);
                 });
             }),
-            _ => self.unknown(sides),
+            "callbacks" => self.members(sides, |walk, _, sides| match sides.old {
+                Some(_) => walk.breaking(sides, "clients may wait for these calls"),
+                None => walk.compatible(sides, "the server calls those only who ask for it"),
+            }),
+            _ => self.other(key, sides),
         }
     }
 
@@ -149,50 +176,6 @@ impl Walk<'_> {
         }
     }
 
-    fn parameter(&mut self, sides: Sides<'_>) {
-        match (sides.old, sides.new) {
-            (Some(_), None) => self.breaking(sides, "an unknown parameter is refused or ignored"),
-            (None, Some(new)) if is_optional(new) => {
-                self.compatible(sides, "clients may leave it out");
-            }
-            (None, _) => self.breaking(sides, "old clients do not send it"),
-            (Some(_), Some(_)) => self.members(sides, |walk, key, sides| match key {
-                "description" | "deprecated" => walk.documentation(sides),
-                "required" => walk.narrows(sides),
-                "allowEmptyValue" => walk.widens(sides),
-                "schema" => walk.optional_schema(sides),
-                _ => walk.unknown(sides),
-            }),
-        }
-    }
-
-    fn request_body(&mut self, sides: Sides<'_>) {
-        match (sides.old, sides.new) {
-            (Some(_), None) => self.breaking(sides, "clients send a body"),
-            (None, Some(new)) if is_optional(new) => {
-                self.compatible(sides, "clients may leave it out");
-            }
-            (None, _) => self.breaking(sides, "old clients do not send it"),
-            (Some(_), Some(_)) => self.members(sides, |walk, key, sides| match key {
-                "description" => walk.documentation(sides),
-                "required" => walk.narrows(sides),
-                "content" => walk.members(sides, |walk, _, sides| match (sides.old, sides.new) {
-                    (Some(_), None) => walk.breaking(sides, "clients send this media type"),
-                    (None, _) => walk.compatible(sides, "clients need not send it"),
-                    (Some(_), Some(_)) => walk.media_type(sides),
-                }),
-                _ => walk.unknown(sides),
-            }),
-        }
-    }
-
-    pub(super) fn media_type(&mut self, sides: Sides<'_>) {
-        self.members(sides, |walk, key, sides| match key {
-            "schema" => walk.optional_schema(sides),
-            _ => walk.unknown(sides),
-        });
-    }
-
     fn components(&mut self, section: &str, sides: Sides<'_>) {
         match section {
             "schemas" => {
@@ -208,6 +191,7 @@ impl Walk<'_> {
             "securitySchemes" => self.members(sides, |walk, _, sides| match sides.both() {
                 Some(_) => walk.members(sides, |walk, key, sides| match key {
                     "description" => walk.documentation(sides),
+                    _ if key.starts_with("x-") => walk.other(key, sides),
                     _ => walk.breaking(sides, "old clients identify themselves as it was"),
                 }),
                 None => walk.component(sides),
@@ -216,7 +200,7 @@ impl Walk<'_> {
             "parameters" | "headers" | "responses" | "requestBodies" => {
                 self.compatible(sides, "nothing refers to it");
             }
-            _ => self.unknown(sides),
+            _ => self.other(section, sides),
         }
     }
 
@@ -230,10 +214,16 @@ impl Walk<'_> {
     }
 }
 
-/// Whether a new parameter or request body may be left out.
-fn is_optional(new: &Value) -> bool {
-    // The normal form drops `required: false`.
-    new.is_object() && new.get("required").is_none()
+/// Whether two paths differ in the names of their parameters alone.
+pub(super) fn is_same_path(one: &str, other: &str) -> bool {
+    let (one, other): (Vec<&str>, Vec<&str>) =
+        (one.split('/').collect(), other.split('/').collect());
+    let is_parameter = |segment: &str| segment.starts_with('{') && segment.ends_with('}');
+    one.len() == other.len()
+        && one
+            .iter()
+            .zip(&other)
+            .all(|(one, other)| one == other || (is_parameter(one) && is_parameter(other)))
 }
 
 /// Whether the operation knows the header `If-None-Match` now and did not before: then nobody sends
@@ -254,28 +244,4 @@ fn suffices(old: &Value, new: &Value) -> bool {
         had.zip(needed)
             .is_some_and(|(had, needed)| needed.iter().all(|scope| had.contains(scope)))
     })
-}
-
-/// The paths of the servers' URLs; none when a server has more to it than URL and description.
-fn base_paths(servers: Option<&Value>) -> Option<Vec<String>> {
-    let Some(servers) = servers else {
-        // OpenAPI's default is the one server `/`.
-        return Some(vec![String::new()]);
-    };
-    let base_path = |server: &Value| {
-        let server = server.as_object()?;
-        if server
-            .keys()
-            .any(|key| key != "url" && key != "description")
-        {
-            return None;
-        }
-        let url = server.get("url")?.as_str()?;
-        let path = match url.split_once("://") {
-            Some((_, rest)) => rest.find('/').map_or("", |start| &rest[start..]),
-            None => url,
-        };
-        Some(path.trim_end_matches('/').to_owned())
-    };
-    servers.as_array()?.iter().map(base_path).collect()
 }

@@ -1,16 +1,18 @@
 //! The rules for responses.
 //!
-//! Imports the room's `found`.
+//! Imports the module's `document`, `sides` and `walk`.
 
 use serde_json::Value;
 
 use super::document::operations;
-use super::found::{Sides, Walk};
+use super::sides::Sides;
+use super::walk::Walk;
 
 impl Walk<'_> {
     /// `revalidates`: whether the operation gains the optional header `If-None-Match`.
     pub(super) fn response(&mut self, status: &str, sides: Sides<'_>, revalidates: bool) {
         match (sides.old, sides.new) {
+            _ if status.starts_with("x-") => self.other(status, sides),
             (Some(_), None) => self.breaking(sides, "clients may wait for this status"),
             (None, Some(new)) if is_error(status) && self.is_envelope(new) => {
                 self.compatible(sides, "clients expect new errors in the known envelope");
@@ -30,18 +32,16 @@ impl Walk<'_> {
         match key {
             "description" => self.documentation(sides),
             "headers" => self.members(sides, |walk, _, sides| walk.header(sides)),
-            "content" => self.members(sides, |walk, _, sides| match (sides.old, sides.new) {
-                (Some(_), None) => walk.breaking(sides, "clients read this media type"),
-                (None, _) => {
-                    walk.breaking(sides, "clients may receive what they cannot read");
-                }
-                (Some(_), Some(_)) => walk.media_type(sides),
-            }),
+            "content" => self.media_types(
+                sides,
+                |walk, sides| walk.breaking(sides, "clients read this media type"),
+                |walk, sides| walk.breaking(sides, "clients may receive what they cannot read"),
+            ),
             "links" => self.members(sides, |walk, _, sides| match sides.old {
                 Some(_) => walk.breaking(sides, "clients may follow it"),
                 None => walk.compatible(sides, "no client follows it yet"),
             }),
-            _ => self.unknown(sides),
+            _ => self.other(key, sides),
         }
     }
 
@@ -53,7 +53,7 @@ impl Walk<'_> {
                 "description" | "deprecated" => walk.documentation(sides),
                 "required" => walk.narrows(sides),
                 "schema" => walk.optional_schema(sides),
-                _ => walk.unknown(sides),
+                _ => walk.other(key, sides),
             }),
         }
     }

@@ -1,11 +1,14 @@
 //! The rules for schemas: whether each keyword allows more values than it did, or fewer.
 //!
-//! Imports the room's `found`. Keywords are judged one by one, which is sound: a value must satisfy
-//! each of them, so that a schema whose every change is narrower is narrower as a whole.
+//! Imports the module's `bounds`, `composition`, `sides` and `walk`. Keywords are judged one by one,
+//! which is sound: a value must satisfy each of them, so that a schema whose every change is narrower
+//! is narrower as a whole.
 
 use serde_json::Value;
 
-use super::found::{Effect, Sides, Walk};
+use super::bounds::End;
+use super::sides::{Effect, Sides};
+use super::walk::Walk;
 
 impl Walk<'_> {
     /// A schema that may be absent; no schema allows everything.
@@ -18,49 +21,58 @@ impl Walk<'_> {
 
     /// Two schemas that differ.
     pub(super) fn schema(&mut self, old: &Value, new: &Value) {
-        let sides = Sides {
-            old: Some(old),
-            new: Some(new),
-        };
-        if old.get("$ref").is_some() || new.get("$ref").is_some() {
-            return self.breaking(sides, "generated clients name its type after the schema");
+        self.schema_of(Sides::of(old, new), false);
+    }
+
+    /// Two schemas that differ; `may_be_absent`: those of a property that is not required now.
+    fn schema_of(&mut self, around: Sides<'_>, may_be_absent: bool) {
+        let (was, is) = (self.named(around.old), self.named(around.new));
+        if was != is {
+            return self.breaking(around, "generated clients name its type after the schema");
         }
-        self.members(sides, |walk, keyword, sides| {
-            walk.keyword(keyword, sides, old);
+        if was.is_some() && around.get("$ref").old != around.get("$ref").new {
+            self.compatible(around, "the same type, written otherwise");
+        }
+        self.members(around, |walk, keyword, sides| {
+            if was.is_some() && ["$ref", "allOf"].contains(&keyword) {
+                return;
+            }
+            walk.keyword(keyword, sides, around, may_be_absent);
         });
     }
 
-    /// A keyword that differs; `schema` is the old schema around it.
-    fn keyword(&mut self, keyword: &str, sides: Sides<'_>, schema: &Value) {
+    /// A keyword that differs, in the schemas `around` it.
+    fn keyword(&mut self, keyword: &str, sides: Sides<'_>, around: Sides<'_>, may_be_absent: bool) {
         match keyword {
-            "title" if self.is_inline() && schema.get("properties").is_some() => {
+            "title" if self.is_inline() && around.get("properties").old.is_some() => {
                 self.breaking(sides, "generated clients name its type after it");
             }
             "title" | "description" | "example" | "externalDocs" | "deprecated" => {
                 self.documentation(sides);
             }
             "type" => self.values(replaced(sides, &[("integer", "number")]), sides),
-            "format" => {
-                let wider = [("int32", "int64"), ("float", "double")];
-                self.values(replaced(sides, &wider), sides);
-            }
-            "pattern" | "multipleOf" => self.values(replaced(sides, &[]), sides),
-            "minimum" | "minLength" | "minItems" | "minProperties" => {
-                self.values(bound(sides, f64::gt), sides);
-            }
-            "maximum" | "maxLength" | "maxItems" | "maxProperties" => {
-                self.values(bound(sides, f64::lt), sides);
-            }
-            "exclusiveMinimum" | "exclusiveMaximum" | "uniqueItems" => self.narrows(sides),
+            "format" => self.format(sides, around),
+            "pattern" => self.values(replaced(sides, &[]), sides),
+            "multipleOf" => self.multiple_of(sides, around),
+            "minimum" | "exclusiveMinimum" => self.range(End::Lower, keyword, sides, around),
+            "maximum" | "exclusiveMaximum" => self.range(End::Upper, keyword, sides, around),
+            "minLength" | "minItems" | "minProperties" => self.count(End::Lower, sides),
+            "maxLength" | "maxItems" | "maxProperties" => self.count(End::Upper, sides),
+            "uniqueItems" => self.narrows(sides),
             "nullable" => self.widens(sides),
-            "enum" => self.enumeration(sides),
+            "readOnly" => self.read_only(sides, may_be_absent),
+            "writeOnly" => self.write_only(sides),
+            "enum" => self.enumeration(sides, around),
             "required" => self.required(sides),
-            "properties" => self.members(sides, |walk, _, sides| walk.property(sides, schema)),
+            "properties" => self.members(sides, |walk, name, sides| {
+                walk.property(name, sides, around);
+            }),
             "additionalProperties" => self.additional_properties(sides),
             "items" => self.optional_schema(sides),
-            "allOf" | "anyOf" => self.composition(sides),
+            "allOf" | "anyOf" => self.composition(keyword, sides),
             "default" => self.breaking(sides, "it is what an absent value means"),
-            _ => self.unknown(sides),
+            "x-error-codes" | "x-error-reasons" => self.statuses(sides),
+            _ => self.other(keyword, sides),
         }
     }
 
@@ -90,9 +102,55 @@ impl Walk<'_> {
         self.values(effect, sides);
     }
 
-    fn enumeration(&mut self, sides: Sides<'_>) {
+    /// Of a text, most formats decide which type generated clients give it.
+    fn format(&mut self, sides: Sides<'_>, around: Sides<'_>) {
+        let kind = around.get("type");
+        let is_text = |kind: Option<&Value>| kind.is_some_and(|kind| kind == "string");
+        if (is_text(kind.old) || is_text(kind.new)) && typed(sides.old) != typed(sides.new) {
+            return self.breaking(
+                sides,
+                "generated clients give the value another type, like datetime in Python",
+            );
+        }
+        let wider = [("int32", "int64"), ("float", "double")];
+        self.values(replaced(sides, &wider), sides);
+    }
+
+    /// What is `readOnly` is not sent.
+    fn read_only(&mut self, sides: Sides<'_>, may_be_absent: bool) {
+        match sides.flags() {
+            Some(_) if !self.users.is_sent() => {
+                self.compatible(sides, "clients only receive it, and go on to");
+            }
+            Some((false, true)) => self.breaking(sides, "clients may send what is refused now"),
+            Some((true, false)) if may_be_absent => {
+                self.compatible(sides, "clients may go on to leave it out");
+            }
+            Some((true, false)) => self.breaking(sides, "old clients do not send it"),
+            _ => self.unknown(sides),
+        }
+    }
+
+    /// What is `writeOnly` is not received.
+    fn write_only(&mut self, sides: Sides<'_>) {
+        match sides.flags() {
+            Some(_) if !self.users.is_received() => {
+                self.compatible(sides, "clients only send it, and go on to");
+            }
+            Some((false, true)) => self.breaking(sides, "clients may read it"),
+            Some((true, false)) => {
+                self.compatible(sides, "clients ignore properties that they do not know");
+            }
+            _ => self.unknown(sides),
+        }
+    }
+
+    fn enumeration(&mut self, sides: Sides<'_>, around: Sides<'_>) {
+        let is_flag = around.get("type").old.is_some_and(|kind| kind == "boolean");
         match sides.both() {
-            None => self.values(appeared(sides.old.is_none()), sides),
+            // Of `true` and `false` generated clients make no type.
+            None if is_flag => self.values(appeared(sides.old.is_none()), sides),
+            None => self.breaking(sides, "generated clients make a type of an enum"),
             Some((old, new)) => match lost_and_gained(old, new) {
                 Some(delta) => {
                     let effect = match (delta.lost.is_empty(), delta.gained.is_empty()) {
@@ -122,13 +180,21 @@ impl Walk<'_> {
         self.values_as(effect, sides, delta.text());
     }
 
-    /// A property of an object that was open, closed, or had a schema for all other properties.
-    fn property(&mut self, sides: Sides<'_>, object: &Value) {
+    /// A property of an object; objects are open, closed, or have a schema for all other properties.
+    fn property(&mut self, name: &str, sides: Sides<'_>, object: Sides<'_>) {
         match (sides.old, sides.new) {
-            (Some(old), Some(new)) => self.schema(old, new),
+            (Some(_), Some(_)) => {
+                let required = object.get("required").new.and_then(Value::as_array);
+                let is_required = required.is_some_and(|all| all.iter().any(|one| one == name));
+                self.schema_of(sides, !is_required);
+            }
             (Some(_), None) => self.breaking(sides, "clients may send or read this property"),
-            (None, _) => match object.get("additionalProperties") {
-                None => self.values(Effect::Narrower, sides),
+            (None, _) => match object.get("additionalProperties").old {
+                // Where it has to be sent, `required` says that this breaks clients.
+                None => self.compatible(
+                    sides,
+                    "clients do not know it: they neither send nor read it",
+                ),
                 Some(Value::Bool(false)) => self.values(Effect::Wider, sides),
                 Some(_) => self.values(Effect::Incomparable, sides),
             },
@@ -146,23 +212,6 @@ impl Walk<'_> {
             _ => Effect::Incomparable,
         };
         self.values(effect, sides);
-    }
-
-    /// As many members as before: each is compared with the one in its place. A value satisfies all
-    /// of them, or any, so that the whole gets wider or narrower as its members do.
-    fn composition(&mut self, sides: Sides<'_>) {
-        let lists = sides
-            .both()
-            .and_then(|(old, new)| old.as_array().zip(new.as_array()))
-            .filter(|(old, new)| old.len() == new.len());
-        let Some((old, new)) = lists else {
-            return self.unknown(sides);
-        };
-        for (index, (old, new)) in old.iter().zip(new).enumerate() {
-            if old != new {
-                self.inside(&index.to_string(), |walk| walk.schema(old, new));
-            }
-        }
     }
 }
 
@@ -190,17 +239,10 @@ fn replaced(sides: Sides<'_>, pairs: &[(&str, &str)]) -> Effect {
     }
 }
 
-/// A bound; `is_stricter(new, old)` says whether the new one allows less.
-fn bound(sides: Sides<'_>, is_stricter: fn(&f64, &f64) -> bool) -> Effect {
-    let Some((old, new)) = sides.both() else {
-        return appeared(sides.old.is_none());
-    };
-    // Numbers that a float cannot tell apart are neither stricter nor looser.
-    match old.as_f64().zip(new.as_f64()) {
-        Some((old, new)) if is_stricter(&new, &old) => Effect::Narrower,
-        Some((old, new)) if is_stricter(&old, &new) => Effect::Wider,
-        _ => Effect::Incomparable,
-    }
+/// The format of a text, if generated clients make a type of it. What is not known to stay a text
+/// in openapi-generator's Java, Kotlin, Python and Rust counts as a type.
+fn typed(format: Option<&Value>) -> Option<&Value> {
+    format.filter(|format| *format != "email" && *format != "hostname")
 }
 
 /// How two sets differ.

@@ -1,6 +1,6 @@
 //! Who sends and who receives each component schema.
 //!
-//! Imports the room's `operations` alone.
+//! Imports the module's `operations` alone.
 
 use std::collections::BTreeMap;
 
@@ -23,10 +23,26 @@ pub(super) struct Users {
 impl Users {
     /// One operation, both ways.
     pub(super) fn of(operation: String) -> Self {
+        Self::of_all(vec![operation])
+    }
+
+    /// Several operations, both ways.
+    pub(super) fn of_all(operations: Vec<String>) -> Self {
         Self {
-            sent: vec![operation.clone()],
-            received: vec![operation],
+            sent: operations.clone(),
+            received: operations,
         }
+    }
+
+    /// Whether clients send it. What no operation uses may be used in either direction: generated
+    /// clients have it.
+    pub(super) fn is_sent(&self) -> bool {
+        !self.sent.is_empty() || self.received.is_empty()
+    }
+
+    /// Whether clients receive it, read likewise.
+    pub(super) fn is_received(&self) -> bool {
+        !self.received.is_empty() || self.sent.is_empty()
     }
 
     /// Only those who send.
@@ -46,9 +62,9 @@ impl Users {
     }
 }
 
-/// Both lists, each operation once.
+/// Both lists, each text once.
 pub(super) fn union(one: &[String], other: &[String]) -> Vec<String> {
-    let added = other.iter().filter(|operation| !one.contains(operation));
+    let added = other.iter().filter(|text| !one.contains(text));
     one.iter().chain(added).cloned().collect()
 }
 

@@ -1,8 +1,9 @@
 //! What is said of a difference: the place, the sides, why there is no comparing, and the remedy.
 
 use ecommerce_api::contract::diff::{diff, normalise, report};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::super::labelled::base;
 use super::{GET, shop, with};
 
 #[test]
@@ -112,7 +113,7 @@ fn the_report_names_operation_place_sides_and_remedy() {
         ("/info/version", json!("2.0.0")),
         ("/paths/~1pets~1{id}/put/requestBody", json!(null)),
     ]);
-    let expected = r##"The contract and the generated document differ in 7 places.
+    let expected = r##"The contract and the generated document differ in 8 places, which make 7 entries.
 
 info
   at /info/version
@@ -127,7 +128,7 @@ getPet (GET /pets/{id})
     both have it, differently: make the handler or its answers say what the contract says, or change the contract
 
 getPet (GET /pets/{id}), putPet (PUT /pets/{id})
-  at /components/responses/Missing/description, referenced at /paths/~1pets~1{id}/get/responses/404
+  at /components/responses/Missing/description, referenced at /paths/~1pets~1{id}/get/responses/404, and at 1 more place
     contract:  "No such pet"
     generated: "Gone"
     both have it, differently: make the handlers that use it say what the contract says, or change the contract
@@ -169,4 +170,58 @@ fn a_long_text_is_cut_around_the_place_where_the_sides_part() {
         "{text}"
     );
     assert!(text.lines().all(|line| line.len() < 200), "{text}");
+}
+
+/// Takes this header away from each response that has it, and says how many had it.
+fn without_header(document: &mut Value, name: &str) -> usize {
+    match document {
+        Value::Object(members) => {
+            let headers = members.get_mut("headers").and_then(Value::as_object_mut);
+            let had = headers.is_some_and(|headers| headers.shift_remove(name).is_some());
+            let inside = members
+                .values_mut()
+                .map(|member| without_header(member, name));
+            inside.sum::<usize>() + usize::from(had)
+        }
+        Value::Array(items) => items
+            .iter_mut()
+            .map(|item| without_header(item, name))
+            .sum(),
+        _ => 0,
+    }
+}
+
+#[test]
+fn a_header_that_is_wrong_everywhere_is_one_entry() {
+    let mut bare = base().clone();
+    let written = without_header(&mut bare, "X-Request-Id");
+    assert!(written > 20, "only {written} responses had the header");
+    bare["components"]["headers"]
+        .as_object_mut()
+        .expect("headers")
+        .shift_remove("RequestId");
+    for (contract, generated, first) in [
+        (
+            base(),
+            &bare,
+            "at /components/headers/RequestId, referenced at /paths/",
+        ),
+        (
+            &bare,
+            base(),
+            "at /paths/~1api~1users/get/responses/200/headers",
+        ),
+    ] {
+        let found = diff(contract, generated);
+        let text = report(&found);
+        let entries = text
+            .lines()
+            .filter(|line| line.starts_with("  at "))
+            .count();
+        assert_eq!(entries, 1, "{text}");
+        assert!(text.contains(first), "{text}");
+        let others = format!(", and at {} more places\n", found.len() - 1);
+        assert!(text.contains(&others), "{text}");
+        assert!(text.contains(" and 14 more operations\n"), "{text}");
+    }
 }

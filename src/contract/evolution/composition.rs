@@ -1,0 +1,150 @@
+//! The rules for `allOf` and `anyOf`, and for `$ref`, which names the type that generated clients use.
+//!
+//! Imports the module's `sides` and `walk`.
+
+use serde_json::Value;
+
+use super::sides::{Pair, Sides};
+use super::walk::Walk;
+
+/// The keywords that may stand beside an `allOf` around one `$ref` and make no new type of it.
+const ANNOTATIONS: [&str; 9] = [
+    "allOf",
+    "title",
+    "description",
+    "nullable",
+    "deprecated",
+    "readOnly",
+    "writeOnly",
+    "default",
+    "externalDocs",
+];
+
+impl Walk<'_> {
+    /// The schema that the type of a value is named after: what a `$ref` refers to, or an `allOf`
+    /// around one `$ref`, which is how `OpenAPI` 3.0 writes keywords beside it.
+    pub(super) fn named<'v>(&self, schema: Option<&'v Value>) -> Option<&'v str> {
+        let schema = schema?;
+        let target = |schema: &'v Value| schema.get("$ref").and_then(Value::as_str);
+        if let Some(target) = target(schema) {
+            return Some(target);
+        }
+        let is_annotated = |key: &String| {
+            ANNOTATIONS.contains(&key.as_str()) || key == "example" || key.starts_with("x-")
+        };
+        match schema
+            .get("allOf")
+            .and_then(Value::as_array)
+            .map(Vec::as_slice)
+        {
+            // A component is a type of its own.
+            Some([only])
+                if !self.is_component()
+                    && only.as_object()?.len() == 1
+                    && schema.as_object()?.keys().all(is_annotated) =>
+            {
+                target(only)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the walk stands at a component schema itself: `/components/schemas/Name`.
+    fn is_component(&self) -> bool {
+        self.at.starts_with("/components/schemas/") && self.at.split('/').count() == 4
+    }
+
+    /// `allOf` or `anyOf`: the same members in another order, or as many members as before, each
+    /// compared with the one in its place. A value satisfies all of them, or any, so that the whole
+    /// gets wider or narrower as its members do.
+    pub(super) fn composition(&mut self, keyword: &str, sides: Sides<'_>) {
+        let lists = sides
+            .both()
+            .and_then(|(old, new)| old.as_array().zip(new.as_array()))
+            .filter(|(old, new)| old.len() == new.len());
+        let Some((old, new)) = lists else {
+            return self.unknown(sides);
+        };
+        if is_reordered(old, new) {
+            return self.reordered(keyword, sides, old, new);
+        }
+        for (index, (old, new)) in old.iter().zip(new).enumerate() {
+            if old != new {
+                let index = index.to_string();
+                let pair = Pair {
+                    old_name: &index,
+                    new_name: &index,
+                    sides: Sides::of(old, new),
+                };
+                self.inside(&pair, |walk| walk.schema(old, new));
+            }
+        }
+    }
+
+    fn reordered(&mut self, keyword: &str, sides: Sides<'_>, old: &[Value], new: &[Value]) {
+        let document = self.old_document();
+        if keyword == "allOf" {
+            let [was, is] = [old, new].map(|members| properties(document, members, 0));
+            if was == is {
+                self.compatible(sides, "all of them apply, in any order");
+            } else {
+                self.breaking(
+                    sides,
+                    "generated clients take the properties in this order: the same call compiles and swaps the values",
+                );
+            }
+        } else if have_unlike_types(document, old) {
+            self.compatible(sides, "each value fits one of them, in any order");
+        } else {
+            self.breaking(sides, "generated clients take the first one that fits");
+        }
+    }
+}
+
+/// Whether the lists hold the same values.
+fn is_reordered(old: &[Value], new: &[Value]) -> bool {
+    let mut left: Vec<&Value> = new.iter().collect();
+    old.iter().all(|value| {
+        let found = left.iter().position(|other| *other == value);
+        found.map(|index| left.remove(index)).is_some()
+    })
+}
+
+/// A member of a list, its reference followed.
+fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    let target = schema.get("$ref").and_then(Value::as_str);
+    target
+        .and_then(|target| document.pointer(target.trim_start_matches('#')))
+        .unwrap_or(schema)
+}
+
+/// The names of the properties that come together in an `allOf`, in order.
+fn properties<'a>(document: &'a Value, members: &'a [Value], depth: usize) -> Vec<&'a str> {
+    let mut names = Vec::new();
+    // Schemas may refer to themselves.
+    if depth > 8 {
+        return names;
+    }
+    for member in members {
+        let member = resolved(document, member);
+        if let Some(Value::Array(members)) = member.get("allOf") {
+            names.extend(properties(document, members, depth + 1));
+        }
+        let own = member.get("properties").and_then(Value::as_object);
+        names.extend(own.into_iter().flatten().map(|(name, _)| name.as_str()));
+    }
+    names
+}
+
+/// Whether no value can fit two of these schemas, by their types.
+fn have_unlike_types(document: &Value, members: &[Value]) -> bool {
+    let kind = |schema| match resolved(document, schema).get("type")?.as_str()? {
+        "integer" => Some("number"),
+        kind => Some(kind),
+    };
+    let kinds: Option<Vec<&str>> = members.iter().map(kind).collect();
+    kinds.is_some_and(|mut kinds| {
+        kinds.sort_unstable();
+        kinds.windows(2).all(|pair| pair[0] != pair[1])
+    })
+}

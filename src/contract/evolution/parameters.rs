@@ -1,0 +1,99 @@
+//! The rules for what clients send beside a path and method: parameters and request bodies.
+//!
+//! Imports the module's `sides` and `walk`.
+
+use serde_json::Value;
+
+use super::sides::Sides;
+use super::walk::Walk;
+
+impl Walk<'_> {
+    /// The parameters of an operation, keyed as in `query page`.
+    pub(super) fn parameters(&mut self, sides: Sides<'_>) {
+        let renamed = self.renamed.clone();
+        let is_renamed =
+            |old: &str, new: &str| renamed.iter().any(|(was, is)| was == old && is == new);
+        self.renamable(sides, is_renamed, |walk, pair| walk.parameter(pair.sides));
+    }
+
+    fn parameter(&mut self, sides: Sides<'_>) {
+        match (sides.old, sides.new) {
+            (Some(_), None) => self.breaking(sides, "an unknown parameter is refused or ignored"),
+            (None, Some(new)) if is_optional(new) => {
+                self.compatible(sides, "clients may leave it out");
+            }
+            (None, _) => self.breaking(sides, "old clients do not send it"),
+            (Some(_), Some(_)) => self.members(sides, |walk, key, sides| match key {
+                // The change of the path says so already.
+                "name" if !walk.renamed.is_empty() => {}
+                "description" | "deprecated" => walk.documentation(sides),
+                "required" => walk.narrows(sides),
+                "allowEmptyValue" => walk.widens(sides),
+                "schema" => walk.optional_schema(sides),
+                "x-default-with" => walk.breaking(sides, "it is what an absent value means"),
+                "x-needs-paging" => walk.needs_paging(sides),
+                _ => walk.other(key, sides),
+            }),
+        }
+    }
+
+    pub(super) fn request_body(&mut self, sides: Sides<'_>) {
+        match (sides.old, sides.new) {
+            (Some(_), None) => self.breaking(sides, "clients send a body"),
+            (None, Some(new)) if is_optional(new) => {
+                self.compatible(sides, "clients may leave it out");
+            }
+            (None, _) => self.breaking(sides, "old clients do not send it"),
+            (Some(_), Some(_)) => self.members(sides, |walk, key, sides| match key {
+                "description" => walk.documentation(sides),
+                "required" => walk.narrows(sides),
+                "content" => walk.media_types(
+                    sides,
+                    |walk, sides| walk.breaking(sides, "clients send this media type"),
+                    |walk, sides| walk.compatible(sides, "clients need not send it"),
+                ),
+                _ => walk.other(key, sides),
+            }),
+        }
+    }
+
+    /// The media types of a request or response; `gone` and `new` judge those on one side only.
+    pub(super) fn media_types(
+        &mut self,
+        sides: Sides<'_>,
+        gone: fn(&mut Self, Sides<'_>),
+        new: fn(&mut Self, Sides<'_>),
+    ) {
+        self.renamable(sides, str::eq_ignore_ascii_case, |walk, pair| {
+            match (pair.sides.old, pair.sides.new) {
+                (Some(_), None) => return gone(walk, pair.sides),
+                (None, _) => return new(walk, pair.sides),
+                (Some(_), Some(_)) => {}
+            }
+            if pair.old_name != pair.new_name {
+                let what = format!("{} is now {}", pair.old_name, pair.new_name);
+                walk.compatible_as(pair.sides, what, "HTTP ignores the letter case");
+            }
+            walk.members(pair.sides, |walk, key, sides| match key {
+                "schema" => walk.optional_schema(sides),
+                _ => walk.other(key, sides),
+            });
+        });
+    }
+}
+
+/// Whether a new parameter or request body may be left out.
+pub(super) fn is_optional(new: &Value) -> bool {
+    // The normal form drops `required: false`.
+    new.is_object() && new.get("required").is_none()
+}
+
+/// The parameters whose names differ in two spellings of one path, as keys of the normal form.
+pub(super) fn renamed_parameters(old: &str, new: &str) -> Vec<(String, String)> {
+    let key = |segment: &str| format!("path {}", segment.trim_matches(['{', '}']));
+    let segments = old.split('/').zip(new.split('/'));
+    segments
+        .filter(|(old, new)| old != new)
+        .map(|(old, new)| (key(old), key(new)))
+        .collect()
+}

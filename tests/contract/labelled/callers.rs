@@ -1,0 +1,169 @@
+//! What breaks who calls an operation.
+
+use serde_json::json;
+
+use super::{BACK, Case, FORTH, PARAMETERS, USER, USERS, rename, set, take};
+
+pub const BREAKS_CALLERS: &[Case] = &[
+    (FORTH, "an operation is gone: callers get 405", |c| {
+        drop(take(c, &format!("{USER}/delete")));
+    }),
+    (FORTH, "a path is gone: callers get 404", |c| {
+        drop(take(c, USER));
+    }),
+    (
+        FORTH,
+        "a path is renamed: callers of the old get 404",
+        |c| {
+            rename(c, USERS, "~1api~1people");
+        },
+    ),
+    (FORTH, "an operation moves to another method", |c| {
+        rename(c, &format!("{USER}/put"), "patch");
+    }),
+    (
+        FORTH,
+        "operationId is the name of the generated method",
+        |c| {
+            set(c, &format!("{USERS}/get/operationId"), json!("allUsers"));
+        },
+    ),
+    (FORTH, "the tag is the name of the generated class", |c| {
+        set(c, &format!("{USERS}/get/tags"), json!(["People"]));
+    }),
+    (FORTH, "a required query parameter: nobody sends it", |c| {
+        let added =
+            json!({"name": "shop", "in": "query", "required": true, "schema": {"type": "string"}});
+        set(c, &format!("{USERS}/get/parameters/-"), added);
+    }),
+    (
+        FORTH,
+        "a parameter is gone: unknown ones are refused",
+        |c| {
+            drop(take(c, &format!("{USERS}/get/parameters/0")));
+        },
+    ),
+    (FORTH, "an optional parameter becomes required", |c| {
+        set(c, &format!("{PARAMETERS}/Limit/required"), json!(true));
+    }),
+    (FORTH, "a parameter is renamed", |c| {
+        set(c, &format!("{PARAMETERS}/Limit/name"), json!("size"));
+    }),
+    (FORTH, "a parameter moves from the query to a header", |c| {
+        set(c, &format!("{PARAMETERS}/Limit/in"), json!("header"));
+    }),
+    (FORTH, "a parameter's greatest value sinks", |c| {
+        set(c, &format!("{PARAMETERS}/Limit/schema/maximum"), json!(100));
+    }),
+    (FORTH, "a parameter's least value rises", |c| {
+        set(c, &format!("{PARAMETERS}/Page/schema/minimum"), json!(2));
+    }),
+    (FORTH, "a parameter's range loses its end", |c| {
+        set(
+            c,
+            &format!("{PARAMETERS}/Page/schema/exclusiveMaximum"),
+            json!(true),
+        );
+    }),
+    (FORTH, "a parameter's values become multiples", |c| {
+        set(
+            c,
+            &format!("{PARAMETERS}/Limit/schema/multipleOf"),
+            json!(10),
+        );
+    }),
+    (FORTH, "a parameter is another type", |c| {
+        set(
+            c,
+            &format!("{PARAMETERS}/UserId/schema"),
+            json!({"type": "string"}),
+        );
+    }),
+    (FORTH, "a parameter is written in another style", |c| {
+        set(c, &format!("{PARAMETERS}/Limit/style"), json!("deepObject"));
+    }),
+    (
+        FORTH,
+        "a default: what an absent value means has changed",
+        |c| {
+            set(c, &format!("{PARAMETERS}/Limit/schema/default"), json!(10));
+        },
+    ),
+    (FORTH, "the body is gone: its senders are refused", |c| {
+        drop(take(c, &format!("{USERS}/post/requestBody")));
+    }),
+    (BACK, "a body that could be left out is required", |c| {
+        drop(take(c, &format!("{USERS}/post/requestBody/required")));
+    }),
+    (FORTH, "a required body where there was none", |c| {
+        let body = c.pointer(&format!("{USERS}/post/requestBody")).cloned();
+        set(
+            c,
+            &format!("{USER}/delete/requestBody"),
+            body.expect("a body"),
+        );
+    }),
+    (FORTH, "the body's media type is another", |c| {
+        rename(
+            c,
+            &format!("{USERS}/post/requestBody/content/application~1json"),
+            "application~1xml",
+        );
+    }),
+    (
+        FORTH,
+        "one operation asks for a token: nobody has one",
+        |c| {
+            set(
+                c,
+                "/components/securitySchemes",
+                json!({"bearer": {"type": "http", "scheme": "bearer"}}),
+            );
+            set(c, &format!("{USERS}/get/security"), json!([{"bearer": []}]));
+        },
+    ),
+    (FORTH, "every operation asks for a token", |c| {
+        set(
+            c,
+            "/components/securitySchemes",
+            json!({"bearer": {"type": "http", "scheme": "bearer"}}),
+        );
+        set(c, "/security", json!([{"bearer": []}]));
+    }),
+    (FORTH, "the server's URL gains a path", |c| {
+        set(c, "/servers/0/url", json!("http://localhost:8088/v2"));
+    }),
+    (
+        FORTH,
+        "an operation with servers of its own is elsewhere",
+        |c| {
+            set(
+                c,
+                &format!("{USERS}/get/servers"),
+                json!([{"url": "http://elsewhere"}]),
+            );
+        },
+    ),
+    (
+        FORTH,
+        "another host: a generated client calls it without being told",
+        |c| {
+            set(c, "/servers/0/url", json!("https://shop.example.com"));
+        },
+    ),
+    (
+        FORTH,
+        "a header of the whole path comes in front of the other parameters",
+        |c| {
+            let header = json!({"name": "X-Note", "in": "header", "schema": {"type": "string"}});
+            set(c, &format!("{USERS}/parameters"), json!([header]));
+        },
+    ),
+    (
+        BACK,
+        "a parameter that may be left out now comes behind the other one",
+        |c| {
+            set(c, &format!("{PARAMETERS}/Limit/required"), json!(true));
+        },
+    ),
+];
