@@ -12,7 +12,12 @@ SET @products_title = (
             WHERE s.table_schema = DATABASE() AND s.table_name = 'products'
               AND (s.index_name = 'products_title'
                    OR (s.column_name = 'title' AND s.seq_in_index = 1 AND s.sub_part IS NULL
-                       AND s.index_type = 'BTREE'))),
+                       AND s.index_type = 'BTREE'
+                       AND NOT EXISTS (
+                           SELECT 1 FROM information_schema.statistics n
+                           WHERE n.table_schema = s.table_schema AND n.table_name = s.table_name
+                             AND n.index_name = s.index_name AND n.seq_in_index = 2
+                             AND n.column_name <> 'id')))),
         'ALTER TABLE products ADD INDEX products_title (title) COMMENT ''created by ecommerce-api''',
         'DO 0')
     FROM information_schema.columns c

@@ -134,11 +134,14 @@ pub async fn list<'c>(
     Ok(List::part(rows.load_stream(conn).await?, page, total))
 }
 
-/// Whether an index begins with the whole title, as SQL: then a page by title is read from it, and so
-/// are the titles with one beginning.
-pub(super) const HAS_TITLE_INDEX: &str = "EXISTS (SELECT 1 FROM information_schema.statistics \
-     WHERE table_schema = DATABASE() AND table_name = 'products' AND column_name = 'title' \
-       AND seq_in_index = 1 AND sub_part IS NULL AND index_type = 'BTREE')";
+/// Whether an index holds the whole title, followed by nothing or the id, as SQL: then a page by title
+/// is read from it, and so are the titles with one beginning.
+pub(super) const HAS_TITLE_INDEX: &str = "EXISTS (SELECT 1 FROM information_schema.statistics s \
+     WHERE s.table_schema = DATABASE() AND s.table_name = 'products' AND s.column_name = 'title' \
+       AND s.seq_in_index = 1 AND s.sub_part IS NULL AND s.index_type = 'BTREE' \
+       AND NOT EXISTS (SELECT 1 FROM information_schema.statistics n \
+           WHERE n.table_schema = s.table_schema AND n.table_name = s.table_name \
+             AND n.index_name = s.index_name AND n.seq_in_index = 2 AND n.column_name <> 'id'))";
 
 /// Whether an index serves to search and sort by title.
 ///

@@ -141,6 +141,8 @@ def million(table: Table) -> None:
                   at_most=10)
     for name in ["first page", "deep page"]:
         table.compare(f"{name} of 1,000,000 rows", f"{name} ours", f"{name} reference", "reference", "mean_ms", " ms")
+    for name in ["first page by title", "deep page by title", "q of few hits", "q of many hits"]:
+        table.compare(f"{name}, 1,000,000 rows", f"{name} ours", "first page ours", "page 1", "mean_ms", " ms")
     whole = "`GET /api/products`, 1,000,000 rows"
     table.compare(f"{whole}, first byte", "million alone", "page alone", "page of 100", "first_byte_ms", " ms",
                   at_most=3)

@@ -256,6 +256,21 @@ fn an_index_that_serves_already_stays_and_is_never_dropped() {
 }
 
 #[test]
+fn an_index_in_which_another_column_follows_the_title_does_not_serve() {
+    let mut session = empty_database().session();
+    let rest = ", KEY by_title (title, image_url)) ENGINE = InnoDB";
+    products(&mut session, "VARCHAR(255)", rest);
+    assert_eq!(warnings(&mut session).unwrap().len(), 1);
+    migrations::run(&mut session).unwrap();
+    let indexes = search_indexes(&mut session);
+    assert!(
+        indexes.contains(&"products.products_title".to_owned()),
+        "{indexes:?}"
+    );
+    assert_eq!(warnings(&mut session).unwrap(), Vec::<String>::new());
+}
+
+#[test]
 fn an_index_of_that_name_that_another_made_is_left_alone() {
     let mut session = empty_database().session();
     products(
