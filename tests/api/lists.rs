@@ -180,14 +180,14 @@ async fn shop_of_large_products() -> Shop {
 }
 
 /// A client that reads no further than the test lets it.
-struct Reader {
+pub struct Reader {
     stream: TcpStream,
     sent: Sent,
 }
 
 impl Reader {
     /// Asks for a list and reads the first bytes of the answer.
-    async fn begin(shop: &Shop, path: &str, headers: &str) -> Self {
+    pub async fn begin(shop: &Shop, path: &str, headers: &str) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(256 * 1024).unwrap();
         let address = shop.address.parse().unwrap();

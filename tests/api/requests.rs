@@ -511,6 +511,12 @@ async fn a_request_id_is_taken_over_if_it_is_harmless_and_made_up_otherwise() {
         let made_up = id(odd).await;
         assert_eq!(made_up.len(), 32, "{odd}");
     }
+    for length in [1, 63, 64, 65, 127, 128] {
+        let usable = "x".repeat(length);
+        let sent = [("x-request-id", usable.as_str())];
+        let answer = shop.send(Method::GET, "/", &sent, Vec::new()).await;
+        assert_eq!(answer.header("x-request-id"), Some(&*usable));
+    }
     let long = "x".repeat(129);
     let answer = shop
         .send(Method::GET, "/", &[("x-request-id", &long)], Vec::new())

@@ -5,6 +5,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Shop};
+use crate::lists::Reader;
 
 /// Sends a GET for each path, all at once; gives the responses in the order of the paths.
 async fn get_at_once(shop: &Shop, paths: &[String]) -> Vec<Answer> {
@@ -66,26 +67,65 @@ async fn each_of_many_reads_at_once_shows_what_it_asked_for() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_of_many_lists_at_once_is_that_of_its_own_owner() {
-    const ITEMS: i64 = 250;
-    let shop = numbered_shop(ITEMS).await;
-    let path = |owner: i64, of: &str| match of {
-        "user_id" => format!("/api/users/{owner}/cart"),
-        _ => format!("/api/products/{owner}/carts"),
-    };
-    for of in ["user_id", "product_id"] {
-        let owners: Vec<i64> = (0..64).map(|number| number % 4 + 1).collect();
-        let paths: Vec<String> = owners.iter().map(|owner| path(*owner, of)).collect();
-        for (owner, list) in owners.iter().zip(get_at_once(&shop, &paths).await) {
-            let list = list.expect(200);
-            let list = list.as_array().unwrap();
-            let foreign = list.iter().find(|item| item[of] != *owner);
-            assert_eq!(foreign, None, "in the list of {of} {owner}");
-            let stored = shop.get(&format!("{}?limit=1", path(*owner, of))).await;
-            assert_eq!(list.len() as u64, stored.json()["pagination"]["total"]);
+/// Reads these short lists one after the other, then all of them together, while `held`, a long one, is
+/// read by a client that does not go on: who asks for a list that is being read waits for a moment for
+/// others who want the same.
+async fn compare_together(shop: &Shop, held: &str, paths: &[&str]) {
+    let idle = Reader::begin(shop, held, "").await;
+    // How long they wait depends on how long the last one took.
+    shop.get(held).await.expect(200);
+    let mut alone = Vec::new();
+    for path in paths {
+        let list = shop.get(path).await;
+        list.expect(200);
+        assert!(!alone.contains(&list.body), "{path} is like another");
+        alone.push(list.body);
+    }
+    for _ in 0..3 {
+        let paths: Vec<String> = paths.repeat(2).into_iter().map(str::to_owned).collect();
+        let together = get_at_once(shop, &paths).await;
+        for ((path, list), alone) in paths.iter().zip(together).zip(alone.iter().cycle()) {
+            list.expect(200);
+            assert!(list.body == *alone, "{path} is that of another request");
         }
     }
+    drop(idle);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_of_many_lists_at_once_is_that_of_its_own_owner() {
+    let shop = numbered_shop(60).await;
+    // So long that it does not fit into what lies between the service and a client.
+    shop.execute("INSERT INTO cart (user_id, product_id) SELECT 1, 1 FROM seq_1_to_60000")
+        .await;
+    let carts = [2, 3, 4, 5].map(|id| format!("/api/products/{id}/carts"));
+    let carts: Vec<&str> = carts.iter().map(String::as_str).collect();
+    compare_together(&shop, "/api/products/1/carts", &carts).await;
+    let carts = [2, 3, 4, 5].map(|id| format!("/api/users/{id}/cart"));
+    let carts: Vec<&str> = carts.iter().map(String::as_str).collect();
+    compare_together(&shop, "/api/users/1/cart", &carts).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_of_many_lists_at_once_has_the_rows_and_the_order_it_asked_for() {
+    let shop = numbered_shop(1).await;
+    shop.execute(
+        "INSERT INTO users (email, password, role)
+           SELECT CONCAT(REPEAT('x', 230), seq, '@example.com'), 'x', 'USER' FROM seq_1_to_24000;
+         UPDATE users SET role = 'ADMIN' WHERE id % 3 = 0 AND id < 64;
+         INSERT INTO products (title, description) SELECT 'y', REPEAT('😀', 16383) FROM seq_1_to_100",
+    )
+    .await;
+    let users = [
+        "/api/users?role=ADMIN",
+        "/api/users?role=ADMIN&sort=-id",
+        "/api/users?email=user7@example.com",
+        "/api/users?email=user8@example.com",
+        "/api/users?limit=5",
+    ];
+    compare_together(&shop, "/api/users", &users).await;
+    let products = ["/api/products?limit=5", "/api/products?sort=-id&limit=5"];
+    compare_together(&shop, "/api/products", &products).await;
 }
 
 /// Every GET that shows something of user 1, product 1 and cart item 1.
