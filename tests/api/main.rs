@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod answer;
 mod cart;
 mod conditions;
 mod examples;

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::headers::{self, resolve};
 use super::site::{Page, page};
 use super::wire::{Received, Sent};
+use super::{body, links};
 
 /// What a request is addressed to.
 pub enum Endpoint {
@@ -141,6 +142,18 @@ fn responses(operation: &Operation) -> &'static Value {
     &contract::document()["paths"][operation.path][method.as_str()]["responses"]
 }
 
+/// Two responses with the same tag show the same, and two that show the same have the same tag.
+fn tag_violation(tag: &str, data: &str) -> Option<String> {
+    static SEEN: LazyLock<Mutex<HashMap<String, String>>> = LazyLock::new(Mutex::default);
+    let mut seen = SEEN.lock().expect("no test panics while it holds this");
+    let both = [(tag, data), (data, tag)];
+    let other = both.into_iter().find_map(|(key, value)| {
+        let known = seen.entry(key.to_owned()).or_insert(value.to_owned());
+        (known != value).then(|| known.clone())
+    })?;
+    Some(format!("{tag} is the tag of {data}, but also: {other}"))
+}
+
 /// Everything that is wrong with a response. What begins with `body` is about the body alone.
 pub fn violations(sent: &Sent, received: &Received) -> Vec<String> {
     let endpoint = Endpoint::of(sent);
@@ -164,7 +177,7 @@ pub fn violations(sent: &Sent, received: &Received) -> Vec<String> {
             found.push("body: there should be none".to_owned());
         }
     } else if received.is_whole && it.content_type() == Some("application/json") {
-        found.extend(body_violations(&it));
+        found.extend(body::violations(&it));
     }
     found
 }
@@ -197,171 +210,10 @@ fn operation_violations(it: &Answered<'_>, operation: &Operation) -> Vec<String>
         if header("x-total-count") != Some(&pagination["total"].to_string()) {
             found.push("X-Total-Count is not the body's total".to_owned());
         }
-        let links = header("link").map(|value| link_violations(value, it.sent, pagination));
+        let links = header("link").map(|value| links::violations(value, it.sent, pagination));
         found.extend(links.unwrap_or_else(|| vec!["Link is missing".to_owned()]));
     }
     found
-}
-
-/// Two responses with the same tag show the same, and two that show the same have the same tag.
-fn tag_violation(tag: &str, data: &str) -> Option<String> {
-    static SEEN: LazyLock<Mutex<HashMap<String, String>>> = LazyLock::new(Mutex::default);
-    let mut seen = SEEN.lock().expect("no test panics while it holds this");
-    let both = [(tag, data), (data, tag)];
-    let other = both.into_iter().find_map(|(key, value)| {
-        let known = seen.entry(key.to_owned()).or_insert(value.to_owned());
-        (known != value).then(|| known.clone())
-    })?;
-    Some(format!("{tag} is the tag of {data}, but also: {other}"))
-}
-
-/// `first`, `prev`, `next` and `last`, as far as there are such pages, each with all parameters.
-fn link_violations(value: &str, sent: &Sent, pagination: &Value) -> Vec<String> {
-    let number = |name: &str| pagination[name].as_i64().unwrap_or_default();
-    let (page, limit, total) = (number("page"), number("limit"), number("total"));
-    let last = ((total + limit - 1) / limit).max(1);
-    let mut expected = vec![("first", 1), ("last", last)];
-    if page < last {
-        expected.push(("next", page + 1));
-    }
-    if page > 1 {
-        // Past the end, the page before is the last one that has rows.
-        expected.push(("prev", (page - 1).min(last)));
-    }
-    let mut found = Vec::new();
-    let mut seen = Vec::new();
-    for link in value.split(", ") {
-        let parts = link
-            .strip_prefix('<')
-            .and_then(|link| link.strip_suffix('"'))
-            .and_then(|link| link.split_once(">; rel=\""));
-        let Some((reference, relation)) = parts else {
-            found.push(format!("Link: `{link}` is no link"));
-            continue;
-        };
-        let linked = Sent::new("GET", reference, &[], b"");
-        let query = linked.query();
-        let kept = |query: &[(&str, &str)]| -> BTreeSet<(String, String)> {
-            let pairs = query
-                .iter()
-                .map(|(name, value)| (decoded(name), decoded(value)));
-            pairs
-                .filter(|(name, _)| !["page", "limit"].contains(&name.as_str()))
-                .collect()
-        };
-        let value = |name| {
-            query
-                .iter()
-                .find(|(known, _)| *known == name)
-                .map(|it| it.1)
-        };
-        let has_limit = value("limit").map_or(limit == 10, |text| text == limit.to_string());
-        if !reference.starts_with('?') || kept(&query) != kept(&sent.query()) || !has_limit {
-            found.push(format!("Link: `{link}` is not the same list"));
-        }
-        let linked_page = value("page").and_then(|page| page.parse().ok());
-        seen.push((relation, linked_page.unwrap_or(0)));
-    }
-    seen.sort_unstable();
-    expected.sort_unstable();
-    if seen != expected {
-        found.push(format!("Link: {seen:?} instead of {expected:?}"));
-    }
-    found
-}
-
-/// A part of a query without its encoding.
-fn decoded(text: &str) -> String {
-    let spaced = text.replace('+', " ");
-    let bytes = percent_encoding::percent_decode_str(&spaced);
-    bytes.decode_utf8_lossy().into_owned()
-}
-
-/// What every JSON body of the service keeps to, whatever its endpoint.
-fn body_violations(it: &Answered<'_>) -> Vec<String> {
-    let Ok(body) = serde_json::from_slice::<Value>(&it.received.body) else {
-        return vec!["body: it is no JSON".to_owned()];
-    };
-    let status = it.received.status;
-    let mut found = Vec::new();
-    let mut demand = |holds: bool, what: &str| {
-        if !holds {
-            found.push(format!("body: {what}"));
-        }
-    };
-    // The documents are themselves, without an envelope.
-    if status == 200 && body.get("openapi").is_some() && body.get("success").is_none() {
-        return found;
-    }
-    let is_success = (200..300).contains(&status);
-    demand(body["success"] == is_success, "`success` tells the status");
-    demand(
-        body.get("error").is_none() == is_success,
-        "`error` of a failure alone",
-    );
-    demand(
-        body.get("data").is_some() == is_success,
-        "`data` of a success alone",
-    );
-    demand(
-        body["message"]
-            .as_str()
-            .is_some_and(|text| !text.is_empty())
-            == is_success,
-        "`message` of a success",
-    );
-    if is_success {
-        return found;
-    }
-    let error = &body["error"];
-    let info = &contract::document()["components"]["schemas"]["ErrorInfo"]["properties"];
-    let code = &info["code"]["x-error-codes"][error["code"].as_str().unwrap_or_default()];
-    demand(*code == status, "`code` is the status's in `x-error-codes`");
-    if let Some(reason) = error.get("reason") {
-        let known = &info["reason"]["x-error-reasons"][reason.as_str().unwrap_or_default()];
-        demand(
-            *known == status,
-            "`reason` is one of the status's in `x-error-reasons`",
-        );
-    }
-    demand(
-        error.get("reason").is_some() == (status == 409),
-        "`reason` of a conflict",
-    );
-    demand(error["message"].is_string(), "`message` of an error");
-    demand(
-        error.get("details").is_some() == (status == 400),
-        "`details` of a 400 alone",
-    );
-    let details = error["details"].as_array();
-    demand(
-        status != 400 || details.is_some_and(|all| (1..=1000).contains(&all.len())),
-        "between 1 and 1000 `details`",
-    );
-    for detail in details.into_iter().flatten() {
-        let field = detail["field"].as_str().unwrap_or("(none)");
-        let is_right = match detail["in"].as_str() {
-            Some("body") => field.is_empty() || field.starts_with('/'),
-            Some("path") => it.endpoint_has_parameter("path", field),
-            Some("header") => field == "Host" || it.endpoint_has_parameter("header", field),
-            // A name that the operation does not know may be anything.
-            Some("query") => true,
-            _ => false,
-        };
-        demand(is_right, &format!("{detail} names a place of the request"));
-    }
-    found
-}
-
-impl Answered<'_> {
-    fn endpoint_has_parameter(&self, place: &str, name: &str) -> bool {
-        let Endpoint::Operation(operation) = &self.endpoint else {
-            return false;
-        };
-        let same = |it: &str| it.eq_ignore_ascii_case(place);
-        let mut parameters = operation.parameters.iter();
-        parameters.any(|it| it.name == name && same(&format!("{:?}", it.place)))
-    }
 }
 
 /// # Panics

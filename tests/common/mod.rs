@@ -4,7 +4,9 @@
     reason = "each binary that includes this module uses a part of it"
 )]
 
+pub mod body;
 pub mod conformance;
 pub mod headers;
+pub mod links;
 pub mod site;
 pub mod wire;
