@@ -6,11 +6,9 @@ use crate::harness::{Answer, Shop};
 
 /// The target of the link `relation` of a response, as a path.
 fn link(answer: &Answer, path: &str, relation: &str) -> Option<String> {
-    let links = answer.header("link")?.split(", ");
+    let mut links = answer.header("link")?.split(", ");
     let relation = format!("; rel=\"{relation}\"");
-    let target = links
-        .filter_map(|link| link.strip_suffix(&relation))
-        .next()?;
+    let target = links.find_map(|link| link.strip_suffix(&relation))?;
     let query = target.strip_prefix('<')?.strip_suffix('>')?;
     let path = path.split('?').next()?;
     Some(format!("{path}{query}"))
