@@ -1,9 +1,11 @@
-//! Lists that are sorted, filtered and paged: which rows, in which order, and the way to the others.
+//! Parameters of lists that are refused, long lists in another order, and the headers of a page.
+//! Which rows a list has is tested in `searches`, and what its links lead to in `paging`.
 
 use ecommerce_api::api::validation::Validation;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Shop};
+use crate::paging;
 
 /// The values of one property of a list, in its order.
 fn column(list: &Answer, property: &str) -> Vec<Value> {
@@ -35,51 +37,6 @@ async fn people(users: &[(&str, &str)]) -> Shop {
     shop
 }
 
-// ── Order ───────────────────────────────────────────────────────────────────────────────────────
-
-#[tokio::test]
-async fn products_are_sorted_by_title_and_the_id_decides_between_equals() {
-    let shop = titled(&["b", "a", "c", "a", "B"]).await;
-    let ids = async |query: &str| column_of(&shop, &format!("/api/products?{query}"), "id").await;
-    // The collation does not tell letter case apart.
-    assert_eq!(ids("sort=title&limit=9").await, [2, 4, 1, 5, 3]);
-    assert_eq!(ids("sort=-title&limit=9").await, [3, 5, 1, 4, 2]);
-    assert_eq!(ids("sort=title&limit=2&page=2").await, [1, 5]);
-    assert_eq!(ids("sort=-id").await, [5, 4, 3, 2, 1]);
-    assert_eq!(ids("sort=id").await, [1, 2, 3, 4, 5]);
-    assert_eq!(ids("sort=-id&limit=2&page=3").await, [1]);
-}
-
-#[tokio::test]
-async fn users_are_sorted_by_email_whole_or_by_page() {
-    let shop = people(&[("b@x.io", "USER"), ("a@x.io", "USER"), ("c@x.io", "ADMIN")]).await;
-    let ids = async |query: &str| column_of(&shop, &format!("/api/users?{query}"), "id").await;
-    assert_eq!(ids("sort=email").await, [2, 1, 3]);
-    assert_eq!(ids("sort=-email").await, [3, 1, 2]);
-    assert_eq!(ids("sort=-email&page=2&limit=2").await, [2]);
-    assert_eq!(ids("sort=-id").await, [3, 2, 1]);
-}
-
-#[tokio::test]
-async fn cart_items_are_listed_from_the_last_to_the_first() {
-    let shop = people(&[("a@x.io", "USER"), ("b@x.io", "USER")]).await;
-    let pot = shop.create_product("Pot").await;
-    for user in [1, 2, 1] {
-        shop.add_to_cart(user, pot).await;
-    }
-    for (path, ids) in [
-        ("/api/cart?sort=-id", vec![3, 2, 1]),
-        ("/api/cart?sort=-id&limit=1&page=2", vec![2]),
-        ("/api/users/1/cart?sort=-id", vec![3, 1]),
-        ("/api/users/1/cart?sort=-id&limit=1", vec![3]),
-        ("/api/users/1/cart?sort=id", vec![1, 3]),
-        ("/api/products/1/carts?sort=-id", vec![3, 2, 1]),
-        ("/api/products/1/carts?sort=-id&page=3&limit=1", vec![1]),
-    ] {
-        assert_eq!(column_of(&shop, path, "id").await, ids, "{path}");
-    }
-}
-
 #[tokio::test]
 async fn a_long_sorted_list_is_whole_and_in_order() {
     let shop = Shop::open_with(Validation::Enforce).await;
@@ -94,101 +51,6 @@ async fn a_long_sorted_list_is_whole_and_in_order() {
     assert!(emails.is_sorted_by(|a, b| a.as_str() > b.as_str()));
     let ids = column_of(&shop, "/api/users?sort=-id", "id").await;
     assert!(ids.len() == 3000 && ids.is_sorted_by(|a, b| a.as_i64() > b.as_i64()));
-}
-
-#[tokio::test]
-async fn every_page_together_is_the_whole_list() {
-    let shop = titled(&["d", "a", "c", "a", "b", "a", "e"]).await;
-    for sort in ["id", "-id", "title", "-title"] {
-        let whole = column_of(&shop, &format!("/api/products?limit=100&sort={sort}"), "id").await;
-        let mut paged = Vec::new();
-        let mut path = format!("/api/products?limit=2&sort={sort}");
-        loop {
-            let page = shop.get(&path).await;
-            paged.extend(column(&page, "id"));
-            match link(&page, "next") {
-                Some(next) => path = format!("/api/products{next}"),
-                None => break,
-            }
-        }
-        assert_eq!(paged, whole, "{sort}");
-    }
-}
-
-// ── Filters ─────────────────────────────────────────────────────────────────────────────────────
-
-#[tokio::test]
-async fn a_search_takes_every_character_literally_and_letter_case_does_not_count() {
-    let shop = titled(&[
-        "50% off", "50 euros", "a_b", "a-b", r"c\d", "c!d", "Tea", "TEA pot", "e'f",
-    ])
-    .await;
-    for (q, ids) in [
-        ("50%25", vec![1]),
-        ("50", vec![1, 2]),
-        ("a_", vec![3]),
-        ("a-", vec![4]),
-        (r"c%5C", vec![5]),
-        ("c!", vec![6]),
-        ("tea", vec![7, 8]),
-        ("tea+p", vec![8]),
-        ("e'", vec![9]),
-        ("%25%25", vec![]),
-        ("__", vec![]),
-        ("ea", vec![]),
-        ("%00%00", vec![]),
-    ] {
-        let path = format!("/api/products?limit=100&q={q}");
-        assert_eq!(column_of(&shop, &path, "id").await, ids, "{q}");
-    }
-}
-
-#[tokio::test]
-async fn users_are_found_by_the_beginning_of_their_email_in_any_order() {
-    let users = [
-        ("bea@x.io", "USER"),
-        ("ben@x.io", "ADMIN"),
-        ("al@x.io", "USER"),
-        ("be@x.io", "USER"),
-    ];
-    let shop = people(&users).await;
-    let ids = async |query: &str| column_of(&shop, &format!("/api/users?{query}"), "id").await;
-    assert_eq!(ids("q=BE&limit=9").await, [1, 2, 4]);
-    assert_eq!(ids("q=be&limit=9&sort=email").await, [4, 1, 2]);
-    assert_eq!(ids("q=be&limit=9&sort=-id").await, [4, 2, 1]);
-    assert_eq!(ids("q=be&limit=9&role=USER&sort=-email").await, [1, 4]);
-    assert_eq!(ids("q=be&limit=1&page=2&role=USER").await, [4]);
-}
-
-#[tokio::test]
-async fn an_email_is_found_only_as_it_is_stored() {
-    let shop = people(&[("Ann@x.io", "USER"), ("jose@x.io", "ADMIN")]).await;
-    let ids = async |query: &str| column_of(&shop, &format!("/api/users?{query}"), "id").await;
-    assert_eq!(ids("email=Ann@x.io").await, [1]);
-    assert_eq!(ids("email=Ann%40x.io&page=1").await, [1]);
-    for other in ["ann@x.io", "Ann@x.io%20", "Ann", "jos%C3%A9@x.io", "%25"] {
-        assert_eq!(
-            ids(&format!("email={other}")).await,
-            Vec::<Value>::new(),
-            "{other}"
-        );
-    }
-    assert_eq!(ids("email=jose@x.io&role=USER").await, Vec::<Value>::new());
-    assert_eq!(ids("email=jose@x.io&role=ADMIN").await, [2]);
-}
-
-#[tokio::test]
-async fn roles_filter_whole_lists_and_pages() {
-    let shop = people(&[("a@x.io", "ADMIN"), ("b@x.io", "USER"), ("c@x.io", "ADMIN")]).await;
-    let all = shop.get("/api/users?role=ADMIN").await;
-    assert_eq!(column(&all, "id"), [1, 3]);
-    assert_eq!(all.json()["message"], "2 users");
-    let page = shop.get("/api/users?role=ADMIN&limit=1&page=2").await;
-    assert_eq!(column(&page, "id"), [3]);
-    assert_eq!(
-        page.json()["pagination"],
-        json!({"page": 2, "limit": 1, "total": 2})
-    );
 }
 
 #[tokio::test]
@@ -268,14 +130,9 @@ async fn without_an_index_on_titles_they_are_not_searched_until_there_is_one() {
     assert_eq!(found, [1]);
 }
 
-// ── The way to the other pages ──────────────────────────────────────────────────────────────────
-
 /// The target of a link, relative to the request's URL.
 fn link(page: &Answer, relation: &str) -> Option<String> {
-    let mut links = page.header("link").expect("a page has links").split(", ");
-    let marked = format!("; rel=\"{relation}\"");
-    let target = links.find_map(|link| link.strip_suffix(&marked))?;
-    Some(target.strip_prefix('<')?.strip_suffix('>')?.to_owned())
+    paging::link(page, "", relation)
 }
 
 #[tokio::test]
@@ -318,8 +175,6 @@ async fn the_parts_of_others_are_paged_alike() {
         assert_eq!(link(&page, "next"), Some("?page=2&limit=2".to_owned()));
     }
 }
-
-// ── What was shown may be sent back ─────────────────────────────────────────────────────────────
 
 #[tokio::test]
 async fn an_update_takes_what_was_shown() {
