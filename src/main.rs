@@ -27,7 +27,7 @@ struct Cli {
 enum Command {
     /// Serve the API (the default)
     Serve,
-    /// Create the tables, or take that back
+    /// Create missing tables and indexes, or take that back
     Migrate {
         #[command(subcommand)]
         action: Migrate,

@@ -1,7 +1,7 @@
 -- Indexes for searching and sorting: products by title, users of one role by id or email. An index is
--- added only where no other one serves and the columns fit into one: 3072 bytes, or 767 in tables with
--- the old row formats. Where a title does not fit, searching and sorting by it is refused, and `check`
--- says so. Every statement may be repeated.
+-- added only where its name is free and the columns fit into one: 3072 bytes, or 767 in tables with the
+-- old row formats; that on titles also only where no other serves. Where a title does not fit,
+-- searching and sorting by it is refused, and `check` says so. Every statement may be repeated.
 
 SET @products_title = (
     SELECT IF(

@@ -3,13 +3,13 @@
 //!
 //! A tag is a hash of the JSON in `data`, as the present release writes it: what is shown is in it
 //! and nothing else, so no password, no message, and no version column in the tables. It is the same
-//! in every process, and the same whether the answer is compressed or not; no answer may be cached
+//! in every process, and the same whether the answer is compressed or not; no response of an operation may be cached
 //! (`Cache-Control: no-store`) or asked for in ranges, where that would matter.
 //!
 //! `If-None-Match` compares weakly, after the row was read as ever. `If-Match` compares strongly, and
 //! not here: it becomes a [`Condition`] that `db` asks about the row once it is locked, in the
-//! transaction that changes it. Text that is no tag matches nothing: whoever sends it as `If-Match`
-//! changes nothing, and as `If-None-Match` gets the whole response.
+//! transaction that changes it. Text that is no tag matches nothing: a request that sends it as
+//! `If-Match` changes nothing, and one that sends it as `If-None-Match` gets the whole response.
 //!
 //! Imports `db` for the type of a condition, and knows no SQL.
 
@@ -43,6 +43,11 @@ impl ETag {
     pub(super) fn of_bytes(bytes: &[u8]) -> Self {
         let hash: [u8; 16] = Blake2b::<U16>::digest(bytes).into();
         Self(format!("{:032x}", u128::from_be_bytes(hash)))
+    }
+
+    /// The value of the header `ETag` of a response that may be stored and compressed.
+    pub(super) fn weak_header(&self) -> Option<HeaderValue> {
+        HeaderValue::try_from(format!("W/\"{}\"", self.0)).ok()
     }
 
     /// The value of the header `ETag`; there is always one.

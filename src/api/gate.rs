@@ -246,8 +246,8 @@ pub(super) fn check_parameters(operation: &Operation, request: &Request) -> Resu
         let Some(name) = decode(name) else {
             violations.push(Violation::new(
                 Place::Query,
-                "query",
-                "has a name with a broken percent-encoding",
+                shown(name),
+                "has a broken percent-encoding",
             ));
             continue;
         };
@@ -310,7 +310,7 @@ fn check(parameter: &Parameter, text: &str) -> Option<Violation> {
 
 /// A percent-encoded name or value; `None` when an escape is not two hexadecimal digits or the
 /// bytes are not UTF-8.
-fn decode(text: &str) -> Option<String> {
+pub(super) fn decode(text: &str) -> Option<String> {
     let escapes = text.split('%').skip(1);
     let whole = |escape: &str| {
         escape.len() >= 2 && escape.bytes().take(2).all(|byte| byte.is_ascii_hexdigit())
@@ -368,7 +368,7 @@ mod tests {
                 "limt is not a known query parameter",
                 "page is there twice",
                 "\\u{0} is not a known query parameter",
-                "query has a name with a broken percent-encoding",
+                "a%zz has a broken percent-encoding",
                 "limit is there twice",
             ]
         );

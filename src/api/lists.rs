@@ -378,7 +378,7 @@ fn page_headers() -> Vec<MetaHeader> {
         ..MetaSchema::new_with_format("integer", "int64")
     };
     let links = MetaSchema {
-        max_length: Some(32_768),
+        max_length: Some(paging::MAX_LINKS),
         ..MetaSchema::new("string")
     };
     let header = |name: &str, description: &str, schema| MetaHeader {
@@ -390,7 +390,7 @@ fn page_headers() -> Vec<MetaHeader> {
             "link",
             "Only beside a page: the pages `first`, `prev`, `next` and `last` of the list, those \
              that there are (RFC 8288). Each is a reference relative to the request's URL that \
-             keeps its other parameters.",
+             keeps its other parameters. Absent where it would be longer than 4096 bytes.",
             links,
         ),
         header(

@@ -4,8 +4,7 @@ use futures_util::FutureExt;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path, Query};
 
-use crate::db::{self, Database, Pooled};
-use crate::error::{Error, Place, Violation};
+use crate::db::{self, Database, ListIndex, Pooled};
 
 use super::Tag;
 use super::conditions::{Tags, condition};
@@ -18,7 +17,7 @@ use super::schemas::{
     Product, ProductCartsResponse, ProductChanges, ProductDraft, ProductListResponse,
     ProductResponse, RemovalResponse,
 };
-use super::sorting::{CartOrder, ProductOrder};
+use super::sorting::{CartOrder, ProductOrder, check_index};
 use super::types::{Id, Word, check_id};
 
 /// The operations on products.
@@ -28,26 +27,6 @@ pub struct Products {
     pub db: Database,
     /// Its lists.
     pub lists: Lists,
-}
-
-impl Products {
-    /// Refuses to search and sort by title in a database without an index on it, which would have to
-    /// read the whole table for each page.
-    async fn check_title_index(
-        &self,
-        filter: &db::products::Filter,
-        order: ProductOrder,
-    ) -> Result<(), Error> {
-        let is_sorted = order.by == db::products::Column::Title;
-        if (filter.prefix.is_none() && !is_sorted) || self.db.has_title_index().await? {
-            return Ok(());
-        }
-        let used = [("sort", is_sorted), ("q", filter.prefix.is_some())];
-        let used = used.into_iter().filter(|(_, is_used)| *is_used);
-        let problem = "is not available: the database has no index on the title";
-        let violations = used.map(|(name, _)| Violation::new(Place::Query, name, problem));
-        Err(Error::Invalid(violations.collect()))
-    }
 }
 
 #[OpenApi(tag = "Tag::Products")]
@@ -70,14 +49,17 @@ impl Products {
         /// The property that orders the list; a minus sign reverses the order. The id orders rows that
         /// are equal in it, in the same direction. By title only together with `page` or `limit`.
         sort: Query<Option<Word<ProductOrder>>>,
-        /// Only products whose title begins with this text; letter case does not count, and no
+        /// Only products whose title begins with this text. The database's collation compares them:
+        /// with the tables that the server creates, letter case and accents do not count. No
         /// character has a special meaning. Only together with `page` or `limit`.
         #[oai(name = "q", validator(min_length = 2, max_length = 255))]
         prefix: Query<Option<String>>,
     ) -> Result<Listing<ProductListResponse>, RequestError> {
         let order = sort.0.map_or_else(ProductOrder::default, |sort| sort.0);
         let filter = db::products::Filter { prefix: prefix.0 };
-        self.check_title_index(&filter, order).await?;
+        let is_sorted = order.by == db::products::Column::Title;
+        let used = [("q", filter.prefix.is_some()), ("sort", is_sorted)];
+        check_index(&self.db, ListIndex::ProductTitle, used).await?;
         let is_plain = order == ProductOrder::default() && filter.prefix.is_none();
         let page = page(number.0, size.0);
         let list = self.lists.read(None, page, is_plain, move |conn, span| {
@@ -137,7 +119,8 @@ impl Products {
     ///
     /// Changes the properties that are present and leaves the others; an empty object changes
     /// nothing, and `null` clears the image or the description. What getting the product shows may
-    /// be sent back as it is, `id` included, and changes nothing either.
+    /// be sent back, `id` included, and changes nothing either, as long as it keeps to the schema of
+    /// the body.
     #[oai(
         path = "/api/products/:id",
         method = "put",

@@ -189,7 +189,7 @@ pub struct UserResponse {
 pub struct UserListResponse {
     /// Always true
     pub(super) success: Always<true>,
-    /// The users, in the order of the ids
+    /// The users
     pub(super) data: Vec<User>,
     pub(super) pagination: Option<Pagination>,
     /// What happened, for people
@@ -213,7 +213,7 @@ pub struct ProductResponse {
 pub struct ProductListResponse {
     /// Always true
     pub(super) success: Always<true>,
-    /// The products, in the order of the ids
+    /// The products
     pub(super) data: Vec<Product>,
     pub(super) pagination: Option<Pagination>,
     /// What happened, for people
@@ -237,7 +237,7 @@ pub struct CartItemResponse {
 pub struct CartItemListResponse {
     /// Always true
     pub(super) success: Always<true>,
-    /// The cart items, in the order of the ids
+    /// The cart items
     pub(super) data: Vec<CartItem>,
     pub(super) pagination: Option<Pagination>,
     /// What happened, for people
@@ -250,7 +250,7 @@ pub struct CartItemListResponse {
 pub struct UserCartResponse {
     /// Always true
     pub(super) success: Always<true>,
-    /// The items in the cart, in the order of the ids
+    /// The items in the cart
     pub(super) data: Vec<UserCartItem>,
     pub(super) pagination: Option<Pagination>,
     /// What happened, for people
@@ -263,7 +263,7 @@ pub struct UserCartResponse {
 pub struct ProductCartsResponse {
     /// Always true
     pub(super) success: Always<true>,
-    /// The cart items, in the order of the ids
+    /// The cart items
     pub(super) data: Vec<ProductCartItem>,
     pub(super) pagination: Option<Pagination>,
     /// What happened, for people

@@ -39,7 +39,8 @@ where
     docs::add_to(route)
 }
 
-/// The contract in one of its forms, or a 304 for who has it.
+/// The contract in one of its forms, or a 304 when the client has it. The tag is weak, since the
+/// response may be compressed and stored.
 fn contract(content_type: &'static str, text: &Bytes) -> RouteMethod {
     let (text, tag) = (text.clone(), ETag::of_bytes(text));
     poem::get(make_sync(move |request: Request| {
@@ -52,7 +53,7 @@ fn contract(content_type: &'static str, text: &Bytes) -> RouteMethod {
         } else {
             content(content_type, text.clone())
         };
-        if let Some(tag) = tag.header() {
+        if let Some(tag) = tag.weak_header() {
             response.headers_mut().insert(header::ETAG, tag);
         }
         response

@@ -1,8 +1,9 @@
-//! The orders of lists: the values of `sort`.
+//! The orders of lists: the values of `sort`, and the indexes that they need.
 //!
-//! Imports `db` for the orders that it knows.
+//! Imports `db` for the orders and the indexes that it knows.
 
-use crate::db::{Order, products, users};
+use crate::db::{Database, ListIndex, Order, products, users};
+use crate::error::{Error, Place, Violation};
 
 use super::types::Words;
 
@@ -16,6 +17,26 @@ pub(super) type ProductOrder = Order<products::Column>;
 pub struct CartOrder {
     /// From the largest to the smallest.
     pub is_reversed: bool,
+}
+
+/// Refuses the parameters that are used and need an index, in a database without it: the whole table
+/// would be read for each page.
+///
+/// # Errors
+/// `Invalid`, naming them, or those of the database.
+pub(super) async fn check_index(
+    db: &Database,
+    index: ListIndex,
+    used: [(&str, bool); 2],
+) -> Result<(), Error> {
+    let used = used.into_iter().filter(|(_, is_used)| *is_used);
+    let problem = "is not available: the database has no index for it";
+    let violations = used.map(|(name, _)| Violation::new(Place::Query, name, problem));
+    let violations: Vec<Violation> = violations.collect();
+    if violations.is_empty() || db.has_index(index).await? {
+        return Ok(());
+    }
+    Err(Error::Invalid(violations))
 }
 
 const fn order<C>(by: C, is_reversed: bool) -> Order<C> {

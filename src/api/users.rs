@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path, Query};
 
-use crate::db::{self, Database, Pooled};
+use crate::db::{self, Database, ListIndex, Pooled};
 use crate::passwords;
 
 use super::Tag;
@@ -18,7 +18,7 @@ use super::schemas::{
     RemovalResponse, Role, User, UserCartResponse, UserChanges, UserDraft, UserListResponse,
     UserResponse,
 };
-use super::sorting::{CartOrder, UserOrder};
+use super::sorting::{CartOrder, UserOrder, check_index};
 use super::types::{Id, Word, check_id};
 
 /// The operations on users.
@@ -51,8 +51,9 @@ impl Users {
         /// The property that orders the list; a minus sign reverses the order. The id orders rows that
         /// are equal in it, in the same direction.
         sort: Query<Option<Word<UserOrder>>>,
-        /// Only users whose email begins with this text; letter case does not count, and no
-        /// character has a special meaning. Only together with `page` or `limit`.
+        /// Only users whose email begins with this text. The database's collation compares them: with
+        /// the tables that the server creates, letter case and accents do not count. No character
+        /// has a special meaning. Only together with `page` or `limit`.
         #[oai(name = "q", validator(min_length = 2, max_length = 255))]
         prefix: Query<Option<String>>,
         /// Only the user with exactly this email; letter case counts.
@@ -67,6 +68,9 @@ impl Users {
             email: email.0,
             role: role.0.map(Into::into),
         };
+        let is_sorted = order.by == db::users::Column::Email;
+        let used = [("q", filter.prefix.is_some()), ("sort", is_sorted)];
+        check_index(&self.db, ListIndex::UserEmail, used).await?;
         let is_plain = order == UserOrder::default() && filter == db::users::Filter::default();
         let page = page(number.0, size.0);
         let list = self.lists.read(None, page, is_plain, move |conn, span| {
@@ -128,8 +132,8 @@ impl Users {
     /// Update a user
     ///
     /// Changes the properties that are present and leaves the others; an empty object changes
-    /// nothing. What getting the user shows may be sent back as it is, `id` included, and changes
-    /// nothing either.
+    /// nothing. What getting the user shows may be sent back, `id` included, and changes nothing
+    /// either, as long as it keeps to the schema of the body.
     #[oai(path = "/api/users/:id", method = "put", operation_id = "updateUser")]
     async fn update(
         &self,

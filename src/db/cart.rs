@@ -425,9 +425,9 @@ async fn refused(conn: &mut Connection, item: NewCartItem, error: DieselError) -
     if !matches!(error, DatabaseError(ForeignKeyViolation, _)) {
         return error.into();
     }
-    match users::with_ids(conn, &[item.user_id]).await {
-        Ok(users) if users.is_empty() => Error::Conflict(Conflict::UserMissing),
-        Ok(_) => Error::Conflict(Conflict::ProductMissing),
+    match read_parents(conn, &[item]).await.map(|mut both| both.pop()) {
+        Ok(Some(Err(missing))) => missing,
+        Ok(_) => error.into(),
         Err(error) => error,
     }
 }

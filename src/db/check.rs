@@ -1,5 +1,5 @@
 //! Whether the database's tables serve this program: each misfit is one line, with the SQL that
-//! mends it where one statement does. Imports `db::catalogue`, `db::products`, `db::session` and the
+//! mends it where one statement does. Imports `db::catalogue`, `db::indexes`, `db::session` and the
 //! baseline's mark.
 //!
 //! | what              | needed                                                                    |
@@ -25,8 +25,8 @@ use diesel::sql_types::{Nullable, Text};
 use diesel::{QueryResult, QueryableByName};
 
 use super::catalogue::{ColumnFacts, Facts, KeyFacts, TableFacts, UniqueFacts};
+use super::indexes::ListIndex;
 use super::migrations::MARK;
-use super::products::HAS_TITLE_INDEX;
 use super::session::Session;
 
 /// The length of `$argon2id$v=19$m=19456,t=2,p=1$<salt of 16 bytes>$<hash of 32 bytes>`.
@@ -137,18 +137,23 @@ struct Value {
 /// # Errors
 /// When the database cannot be read.
 pub fn warnings(session: &mut Session) -> QueryResult<Vec<String>> {
-    let found: Vec<Value> = session.load(&format!(
-        "SELECT IF({HAS_TITLE_INDEX}, 'yes', NULL) AS value"
-    ))?;
-    if found.iter().any(|row| row.value.is_some()) {
-        return Ok(Vec::new());
+    let mut warnings = Vec::new();
+    for index in ListIndex::ALL {
+        let exists = index.exists();
+        let found: Vec<Value> =
+            session.load(&format!("SELECT IF({exists}, 'yes', NULL) AS value"))?;
+        if found.iter().any(|row| row.value.is_some()) {
+            continue;
+        }
+        let (table, column) = index.column();
+        warnings.push(format!(
+            "{table}.{column}: no index that lists can be read from, so that {table} cannot be \
+             searched or sorted by {column}: `ecommerce-api migrate run` adds one to products if \
+             `migrate status` shows a migration as pending; else ALTER TABLE {table} ADD INDEX \
+             ({column}), which takes texts of up to VARCHAR(768)"
+        ));
     }
-    Ok(vec![
-        "products.title: no index on it, so that products cannot be searched or sorted by title: \
-         `ecommerce-api migrate run` adds one, and so does \
-         ALTER TABLE products ADD INDEX products_title (title)"
-            .to_owned(),
-    ])
+    Ok(warnings)
 }
 
 /// Everything in which the session's database does not serve the program, a line each; none is good.

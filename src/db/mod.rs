@@ -18,6 +18,7 @@ mod catalogue;
 pub mod check;
 mod coalesce;
 mod ids;
+mod indexes;
 pub mod migrations;
 mod pool;
 pub mod products;
@@ -42,6 +43,7 @@ use scoped_futures::ScopedBoxFuture;
 
 use crate::error::{Conflict, Error};
 
+pub use indexes::ListIndex;
 pub use pool::{Cursor, Database, Pooled};
 
 /// A connection, as the query functions take it.

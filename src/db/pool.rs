@@ -23,7 +23,7 @@ use tracing::Instrument;
 
 use crate::error::Error;
 
-use super::products;
+use super::indexes::{self, ListIndex};
 use super::shared::Shared;
 use super::{Connection, is_lost};
 
@@ -60,8 +60,8 @@ pub struct Database {
     /// Lists have connections of their own, so that slow readers never starve the rest.
     cursors: Pool<Connector>,
     pub(super) shared: Arc<Shared>,
-    /// Whether an index on the products' titles was found.
-    has_title_index: Arc<AtomicBool>,
+    /// Which of the indexes was found, by its place in [`ListIndex::ALL`].
+    has_index: Arc<[AtomicBool; ListIndex::ALL.len()]>,
 }
 
 impl Database {
@@ -73,7 +73,7 @@ impl Database {
         Self {
             shared: Arc::new(Shared::new(&pool)),
             cursors: self::pool(options, &CURSOR_SETUP, cursors),
-            has_title_index: Arc::default(),
+            has_index: Arc::default(),
             pool,
         }
     }
@@ -112,19 +112,20 @@ impl Database {
         Ok(Cursor(Some(connection)))
     }
 
-    /// Whether an index serves to search and sort products by title. Once there is one, it is taken
-    /// to stay.
+    /// Whether the database has an index. Once there is one, it is taken to stay.
     ///
     /// # Errors
     /// As [`Self::run`].
-    pub async fn has_title_index(&self) -> Result<bool, Error> {
-        if self.has_title_index.load(Ordering::Relaxed) {
+    pub async fn has_index(&self, index: ListIndex) -> Result<bool, Error> {
+        let known = &self.has_index[index as usize];
+        if known.load(Ordering::Relaxed) {
             return Ok(true);
         }
-        let query = async |mut connection: Pooled| products::has_title_index(&mut connection).await;
-        let has_index = self.run(query).await?;
-        self.has_title_index.store(has_index, Ordering::Relaxed);
-        Ok(has_index)
+        let query =
+            async move |mut connection: Pooled| indexes::exists(&mut connection, index).await;
+        let exists = self.run(query).await?;
+        known.store(exists, Ordering::Relaxed);
+        Ok(exists)
     }
 
     /// Whether the database answers within a second.

@@ -1,11 +1,9 @@
 //! Products: the rows and the queries.
 
-use diesel::dsl::sql;
 use diesel::mysql::Mysql;
 use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind::ForeignKeyViolation;
 use diesel::result::Error as DieselError;
-use diesel::sql_types::Bool;
 use diesel_async::RunQueryDsl;
 use scoped_futures::ScopedFutureExt;
 
@@ -132,24 +130,6 @@ pub async fn list<'c>(
     let rows = products::table.filter(products::id.eq_any(Ids::new(&ids)));
     let rows = ordered(rows.into_boxed(), order).select(Product::as_select());
     Ok(List::part(rows.load_stream(conn).await?, page, total))
-}
-
-/// Whether an index holds the whole title, followed by nothing or the id, as SQL: then a page by title
-/// is read from it, and so are the titles with one beginning.
-pub(super) const HAS_TITLE_INDEX: &str = "EXISTS (SELECT 1 FROM information_schema.statistics s \
-     WHERE s.table_schema = DATABASE() AND s.table_name = 'products' AND s.column_name = 'title' \
-       AND s.seq_in_index = 1 AND s.sub_part IS NULL AND s.index_type = 'BTREE' \
-       AND NOT EXISTS (SELECT 1 FROM information_schema.statistics n \
-           WHERE n.table_schema = s.table_schema AND n.table_name = s.table_name \
-             AND n.index_name = s.index_name AND n.seq_in_index = 2 AND n.column_name <> 'id'))";
-
-/// Whether an index serves to search and sort by title.
-///
-/// # Errors
-/// Only those of the database.
-pub(super) async fn has_title_index(conn: &mut Connection) -> Result<bool, Error> {
-    let has_index = sql::<Bool>(HAS_TITLE_INDEX);
-    Ok(diesel::select(has_index).get_result(conn).await?)
 }
 
 /// The product with this id.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, Shop};
 
 /// The target of the link `relation` of a response, as a path.
-pub fn link(answer: &Answer, path: &str, relation: &str) -> Option<String> {
+fn link(answer: &Answer, path: &str, relation: &str) -> Option<String> {
     let mut links = answer.header("link")?.split(", ");
     let relation = format!("; rel=\"{relation}\"");
     let target = links.find_map(|link| link.strip_suffix(&relation))?;

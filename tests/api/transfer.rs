@@ -95,13 +95,15 @@ async fn a_304_is_for_who_has_what_there_is_and_for_nobody_else() {
             let tags = [("if-none-match", tags)];
             shop.send(Method::GET, path, &tags, Vec::new()).await
         };
-        let opaque = tag.trim_matches('"');
+        // The contract's own tag is weak already.
+        let strong = tag.strip_prefix("W/").unwrap_or(tag);
+        let opaque = strong.trim_matches('"');
         for has_it in [
             tag,
             "*",
-            &format!("W/{tag}"),
+            &format!("W/{strong}"),
             &format!("\"other\", {tag}"),
-            &format!("W/\"a\",{tag} , \"b\""),
+            &format!("W/\"a\",{strong} , \"b\""),
         ] {
             let answer = sent(has_it).await;
             assert_eq!(answer.status, 304, "{path}: {has_it}");

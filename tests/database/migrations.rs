@@ -260,7 +260,9 @@ fn an_index_in_which_another_column_follows_the_title_does_not_serve() {
     let mut session = empty_database().session();
     let rest = ", KEY by_title (title, image_url)) ENGINE = InnoDB";
     products(&mut session, "VARCHAR(255)", rest);
-    assert_eq!(warnings(&mut session).unwrap().len(), 1);
+    let warned = warnings(&mut session).unwrap();
+    let is_of_titles = |line: &String| line.starts_with("products.title");
+    assert!(warned.iter().any(is_of_titles), "{warned:?}");
     migrations::run(&mut session).unwrap();
     let indexes = search_indexes(&mut session);
     assert!(
@@ -302,6 +304,6 @@ fn titles_that_no_index_can_hold_are_warned_of() {
         assert_eq!(search_indexes(&mut session), others, "{title}");
         assert_eq!(misfits(&mut session).unwrap(), Vec::<String>::new());
         let warnings = warnings(&mut session).unwrap();
-        assert!(warnings[0].starts_with("products.title: no index on it"));
+        assert!(warnings[0].starts_with("products.title: no index that"));
     }
 }

@@ -3,12 +3,13 @@
 //!
 //! Imports `db` for the type of a page.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use poem::Response;
 use poem::http::HeaderValue;
 
 use crate::db::Page;
 
+use super::super::gate::decode;
 use super::super::types::Id;
 
 /// The parameters that ask for a page. Where only one of them is given, the other is as
@@ -25,6 +26,10 @@ pub(in crate::api) const NEEDED: [(&str, &str, &[&str]); 3] = [
     ("listProducts", "q", &[]),
     ("listProducts", "sort", &["title", "-title"]),
 ];
+
+/// The longest `Link` in bytes. Clients and proxies refuse a response whose headers are longer than
+/// they expect, 16 KiB in all or less.
+pub(in crate::api) const MAX_LINKS: usize = 4096;
 
 /// What a query component keeps as it is (RFC 3986, 2.3); all else is percent-encoded.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
@@ -63,7 +68,10 @@ pub(in crate::api) fn add_links(response: &mut Response, query: &str) {
     };
     let headers = response.headers_mut();
     headers.insert("x-total-count", paged.total.into());
-    if let Ok(links) = HeaderValue::try_from(links(paged, query)) {
+    let links = links(paged, query);
+    if links.len() <= MAX_LINKS
+        && let Ok(links) = HeaderValue::try_from(links)
+    {
         headers.insert("link", links);
     }
 }
@@ -104,19 +112,15 @@ fn other_parameters(query: &str) -> String {
     let mut others = String::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let (name, value) = (decoded(name), decoded(value));
+        let (Some(name), Some(value)) = (decode(name), decode(value)) else {
+            continue;
+        };
         if !PARAMETERS.contains(&name.as_str()) {
             let encoded = |text| utf8_percent_encode(text, ENCODED).to_string();
             others.extend([&encoded(&name), "=", &encoded(&value), "&"]);
         }
     }
     others
-}
-
-/// A part of a query that was checked before.
-fn decoded(text: &str) -> String {
-    let spaced = text.replace('+', " ");
-    percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]

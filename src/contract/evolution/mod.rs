@@ -10,14 +10,15 @@
 //! callers use. So a schema's constraint breaks clients where it gets narrower in what they send, or
 //! wider in what they receive; a schema that does both may do neither. A generated method that
 //! gains an optional argument behind all others is compatible, although some languages want it
-//! written out. What no rule explains is **breaking**.
+//! written out; so is a type that becomes optional or nullable, or ceases to be, in languages that show
+//! it. What no rule explains is **breaking**.
 //!
 //! | place | compatible | breaking |
 //! |---|---|---|
 //! | path, operation | added | removed (a rename is a removal) |
 //! | a path parameter's name | | any change: calls with named arguments fail |
 //! | `operationId` | | any change: generated methods carry it |
-//! | tags of an operation | one more | one less: generated clients group their methods by it |
+//! | tags of an operation | one more behind the others | one less, another order: generated clients group their methods by it |
 //! | security | each old way in still suffices | any other change |
 //! | parameter | optional one added behind all others, made optional | removed, required one added, made required, serialised otherwise |
 //! | order of parameters, of properties | | any other order, one added in front of another: generated clients take them by position |

@@ -30,7 +30,10 @@ impl Walk<'_> {
                 "required" => walk.narrows(sides),
                 "allowEmptyValue" => walk.widens(sides),
                 "schema" => walk.optional_schema(sides),
-                "x-default-with" => walk.breaking(sides, "it is what an absent value means"),
+                "x-default-with" => walk.breaking(
+                    sides,
+                    "it is what an absent value means beside the other parameter",
+                ),
                 "x-needs-paging" => walk.needs_paging(sides),
                 _ => walk.other(key, sides),
             }),
