@@ -32,6 +32,10 @@ lint:
 fuzz *ARGS:
     .ci/fuzz {{ARGS}}
 
+# Change src/api in one place at a time and see a test fail each time, for an hour; then again to go on
+mutants *ARGS:
+    .ci/mutants {{ARGS}}
+
 # Measure against the database's limits and a plain server, in minutes; SIZE=large: 1,000,000 rows too
 bench *ARGS:
     .ci/bench {{ARGS}}

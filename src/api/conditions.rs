@@ -216,6 +216,7 @@ mod tests {
             (r#"*, "b""#, false, false),
             (r#"*, "a""#, true, true),
             (r#""b,"a""#, false, false),
+            (r#""b, "a""#, true, true),
             (r#""b,", "a""#, true, true),
         ] {
             let tags = Tags::parse(text);

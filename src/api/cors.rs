@@ -123,6 +123,26 @@ mod tests {
     }
 
     #[test]
+    fn a_preflight_request_is_options_with_an_origin_and_the_method_to_come() {
+        let (origin, method) = (header::ORIGIN, header::ACCESS_CONTROL_REQUEST_METHOD);
+        for (sent, headers, is_preflight) in [
+            (Method::OPTIONS, vec![&origin, &method], true),
+            (Method::OPTIONS, vec![&origin], false),
+            (Method::OPTIONS, vec![&method], false),
+            (Method::OPTIONS, vec![], false),
+            (Method::PUT, vec![&origin, &method], false),
+            (Method::PUT, vec![], false),
+        ] {
+            let request = Request::builder().method(sent.clone());
+            let request = headers
+                .iter()
+                .fold(request, |request, name| request.header(*name, "x"));
+            let response = preflight(&request.finish());
+            assert_eq!(response.is_some(), is_preflight, "{sent} {headers:?}");
+        }
+    }
+
+    #[test]
     fn only_an_origin_that_is_named_may_read_whatever_resembles_it() {
         let cors: Cors = "https://shop.example,http://localhost:3000"
             .parse()

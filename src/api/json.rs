@@ -107,3 +107,35 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for JsonBody<T> {
         <Self as ParsePayload>::from_request(request, body).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_taken_in_utf_8_whatever_its_other_parameters() {
+        for (content_type, is_taken) in [
+            ("application/json", true),
+            ("Application/JSON", true),
+            (" application/json ;charset=utf-8", true),
+            ("application/json; Charset=\"UTF-8\"", true),
+            (
+                "application/json; profile=\"https://a.example\"; charset = utf-8",
+                true,
+            ),
+            ("application/json; profile=https://a.example", true),
+            ("application/json; profile", true),
+            ("application/json;", true),
+            ("application/json; charset=latin1", false),
+            ("application/json; profile=x; charset=utf-16", false),
+            ("application/json+x", false),
+            ("application/merge-patch+json", false),
+            ("text/json", false),
+            ("text/plain; charset=utf-8", false),
+            ("", false),
+        ] {
+            let taken = JsonBody::<i32>::check_content_type(content_type);
+            assert_eq!(taken, is_taken, "{content_type}");
+        }
+    }
+}

@@ -160,3 +160,28 @@ fn log(operation: &Operation, status: u16, violations: &[Violation]) {
         );
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    /// The response to `HEAD` of an operation that always has an `ETag`, without one.
+    #[tokio::test]
+    async fn the_head_of_a_response_is_checked_where_there_is_no_body_to_check() {
+        let mut operations = contract::operations().iter();
+        let operation = operations.find(|operation| operation.id == "getUser");
+        for (validation, passes) in [
+            (Validation::Off, true),
+            (Validation::Warn(1.0), true),
+            (Validation::Enforce, false),
+        ] {
+            let untagged = Response::builder()
+                .content_type("application/json")
+                .header("x-request-id", "1")
+                .finish();
+            let checked = validation.check(operation.unwrap(), &Method::HEAD, untagged);
+            assert_eq!(checked.await.is_ok(), passes, "{validation:?}");
+        }
+    }
+}

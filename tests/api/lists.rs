@@ -337,17 +337,15 @@ async fn clients_that_do_not_read_hold_up_other_lists_alone_and_those_not_for_ev
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_who_reads_slowly_gets_the_whole_list_and_holds_up_nobody() {
-    let shop = shop_of_large_products().await;
-    let path = "/api/products";
+/// What one client gets of a list, and what two get who ask for it at the same time; the last of them
+/// does not read before the other has all.
+async fn read_slowly_beside_another(shop: &Shop, path: &str) -> [Answer; 3] {
     // While one reader lets it wait, the list counts as being read; how long it takes is known
     // when another has read it.
-    let _idle = Reader::begin(&shop, path, "").await;
-    let rows = rows(&shop, PRODUCT, "products p ORDER BY id").await;
-    assert_list(&shop.get(path).await, &rows, false);
+    let _idle = Reader::begin(shop, path, "").await;
+    let alone = shop.get(path).await;
 
-    // Both ask at the same time, which makes them share a cursor, but one does not read.
+    // Both ask at the same time, which makes them share a cursor where the list may be shared.
     let stream = TokioIo::new(TcpStream::connect(&shop.address).await.unwrap());
     let handshake = hyper::client::conn::http1::handshake(stream).await;
     let (mut client, connection) = handshake.unwrap();
@@ -355,11 +353,43 @@ async fn one_who_reads_slowly_gets_the_whole_list_and_holds_up_nobody() {
     let request = Request::get(path).header("host", "localhost");
     let slow = client.send_request(request.body(Empty::<Bytes>::new()).unwrap());
     let (slow, fast) = tokio::join!(slow, shop.get(path));
-    assert_list(&fast, &rows, false);
     let slow = Answer::read(slow.unwrap()).await;
     check(&Sent::new("GET", path, &[], b""), &slow.received());
-    assert_list(&slow, &rows, false);
-    assert_eq!(slow.json()["message"], "400 products");
+    [alone, fast, slow]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_who_reads_slowly_gets_the_whole_list_and_holds_up_nobody() {
+    let shop = shop_of_large_products().await;
+    let rows = rows(&shop, PRODUCT, "products p ORDER BY id").await;
+    let answers = read_slowly_beside_another(&shop, "/api/products").await;
+    for answer in &answers {
+        assert_list(answer, &rows, false);
+    }
+    assert_eq!(answers[2].json()["message"], "400 products");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_who_reads_a_reversed_list_slowly_gets_the_whole_of_it_in_its_order() {
+    let shop = shop_of_large_products().await;
+    shop.execute(
+        "INSERT INTO users (email, password, role)
+           SELECT CONCAT(REPEAT('x', 230), seq, '@example.com'), 'x', 'USER' FROM seq_1_to_24000;
+         INSERT INTO cart (user_id, product_id) SELECT 1, 1 FROM seq_1_to_400;
+         INSERT INTO cart (user_id, product_id) SELECT 2, 2 FROM seq_1_to_24000",
+    )
+    .await;
+    for path in [
+        "/api/users?sort=-id",
+        "/api/products?sort=-id",
+        "/api/products/2/carts?sort=-id",
+        "/api/users/1/cart?sort=-id",
+    ] {
+        let answers = read_slowly_beside_another(&shop, path).await;
+        let [alone, fast, slow] = answers.map(|answer| answer.body);
+        assert!(fast == alone, "{path}: beside another");
+        assert!(slow == alone, "{path}: slowly");
+    }
 }
 
 // ── Rows that stray from the contract ───────────────────────────────────────────────────────────

@@ -1,10 +1,11 @@
 //! When the database or the client goes away midway.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::harness::{Shop, connections, eventually};
+use crate::validation::captured_log;
 
 #[tokio::test]
 async fn after_the_database_closed_every_connection_one_answer_at_most_is_a_503() {
@@ -87,5 +88,33 @@ async fn a_client_that_leaves_midway_spoils_no_other_request() {
                 "round {round}"
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn the_cause_of_a_failure_is_logged_and_never_sent() {
+    let broken = Shop::open().await;
+    broken
+        .execute("ALTER TABLE users RENAME COLUMN role TO rank_")
+        .await;
+    let away = Shop::without_database().await;
+    for (shop, status, level, message) in [
+        (&broken, 500, "ERROR", "internal error"),
+        (&away, 503, "WARN", "database unavailable"),
+    ] {
+        let (log, _guard) = captured_log();
+        let failed = shop.get("/api/users/1").await;
+        failed.error(status);
+        let log = String::from_utf8(log.lock().unwrap().clone()).unwrap();
+        let mut lines = log.lines().map(|line| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            line
+        });
+        let line = lines.find(|line| line["message"] == message);
+        let line = line.unwrap_or_else(|| panic!("no line of the cause: {log}"));
+        assert_eq!(line["level"], level);
+        let cause = line["cause"].as_str().unwrap();
+        assert!(!cause.is_empty());
+        assert!(!String::from_utf8_lossy(&failed.body).contains(cause));
     }
 }

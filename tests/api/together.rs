@@ -124,8 +124,11 @@ async fn each_of_many_lists_at_once_has_the_rows_and_the_order_it_asked_for() {
         "/api/users?limit=5",
     ];
     compare_together(&shop, "/api/users", &users).await;
+    compare_together(&shop, "/api/users?role=USER", &users).await;
     let products = ["/api/products?limit=5", "/api/products?sort=-id&limit=5"];
     compare_together(&shop, "/api/products", &products).await;
+    let whole = ["/api/products", "/api/products?sort=-id"];
+    compare_together(&shop, "/api/products", &whole).await;
 }
 
 /// Every GET that shows something of user 1, product 1 and cart item 1.
