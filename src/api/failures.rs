@@ -121,7 +121,7 @@ impl Refusal {
         }
     }
 
-    /// The answer in the error envelope. Causes go to the log, never to the client.
+    /// The response in the error envelope. Causes go to the log, never to the client.
     pub(super) fn answer(&self) -> Response {
         match self {
             Self::Domain(Error::Internal(cause)) => tracing::error!(%cause, "internal error"),
@@ -180,7 +180,7 @@ pub(super) fn refuse(refusal: &Refusal) -> poem::Error {
 
 /// The statuses that an operation may fail with.
 pub trait ErrorSet: Send + Sync + 'static {
-    /// Them, in rising order.
+    /// The statuses, in rising order.
     const STATUSES: &'static [StatusCode];
 }
 
@@ -203,13 +203,13 @@ pub struct OfChanging;
 
 /// 400, 500, 503: what every operation can fail with.
 pub type RequestError = Failure<OfAny>;
-/// The same and 404.
+/// 400, 404, 500, 503.
 pub type FindError = Failure<OfFinding>;
-/// The same as [`RequestError`] and 409.
+/// 400, 409, 500, 503.
 pub type CreateError = Failure<OfCreating>;
-/// The same as [`RequestError`], 404 and 412.
+/// 400, 404, 412, 500, 503.
 pub type EditError = Failure<OfEditing>;
-/// The same as [`RequestError`], 404, 409 and 412.
+/// 400, 404, 409, 412, 500, 503.
 pub type ChangeError = Failure<OfChanging>;
 
 impl ErrorSet for OfAny {

@@ -18,8 +18,8 @@ use super::failures::refuse;
 
 /// The site's routes.
 ///
-/// `json` and `yaml` are the contract as text; `ping` asks the database for a sign of life, and takes
-/// no longer than `/health` may.
+/// `json` and `yaml` are the contract as text; `ping` asks whether the database responds, and takes no
+/// longer than `/health` may.
 pub fn routes<P, F>(json: impl Into<Bytes>, yaml: impl Into<Bytes>, ping: P) -> Route
 where
     P: Fn() -> F + Send + Sync + 'static,

@@ -1,5 +1,5 @@
-//! The walk through two documents, which collects the changes: where it stands in both, and whom a
-//! change there concerns.
+//! The walk through two documents, which collects the changes: where it stands in both, and which
+//! operations a change there affects.
 //!
 //! Imports the diff's normal form, and the module's `change`, `sides` and `users`.
 

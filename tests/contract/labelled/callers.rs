@@ -1,4 +1,4 @@
-//! What breaks who calls an operation.
+//! What breaks callers of an operation.
 
 use serde_json::json;
 
