@@ -31,6 +31,13 @@ pub const BREAKS_CALLERS: &[Case] = &[
     (FORTH, "the tag is the name of the generated class", |c| {
         set(c, &format!("{USERS}/get/tags"), json!(["People"]));
     }),
+    (
+        FORTH,
+        "the first tag is the name of the generated module",
+        |c| {
+            set(c, &format!("{USERS}/get/tags"), json!(["Cart", "Users"]));
+        },
+    ),
     (FORTH, "a required query parameter: nobody sends it", |c| {
         let added =
             json!({"name": "shop", "in": "query", "required": true, "schema": {"type": "string"}});
