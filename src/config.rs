@@ -145,7 +145,7 @@ impl Settings {
     ///
     /// # Errors
     /// One line, when both are flags or both are variables.
-    pub fn settle(mut self, matches: &ArgMatches) -> Result<Self, String> {
+    pub fn resolve(mut self, matches: &ArgMatches) -> Result<Self, String> {
         if self.database_url.is_some() && self.database_url_file.is_some() {
             let is_flag = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
             match (is_flag("database_url"), is_flag("database_url_file")) {

@@ -108,7 +108,7 @@ fn parse() -> Result<Cli, String> {
         .map_err(|error| one_line(&error))?;
     let Cli { command, settings } =
         Cli::from_arg_matches(&matches).map_err(|error| one_line(&error))?;
-    let settings = settings.settle(&matches)?;
+    let settings = settings.resolve(&matches)?;
     Ok(Cli { command, settings })
 }
 

@@ -62,12 +62,12 @@ pub enum Tags {
     /// `*`: that of whatever exists.
     Any,
     /// These.
-    Listed(Vec<Tag>),
+    Listed(Vec<SentTag>),
 }
 
 /// One tag that a client has sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tag {
+pub struct SentTag {
     is_weak: bool,
     opaque: String,
 }
@@ -112,7 +112,7 @@ impl Tags {
 }
 
 /// The tag that `text` begins with, and what follows; no tag, and all of the text, when there is none.
-fn read_tag(text: &str) -> (Option<Tag>, &str) {
+fn read_tag(text: &str) -> (Option<SentTag>, &str) {
     let (is_weak, quoted) = match text.strip_prefix("W/") {
         Some(quoted) => (true, quoted),
         None => (false, text),
@@ -123,7 +123,7 @@ fn read_tag(text: &str) -> (Option<Tag>, &str) {
     match opaque {
         Some((opaque, after)) if opaque.bytes().all(|byte| byte.is_ascii_graphic()) => {
             let opaque = opaque.to_owned();
-            (Some(Tag { is_weak, opaque }), after)
+            (Some(SentTag { is_weak, opaque }), after)
         }
         _ => (None, text),
     }

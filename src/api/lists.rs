@@ -2,12 +2,12 @@
 //! socket.
 //!
 //! A task of the list's own reads rows and writes them as JSON into a buffer. A full buffer is a
-//! part of the answer and goes into a channel that holds one; the task waits there until the client
+//! chunk of the answer and goes into a channel that holds one; the task waits there until the client
 //! has taken what came before. A list that is complete before its first buffer is full, as most
 //! are, becomes a plain answer with a length. Who reads the same list at the same time shares the
 //! task (see `sharing`).
 //!
-//! What fails before the first part is an error like any other. After that the status has been
+//! What fails before the first chunk is an error like any other. After that the status has been
 //! sent: the transfer breaks, so that no client takes half a list for a whole one. A client that
 //! leaves closes the channel, which ends the task, and the query with it.
 
@@ -33,7 +33,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument;
 
-use crate::db::{Connection, Cursor, Database, List, Page, Span};
+use crate::db::{Connection, Database, List, ListConnection, ListRange, Page};
 use crate::error::Error;
 
 use super::json::MEDIA_TYPE;
@@ -42,10 +42,10 @@ use super::validation::Validation;
 
 use paging::Paged;
 use sharing::Sharing;
-use writer::{IsFull, Mark, Part, Writer};
+use writer::{Chunk, IsFull, Position, Writer};
 
-/// How long the database may take for the rows of one part.
-const PART_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the database may take for the rows of one chunk.
+const CHUNK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long who goes on alone waits for a cursor of its own, and how long between two attempts.
 const CONTINUATION_TIMEOUT: Duration = Duration::from_mins(1);
@@ -68,7 +68,7 @@ pub(super) trait ListOf: Type + Send + 'static {
 
 /// A query function that reads a list.
 pub(super) trait Query<R>:
-    for<'c> Fn(&'c mut Connection, Span) -> BoxFuture<'c, Result<List<'c, R>, Error>>
+    for<'c> Fn(&'c mut Connection, ListRange) -> BoxFuture<'c, Result<List<'c, R>, Error>>
     + Clone
     + Send
     + 'static
@@ -76,7 +76,7 @@ pub(super) trait Query<R>:
 }
 
 impl<R, Q> Query<R> for Q where
-    Q: for<'c> Fn(&'c mut Connection, Span) -> BoxFuture<'c, Result<List<'c, R>, Error>>
+    Q: for<'c> Fn(&'c mut Connection, ListRange) -> BoxFuture<'c, Result<List<'c, R>, Error>>
         + Clone
         + Send
         + 'static
@@ -84,9 +84,9 @@ impl<R, Q> Query<R> for Q where
 }
 
 /// One who is sent a list.
-type Reader = mpsc::Sender<Result<Part, Error>>;
+type Subscriber = mpsc::Sender<Result<Chunk, Error>>;
 
-/// Which list: its operation, and whose it is, if it is a part of something.
+/// Which list: its operation, and whose it is, if it belongs to something.
 type Key = (&'static str, Option<i32>);
 
 /// Reads lists for the operations.
@@ -94,7 +94,7 @@ type Key = (&'static str, Option<i32>);
 pub struct Lists {
     db: Database,
     validation: Validation,
-    sharing: Sharing<Key, Reader>,
+    sharing: Sharing<Key, Subscriber>,
 }
 
 impl Lists {
@@ -106,11 +106,11 @@ impl Lists {
         }
     }
 
-    /// The list that `query` reads, or one page of it: of `owner`, if it is a part of something.
+    /// The list that `query` reads, or one page of it: of `owner`, if it belongs to something.
     /// `is_plain` says that all rows are asked for, in id order: only such a list is shared.
     ///
     /// # Errors
-    /// Those of the query, and of the rows before the first part is full.
+    /// Those of the query, and of the rows before the first chunk is full.
     pub(super) async fn read<L, R>(
         &self,
         owner: Option<i32>,
@@ -123,18 +123,19 @@ impl Lists {
         L::Item: From<R>,
         R: Send + 'static,
     {
-        let (reader, mut parts) = mpsc::channel(1);
+        let (subscriber, mut chunks) = mpsc::channel(1);
         let lists = self.clone();
         if page.is_some() || !is_plain {
-            let span = page.map_or(Span::After(0), Span::Page);
-            let task = lists.send::<L, R>(query, span, Mark::default(), vec![reader]);
+            let range = page.map_or(ListRange::After(0), ListRange::Page);
+            let task = lists.send::<L, R>(query, range, Position::default(), vec![subscriber]);
             tokio::spawn(task.in_current_span());
         } else {
-            let start =
-                |readers| lists.send::<L, R>(query, Span::After(0), Mark::default(), readers);
-            self.sharing.join((L::OPERATION, owner), reader, start);
+            let start = |subscribers| {
+                lists.send::<L, R>(query, ListRange::After(0), Position::default(), subscribers)
+            };
+            self.sharing.join((L::OPERATION, owner), subscriber, start);
         }
-        let first = match parts.recv().await {
+        let first = match chunks.recv().await {
             Some(first) => first?,
             None => return Err(without_end()),
         };
@@ -143,19 +144,19 @@ impl Lists {
             content: if first.is_last {
                 Content::Whole(first.bytes)
             } else {
-                Content::Parts(first.bytes, parts)
+                Content::Chunks(first.bytes, chunks)
             },
             list: PhantomData,
         })
     }
 
-    /// Sends a list from `mark` on to all `readers`; what fails, too.
+    /// Sends a list from `position` on to all `subscribers`; what fails, too.
     fn send<L, R>(
         self,
         query: impl Query<R>,
-        span: Span,
-        mark: Mark,
-        mut readers: Vec<Reader>,
+        range: ListRange,
+        position: Position,
+        mut subscribers: Vec<Subscriber>,
     ) -> BoxFuture<'static, ()>
     where
         L: ListOf,
@@ -164,16 +165,16 @@ impl Lists {
     {
         async move {
             let sent = async {
-                let mut cursor = self.cursor(mark, &readers).await?;
+                let mut cursor = self.cursor(position, &subscribers).await?;
                 let mut is_under_way = false;
-                let parts = self.send_parts::<L, R>(
+                let chunks = self.send_chunks::<L, R>(
                     &mut cursor,
                     query,
-                    (span, mark),
-                    &mut readers,
+                    (range, position),
+                    &mut subscribers,
                     &mut is_under_way,
                 );
-                let sent = parts.await;
+                let sent = chunks.await;
                 if !is_under_way {
                     cursor.finish();
                 }
@@ -184,24 +185,38 @@ impl Lists {
             match sent.await {
                 Ok(None) => {}
                 Ok(Some(last)) => {
-                    join_all(readers.iter().map(|reader| reader.send(Ok(last.clone())))).await;
+                    join_all(
+                        subscribers
+                            .iter()
+                            .map(|subscriber| subscriber.send(Ok(last.clone()))),
+                    )
+                    .await;
                 }
                 Err(error) => {
-                    join_all(readers.iter().map(|reader| reader.send(Err(error.share())))).await;
+                    join_all(
+                        subscribers
+                            .iter()
+                            .map(|subscriber| subscriber.send(Err(error.share()))),
+                    )
+                    .await;
                 }
             }
         }
         .boxed()
     }
 
-    /// A cursor. Who has a part of the list already waits for one for longer: a list that cannot
+    /// A cursor. Who has a chunk of the list already waits for one for longer: a list that cannot
     /// go on is a broken transfer.
-    async fn cursor(&self, mark: Mark, readers: &[Reader]) -> Result<Cursor, Error> {
+    async fn cursor(
+        &self,
+        position: Position,
+        subscribers: &[Subscriber],
+    ) -> Result<ListConnection, Error> {
         let began = Instant::now();
         loop {
-            let is_waited_for = mark.rows > 0
+            let is_waited_for = position.rows > 0
                 && began.elapsed() < CONTINUATION_TIMEOUT
-                && readers.iter().any(|reader| !reader.is_closed());
+                && subscribers.iter().any(|subscriber| !subscriber.is_closed());
             match self.db.cursor().await {
                 Err(Error::Unavailable(_)) if is_waited_for => sleep(CONTINUATION_PAUSE).await,
                 cursor => return cursor,
@@ -209,28 +224,29 @@ impl Lists {
         }
     }
 
-    /// The same but for the last part, which it gives; says in `is_under_way` whether rows may still
+    /// The same but for the last chunk, which it gives; says in `is_under_way` whether rows may still
     /// be on their way.
-    async fn send_parts<L, R>(
+    async fn send_chunks<L, R>(
         &self,
-        cursor: &mut Cursor,
+        cursor: &mut ListConnection,
         query: impl Query<R>,
-        (span, mark): (Span, Mark),
-        readers: &mut Vec<Reader>,
+        (range, position): (ListRange, Position),
+        subscribers: &mut Vec<Subscriber>,
         is_under_way: &mut bool,
-    ) -> Result<Option<Part>, Error>
+    ) -> Result<Option<Chunk>, Error>
     where
         L: ListOf,
         L::Item: From<R>,
         R: Send + 'static,
     {
-        let check = self.validation.of_rest(L::OPERATION);
-        let List { mut rows, page } = query(cursor, span).await?;
+        let check = self.validation.row_validator(L::OPERATION);
+        let List { mut rows, page } = query(cursor, range).await?;
         *is_under_way = true;
-        let mut writer = Writer::<L>::from(mark, page.map(|(page, total)| Paged { page, total }));
+        let mut writer =
+            Writer::<L>::from(position, page.map(|(page, total)| Paged { page, total }));
         loop {
-            let before = writer.mark;
-            match timeout(PART_TIMEOUT, writer.fill(&mut rows)).await {
+            let before = writer.position;
+            match timeout(CHUNK_TIMEOUT, writer.fill(&mut rows)).await {
                 Ok(Ok(IsFull(true))) => {}
                 Ok(Ok(IsFull(false))) => break,
                 Ok(Err(error)) => return Err(error),
@@ -241,18 +257,18 @@ impl Lists {
                 }
             }
             writer.check(check)?;
-            for slow in give(readers, &writer.part()).await {
+            for slow in give(subscribers, &writer.chunk()).await {
                 // Its cursor begins when it has taken what it was given.
                 let (lists, query) = (self.clone(), query.clone());
                 let task = async move {
                     if slow.reserve().await.is_ok() {
-                        let span = Span::After(before.id);
-                        lists.send::<L, R>(query, span, before, vec![slow]).await;
+                        let range = ListRange::After(before.id);
+                        lists.send::<L, R>(query, range, before, vec![slow]).await;
                     }
                 };
                 tokio::spawn(task.in_current_span());
             }
-            if readers.is_empty() {
+            if subscribers.is_empty() {
                 return Ok(None);
             }
         }
@@ -260,28 +276,28 @@ impl Lists {
         if writer.is_under_way {
             writer.check(check)?;
         }
-        Ok(Some(writer.last_part()))
+        Ok(Some(writer.last_chunk()))
     }
 }
 
-/// Gives a part to all readers. Those who have left are readers no more, nor are those who let the
+/// Gives a chunk to all subscribers. Those who have left are subscribers no more, nor are those who let the
 /// others wait: it gives these back.
-async fn give(readers: &mut Vec<Reader>, part: &Part) -> Vec<Reader> {
-    if let [reader] = readers.as_slice() {
-        if reader.send(Ok(part.clone())).await.is_err() {
-            readers.clear();
+async fn give(subscribers: &mut Vec<Subscriber>, chunk: &Chunk) -> Vec<Subscriber> {
+    if let [subscriber] = subscribers.as_slice() {
+        if subscriber.send(Ok(chunk.clone())).await.is_err() {
+            subscribers.clear();
         }
         return Vec::new();
     }
-    let given = readers.drain(..).map(async |reader| {
-        match timeout(PATIENCE, reader.send(Ok(part.clone()))).await {
-            Ok(Ok(())) => (Some(reader), None),
+    let given = subscribers.drain(..).map(async |subscriber| {
+        match timeout(PATIENCE, subscriber.send(Ok(chunk.clone()))).await {
+            Ok(Ok(())) => (Some(subscriber), None),
             Ok(Err(_)) => (None, None),
-            Err(_) => (None, Some(reader)),
+            Err(_) => (None, Some(subscriber)),
         }
     });
     let (prompt, slow): (Vec<_>, Vec<_>) = join_all(given).await.into_iter().unzip();
-    readers.extend(prompt.into_iter().flatten());
+    subscribers.extend(prompt.into_iter().flatten());
     slow.into_iter().flatten().collect()
 }
 
@@ -294,7 +310,7 @@ pub struct Listing<L> {
 
 enum Content {
     Whole(Bytes),
-    Parts(Bytes, mpsc::Receiver<Result<Part, Error>>),
+    Chunks(Bytes, mpsc::Receiver<Result<Chunk, Error>>),
 }
 
 impl<L: ListOf> Listing<L> {
@@ -303,13 +319,13 @@ impl<L: ListOf> Listing<L> {
     where
         L::Item: From<R>,
     {
-        let mut writer = Writer::<L>::from(Mark::default(), None);
+        let mut writer = Writer::<L>::from(Position::default(), None);
         for row in rows {
             writer.push(&L::Item::from(row))?;
         }
         Ok(Self {
             paged: None,
-            content: Content::Whole(writer.last_part().bytes),
+            content: Content::Whole(writer.last_chunk().bytes),
             list: PhantomData,
         })
     }
@@ -323,18 +339,18 @@ impl<L: Send> IntoResponse for Listing<L> {
     fn into_response(self) -> Response {
         let mut response = match self.content {
             Content::Whole(bytes) => responses::json_bytes(StatusCode::OK, bytes),
-            Content::Parts(first, parts) => {
-                let rest = stream::unfold(Some(parts), async |parts| {
-                    let mut parts = parts?;
-                    match parts.recv().await.unwrap_or_else(|| Err(without_end())) {
-                        Ok(part) => Some((Ok(part.bytes), (!part.is_last).then_some(parts))),
+            Content::Chunks(first, chunks) => {
+                let rest = stream::unfold(Some(chunks), async |chunks| {
+                    let mut chunks = chunks?;
+                    match chunks.recv().await.unwrap_or_else(|| Err(without_end())) {
+                        Ok(chunk) => Some((Ok(chunk.bytes), (!chunk.is_last).then_some(chunks))),
                         Err(error) => Some((Err(broken(error)), None)),
                     }
                 });
-                let parts = stream::iter([Ok(first)]).chain(rest);
+                let chunks = stream::iter([Ok(first)]).chain(rest);
                 let mut response = Response::builder()
                     .content_type(MEDIA_TYPE)
-                    .body(Body::from_bytes_stream(parts));
+                    .body(Body::from_bytes_stream(chunks));
                 response.extensions_mut().insert(UnderWay);
                 response
             }
@@ -346,7 +362,7 @@ impl<L: Send> IntoResponse for Listing<L> {
     }
 }
 
-/// A list whose task is no more, as when it panicked, but which sent no last part.
+/// A list whose task is no more, as when it panicked, but which sent no last chunk.
 fn without_end() -> Error {
     Error::Internal("a list ended without an end".into())
 }
@@ -408,10 +424,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_list_whose_task_is_gone_before_its_last_part_is_a_broken_transfer() {
-        let (task, parts) = mpsc::channel(1);
+        let (task, chunks) = mpsc::channel(1);
         let list = Listing::<ProductListResponse> {
             paged: None,
-            content: Content::Parts(Bytes::from_static(b"{"), parts),
+            content: Content::Chunks(Bytes::from_static(b"{"), chunks),
             list: PhantomData,
         };
         drop(task);

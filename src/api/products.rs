@@ -62,9 +62,9 @@ impl Products {
         check_index(&self.db, ListIndex::ProductTitle, used).await?;
         let is_plain = order == ProductOrder::default() && filter.prefix.is_none();
         let page = page(number.0, size.0);
-        let list = self.lists.read(None, page, is_plain, move |conn, span| {
+        let list = self.lists.read(None, page, is_plain, move |conn, range| {
             let filter = filter.clone();
-            async move { db::products::list(conn, &filter, order, span).await }.boxed()
+            async move { db::products::list(conn, &filter, order, range).await }.boxed()
         });
         Ok(list.await?)
     }
@@ -205,8 +205,8 @@ impl Products {
         let id = id.0.0;
         let list = self
             .lists
-            .read(Some(id), page, !is_reversed, move |conn, span| {
-                db::cart::with_product(conn, id, is_reversed, span).boxed()
+            .read(Some(id), page, !is_reversed, move |conn, range| {
+                db::cart::with_product(conn, id, is_reversed, range).boxed()
             });
         Ok(list.await?)
     }

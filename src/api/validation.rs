@@ -67,12 +67,12 @@ impl Validation {
     }
 
     /// How the rows of a list of this operation are to be checked; none when they are not.
-    pub(super) fn of_rest(self, operation: &str) -> Option<Rest> {
+    pub(super) fn row_validator(self, operation: &str) -> Option<RowValidator> {
         let operation = contract::operations()
             .iter()
             .find(|other| other.id == operation)
             .filter(|_| self.looks())?;
-        Some(Rest {
+        Some(RowValidator {
             validation: self,
             operation,
         })
@@ -101,14 +101,14 @@ impl Validation {
     }
 }
 
-/// The check of a list that is longer than its first part: row by row, before they leave.
+/// The check of a list that is longer than its first chunk: row by row, before they leave.
 #[derive(Clone, Copy)]
-pub(super) struct Rest {
+pub(super) struct RowValidator {
     validation: Validation,
     operation: &'static Operation,
 }
 
-impl Rest {
+impl RowValidator {
     /// Checks rows, as JSON separated by commas, that so many others went before.
     ///
     /// # Errors

@@ -114,7 +114,7 @@ pub fn seed(settings: &Settings, plan: &rows::Plan) -> anyhow::Result<()> {
         migrations::run(&mut session)?;
     }
     require_tables(&mut session, &target.url)?;
-    let hash = hash_of_nothing_known().context("hashing a password")?;
+    let hash = unusable_password_hash().context("hashing a password")?;
     let bar = ProgressBar::new(0).with_style(
         ProgressStyle::with_template(
             "{msg:9} {bar:40} {human_pos}/{human_len} rows, {per_sec}, {eta} left",
@@ -144,7 +144,7 @@ pub fn seed(settings: &Settings, plan: &rows::Plan) -> anyhow::Result<()> {
 }
 
 /// The hash of a random password that is thrown away: nobody can log in with it.
-pub(super) fn hash_of_nothing_known() -> Result<SecretString, crate::error::Error> {
+pub(super) fn unusable_password_hash() -> Result<SecretString, crate::error::Error> {
     let password = format!("{:032x}", rand::random::<u128>());
     passwords::hash_blocking(&password.into())
 }

@@ -19,7 +19,7 @@ use crate::db::{Database, check, migrations, seed};
 use crate::embedded::Embedded;
 use crate::server::{self, Limits};
 
-use super::database::{hash_of_nothing_known, require_tables};
+use super::database::{require_tables, unusable_password_hash};
 use super::target::Target;
 use super::{BadSetting, logging};
 
@@ -114,7 +114,7 @@ async fn run(settings: Settings, service: api::Settings) -> anyhow::Result<()> {
     };
     tokio::select! {
         () = serving => Ok(()),
-        end = death(embedded) => Err(anyhow!("the private MariaDB ended by itself: {end}")),
+        end = wait_for_exit(embedded) => Err(anyhow!("the private MariaDB ended by itself: {end}")),
     }
 }
 
@@ -154,7 +154,7 @@ fn offer_sample_shop(settings: &Settings, session: &mut Session) -> anyhow::Resu
     if mark.exists() {
         return Ok(());
     }
-    let hash = hash_of_nothing_known()?;
+    let hash = unusable_password_hash()?;
     if seed::sample_shop(session, hash.expose_secret())? {
         tracing::info!("filled in a sample shop; nobody knows its users' random password");
     }
@@ -162,7 +162,7 @@ fn offer_sample_shop(settings: &Settings, session: &mut Session) -> anyhow::Resu
 }
 
 /// Waits until the private MariaDB ends by itself; gives what it said last. Dropped, it stops it.
-async fn death(mut embedded: Embedded) -> String {
+async fn wait_for_exit(mut embedded: Embedded) -> String {
     loop {
         tokio::time::sleep(WATCH_INTERVAL).await;
         if let Some(end) = embedded.has_exited() {

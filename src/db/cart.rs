@@ -18,8 +18,8 @@ use super::products::{self, Product};
 use super::schema::{cart, products as products_table, users as users_table};
 use super::users::{self, User};
 use super::{
-    Condition, Connection, DEADLOCK_RETRIES, List, Span, demand, is_lost, is_passing,
-    last_insert_id, lost_deadlock, or_missing, pause_apart, transaction,
+    Condition, Connection, DEADLOCK_RETRIES, List, ListRange, check_precondition, is_lost,
+    is_passing, last_insert_id, lost_deadlock, or_missing, pause_apart, transaction,
 };
 
 /// The most bytes of text that are read of many carts at a time.
@@ -56,7 +56,7 @@ pub struct NewCartItem {
 pub async fn list(
     conn: &mut Connection,
     is_reversed: bool,
-    span: Span,
+    range: ListRange,
 ) -> Result<List<'_, (CartItem, User, Product)>, Error> {
     // Left joins hold the database to the order of the cart's primary key: of inner joins it may
     // begin with another table, and sort everything before the first row. No row is without its
@@ -79,9 +79,9 @@ pub async fn list(
         let parts = user.zip(product).ok_or(DieselError::NotFound)?;
         Ok((item, parts.0, parts.1))
     };
-    let page = match span {
-        Span::Page(page) => page,
-        Span::After(id) => {
+    let page = match range {
+        ListRange::Page(page) => page,
+        ListRange::After(id) => {
             let rows = all.filter(cart::id.gt(id)).load_stream(conn).await?;
             return Ok(List::whole(rows.map(move |row| row.and_then(complete))));
         }
@@ -110,7 +110,7 @@ pub async fn of_user(
     conn: &mut Connection,
     user_id: i32,
     is_reversed: bool,
-    span: Span,
+    range: ListRange,
 ) -> Result<List<'_, (CartItem, Product)>, Error> {
     users::find(conn, user_id).await?;
     let all = cart::table
@@ -123,9 +123,9 @@ pub async fn of_user(
     } else {
         all.order(cart::id)
     };
-    let page = match span {
-        Span::Page(page) => page,
-        Span::After(id) => {
+    let page = match range {
+        ListRange::Page(page) => page,
+        ListRange::After(id) => {
             let rows = all.filter(cart::id.gt(id)).load_stream(conn).await?;
             return Ok(List::whole(rows));
         }
@@ -155,7 +155,7 @@ pub async fn with_product(
     conn: &mut Connection,
     product_id: i32,
     is_reversed: bool,
-    span: Span,
+    range: ListRange,
 ) -> Result<List<'_, (CartItem, User)>, Error> {
     products::find(conn, product_id).await?;
     let all = cart::table
@@ -168,9 +168,9 @@ pub async fn with_product(
     } else {
         all.order(cart::id)
     };
-    let page = match span {
-        Span::Page(page) => page,
-        Span::After(id) => {
+    let page = match range {
+        ListRange::Page(page) => page,
+        ListRange::After(id) => {
             let rows = all.filter(cart::id.gt(id)).load_stream(conn).await?;
             return Ok(List::whole(rows));
         }
@@ -435,7 +435,7 @@ async fn refused(conn: &mut Connection, item: NewCartItem, error: DieselError) -
 /// Takes one item out of its cart.
 ///
 /// # Errors
-/// `NotFound`, or `Stale` when it, its user or its product is not as the condition demands.
+/// `NotFound`, or `Stale` when it, its user or its product is not as the precondition requires.
 pub async fn remove(
     conn: &mut Connection,
     id: i32,
@@ -457,7 +457,7 @@ pub async fn remove(
                         Product::as_select(),
                     ))
                     .for_update();
-                demand(condition, &item.first(conn).await?)?;
+                check_precondition(condition, &item.first(conn).await?)?;
                 diesel::delete(cart::table.find(id)).execute(conn).await
             }
             .scope_boxed()

@@ -9,7 +9,7 @@
 //!
 //! - one row by its id, or an addition to a cart, through `shared`: together with the others that
 //!   are asked for at the time;
-//! - a list as [`Rows`] from a [`Cursor`], as slowly as its reader takes them. Only a cursor may be
+//! - a list as [`Rows`] from a [`ListConnection`], as slowly as its reader takes them. Only a cursor may be
 //!   left midway: its connection is closed then, not used again;
 //! - everything else by [`Database::run`].
 
@@ -44,7 +44,7 @@ use scoped_futures::ScopedBoxFuture;
 use crate::error::{Conflict, Error};
 
 pub use indexes::ListIndex;
-pub use pool::{Cursor, Database, Pooled};
+pub use pool::{Database, ListConnection, Pooled};
 
 /// A connection, as the query functions take it.
 pub type Connection = AsyncMysqlConnection;
@@ -101,7 +101,7 @@ pub struct Order<C> {
 
 /// Which rows of a list are asked for.
 #[derive(Debug, Clone, Copy)]
-pub enum Span {
+pub enum ListRange {
     /// All whose id is larger; after 0, all. Only lists in the order of the ids go on after another.
     After(i32),
     /// One page.
@@ -147,9 +147,9 @@ impl<'c, T> List<'c, T> {
 /// answer and the change nobody else can change it.
 pub type Condition<T> = Box<dyn Fn(&T) -> bool + Send + Sync>;
 
-/// Ends the transaction, and undoes it, when `row` is not as the condition demands; then
+/// Ends the transaction, and undoes it, when `row` is not as the precondition requires; then
 /// [`or_missing`] says so.
-fn demand<T>(condition: Option<&Condition<T>>, row: &T) -> QueryResult<()> {
+fn check_precondition<T>(condition: Option<&Condition<T>>, row: &T) -> QueryResult<()> {
     match condition {
         Some(condition) if !condition(row) => Err(DieselError::RollbackTransaction),
         _ => Ok(()),

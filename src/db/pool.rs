@@ -3,7 +3,7 @@
 //! A connection is handed out without a question to the server, which would double the statements
 //! of a point read. Two things keep dead connections from being handed out all the same: one that
 //! nobody used for a second is asked for a sign of life, and the first error that says that a
-//! connection is dead discards every other one of its time, since the server has most likely
+//! connection is dead discards every other one of its generation, since the server has most likely
 //! restarted.
 //!
 //! Diesel-async has a pool of this kind, whose fast recycling keeps a connection after its driver
@@ -24,7 +24,7 @@ use tracing::Instrument;
 use crate::error::Error;
 
 use super::indexes::{self, ListIndex};
-use super::shared::Shared;
+use super::shared::BatchedCalls;
 use super::{Connection, is_lost};
 
 /// How long a request waits for a connection before it is told to come back later.
@@ -59,7 +59,7 @@ pub struct Database {
     pool: Pool<Connector>,
     /// Lists have connections of their own, so that slow readers never starve the rest.
     cursors: Pool<Connector>,
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<BatchedCalls>,
     /// Which of the indexes was found, by its place in [`ListIndex::ALL`].
     has_index: Arc<[AtomicBool; ListIndex::ALL.len()]>,
 }
@@ -71,7 +71,7 @@ impl Database {
     pub fn new(options: Opts, size: usize, cursors: usize) -> Self {
         let pool = pool(options.clone(), &SETUP, size);
         Self {
-            shared: Arc::new(Shared::new(&pool)),
+            shared: Arc::new(BatchedCalls::new(&pool)),
             cursors: self::pool(options, &CURSOR_SETUP, cursors),
             has_index: Arc::default(),
             pool,
@@ -107,9 +107,9 @@ impl Database {
     ///
     /// # Errors
     /// As [`Self::run`].
-    pub async fn cursor(&self) -> Result<Cursor, Error> {
+    pub async fn cursor(&self) -> Result<ListConnection, Error> {
         let connection = connection(&self.cursors).await?;
-        Ok(Cursor(Some(connection)))
+        Ok(ListConnection(Some(connection)))
     }
 
     /// Whether the database has an index. Once there is one, it is taken to stay.
@@ -148,7 +148,7 @@ fn pool(options: Opts, setup: &[&str], size: usize) -> Pool<Connector> {
     let options = OptsBuilder::from_opts(options).setup(setup.to_vec()).into();
     let connector = Connector {
         options,
-        time: Arc::default(),
+        generation: Arc::default(),
     };
     let pool = Pool::builder(connector).max_size(size).build();
     pool.expect("a pool without timeouts of its own needs no runtime")
@@ -165,10 +165,10 @@ pub(super) async fn connection(pool: &Pool<Connector>) -> Result<Pooled, Error> 
 }
 
 /// A connection that a list is read with. It is closed when it is dropped, whatever rows are still
-/// on their way, which also ends the query; [`Cursor::finish`] keeps it for the next list.
-pub struct Cursor(Option<Pooled>);
+/// on their way, which also ends the query; [`ListConnection::finish`] keeps it for the next list.
+pub struct ListConnection(Option<Pooled>);
 
-impl Cursor {
+impl ListConnection {
     /// The list was read to its end: the connection serves the next one.
     pub fn finish(mut self) {
         let is_wanted = self.0.as_ref().is_some_and(|connection| {
@@ -181,7 +181,7 @@ impl Cursor {
     }
 }
 
-impl std::ops::Deref for Cursor {
+impl std::ops::Deref for ListConnection {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
@@ -189,13 +189,13 @@ impl std::ops::Deref for Cursor {
     }
 }
 
-impl std::ops::DerefMut for Cursor {
+impl std::ops::DerefMut for ListConnection {
     fn deref_mut(&mut self) -> &mut Connection {
         self.0.as_mut().expect("finishing takes the cursor itself")
     }
 }
 
-impl Drop for Cursor {
+impl Drop for ListConnection {
     fn drop(&mut self) {
         if let Some(Pooled(connection)) = self.0.take() {
             let member = Object::take(connection);
@@ -226,13 +226,13 @@ impl std::ops::DerefMut for Pooled {
 /// Opens connections and looks after idle ones.
 pub(super) struct Connector {
     options: Opts,
-    /// Counts the deaths of connections: one that was opened before the last is not used again.
-    time: Arc<AtomicU64>,
+    /// How often connections were lost: one that was opened in an earlier generation is not used again.
+    generation: Arc<AtomicU64>,
 }
 
 pub(super) struct Member {
     connection: Connection,
-    opened_at: u64,
+    generation_at_open: u64,
 }
 
 impl Manager for Connector {
@@ -240,18 +240,18 @@ impl Manager for Connector {
     type Error = ConnectionError;
 
     async fn create(&self) -> Result<Member, ConnectionError> {
-        let opened_at = self.time.load(Ordering::Acquire);
+        let generation_at_open = self.generation.load(Ordering::Acquire);
         let connection = Conn::new(self.options.clone()).await;
         let connection =
             connection.map_err(|error| ConnectionError::BadConnection(error.to_string()))?;
         let mut connection = Connection::try_from(connection).await?;
-        connection.set_instrumentation(Obituary {
-            opened_at,
-            time: Arc::clone(&self.time),
+        connection.set_instrumentation(LossMonitor {
+            generation_at_open,
+            generation: Arc::clone(&self.generation),
         });
         Ok(Member {
             connection,
-            opened_at,
+            generation_at_open,
         })
     }
 
@@ -270,30 +270,30 @@ impl Manager for Connector {
         {
             return gone("no sign of life");
         }
-        if member.opened_at != self.time.load(Ordering::Acquire) {
-            return gone("a connection of its time died");
+        if member.generation_at_open != self.generation.load(Ordering::Acquire) {
+            return gone("a connection of its generation was lost");
         }
         Ok(())
     }
 }
 
-/// Notes the death of its connection.
-struct Obituary {
-    opened_at: u64,
-    time: Arc<AtomicU64>,
+/// Begins a new generation when its connection is lost.
+struct LossMonitor {
+    generation_at_open: u64,
+    generation: Arc<AtomicU64>,
 }
 
-impl Instrumentation for Obituary {
+impl Instrumentation for LossMonitor {
     fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
         if let InstrumentationEvent::FinishQuery {
             error: Some(error), ..
         } = event
             && is_lost(error)
         {
-            // Only the first death of a time counts: the others are its consequences.
-            let _ = self.time.compare_exchange(
-                self.opened_at,
-                self.opened_at + 1,
+            // Only the first loss of a generation counts: the others follow from it.
+            let _ = self.generation.compare_exchange(
+                self.generation_at_open,
+                self.generation_at_open + 1,
                 Ordering::AcqRel,
                 Ordering::Acquire,
             );

@@ -12,8 +12,8 @@ use crate::error::{Conflict, Error};
 use super::ids::Ids;
 use super::schema::{cart, products};
 use super::{
-    Condition, Connection, List, Order, Span, beginning_with, demand, last_insert_id, or_conflict,
-    or_missing, transaction,
+    Condition, Connection, List, ListRange, Order, beginning_with, check_precondition,
+    last_insert_id, or_conflict, or_missing, transaction,
 };
 
 /// A product.
@@ -98,11 +98,11 @@ pub async fn list<'c>(
     conn: &'c mut Connection,
     filter: &Filter,
     order: Order<Column>,
-    span: Span,
+    range: ListRange,
 ) -> Result<List<'c, Product>, Error> {
-    let page = match span {
-        Span::Page(page) => page,
-        Span::After(id) => {
+    let page = match range {
+        ListRange::Page(page) => page,
+        ListRange::After(id) => {
             let rows = ordered(filtered(filter), order).filter(products::id.gt(id));
             let rows = rows.select(Product::as_select()).load_stream(conn).await?;
             return Ok(List::whole(rows));
@@ -179,7 +179,7 @@ pub async fn create(conn: &mut Connection, new: &NewProduct) -> Result<Product, 
 /// Changes a product and gives it back as it is then.
 ///
 /// # Errors
-/// `NotFound`, or `Stale` when it is not as the condition demands.
+/// `NotFound`, or `Stale` when it is not as the precondition requires.
 pub async fn update(
     conn: &mut Connection,
     id: i32,
@@ -188,13 +188,13 @@ pub async fn update(
 ) -> Result<Product, Error> {
     if *changes == ProductChanges::default() {
         let product = find(conn, id).await?;
-        demand(condition, &product).map_err(or_missing("Product"))?;
+        check_precondition(condition, &product).map_err(or_missing("Product"))?;
         return Ok(product);
     }
     transaction(conn, |conn| {
         async move {
             if condition.is_some() {
-                demand(condition, &lock(conn, id).await?)?;
+                check_precondition(condition, &lock(conn, id).await?)?;
             }
             diesel::update(products::table.find(id))
                 .set(changes)
@@ -221,7 +221,7 @@ async fn lock(conn: &mut Connection, id: i32) -> QueryResult<Product> {
 /// Deletes a product and takes it out of every cart; gives how many cart items that were.
 ///
 /// # Errors
-/// `NotFound`, `Stale` when it is not as the condition demands, or `Conflict` when a table that is not
+/// `NotFound`, `Stale` when it is not as the precondition requires, or `Conflict` when a table that is not
 /// ours still refers to the product.
 pub async fn delete(
     conn: &mut Connection,
@@ -231,7 +231,7 @@ pub async fn delete(
     let removed = transaction(conn, |conn| {
         async move {
             // The lock on the product's row holds off whoever would put it into a cart meanwhile.
-            demand(condition, &lock(conn, id).await?)?;
+            check_precondition(condition, &lock(conn, id).await?)?;
             let removed = diesel::delete(cart::table.filter(cart::product_id.eq(id)))
                 .execute(conn)
                 .await?;

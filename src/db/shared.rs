@@ -31,7 +31,7 @@ enum Cart {
     TooLarge,
 }
 
-pub(super) struct Shared {
+pub(super) struct BatchedCalls {
     users: Coalescer<i32, Result<Option<User>, Error>>,
     products: Coalescer<i32, Result<Option<Product>, Error>>,
     items: Coalescer<i32, Result<Option<FullItem>, Error>>,
@@ -39,7 +39,7 @@ pub(super) struct Shared {
     additions: Coalescer<NewCartItem, Result<FullItem, Error>>,
 }
 
-impl Shared {
+impl BatchedCalls {
     pub(super) fn new(pool: &Pool<Connector>) -> Self {
         let (for_carts, for_additions) = (pool.clone(), pool.clone());
         Self {

@@ -18,8 +18,8 @@ use super::ids::Ids;
 use super::schema::sql_types::UsersRoleEnum;
 use super::schema::{cart, users};
 use super::{
-    Condition, Connection, List, Order, Span, beginning_with, demand, last_insert_id, or_conflict,
-    or_missing, transaction,
+    Condition, Connection, List, ListRange, Order, beginning_with, check_precondition,
+    last_insert_id, or_conflict, or_missing, transaction,
 };
 
 diesel::define_sql_function! {
@@ -151,11 +151,11 @@ pub async fn list<'c>(
     conn: &'c mut Connection,
     filter: &Filter,
     order: Order<Column>,
-    span: Span,
+    range: ListRange,
 ) -> Result<List<'c, User>, Error> {
-    let page = match span {
-        Span::Page(page) => page,
-        Span::After(id) => {
+    let page = match range {
+        ListRange::Page(page) => page,
+        ListRange::After(id) => {
             let rows = ordered(filtered(filter), order).filter(users::id.gt(id));
             let rows = rows.select(User::as_select()).load_stream(conn).await?;
             return Ok(List::whole(rows));
@@ -237,7 +237,7 @@ pub async fn create(conn: &mut Connection, new: &NewUser) -> Result<User, Error>
 /// Changes a user and gives it back as it is then.
 ///
 /// # Errors
-/// `NotFound`, `Stale` when it is not as the condition demands, or `Conflict` when another user has
+/// `NotFound`, `Stale` when it is not as the precondition requires, or `Conflict` when another user has
 /// the new email.
 pub async fn update(
     conn: &mut Connection,
@@ -247,13 +247,13 @@ pub async fn update(
 ) -> Result<User, Error> {
     if changes.email.is_none() && changes.password.is_none() && changes.role.is_none() {
         let user = find(conn, id).await?;
-        demand(condition, &user).map_err(or_missing("User"))?;
+        check_precondition(condition, &user).map_err(or_missing("User"))?;
         return Ok(user);
     }
     let user = transaction(conn, |conn| {
         async move {
             if condition.is_some() {
-                demand(condition, &lock(conn, id).await?)?;
+                check_precondition(condition, &lock(conn, id).await?)?;
             }
             let columns = (
                 changes.email.as_ref().map(|email| users::email.eq(email)),
@@ -290,7 +290,7 @@ async fn lock(conn: &mut Connection, id: i32) -> QueryResult<User> {
 /// Deletes a user and what is in the user's cart; gives how many cart items that were.
 ///
 /// # Errors
-/// `NotFound`, `Stale` when it is not as the condition demands, or `Conflict` when a table that is not
+/// `NotFound`, `Stale` when it is not as the precondition requires, or `Conflict` when a table that is not
 /// ours still refers to the user.
 pub async fn delete(
     conn: &mut Connection,
@@ -300,7 +300,7 @@ pub async fn delete(
     let removed = transaction(conn, |conn| {
         async move {
             // The lock on the user's row holds off whoever would add to this cart meanwhile.
-            demand(condition, &lock(conn, id).await?)?;
+            check_precondition(condition, &lock(conn, id).await?)?;
             let removed = diesel::delete(cart::table.filter(cart::user_id.eq(id)))
                 .execute(conn)
                 .await?;

@@ -9,7 +9,7 @@ use ecommerce_api::db::cart::{self, CartItem};
 use ecommerce_api::db::migrations;
 use ecommerce_api::db::products::{self, Product};
 use ecommerce_api::db::users::{self, Role, User};
-use ecommerce_api::db::{Cursor, Database, List, Order, Page, Span};
+use ecommerce_api::db::{Database, List, ListConnection, ListRange, Order, Page};
 use ecommerce_api::error::Error;
 use futures_util::TryStreamExt;
 use tokio::runtime::Runtime;
@@ -19,11 +19,11 @@ use crate::server::empty_database;
 mod cost;
 mod filters;
 
-const WHOLE: Span = Span::After(0);
+const WHOLE: ListRange = ListRange::After(0);
 
 /// A shop with rows of a test's own, and the connection that its lists are read with.
 struct Shop {
-    cursor: Cursor,
+    cursor: ListConnection,
     runtime: Runtime,
 }
 
@@ -92,7 +92,7 @@ impl Shop {
         &mut self,
         filter: &products::Filter,
         order: Order<products::Column>,
-        span: Span,
+        span: ListRange,
     ) -> Read<Product> {
         let list =
             async { read(products::list(&mut self.cursor, filter, order, span).await).await };
@@ -103,7 +103,7 @@ impl Shop {
         &mut self,
         filter: &users::Filter,
         order: Order<users::Column>,
-        span: Span,
+        span: ListRange,
     ) -> Read<User> {
         let list = async { read(users::list(&mut self.cursor, filter, order, span).await).await };
         self.runtime.block_on(list).unwrap()
@@ -111,7 +111,7 @@ impl Shop {
 
     /// The ids of the products that begin with `prefix`, by title.
     fn beginning_with(&mut self, prefix: &str) -> Vec<i32> {
-        let page = Span::Page(Page {
+        let page = ListRange::Page(Page {
             number: 1,
             size: 100,
         });
@@ -192,7 +192,7 @@ fn prefixed(prefix: &str) -> products::Filter {
 /// Reads a list of `expected` ids whole, and in pages of every size, forwards and backwards.
 fn is_in_order<T: Row + Debug + PartialEq>(
     expected: &[i32],
-    mut read: impl FnMut(bool, Span) -> Read<T>,
+    mut read: impl FnMut(bool, ListRange) -> Read<T>,
 ) {
     let whole = read(false, WHOLE);
     assert_eq!((whole.ids().as_slice(), whole.total), (expected, None));
@@ -206,7 +206,7 @@ fn is_in_order<T: Row + Debug + PartialEq>(
                     number: i32::try_from(index + 1).unwrap(),
                     size: i32::try_from(size).unwrap(),
                 };
-                let page = read(is_reversed, Span::Page(page));
+                let page = read(is_reversed, ListRange::Page(page));
                 assert_eq!((page.ids().as_slice(), page.total), (chunk, Some(total)));
             }
         }
@@ -256,13 +256,17 @@ fn lists_by_id_go_on_after_any_of_their_rows() {
     let rest = shop.products(
         &products::Filter::default(),
         Order::default(),
-        Span::After(5),
+        ListRange::After(5),
     );
     assert_eq!(rest.ids(), [6, 7, 8]);
-    let rest = shop.products(&prefixed("te"), Order::default(), Span::After(3));
+    let rest = shop.products(&prefixed("te"), Order::default(), ListRange::After(3));
     assert_eq!(rest.ids(), [4, 6]);
     let mut shop = Shop::with_emails(&["b", "a", "c"]);
-    let rest = shop.users(&users::Filter::default(), Order::default(), Span::After(1));
+    let rest = shop.users(
+        &users::Filter::default(),
+        Order::default(),
+        ListRange::After(1),
+    );
     assert_eq!(rest.ids(), [2, 3]);
 }
 
@@ -302,7 +306,7 @@ fn a_row_is_read_whole_in_every_order() {
         "INSERT INTO products VALUES (3, 'Tea', 'https://x.io/a', 'd'), (5, 'Pot', NULL, NULL);
          INSERT INTO users VALUES (4, 'a@x.io', 'hash', 'ADMIN')",
     );
-    let page = Span::Page(Page { number: 1, size: 9 });
+    let page = ListRange::Page(Page { number: 1, size: 9 });
     let filter = products::Filter::default();
     let mut expected = shop.products(&filter, Order::default(), page).rows;
     assert_eq!(expected[0].description.as_deref(), Some("d"));

@@ -80,15 +80,19 @@ impl<K: Eq + Hash + Clone + Send + 'static, W: Send + 'static> Sharing<K, W> {
         }
     }
 
-    /// Brings `reader` to the next reading of the list `key`; `read` reads it for all who came.
-    pub(super) fn join<F>(&self, key: K, reader: W, read: impl FnOnce(Vec<W>) -> F + Send + 'static)
-    where
+    /// Brings `subscriber` to the next reading of the list `key`; `read` reads it for all who came.
+    pub(super) fn join<F>(
+        &self,
+        key: K,
+        subscriber: W,
+        read: impl FnOnce(Vec<W>) -> F + Send + 'static,
+    ) where
         F: Future<Output = ()> + Send + 'static,
     {
         let wait = {
             let mut lists = self.lists();
             let readings = lists.entry(key.clone()).or_default();
-            readings.waiting.push(reader);
+            readings.waiting.push(subscriber);
             if readings.waiting.len() > 1 {
                 // Who came first does the rest.
                 return;
@@ -100,14 +104,14 @@ impl<K: Eq + Hash + Clone + Send + 'static, W: Send + 'static> Sharing<K, W> {
             if !wait.is_zero() {
                 tokio::time::sleep(wait).await;
             }
-            let readers = sharing.begin(&key);
+            let subscribers = sharing.begin(&key);
             let reading = Reading {
                 sharing,
                 key,
                 began: Instant::now(),
             };
             // In a task of its own: whatever becomes of the reading, it ends.
-            let _ = tokio::spawn(read(readers).in_current_span()).await;
+            let _ = tokio::spawn(read(subscribers).in_current_span()).await;
             reading.linger();
             tokio::time::sleep(LINGER).await;
             reading.end();
@@ -169,12 +173,12 @@ mod tests {
     /// Joins a reading that takes [`TOOK`]; when it begins, `began` is told who came.
     fn join(
         sharing: &Sharing<&'static str, u32>,
-        reader: u32,
+        subscriber: u32,
         began: &mpsc::UnboundedSender<Vec<u32>>,
     ) {
         let began = began.clone();
-        sharing.join("list", reader, async move |readers| {
-            began.send(readers).unwrap();
+        sharing.join("list", subscriber, async move |subscribers| {
+            began.send(subscribers).unwrap();
             sleep(TOOK).await;
         });
     }

@@ -1,4 +1,4 @@
-//! A list's answer as JSON, part by part.
+//! A list's answer as JSON, chunk by chunk.
 //!
 //! Imports the contract's types and their check.
 
@@ -14,16 +14,16 @@ use crate::error::Error;
 use super::super::rows::counted;
 use super::super::schemas::Pagination;
 use super::super::types::Id;
-use super::super::validation::Rest;
+use super::super::validation::RowValidator;
 use super::ListOf;
 use super::paging::Paged;
 
-/// A part is sent when it has so many bytes; the row that exceeds it is still within.
-const PART: usize = 16 * 1024;
+/// A chunk is sent when it has so many bytes; the row that exceeds it is still within.
+const CHUNK: usize = 16 * 1024;
 
 /// Some bytes of a list.
 #[derive(Clone)]
-pub(super) struct Part {
+pub(super) struct Chunk {
     /// The page that the rows are, if they are not a whole list.
     pub paged: Option<Paged>,
     pub bytes: Bytes,
@@ -32,7 +32,7 @@ pub(super) struct Part {
 
 /// Where a list has got to: where to go on with it.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Mark {
+pub(super) struct Position {
     /// The id of the last row.
     pub id: i32,
     /// How many rows there were.
@@ -51,16 +51,16 @@ pub(super) struct Writer<L> {
     /// How many rows went before them.
     rows_before: usize,
     /// The last row that was written.
-    pub mark: Mark,
-    /// A part has been sent before.
+    pub position: Position,
+    /// A chunk has been sent before.
     pub is_under_way: bool,
     list: PhantomData<L>,
 }
 
 impl<L: ListOf> Writer<L> {
     /// Begins a list or a page of it, or goes on with one.
-    pub(super) fn from(mark: Mark, paged: Option<Paged>) -> Self {
-        let is_under_way = mark.rows > 0;
+    pub(super) fn from(position: Position, paged: Option<Paged>) -> Self {
+        let is_under_way = position.rows > 0;
         let buffer = if is_under_way {
             Vec::new()
         } else {
@@ -69,9 +69,9 @@ impl<L: ListOf> Writer<L> {
         Self {
             paged,
             rows_at: buffer.len(),
-            rows_before: mark.rows,
+            rows_before: position.rows,
             buffer,
-            mark,
+            position,
             is_under_way,
             list: PhantomData,
         }
@@ -82,7 +82,7 @@ impl<L: ListOf> Writer<L> {
     where
         L::Item: From<R>,
     {
-        while self.buffer.len() < PART {
+        while self.buffer.len() < CHUNK {
             let Some(row) = rows.next().await else {
                 return Ok(IsFull(false));
             };
@@ -92,33 +92,33 @@ impl<L: ListOf> Writer<L> {
     }
 
     pub(super) fn push(&mut self, item: &L::Item) -> Result<(), Error> {
-        if self.mark.rows > 0 {
+        if self.position.rows > 0 {
             self.buffer.push(b',');
         }
-        self.mark = Mark {
+        self.position = Position {
             id: L::id(item),
-            rows: self.mark.rows + 1,
+            rows: self.position.rows + 1,
         };
         sonic_rs::to_writer(&mut self.buffer, item).map_err(|error| Error::Internal(error.into()))
     }
 
     /// Holds the buffer's rows against the contract.
-    pub(super) fn check(&self, rest: Option<Rest>) -> Result<(), Error> {
+    pub(super) fn check(&self, rest: Option<RowValidator>) -> Result<(), Error> {
         let rows = &self.buffer[self.rows_at..];
         let rows = rows.strip_prefix(b",").unwrap_or(rows);
         rest.map_or(Ok(()), |rest| rest.check_rows(rows, self.rows_before))
     }
 
     /// What is in the buffer, which is empty then.
-    pub(super) fn part(&mut self) -> Part {
+    pub(super) fn chunk(&mut self) -> Chunk {
         self.is_under_way = true;
         self.rows_at = 0;
-        self.rows_before = self.mark.rows;
+        self.rows_before = self.position.rows;
         let next = Vec::with_capacity(self.buffer.len() + self.buffer.len() / 16);
         let mut bytes = std::mem::replace(&mut self.buffer, next);
-        // The serializer makes room for the worst: every character escaped. Parts wait for clients.
+        // The serializer makes room for the worst: every character escaped. Chunks wait for clients.
         bytes.shrink_to_fit();
-        Part {
+        Chunk {
             paged: self.paged,
             bytes: bytes.into(),
             is_last: false,
@@ -126,7 +126,7 @@ impl<L: ListOf> Writer<L> {
     }
 
     /// What is in the buffer, and the end: the page with the number of all rows, and the message.
-    pub(super) fn last_part(mut self) -> Part {
+    pub(super) fn last_chunk(mut self) -> Chunk {
         #[derive(Serialize)]
         struct End {
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -139,13 +139,13 @@ impl<L: ListOf> Writer<L> {
                 limit: page.size,
                 total,
             }),
-            message: counted(self.mark.rows, L::NOUN),
+            message: counted(self.position.rows, L::NOUN),
         };
         let end = serde_json::to_string(&end).unwrap_or_default();
         self.buffer.extend_from_slice(b"],");
         // Without its opening brace: it goes on where the rows end.
         self.buffer.extend_from_slice(&end.as_bytes()[1..]);
-        Part {
+        Chunk {
             paged: self.paged,
             bytes: self.buffer.into(),
             is_last: true,

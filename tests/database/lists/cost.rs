@@ -65,15 +65,15 @@ fn a_page_in_the_order_of_an_index_reads_no_more_than_it_passes_over() {
         for cost in [
             cost(&mut shop, |shop, page| {
                 let order = by(products::Column::Title, is_reversed);
-                shop.products(&products::Filter::default(), order, Span::Page(page));
+                shop.products(&products::Filter::default(), order, ListRange::Page(page));
             }),
             cost(&mut shop, |shop, page| {
                 let order = by(products::Column::Title, is_reversed);
-                shop.products(&prefixed("Common"), order, Span::Page(page));
+                shop.products(&prefixed("Common"), order, ListRange::Page(page));
             }),
             cost(&mut shop, |shop, page| {
                 let order = by(users::Column::Email, is_reversed);
-                shop.users(&users::Filter::default(), order, Span::Page(page));
+                shop.users(&users::Filter::default(), order, ListRange::Page(page));
             }),
         ] {
             assert!(cost.reads < 100 && cost.sorted <= 10, "{cost:?}");
@@ -85,7 +85,7 @@ fn a_page_in_the_order_of_an_index_reads_no_more_than_it_passes_over() {
 fn a_page_deep_in_a_list_reads_the_rows_of_no_other() {
     let mut shop = large_shop();
     shop.do_sql("FLUSH STATUS");
-    let deep = Span::Page(Page {
+    let deep = ListRange::Page(Page {
         number: 1500,
         size: 10,
     });
@@ -106,7 +106,7 @@ fn a_page_deep_in_a_list_reads_the_rows_of_no_other() {
 fn a_page_of_few_hits_reads_the_hits_alone_wherever_they_are() {
     let mut shop = large_shop();
     let rare = cost(&mut shop, |shop, page| {
-        shop.products(&prefixed("Rare"), Order::default(), Span::Page(page));
+        shop.products(&prefixed("Rare"), Order::default(), ListRange::Page(page));
     });
     assert!(rare.reads < 1000, "{rare:?}");
     let administrators = users::Filter {
@@ -116,7 +116,7 @@ fn a_page_of_few_hits_reads_the_hits_alone_wherever_they_are() {
     // The table is read once, without an index on roles, and the hits are sorted.
     let by_email = cost(&mut shop, |shop, page| {
         let order = by(users::Column::Email, false);
-        shop.users(&administrators, order, Span::Page(page));
+        shop.users(&administrators, order, ListRange::Page(page));
     });
     assert!(
         by_email.reads < 20_200 && by_email.sorted <= 60,
@@ -128,7 +128,7 @@ fn a_page_of_few_hits_reads_the_hits_alone_wherever_they_are() {
 fn no_value_has_a_statement_of_its_own() {
     let mut shop = Shop::with_emails(&["a@x", "b@x"]);
     let lists = |shop: &mut Shop, text: &str, role, size| {
-        let page = Span::Page(Page { number: 1, size });
+        let page = ListRange::Page(Page { number: 1, size });
         let filter = users::Filter {
             prefix: Some(text.to_owned()),
             email: Some(text.to_owned()),
