@@ -16,6 +16,7 @@ pub mod commands;
 pub mod config;
 pub mod contract;
 pub mod db;
+pub mod deadlines;
 pub mod embedded;
 pub mod error;
 pub mod passwords;

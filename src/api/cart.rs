@@ -1,13 +1,14 @@
 //! The contract's tag `Cart`: one handler for each operation.
 
 use futures_util::FutureExt;
+use poem::web::Data;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path, Query};
 
 use crate::db::{self, Database, Pooled};
 
-use super::Tag;
 use super::conditions::{Tags, condition};
+use super::context::RequestContext;
 use super::failures::{CreateError, EditError, FindError, RequestError};
 use super::json::JsonBody;
 use super::lists::paging::page;
@@ -17,6 +18,7 @@ use super::schemas::{
     CartItem, CartItemDraft, CartItemListResponse, CartItemResponse, RemovalResponse,
 };
 use super::sorting::CartOrder;
+use super::tags::Tag;
 use super::types::{Id, Word};
 
 /// The operations on cart items.
@@ -37,6 +39,7 @@ impl Cart {
     #[oai(path = "/api/cart", method = "get", operation_id = "listCartItems")]
     async fn list(
         &self,
+        context: Data<&RequestContext>,
         /// Which page, from 1; 1 when only `limit` is given. A page past the end is empty.
         #[oai(name = "page")]
         number: Query<Option<Id>>,
@@ -53,7 +56,7 @@ impl Cart {
         let is_reversed = sort.0.is_some_and(|sort| sort.0.is_reversed);
         let list = self
             .lists
-            .read(None, page, !is_reversed, move |conn, range| {
+            .read(context.0, None, page, !is_reversed, move |conn, range| {
                 db::cart::list(conn, is_reversed, range).boxed()
             });
         Ok(list.await?)

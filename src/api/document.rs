@@ -22,7 +22,7 @@ use crate::db::Database;
 use crate::error::Conflict;
 
 use super::cart::Cart;
-use super::failures::{CODES, failure, reason};
+use super::failures::{KINDS, body_failures, reason};
 use super::lists::{Lists, paging};
 use super::products::Products;
 use super::responses::response_header;
@@ -115,13 +115,7 @@ impl OpenApi for Shop {
 fn complete(operation: &mut MetaOperation) {
     let responses = &mut operation.responses.responses;
     if operation.request.is_some() {
-        responses.extend(
-            [
-                StatusCode::PAYLOAD_TOO_LARGE,
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            ]
-            .map(failure),
-        );
+        responses.extend(body_failures());
     }
     operation.params.push(MetaOperationParam {
         name: "X-Request-Id".to_owned(),
@@ -178,7 +172,7 @@ pub fn generated_document() -> Value {
 /// Lists the codes and reasons of errors, each with its status.
 fn name_codes(document: &mut Value) {
     let properties = &mut document["components"]["schemas"]["ErrorInfo"]["properties"];
-    let codes = CODES.iter().map(|(status, code)| (*code, status.as_u16()));
+    let codes = KINDS.iter().map(|kind| (kind.code, kind.status.as_u16()));
     properties["code"]["x-error-codes"] = codes.collect();
     let conflict = StatusCode::CONFLICT.as_u16();
     let reasons = Conflict::ALL.map(|why| (reason(why), conflict));

@@ -1,19 +1,21 @@
 //! Failures: the one way from an error to a response, in the contract's error envelope.
 //!
-//! An operation returns `Result<…, Failure<…>>`. The error sets differ in the statuses that they
-//! may give, which is what the generated document says of the operation; an error outside its set
+//! [`KINDS`] is the one table of statuses that a request can fail with. The responses, the codes and
+//! the responses in the generated document, and the log lines are made from it.
+//!
+//! An operation returns `Result<…, Failed<…>>`. The aliases of `Failed` differ in the statuses that
+//! they allow, which is what the generated document says of the operation; an error outside of them
 //! is a fault of the handler and becomes a 500.
 
 use std::borrow::Cow;
-use std::marker::PhantomData;
 
 use poem::Response;
 use poem::http::{HeaderValue, StatusCode, header};
 use poem_openapi::ApiResponse;
-use poem_openapi::registry::{MetaResponse, MetaResponses, MetaSchema, Registry};
+use poem_openapi::registry::{MetaHeader, MetaResponse, MetaResponses, MetaSchema, Registry};
 use poem_openapi::types::Type;
 
-use crate::error::{Conflict, Error, Violation};
+use crate::error::{Cause, Conflict, Error, Violation};
 
 use super::responses::{json, meta_response, response_header};
 use super::schemas::{ErrorDetail, ErrorInfo, ErrorResponse};
@@ -22,26 +24,129 @@ use super::types::{Always, Word};
 /// As many details as a response carries: the contract's `maxItems`.
 const MAX_DETAILS: usize = 1000;
 
-/// After how many seconds a client may try again.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+/// What is known of the failures with one status.
+pub(super) struct Kind {
+    pub status: StatusCode,
+    /// The `code` in the error envelope.
+    pub code: &'static str,
+    /// The operations that document the status.
+    operations: Operations,
+    /// For people, in the error envelope, unless the failure has a message of its own.
+    message: &'static str,
+    /// The description of the response in the document.
+    description: &'static str,
+    /// After how many seconds a client may try again.
+    retry_after: Option<u16>,
+}
 
-/// The code of each status that a request can fail with.
-pub(super) const CODES: [(StatusCode, &str); 9] = [
-    (StatusCode::BAD_REQUEST, "VALIDATION_ERROR"),
-    (StatusCode::NOT_FOUND, "NOT_FOUND"),
-    (StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED"),
-    (StatusCode::CONFLICT, "CONFLICT"),
-    (StatusCode::PRECONDITION_FAILED, "PRECONDITION_FAILED"),
-    (StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE"),
-    (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE"),
-    (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR"),
-    (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"),
+/// Every status that a request can fail with.
+#[rustfmt::skip]
+pub(super) static KINDS: [Kind; 9] = [
+    kind(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", EVERY,
+        "The request does not keep to the contract",
+        "The request does not keep to the contract; `details` has every violation"),
+    kind(StatusCode::NOT_FOUND, "NOT_FOUND", FINDS | EDITS | CHANGES,
+        "There is nothing at this path; see /api/docs",
+        "The user, product or cart item does not exist"),
+    kind(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", NONE,
+        "This path does not take this method",
+        ""),
+    kind(StatusCode::CONFLICT, "CONFLICT", CREATES | CHANGES,
+        "The request contradicts what is stored",
+        "The request contradicts what is stored; `reason` tells how"),
+    kind(StatusCode::PRECONDITION_FAILED, "PRECONDITION_FAILED", EDITS | CHANGES,
+        "The resource has none of the tags in If-Match",
+        "It is in none of the states that `If-Match` names; nothing was changed"),
+    kind(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", HAS_BODY,
+        "The body is larger than 1 MiB",
+        "The body is larger than 1 MiB"),
+    kind(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", HAS_BODY,
+        "The body must be JSON: send Content-Type: application/json",
+        "The body is not declared as `application/json`"),
+    kind(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", EVERY,
+        "The server failed to answer; its log has the cause",
+        "The server failed; its log has the cause under the request id"),
+    kind(StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", EVERY,
+        "The service is unavailable for the moment; try again later",
+        "The database is away or the server is overloaded; try again after `Retry-After` seconds. Whether a change was made is unknown")
+        .retry_after(1),
 ];
 
-/// The code of a status; a status without one is the server's fault.
-fn code(status: StatusCode) -> &'static str {
-    let found = CODES.iter().find(|(known, _)| *known == status);
-    found.map_or("INTERNAL_ERROR", |(_, code)| code)
+/// A set of kinds of operations.
+type Operations = u8;
+const NONE: Operations = 0;
+/// Operations that read or write without looking anything up.
+const PLAIN: Operations = 1;
+/// Operations on something that has to exist.
+const FINDS: Operations = 1 << 1;
+/// Operations that add something, which has to fit what is stored.
+const CREATES: Operations = 1 << 2;
+/// Operations on something that has to exist, in a state that the client may name.
+const EDITS: Operations = 1 << 3;
+/// As [`EDITS`], where the change has to fit what is stored.
+const CHANGES: Operations = 1 << 4;
+/// Operations with a request body; they are one of the other kinds, too.
+const HAS_BODY: Operations = 1 << 5;
+const EVERY: Operations = PLAIN | FINDS | CREATES | EDITS | CHANGES;
+
+const fn kind(
+    status: StatusCode,
+    code: &'static str,
+    operations: Operations,
+    message: &'static str,
+    description: &'static str,
+) -> Kind {
+    Kind {
+        status,
+        code,
+        operations,
+        message,
+        description,
+        retry_after: None,
+    }
+}
+
+impl Kind {
+    const fn retry_after(mut self, seconds: u16) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// The kind with this status; a status that is not in the table is the server's fault.
+    fn of(status: StatusCode) -> &'static Self {
+        let find = |status| KINDS.iter().find(|kind| kind.status == status);
+        find(status)
+            .or_else(|| find(StatusCode::INTERNAL_SERVER_ERROR))
+            .expect("the table has a 500")
+    }
+
+    /// What the generated document says of it.
+    fn document(&self) -> MetaResponse {
+        let headers = self.retry_after.map(|_| retry_after_header());
+        let headers = headers.into_iter().collect();
+        meta_response::<ErrorResponse>(self.status, self.description, headers)
+    }
+}
+
+fn retry_after_header() -> MetaHeader {
+    let schema = MetaSchema {
+        minimum: Some(1.0),
+        maximum: Some(3600.0),
+        ..MetaSchema::new_with_format("integer", "int32")
+    };
+    let description = "After how many seconds another try may succeed";
+    response_header("retry-after", description, schema)
+}
+
+/// The responses that operations with a request body have beside those of their error type.
+pub(super) fn body_failures() -> impl Iterator<Item = MetaResponse> {
+    documented(HAS_BODY)
+}
+
+fn documented(operations: Operations) -> impl Iterator<Item = MetaResponse> {
+    let kinds = KINDS.iter();
+    let documented = kinds.filter(move |kind| kind.operations & operations != 0);
+    documented.map(Kind::document)
 }
 
 /// The `reason` that tells a conflict from the others.
@@ -54,277 +159,182 @@ pub(super) fn reason(conflict: Conflict) -> &'static str {
     }
 }
 
-/// What a request can be refused with: the domain's errors, and those of HTTP.
-pub enum Refusal {
-    /// An error of the domain.
-    Domain(Error),
-    /// There is nothing at this path.
-    UnknownPath,
-    /// The path exists, but not with this method; the value of `Allow`.
-    MethodNotAllowed(String),
-    /// The body is larger than 1 MiB.
-    PayloadTooLarge,
-    /// The body is not JSON.
-    UnsupportedMediaType,
-    /// The server has no time for this request; try again later.
-    Overloaded,
+/// Why a request fails, and everything that its response says.
+pub struct Failure {
+    kind: &'static Kind,
+    message: Cow<'static, str>,
+    reason: Option<&'static str>,
+    details: Option<Vec<Violation>>,
+    /// The value of `Allow`.
+    allow: Option<String>,
+    /// For the log, never for the client.
+    cause: Option<Cause>,
 }
 
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        Self::Domain(error)
-    }
-}
-
-impl Refusal {
-    /// The status, and the message for people.
-    fn parts(&self) -> (StatusCode, Cow<'static, str>) {
-        match self {
-            Self::Domain(Error::Invalid(_)) => (
-                StatusCode::BAD_REQUEST,
-                "The request does not keep to the contract".into(),
-            ),
-            Self::Domain(Error::NotFound(what)) => {
-                (StatusCode::NOT_FOUND, format!("{what} not found").into())
-            }
-            Self::Domain(Error::Stale(what)) => (
-                StatusCode::PRECONDITION_FAILED,
-                format!("{what} has none of the tags in If-Match").into(),
-            ),
-            Self::Domain(Error::Conflict(conflict)) => {
-                (StatusCode::CONFLICT, conflict.to_string().into())
-            }
-            Self::Domain(Error::Unavailable(_)) | Self::Overloaded => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The service is unavailable for the moment; try again later".into(),
-            ),
-            Self::Domain(Error::Internal(_)) => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "The server failed to answer; its log has the cause".into(),
-            ),
-            Self::UnknownPath => (
-                StatusCode::NOT_FOUND,
-                "There is nothing at this path; see /api/docs".into(),
-            ),
-            Self::MethodNotAllowed(allow) => (
-                StatusCode::METHOD_NOT_ALLOWED,
-                format!("This path takes only {allow}").into(),
-            ),
-            Self::PayloadTooLarge => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "The body is larger than 1 MiB".into(),
-            ),
-            Self::UnsupportedMediaType => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "The body must be JSON: send Content-Type: application/json".into(),
-            ),
+impl Failure {
+    /// A failure with the message of its status.
+    pub(super) fn new(status: StatusCode) -> Self {
+        let kind = Kind::of(status);
+        Self {
+            kind,
+            message: kind.message.into(),
+            reason: None,
+            details: None,
+            allow: None,
+            cause: None,
         }
     }
 
-    /// The response in the error envelope. Causes go to the log, never to the client.
-    pub(super) fn answer(&self) -> Response {
-        match self {
-            Self::Domain(Error::Internal(cause)) => tracing::error!(%cause, "internal error"),
-            Self::Domain(Error::Unavailable(cause)) => {
-                tracing::warn!(%cause, "database unavailable");
-            }
-            _ => {}
+    fn with_message(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            message: message.into(),
+            ..Self::new(status)
         }
-        let (status, message) = self.parts();
-        let details = match self {
-            Self::Domain(Error::Invalid(violations)) => {
-                let shown = violations.iter().take(MAX_DETAILS);
-                let detail = |violation: &Violation| ErrorDetail {
-                    field: violation.field.chars().take(255).collect(),
-                    message: violation.message.chars().take(255).collect(),
-                    place: Some(Word(violation.place)),
-                };
-                Some(shown.map(detail).collect())
-            }
-            _ => None,
+    }
+
+    fn with_cause(status: StatusCode, cause: Cause) -> Self {
+        Self {
+            cause: Some(cause),
+            ..Self::new(status)
+        }
+    }
+
+    /// The path exists, but not with this method; `allow` is the value of `Allow`.
+    pub(super) fn method_not_allowed(allow: String) -> Self {
+        let message = format!("This path takes only {allow}");
+        Self {
+            allow: Some(allow),
+            ..Self::with_message(StatusCode::METHOD_NOT_ALLOWED, message)
+        }
+    }
+
+    /// The violations that a 400 names.
+    pub(super) fn into_violations(self) -> Vec<Violation> {
+        self.details.unwrap_or_default()
+    }
+
+    /// The deadline of the request has passed.
+    pub(super) fn too_slow() -> Self {
+        let cause = "the operation did not end before its deadline";
+        Self::with_cause(StatusCode::SERVICE_UNAVAILABLE, cause.into())
+    }
+
+    /// The response in the error envelope. The cause goes to the log.
+    pub(super) fn response(&self) -> Response {
+        self.log();
+        let detail = |violation: &Violation| ErrorDetail {
+            field: violation.field.chars().take(255).collect(),
+            message: violation.message.chars().take(255).collect(),
+            place: Some(Word(violation.place)),
+        };
+        let details = |violations: &Vec<Violation>| {
+            let shown = violations.iter().take(MAX_DETAILS);
+            shown.map(detail).collect()
         };
         let error = ErrorInfo {
-            code: code(status).to_owned(),
-            reason: match self {
-                Self::Domain(Error::Conflict(conflict)) => Some(reason(*conflict).to_owned()),
-                _ => None,
-            },
-            message: message.into_owned(),
-            details,
+            code: self.kind.code.to_owned(),
+            reason: self.reason.map(str::to_owned),
+            message: self.message.clone().into_owned(),
+            details: self.details.as_ref().map(details),
         };
-        let mut response = json(
-            status,
-            &ErrorResponse {
-                success: Always,
-                error,
-            },
-        );
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, RETRY_AFTER);
+        let success = Always;
+        let mut response = json(self.kind.status, &ErrorResponse { success, error });
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.kind.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        if let Self::MethodNotAllowed(allow) = self
-            && let Ok(allow) = allow.try_into()
+        if let Some(allow) = &self.allow
+            && let Ok(allow) = HeaderValue::try_from(allow)
         {
-            response.headers_mut().insert(header::ALLOW, allow);
+            headers.insert(header::ALLOW, allow);
         }
         response
     }
+
+    fn log(&self) {
+        let Some(cause) = &self.cause else {
+            return;
+        };
+        let code = self.kind.code;
+        if self.kind.status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(code, %cause, "internal error");
+        } else {
+            tracing::warn!(code, %cause, "unavailable for now");
+        }
+    }
 }
 
-/// The refusal as poem's error, for extractors and endpoints that end early.
-pub(super) fn refuse(refusal: &Refusal) -> poem::Error {
-    poem::Error::from_response(refusal.answer())
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Invalid(violations) => Self {
+                details: Some(violations),
+                ..Self::new(StatusCode::BAD_REQUEST)
+            },
+            Error::NotFound(what) => {
+                Self::with_message(StatusCode::NOT_FOUND, format!("{what} not found"))
+            }
+            Error::Stale(what) => Self::with_message(
+                StatusCode::PRECONDITION_FAILED,
+                format!("{what} has none of the tags in If-Match"),
+            ),
+            Error::Conflict(conflict) => Self {
+                reason: Some(reason(conflict)),
+                ..Self::with_message(StatusCode::CONFLICT, conflict.to_string())
+            },
+            Error::Unavailable(cause) => Self::with_cause(StatusCode::SERVICE_UNAVAILABLE, cause),
+            Error::Internal(cause) => Self::with_cause(StatusCode::INTERNAL_SERVER_ERROR, cause),
+        }
+    }
 }
 
-/// The statuses that an operation may fail with.
-pub trait ErrorSet: Send + Sync + 'static {
-    /// The statuses, in rising order.
-    const STATUSES: &'static [StatusCode];
+/// The failure as poem's error, for extractors and endpoints that end early.
+impl From<Failure> for poem::Error {
+    fn from(failure: Failure) -> Self {
+        Self::from_response(failure.response())
+    }
 }
 
-/// A failure with one of the statuses of `S`.
-pub struct Failure<S> {
-    response: Response,
-    set: PhantomData<S>,
-}
-
-/// Fails where any request can.
-pub struct OfAny;
-/// Fails also where something has to be found.
-pub struct OfFinding;
-/// Fails also where something new meets what is stored.
-pub struct OfCreating;
-/// Fails also where something has to be found, in a state that the client may name.
-pub struct OfEditing;
-/// Fails also where something has to be found, in such a state, and its change meets what is stored.
-pub struct OfChanging;
+/// The failure of an operation, which documents the statuses of `OPERATIONS`.
+pub struct Failed<const OPERATIONS: Operations>(Failure);
 
 /// 400, 500, 503: what every operation can fail with.
-pub type RequestError = Failure<OfAny>;
+pub type RequestError = Failed<PLAIN>;
 /// 400, 404, 500, 503.
-pub type FindError = Failure<OfFinding>;
+pub type FindError = Failed<FINDS>;
 /// 400, 409, 500, 503.
-pub type CreateError = Failure<OfCreating>;
+pub type CreateError = Failed<CREATES>;
 /// 400, 404, 412, 500, 503.
-pub type EditError = Failure<OfEditing>;
+pub type EditError = Failed<EDITS>;
 /// 400, 404, 409, 412, 500, 503.
-pub type ChangeError = Failure<OfChanging>;
+pub type ChangeError = Failed<CHANGES>;
 
-impl ErrorSet for OfAny {
-    const STATUSES: &'static [StatusCode] = &[
-        StatusCode::BAD_REQUEST,
-        StatusCode::INTERNAL_SERVER_ERROR,
-        StatusCode::SERVICE_UNAVAILABLE,
-    ];
-}
-
-impl ErrorSet for OfFinding {
-    const STATUSES: &'static [StatusCode] = &[
-        StatusCode::BAD_REQUEST,
-        StatusCode::NOT_FOUND,
-        StatusCode::INTERNAL_SERVER_ERROR,
-        StatusCode::SERVICE_UNAVAILABLE,
-    ];
-}
-
-impl ErrorSet for OfCreating {
-    const STATUSES: &'static [StatusCode] = &[
-        StatusCode::BAD_REQUEST,
-        StatusCode::CONFLICT,
-        StatusCode::INTERNAL_SERVER_ERROR,
-        StatusCode::SERVICE_UNAVAILABLE,
-    ];
-}
-
-impl ErrorSet for OfEditing {
-    const STATUSES: &'static [StatusCode] = &[
-        StatusCode::BAD_REQUEST,
-        StatusCode::NOT_FOUND,
-        StatusCode::PRECONDITION_FAILED,
-        StatusCode::INTERNAL_SERVER_ERROR,
-        StatusCode::SERVICE_UNAVAILABLE,
-    ];
-}
-
-impl ErrorSet for OfChanging {
-    const STATUSES: &'static [StatusCode] = &[
-        StatusCode::BAD_REQUEST,
-        StatusCode::NOT_FOUND,
-        StatusCode::CONFLICT,
-        StatusCode::PRECONDITION_FAILED,
-        StatusCode::INTERNAL_SERVER_ERROR,
-        StatusCode::SERVICE_UNAVAILABLE,
-    ];
-}
-
-impl<S: ErrorSet> From<Error> for Failure<S> {
+impl<const OPERATIONS: Operations> From<Error> for Failed<OPERATIONS> {
     fn from(error: Error) -> Self {
-        let mut refusal = Refusal::from(error);
-        let status = refusal.parts().0;
-        if !S::STATUSES.contains(&status) {
-            refusal =
-                Error::Internal(format!("{status} is not among this operation's errors").into())
-                    .into();
+        let failure = Failure::from(error);
+        if failure.kind.operations & OPERATIONS != 0 {
+            return Self(failure);
         }
-        Self {
-            response: refusal.answer(),
-            set: PhantomData,
-        }
+        let status = failure.kind.status;
+        let cause = format!("{status} is not among this operation's failures");
+        Self(Error::Internal(cause.into()).into())
     }
 }
 
-impl<S> From<Failure<S>> for poem::Error {
-    fn from(failure: Failure<S>) -> Self {
-        Self::from_response(failure.response)
+impl<const OPERATIONS: Operations> From<Failed<OPERATIONS>> for poem::Error {
+    fn from(failed: Failed<OPERATIONS>) -> Self {
+        failed.0.into()
     }
 }
 
-impl<S: ErrorSet> ApiResponse for Failure<S> {
+impl<const OPERATIONS: Operations> ApiResponse for Failed<OPERATIONS> {
     fn meta() -> MetaResponses {
         MetaResponses {
-            responses: S::STATUSES.iter().copied().map(failure).collect(),
+            responses: documented(OPERATIONS).collect(),
         }
     }
 
     fn register(registry: &mut Registry) {
         ErrorResponse::register(registry);
     }
-}
-
-/// What the generated document says of a failure.
-pub(super) fn failure(status: StatusCode) -> MetaResponse {
-    let description = match status {
-        StatusCode::BAD_REQUEST => {
-            "The request does not keep to the contract; `details` has every violation"
-        }
-        StatusCode::NOT_FOUND => "The user, product or cart item does not exist",
-        StatusCode::CONFLICT => "The request contradicts what is stored; `reason` tells how",
-        StatusCode::PRECONDITION_FAILED => {
-            "It is in none of the states that `If-Match` names; nothing was changed"
-        }
-        StatusCode::PAYLOAD_TOO_LARGE => "The body is larger than 1 MiB",
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => "The body is not declared as `application/json`",
-        StatusCode::SERVICE_UNAVAILABLE => {
-            "The database is away or the server is overloaded; try again after `Retry-After` seconds. Whether a change was made is unknown"
-        }
-        _ => "The server failed; its log has the cause under the request id",
-    };
-    let schema = MetaSchema {
-        minimum: Some(1.0),
-        maximum: Some(3600.0),
-        ..MetaSchema::new_with_format("integer", "int32")
-    };
-    let retry_after = response_header(
-        "retry-after",
-        "After how many seconds another try may succeed",
-        schema,
-    );
-    let headers = if status == StatusCode::SERVICE_UNAVAILABLE {
-        vec![retry_after]
-    } else {
-        Vec::new()
-    };
-    meta_response::<ErrorResponse>(status, description, headers)
 }

@@ -1,75 +1,22 @@
-//! The bridge to poem-openapi for request bodies: JSON that has been checked against the contract.
+//! The bridge to poem-openapi for request bodies.
 //!
 //! poem-openapi's own `Json` takes `123` for a string and `null` for an absent property, stops at
-//! the first mistake, and quotes what it was sent. Here a body is read strictly and checked
-//! against the contract's own schema of its component, every violation is collected, and only
-//! what passed becomes a value of the Rust type.
+//! the first mistake, and quotes what it was sent. Here the pipeline has checked the body against
+//! the contract before; the extractor only turns it into the Rust type.
 
-use poem::http::header;
 use poem::{Request, RequestBody, Result};
-use poem_openapi::payload::{ParsePayload, Payload};
-use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchemaRef, Registry};
-use poem_openapi::types::{ParseFromJSON, Type};
+use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
+use poem_openapi::types::ParseFromJSON;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-use crate::contract;
 use crate::error::{Error, Violation};
 
-use super::failures::{Refusal, refuse};
+use super::body::CheckedBody;
+use super::failures::Failure;
+use super::responses::MEDIA_TYPE;
 
-/// The only media type that the API speaks.
-pub(super) const MEDIA_TYPE: &str = "application/json";
-
-/// A request body that keeps to the contract's schema of its type.
+/// A request body that keeps to the contract.
 pub struct JsonBody<T>(pub T);
-
-impl<T: Type> Payload for JsonBody<T> {
-    const CONTENT_TYPE: &'static str = MEDIA_TYPE;
-
-    fn check_content_type(content_type: &str) -> bool {
-        let (essence, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
-        let utf8 = parameters
-            .split(';')
-            .all(|parameter| match parameter.split_once('=') {
-                Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
-                    value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
-                }
-                _ => true,
-            });
-        essence.trim().eq_ignore_ascii_case(MEDIA_TYPE) && utf8
-    }
-
-    fn schema_ref() -> MetaSchemaRef {
-        T::schema_ref()
-    }
-
-    fn register(registry: &mut Registry) {
-        T::register(registry);
-    }
-}
-
-impl<T: ParseFromJSON> ParsePayload for JsonBody<T> {
-    const IS_REQUIRED: bool = true;
-
-    async fn from_request(_request: &Request, body: &mut RequestBody) -> Result<Self> {
-        let bytes = body.take()?.into_bytes().await?;
-        let invalid = |violations| refuse(&Error::Invalid(violations).into());
-        let (value, mut violations) =
-            contract::json::parse(&bytes).map_err(|violation| invalid(vec![violation]))?;
-        violations.extend(contract::request_violations(&T::name(), &value));
-        if !violations.is_empty() {
-            return Err(invalid(violations));
-        }
-        // What the contract allows the type takes: the contract gate compares the two. If they
-        // differed after all, the client would hear where to look, not what it sent.
-        T::parse_from_json(Some(value)).map(Self).map_err(|_| {
-            invalid(vec![Violation::in_body(
-                "",
-                format!("is not a {} that the server can read", T::name()),
-            )])
-        })
-    }
-}
 
 impl<'a, T: ParseFromJSON> ApiExtractor<'a> for JsonBody<T> {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
@@ -77,7 +24,7 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for JsonBody<T> {
     type ParamRawType = ();
 
     fn register(registry: &mut Registry) {
-        <Self as Payload>::register(registry);
+        T::register(registry);
     }
 
     fn request_meta() -> Option<MetaRequest> {
@@ -93,49 +40,19 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for JsonBody<T> {
 
     async fn from_request(
         request: &'a Request,
-        body: &mut RequestBody,
+        _body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> Result<Self> {
-        let json = request.content_type().is_some_and(Self::check_content_type);
-        let encoded = request
-            .headers()
-            .get(header::CONTENT_ENCODING)
-            .is_some_and(|value| value != "identity");
-        if !json || encoded {
-            return Err(refuse(&Refusal::UnsupportedMediaType));
-        }
-        <Self as ParsePayload>::from_request(request, body).await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn json_is_taken_in_utf_8_whatever_its_other_parameters() {
-        for (content_type, is_taken) in [
-            ("application/json", true),
-            ("Application/JSON", true),
-            (" application/json ;charset=utf-8", true),
-            ("application/json; Charset=\"UTF-8\"", true),
-            (
-                "application/json; profile=\"https://a.example\"; charset = utf-8",
-                true,
-            ),
-            ("application/json; profile=https://a.example", true),
-            ("application/json; profile", true),
-            ("application/json;", true),
-            ("application/json; charset=latin1", false),
-            ("application/json; profile=x; charset=utf-16", false),
-            ("application/json+x", false),
-            ("application/merge-patch+json", false),
-            ("text/json", false),
-            ("text/plain; charset=utf-8", false),
-            ("", false),
-        ] {
-            let taken = JsonBody::<i32>::check_content_type(content_type);
-            assert_eq!(taken, is_taken, "{content_type}");
-        }
+        let body = request.data::<CheckedBody>().and_then(CheckedBody::take);
+        let Some(value) = body else {
+            let cause = "the contract has no request body for this operation".into();
+            return Err(Failure::from(Error::Internal(cause)).into());
+        };
+        // What the contract allows the type takes: the contract gate compares the two. If they
+        // differed after all, the client would hear where to look, not what it sent.
+        T::parse_from_json(Some(value)).map(Self).map_err(|_| {
+            let problem = format!("is not a {} that the server can read", T::name());
+            Failure::from(Error::Invalid(vec![Violation::in_body("", problem)])).into()
+        })
     }
 }

@@ -11,6 +11,7 @@
 //! sent: the transfer breaks, so that no client takes half a list for a whole one. A client that
 //! leaves closes the channel, which ends the task, and the query with it.
 
+mod list_of;
 pub(super) mod paging;
 mod sharing;
 mod writer;
@@ -28,43 +29,29 @@ use poem::{Body, IntoResponse, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{MetaHeader, MetaResponses, MetaSchema, Registry};
 use poem_openapi::types::Type;
-use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument;
 
 use crate::db::{Connection, Database, List, ListConnection, ListRange, Page};
+use crate::deadlines;
 use crate::error::Error;
 
-use super::json::MEDIA_TYPE;
-use super::responses::{self, response_header, success};
-use super::validation::Validation;
+use super::context::{Caller, RequestContext};
+use super::responses::{self, CheckedOnItsWay, MEDIA_TYPE, response_header, success};
+use super::validation::{RowValidator, Validation};
+
+pub(super) use list_of::ListOf;
 
 use paging::Paged;
 use sharing::Sharing;
 use writer::{Chunk, IsFull, Position, Writer};
 
-/// How long the database may take for the rows of one chunk.
-const CHUNK_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How long who goes on alone waits for a cursor of its own, and how long between two attempts.
-const CONTINUATION_TIMEOUT: Duration = Duration::from_mins(1);
+/// The pause between two attempts to get another connection for a list that goes on alone.
 const CONTINUATION_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long those who share a cursor wait for one of them, who goes on alone then.
 const PATIENCE: Duration = Duration::from_millis(20);
-
-/// A list of the contract.
-pub(super) trait ListOf: Type + Send + 'static {
-    /// What each row becomes.
-    type Item: Serialize + Send;
-    /// The operation that answers with this list.
-    const OPERATION: &'static str;
-    /// What one row is called in the message.
-    const NOUN: &'static str;
-    /// A row's id, by which the list is ordered.
-    fn id(item: &Self::Item) -> i32;
-}
 
 /// A query function that reads a list.
 pub(super) trait Query<R>:
@@ -86,8 +73,15 @@ impl<R, Q> Query<R> for Q where
 /// One who is sent a list.
 type Subscriber = mpsc::Sender<Result<Chunk, Error>>;
 
-/// Which list: its operation, and whose it is, if it belongs to something.
-type Key = (&'static str, Option<i32>);
+/// Everything that decides which rows a whole list has.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    /// The `operationId`.
+    operation: &'static str,
+    /// What the list belongs to, if to anything: a user or a product.
+    owner: Option<i32>,
+    caller: Caller,
+}
 
 /// Reads lists for the operations.
 #[derive(Clone)]
@@ -113,6 +107,7 @@ impl Lists {
     /// Those of the query, and of the rows before the first chunk is full.
     pub(super) async fn read<L, R>(
         &self,
+        context: &RequestContext,
         owner: Option<i32>,
         page: Option<Page>,
         is_plain: bool,
@@ -125,15 +120,28 @@ impl Lists {
     {
         let (subscriber, mut chunks) = mpsc::channel(1);
         let lists = self.clone();
+        let validator = self.validation.row_validator(context.operation);
         if page.is_some() || !is_plain {
             let range = page.map_or(ListRange::After(0), ListRange::Page);
-            let task = lists.send::<L, R>(query, range, Position::default(), vec![subscriber]);
+            let task = lists.send::<L, R>(
+                query,
+                range,
+                Position::default(),
+                validator,
+                vec![subscriber],
+            );
             tokio::spawn(task.in_current_span());
         } else {
-            let start = |subscribers| {
-                lists.send::<L, R>(query, ListRange::After(0), Position::default(), subscribers)
+            let start = move |subscribers| {
+                let range = ListRange::After(0);
+                lists.send::<L, R>(query, range, Position::default(), validator, subscribers)
             };
-            self.sharing.join((L::OPERATION, owner), subscriber, start);
+            let key = Key {
+                operation: context.operation.id,
+                owner,
+                caller: context.caller,
+            };
+            self.sharing.join(key, subscriber, start);
         }
         let first = match chunks.recv().await {
             Some(first) => first?,
@@ -156,6 +164,7 @@ impl Lists {
         query: impl Query<R>,
         range: ListRange,
         position: Position,
+        validator: Option<RowValidator>,
         mut subscribers: Vec<Subscriber>,
     ) -> BoxFuture<'static, ()>
     where
@@ -171,6 +180,7 @@ impl Lists {
                     &mut cursor,
                     query,
                     (range, position),
+                    validator,
                     &mut subscribers,
                     &mut is_under_way,
                 );
@@ -215,7 +225,7 @@ impl Lists {
         let began = Instant::now();
         loop {
             let is_waited_for = position.rows > 0
-                && began.elapsed() < CONTINUATION_TIMEOUT
+                && began.elapsed() < deadlines::CONTINUATION
                 && subscribers.iter().any(|subscriber| !subscriber.is_closed());
             match self.db.cursor().await {
                 Err(Error::Unavailable(_)) if is_waited_for => sleep(CONTINUATION_PAUSE).await,
@@ -231,6 +241,7 @@ impl Lists {
         cursor: &mut ListConnection,
         query: impl Query<R>,
         (range, position): (ListRange, Position),
+        validator: Option<RowValidator>,
         subscribers: &mut Vec<Subscriber>,
         is_under_way: &mut bool,
     ) -> Result<Option<Chunk>, Error>
@@ -239,14 +250,13 @@ impl Lists {
         L::Item: From<R>,
         R: Send + 'static,
     {
-        let check = self.validation.row_validator(L::OPERATION);
         let List { mut rows, page } = query(cursor, range).await?;
         *is_under_way = true;
         let mut writer =
             Writer::<L>::from(position, page.map(|(page, total)| Paged { page, total }));
         loop {
             let before = writer.position;
-            match timeout(CHUNK_TIMEOUT, writer.fill(&mut rows)).await {
+            match timeout(deadlines::CHUNK, writer.fill(&mut rows)).await {
                 Ok(Ok(IsFull(true))) => {}
                 Ok(Ok(IsFull(false))) => break,
                 Ok(Err(error)) => return Err(error),
@@ -256,14 +266,16 @@ impl Lists {
                     ));
                 }
             }
-            writer.check(check)?;
+            writer.check(validator)?;
             for slow in give(subscribers, &writer.chunk()).await {
                 // Its cursor begins when it has taken what it was given.
                 let (lists, query) = (self.clone(), query.clone());
                 let task = async move {
                     if slow.reserve().await.is_ok() {
                         let range = ListRange::After(before.id);
-                        lists.send::<L, R>(query, range, before, vec![slow]).await;
+                        lists
+                            .send::<L, R>(query, range, before, validator, vec![slow])
+                            .await;
                     }
                 };
                 tokio::spawn(task.in_current_span());
@@ -274,7 +286,7 @@ impl Lists {
         }
         *is_under_way = false;
         if writer.is_under_way {
-            writer.check(check)?;
+            writer.check(validator)?;
         }
         Ok(Some(writer.last_chunk()))
     }
@@ -331,10 +343,6 @@ impl<L: ListOf> Listing<L> {
     }
 }
 
-/// In the extensions of an answer whose body is still being made, and was checked on its way.
-#[derive(Clone)]
-pub(super) struct UnderWay;
-
 impl<L: Send> IntoResponse for Listing<L> {
     fn into_response(self) -> Response {
         let mut response = match self.content {
@@ -351,7 +359,7 @@ impl<L: Send> IntoResponse for Listing<L> {
                 let mut response = Response::builder()
                     .content_type(MEDIA_TYPE)
                     .body(Body::from_bytes_stream(chunks));
-                response.extensions_mut().insert(UnderWay);
+                response.extensions_mut().insert(CheckedOnItsWay);
                 response
             }
         };

@@ -1,13 +1,14 @@
 //! The contract's tag `Products`: one handler for each operation.
 
 use futures_util::FutureExt;
+use poem::web::Data;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path, Query};
 
 use crate::db::{self, Database, ListIndex, Pooled};
 
-use super::Tag;
 use super::conditions::{Tags, condition};
+use super::context::RequestContext;
 use super::failures::{ChangeError, EditError, FindError, RequestError};
 use super::json::JsonBody;
 use super::lists::paging::page;
@@ -18,6 +19,7 @@ use super::schemas::{
     ProductResponse, RemovalResponse,
 };
 use super::sorting::{CartOrder, ProductOrder, check_index};
+use super::tags::Tag;
 use super::types::{Id, Word, check_id};
 
 /// The operations on products.
@@ -37,6 +39,7 @@ impl Products {
     #[oai(path = "/api/products", method = "get", operation_id = "listProducts")]
     async fn list(
         &self,
+        context: Data<&RequestContext>,
         /// Which page, from 1; 1 when only `limit` is given. A page past the end is empty.
         #[oai(name = "page")]
         number: Query<Option<Id>>,
@@ -62,10 +65,12 @@ impl Products {
         check_index(&self.db, ListIndex::ProductTitle, used).await?;
         let is_plain = order == ProductOrder::default() && filter.prefix.is_none();
         let page = page(number.0, size.0);
-        let list = self.lists.read(None, page, is_plain, move |conn, range| {
-            let filter = filter.clone();
-            async move { db::products::list(conn, &filter, order, range).await }.boxed()
-        });
+        let list = self
+            .lists
+            .read(context.0, None, page, is_plain, move |conn, range| {
+                let filter = filter.clone();
+                async move { db::products::list(conn, &filter, order, range).await }.boxed()
+            });
         Ok(list.await?)
     }
 
@@ -186,6 +191,7 @@ impl Products {
     )]
     async fn carts(
         &self,
+        context: Data<&RequestContext>,
         /// The product's id
         id: Path<Id>,
         /// Which page, from 1; 1 when only `limit` is given. A page past the end is empty.
@@ -203,11 +209,13 @@ impl Products {
         let is_reversed = sort.0.is_some_and(|sort| sort.0.is_reversed);
         let page = page(number.0, size.0);
         let id = id.0.0;
-        let list = self
-            .lists
-            .read(Some(id), page, !is_reversed, move |conn, range| {
-                db::cart::with_product(conn, id, is_reversed, range).boxed()
-            });
+        let list = self.lists.read(
+            context.0,
+            Some(id),
+            page,
+            !is_reversed,
+            move |conn, range| db::cart::with_product(conn, id, is_reversed, range).boxed(),
+        );
         Ok(list.await?)
     }
 }

@@ -14,7 +14,13 @@ use poem_openapi::types::Type;
 use serde::Serialize;
 
 use super::conditions::{ETag, Tags};
-use super::json::MEDIA_TYPE;
+
+/// The only media type that the API speaks.
+pub(super) const MEDIA_TYPE: &str = "application/json";
+
+/// In the extensions of a response whose body is still being made, and is checked on its way.
+#[derive(Clone)]
+pub(super) struct CheckedOnItsWay;
 
 /// 200 and a body.
 pub struct Answer<T>(pub T);
@@ -231,4 +237,9 @@ pub(super) fn json_bytes(status: StatusCode, bytes: Bytes) -> Response {
         .content_type(MEDIA_TYPE)
         .header(header::CONTENT_LENGTH, bytes.len())
         .body(Body::from_bytes(bytes))
+}
+
+/// `0 users`, `1 user`, `2 users`.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

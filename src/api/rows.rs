@@ -4,7 +4,7 @@
 use crate::db;
 
 use super::lists::ListOf;
-use super::responses::Shows;
+use super::responses::{Shows, counted};
 use super::schemas::{
     CartItem, CartItemDraft, CartItemListResponse, CartItemResponse, Product, ProductCartItem,
     ProductCartsResponse, ProductChanges, ProductDraft, ProductListResponse, ProductResponse,
@@ -200,7 +200,6 @@ impl RemovalResponse {
 
 impl ListOf for UserListResponse {
     type Item = User;
-    const OPERATION: &'static str = "listUsers";
     const NOUN: &'static str = "user";
 
     fn id(item: &Self::Item) -> i32 {
@@ -210,7 +209,6 @@ impl ListOf for UserListResponse {
 
 impl ListOf for ProductListResponse {
     type Item = Product;
-    const OPERATION: &'static str = "listProducts";
     const NOUN: &'static str = "product";
 
     fn id(item: &Self::Item) -> i32 {
@@ -220,7 +218,6 @@ impl ListOf for ProductListResponse {
 
 impl ListOf for CartItemListResponse {
     type Item = CartItem;
-    const OPERATION: &'static str = "listCartItems";
     const NOUN: &'static str = "cart item";
 
     fn id(item: &Self::Item) -> i32 {
@@ -230,7 +227,6 @@ impl ListOf for CartItemListResponse {
 
 impl ListOf for UserCartResponse {
     type Item = UserCartItem;
-    const OPERATION: &'static str = "getUserCart";
     const NOUN: &'static str = "cart item";
 
     fn id(item: &Self::Item) -> i32 {
@@ -240,15 +236,9 @@ impl ListOf for UserCartResponse {
 
 impl ListOf for ProductCartsResponse {
     type Item = ProductCartItem;
-    const OPERATION: &'static str = "getProductCarts";
     const NOUN: &'static str = "cart item";
 
     fn id(item: &Self::Item) -> i32 {
         item.id.0
     }
-}
-
-/// `0 users`, `1 user`, `2 users`.
-pub(super) fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

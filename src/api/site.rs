@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::error::Error;
 
 use super::conditions::{ETag, Tags};
-use super::failures::refuse;
+use super::failures::Failure;
 
 /// The site's routes.
 ///
@@ -76,7 +76,7 @@ fn root() -> Bytes {
 
 /// Whether requests can be served: 200, or 503 when the database does not answer.
 async fn health(ping: impl Future<Output = Result<(), Error>>) -> poem::Result<Response> {
-    ping.await.map_err(|error| refuse(&error.into()))?;
+    ping.await.map_err(Failure::from)?;
     Ok(success(&envelope(
         &json!({"database": "up"}),
         "The database answers",

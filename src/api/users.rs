@@ -1,14 +1,15 @@
 //! The contract's tag `Users`: one handler for each operation.
 
 use futures_util::FutureExt;
+use poem::web::Data;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path, Query};
 
 use crate::db::{self, Database, ListIndex, Pooled};
 use crate::passwords;
 
-use super::Tag;
 use super::conditions::{Tags, condition};
+use super::context::RequestContext;
 use super::failures::{ChangeError, CreateError, FindError, RequestError};
 use super::json::JsonBody;
 use super::lists::paging::page;
@@ -19,6 +20,7 @@ use super::schemas::{
     UserResponse,
 };
 use super::sorting::{CartOrder, UserOrder, check_index};
+use super::tags::Tag;
 use super::types::{Id, Word, check_id};
 
 /// The operations on users.
@@ -36,9 +38,14 @@ impl Users {
     ///
     /// Every user, or one page of them, in the order of the ids unless `sort` says otherwise. The
     /// filters `q`, `email` and `role` all have to hold.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one for each parameter of the operation"
+    )]
     #[oai(path = "/api/users", method = "get", operation_id = "listUsers")]
     async fn list(
         &self,
+        context: Data<&RequestContext>,
         /// Which page, from 1; 1 when only `limit` is given. A page past the end is empty.
         #[oai(name = "page")]
         number: Query<Option<Id>>,
@@ -73,10 +80,12 @@ impl Users {
         check_index(&self.db, ListIndex::UserEmail, used).await?;
         let is_plain = order == UserOrder::default() && filter == db::users::Filter::default();
         let page = page(number.0, size.0);
-        let list = self.lists.read(None, page, is_plain, move |conn, range| {
-            let filter = filter.clone();
-            async move { db::users::list(conn, &filter, order, range).await }.boxed()
-        });
+        let list = self
+            .lists
+            .read(context.0, None, page, is_plain, move |conn, range| {
+                let filter = filter.clone();
+                async move { db::users::list(conn, &filter, order, range).await }.boxed()
+            });
         Ok(list.await?)
     }
 
@@ -209,6 +218,7 @@ impl Users {
     )]
     async fn cart(
         &self,
+        context: Data<&RequestContext>,
         /// The user's id
         id: Path<Id>,
         /// Which page, from 1; 1 when only `limit` is given. A page past the end is empty.
@@ -232,11 +242,13 @@ impl Users {
             return Ok(Listing::of(items)?);
         }
         let id = id.0.0;
-        let list = self
-            .lists
-            .read(Some(id), page, !is_reversed, move |conn, range| {
-                db::cart::of_user(conn, id, is_reversed, range).boxed()
-            });
+        let list = self.lists.read(
+            context.0,
+            Some(id),
+            page,
+            !is_reversed,
+            move |conn, range| db::cart::of_user(conn, id, is_reversed, range).boxed(),
+        );
         Ok(list.await?)
     }
 }

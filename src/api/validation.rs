@@ -8,11 +8,11 @@ use bytes::Bytes;
 use poem::http::Method;
 use poem::{Body, Response};
 
-use crate::contract::{self, Operation};
+use crate::contract::Operation;
 use crate::error::{Error, Violation};
 
-use super::failures::Refusal;
-use super::lists::UnderWay;
+use super::failures::Failure;
+use super::responses::CheckedOnItsWay;
 
 /// What happens to an answer that strays from the contract.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,8 +35,8 @@ impl Validation {
         operation: &Operation,
         method: &Method,
         mut response: Response,
-    ) -> Result<Response, Refusal> {
-        if *method == Method::HEAD || response.extensions().get::<UnderWay>().is_some() {
+    ) -> Result<Response, Failure> {
+        if *method == Method::HEAD || response.extensions().get::<CheckedOnItsWay>().is_some() {
             self.check_head(operation, &response)?;
             return Ok(response);
         }
@@ -67,12 +67,8 @@ impl Validation {
     }
 
     /// How the rows of a list of this operation are to be checked; none when they are not.
-    pub(super) fn row_validator(self, operation: &str) -> Option<RowValidator> {
-        let operation = contract::operations()
-            .iter()
-            .find(|other| other.id == operation)
-            .filter(|_| self.looks())?;
-        Some(RowValidator {
+    pub(super) fn row_validator(self, operation: &'static Operation) -> Option<RowValidator> {
+        self.looks().then_some(RowValidator {
             validation: self,
             operation,
         })
@@ -165,6 +161,7 @@ fn log(operation: &Operation, status: u16, violations: &[Violation]) {
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
+    use crate::contract;
 
     /// The response to `HEAD` of an operation that always has an `ETag`, without one.
     #[tokio::test]

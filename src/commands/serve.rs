@@ -10,9 +10,9 @@ use anyhow::{Context as _, anyhow};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 
-use crate::api::gate::Hosts;
+use crate::api;
+use crate::api::hosts::Hosts;
 use crate::api::validation::Validation;
-use crate::api::{self, App};
 use crate::config::{ContractValidation, Settings};
 use crate::db::session::Session;
 use crate::db::{Database, check, migrations, seed};
@@ -105,7 +105,7 @@ async fn run(settings: Settings, service: api::Settings) -> anyhow::Result<()> {
         settings.database_pool_size.into(),
         settings.database_list_pool_size.into(),
     );
-    let app = App::new(&db, service);
+    let app = api::service(&db, service);
     tracing::info!("listening on http://{address}, documentation at http://{address}/api/docs");
     let serving = server::serve_until_signal(listener, app, Limits::default(), told_to_stop);
     let Some(embedded) = target.embedded else {

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ecommerce_api::api::cors::Cors;
-use ecommerce_api::api::gate::Hosts;
+use ecommerce_api::api::hosts::Hosts;
 use ecommerce_api::api::validation::Validation;
-use ecommerce_api::api::{App, Settings};
+use ecommerce_api::api::{Settings, service};
 use ecommerce_api::contract;
 use ecommerce_api::db::session::{self, Session};
 use ecommerce_api::db::url::DatabaseUrl;
@@ -120,7 +120,7 @@ impl Shop {
             hosts: Hosts::Loopback,
             validation,
         };
-        let app = App::new(&Database::new(url.async_opts(), 8, 8), settings);
+        let app = service(&Database::new(url.async_opts(), 8, 8), settings);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("its address").to_string();
         let (stop, stopped) = oneshot::channel::<()>();

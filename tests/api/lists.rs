@@ -169,7 +169,7 @@ async fn the_head_of_a_large_list_holds_no_connection() {
 // ── How they break ──────────────────────────────────────────────────────────────────────────────
 
 /// A shop whose list of products, some 26 MB, is more than all buffers on its way can hold.
-async fn shop_of_large_products() -> Shop {
+pub async fn shop_of_large_products() -> Shop {
     let shop = Shop::open().await;
     shop.execute(
         "INSERT INTO products (title, description)
@@ -204,7 +204,7 @@ impl Reader {
 
     /// All that comes until the connection ends, one way or the other; it is checked as far as it
     /// came.
-    async fn rest(mut self) -> Vec<u8> {
+    pub async fn rest(mut self) -> Vec<u8> {
         let mut rest = b"HTTP/1.1 200 OK".to_vec();
         let reading = self.stream.read_to_end(&mut rest);
         let _ = tokio::time::timeout(Duration::from_secs(30), reading)
@@ -232,7 +232,7 @@ async fn lists_under_way(shop: &Shop) -> Vec<i64> {
         .await
 }
 
-async fn kill_list(shop: &Shop) {
+pub async fn kill_list(shop: &Shop) {
     let [list] = lists_under_way(shop).await[..] else {
         panic!("one list is under way")
     };

@@ -12,6 +12,7 @@ mod fuzzed;
 mod harness;
 mod lists;
 mod model;
+mod observed;
 mod outages;
 mod paging;
 mod products;

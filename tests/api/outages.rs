@@ -100,7 +100,7 @@ async fn the_cause_of_a_failure_is_logged_and_never_sent() {
     let away = Shop::without_database().await;
     for (shop, status, level, message) in [
         (&broken, 500, "ERROR", "internal error"),
-        (&away, 503, "WARN", "database unavailable"),
+        (&away, 503, "WARN", "unavailable for now"),
     ] {
         let (log, _guard) = captured_log();
         let failed = shop.get("/api/users/1").await;

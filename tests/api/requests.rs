@@ -137,6 +137,29 @@ async fn types_are_not_converted() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_parameters_and_body_is_reported_together() {
+    let shop = Shop::open().await;
+    let put = async |body: &str| {
+        let path = "/api/products/0?x=1";
+        let answer = shop.send(Method::PUT, path, &[JSON], body.into()).await;
+        answer.violations()
+    };
+    let id = "id must be a whole number from 1 to 2147483647".to_owned();
+    let x = "x is not a known query parameter".to_owned();
+    assert_eq!(
+        put(r#"{"title": 7, "titel": 8}"#).await,
+        ["/titel is not a known property", "/title must be a string"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain([id.clone(), x.clone()])
+            .collect::<Vec<_>>()
+    );
+    assert_eq!(put("{}").await, [id.clone(), x.clone()]);
+    let not_json = put("{").await;
+    assert_eq!(not_json.len(), 3, "{not_json:?}");
+}
+
+#[tokio::test]
 async fn what_is_not_json_is_a_400() {
     let shop = Shop::open().await;
     for body in [
@@ -348,6 +371,22 @@ async fn a_wrong_method_is_a_405_that_says_which_are_right() {
             .await;
         assert_eq!(answer.error(405).0, "METHOD_NOT_ALLOWED", "{method} {path}");
         assert_eq!(answer.header("allow"), Some(allow), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn options_is_a_204_for_the_whole_server_and_for_what_there_is() {
+    let shop = Shop::open().await;
+    for (target, allow) in [
+        ("*", None),
+        ("/api/users", Some("GET, POST, HEAD, OPTIONS")),
+        ("/health", Some("GET, HEAD, OPTIONS")),
+    ] {
+        let (head, body) = raw(&shop, head(&format!("OPTIONS {target}")) + "\r\n").await;
+        assert!(head.starts_with("http/1.1 204"), "{head}");
+        let found = head.lines().find_map(|line| line.strip_prefix("allow: "));
+        assert_eq!(found, allow.map(str::to_lowercase).as_deref(), "{target}");
+        assert_eq!(body, "");
     }
 }
 

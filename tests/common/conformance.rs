@@ -22,6 +22,8 @@ pub enum Endpoint {
     OtherMethod(Vec<&'static str>),
     /// Nothing.
     Nothing,
+    /// `OPTIONS *`.
+    WholeServer,
 }
 
 impl Endpoint {
@@ -38,6 +40,9 @@ impl Endpoint {
         match page {
             Some(page) if method == "GET" => return Self::Page(page),
             _ => {}
+        }
+        if sent.method == "OPTIONS" && sent.path() == "*" {
+            return Self::WholeServer;
         }
         let mut methods = contract::methods(sent.path());
         if page.is_some() {
@@ -67,6 +72,7 @@ impl Endpoint {
             Self::Page(page) => [page.statuses, &[400]].concat(),
             Self::OtherMethod(_) if is_options => vec![204, 400],
             Self::OtherMethod(_) => vec![405, 400],
+            Self::WholeServer => vec![204, 400],
             Self::Nothing => vec![404, 400],
         }
     }

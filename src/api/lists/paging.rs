@@ -9,7 +9,7 @@ use poem::http::HeaderValue;
 
 use crate::db::Page;
 
-use super::super::gate::decode;
+use super::super::parameters::decode;
 use super::super::types::Id;
 
 /// The parameters that ask for a page. Where only one of them is given, the other is as

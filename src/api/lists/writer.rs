@@ -11,11 +11,11 @@ use serde::Serialize;
 use crate::db::Rows;
 use crate::error::Error;
 
-use super::super::rows::counted;
+use super::super::responses::counted;
 use super::super::schemas::Pagination;
 use super::super::types::Id;
 use super::super::validation::RowValidator;
-use super::ListOf;
+use super::list_of::ListOf;
 use super::paging::Paged;
 
 /// A chunk is sent when it has so many bytes; the row that exceeds it is still within.

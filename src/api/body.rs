@@ -1,0 +1,155 @@
+//! The body of a request: read whole, within limits, and checked against the contract.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use poem::http::{StatusCode, header};
+use poem::{Body, Request};
+use serde_json::Value;
+
+use crate::contract::{self, Operation};
+use crate::deadlines;
+use crate::error::{Error, Violation};
+
+use super::failures::Failure;
+use super::responses::MEDIA_TYPE;
+
+/// The largest body that is taken, in bytes.
+const MAX_BODY: usize = 1024 * 1024;
+
+/// How much more of a body that is too large is read and thrown away, so that a client that writes
+/// first and reads afterwards gets to read its 413.
+const MAX_DRAIN: usize = 16 * MAX_BODY;
+
+/// A request body that keeps to the contract, in the extensions of its request until the handler's
+/// extractor takes it.
+#[derive(Clone)]
+pub(super) struct CheckedBody(Arc<Mutex<Option<Value>>>);
+
+impl CheckedBody {
+    fn new(value: Value) -> Self {
+        Self(Arc::new(Mutex::new(Some(value))))
+    }
+
+    /// The body, once.
+    pub(super) fn take(&self) -> Option<Value> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Reads the body of a request to `operation` and checks it.
+///
+/// # Errors
+/// 415 when it is not JSON, 413 when it is larger than 1 MiB; 400 with every violation, also when it
+/// is cut off or arrives too slowly.
+pub(super) async fn check(
+    operation: &Operation,
+    request: &mut Request,
+) -> Result<CheckedBody, Failure> {
+    if !has_json(request) {
+        return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+    }
+    let bytes = read(request).await?;
+    let (value, mut violations) = contract::json::parse(&bytes).map_err(invalid)?;
+    if let Some(component) = operation.body {
+        violations.extend(contract::request_violations(component, &value));
+    }
+    if violations.is_empty() {
+        Ok(CheckedBody::new(value))
+    } else {
+        Err(Error::Invalid(violations).into())
+    }
+}
+
+fn invalid(violation: Violation) -> Failure {
+    Error::Invalid(vec![violation]).into()
+}
+
+/// Whether the headers of `request` say that its body is JSON, in UTF-8 and not compressed.
+fn has_json(request: &Request) -> bool {
+    let encoding = request.headers().get(header::CONTENT_ENCODING);
+    request.content_type().is_some_and(is_json)
+        && encoding.is_none_or(|encoding| encoding == "identity")
+}
+
+fn is_json(content_type: &str) -> bool {
+    let (essence, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
+    let is_utf8 = parameters
+        .split(';')
+        .all(|parameter| match parameter.split_once('=') {
+            Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+                value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+            }
+            _ => true,
+        });
+    essence.trim().eq_ignore_ascii_case(MEDIA_TYPE) && is_utf8
+}
+
+async fn read(request: &mut Request) -> Result<Bytes, Failure> {
+    let declared = request
+        .header(header::CONTENT_LENGTH)
+        .and_then(|length| length.parse::<u64>().ok());
+    let waits = request.header(header::EXPECT).is_some();
+    if waits && declared.is_some_and(|length| length > MAX_BODY as u64) {
+        return Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE));
+    }
+    let reading = read_all(request.take_body());
+    let read = tokio::time::timeout(deadlines::BODY, reading).await;
+    read.unwrap_or_else(|_| {
+        let seconds = deadlines::BODY.as_secs();
+        let problem = format!("did not arrive within {seconds} seconds");
+        Err(invalid(Violation::in_body("", problem)))
+    })
+}
+
+async fn read_all(body: Body) -> Result<Bytes, Failure> {
+    let mut chunks = body.into_bytes_stream();
+    let mut kept = BytesMut::new();
+    let mut length = 0;
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| invalid(Violation::in_body("", "was cut off")))?;
+        length += chunk.len();
+        if length <= MAX_BODY {
+            kept.extend_from_slice(&chunk);
+        } else if length > MAX_DRAIN {
+            break;
+        }
+    }
+    if length > MAX_BODY {
+        Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE))
+    } else {
+        Ok(kept.freeze())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_taken_in_utf_8_whatever_its_other_parameters() {
+        for (content_type, is_taken) in [
+            ("application/json", true),
+            ("Application/JSON", true),
+            (" application/json ;charset=utf-8", true),
+            ("application/json; Charset=\"UTF-8\"", true),
+            (
+                "application/json; profile=\"https://a.example\"; charset = utf-8",
+                true,
+            ),
+            ("application/json; profile=https://a.example", true),
+            ("application/json; profile", true),
+            ("application/json;", true),
+            ("application/json; charset=latin1", false),
+            ("application/json; profile=x; charset=utf-16", false),
+            ("application/json+x", false),
+            ("application/merge-patch+json", false),
+            ("text/json", false),
+            ("text/plain; charset=utf-8", false),
+            ("", false),
+        ] {
+            assert_eq!(is_json(content_type), is_taken, "{content_type}");
+        }
+    }
+}

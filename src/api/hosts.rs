@@ -1,0 +1,180 @@
+//! The hosts that the service answers for.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
+
+use poem::Request;
+use poem::http::header;
+
+use crate::error::{Error, Place, Violation};
+
+use super::failures::Failure;
+
+/// Which hosts a request may be addressed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hosts {
+    /// Whatever the client says.
+    Any,
+    /// Names of this machine itself. A page on a foreign site whose name was rebound to 127.0.0.1
+    /// still says that foreign name here, and gets nothing.
+    Loopback,
+    /// These names, in lower case, without ports.
+    Named(Vec<String>),
+}
+
+impl FromStr for Hosts {
+    type Err = String;
+
+    /// `*`, or names and addresses separated by commas, without ports (any port will do).
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.trim() == "*" {
+            return Ok(Self::Any);
+        }
+        let names = text.split(',').map(|name| name.trim().to_ascii_lowercase());
+        names
+            .map(host_name)
+            .collect::<Result<_, _>>()
+            .map(Self::Named)
+    }
+}
+
+fn host_name(name: String) -> Result<String, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    if name.parse::<Ipv6Addr>().is_ok() {
+        return Ok(format!("[{name}]"));
+    }
+    let address = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'));
+    let valid = match address {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => !name.is_empty() && name.bytes().all(plain),
+    };
+    if valid {
+        Ok(name)
+    } else {
+        Err(format!(
+            "`{name}` is not a host name: write * or, for example, shop.example,localhost"
+        ))
+    }
+}
+
+impl Hosts {
+    /// Refuses a request that is addressed to another host, or to more than one.
+    pub(super) fn check(&self, request: &Request) -> Result<(), Failure> {
+        let mut headers = request.headers().get_all(header::HOST).iter();
+        let first = headers.next();
+        if headers.next().is_some() {
+            return Err(Error::Invalid(vec![Violation::new(
+                Place::Header,
+                "Host",
+                "is there twice",
+            )])
+            .into());
+        }
+        // A host in the request line overrules the header (RFC 9112, 3.2.2).
+        let host = request
+            .uri()
+            .authority()
+            .map(poem::http::uri::Authority::as_str)
+            .or_else(|| first.and_then(|host| host.to_str().ok()));
+        let name = host.map(without_port).map(str::to_ascii_lowercase);
+        let known = match (self, name.as_deref()) {
+            (Self::Any, _) => true,
+            (_, None) => false,
+            (Self::Loopback, Some(name)) => is_loopback(name),
+            (Self::Named(names), Some(name)) => names.iter().any(|known| known == name),
+        };
+        let violation = || {
+            Violation::new(
+                Place::Header,
+                "Host",
+                "is not a host that this server answers for; see ALLOWED_HOSTS",
+            )
+        };
+        if known {
+            Ok(())
+        } else {
+            Err(Error::Invalid(vec![violation()]).into())
+        }
+    }
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port))
+            if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.ends_with(':') =>
+        {
+            name
+        }
+        _ => host,
+    }
+}
+
+fn is_loopback(name: &str) -> bool {
+    let address = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'))
+        .unwrap_or(name);
+    name == "localhost"
+        || address
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn allowed_hosts_are_a_star_or_a_list_of_names() {
+        assert_eq!("*".parse(), Ok(Hosts::Any));
+        let names = ["shop.example", "[::1]", "10.0.0.1"]
+            .map(str::to_owned)
+            .to_vec();
+        assert_eq!(
+            "Shop.Example, ::1, 10.0.0.1".parse(),
+            Ok(Hosts::Named(names))
+        );
+        for wrong in ["", "a:80", "https://a", "a b", "*,a", "a,,b", "[x]", "a/b"] {
+            assert!(wrong.parse::<Hosts>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_compared_without_port_and_case() {
+        let check = |hosts: &Hosts, host: &str| {
+            hosts
+                .check(&Request::builder().header("host", host).finish())
+                .is_ok()
+        };
+        for host in [
+            "localhost",
+            "LocalHost:8088",
+            "127.0.0.1",
+            "127.9.9.9:1",
+            "[::1]:8088",
+            "[::1]",
+        ] {
+            assert!(check(&Hosts::Loopback, host), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "localhost.evil.example",
+            "10.0.0.1",
+            "127.0.0.1.evil.example",
+            "",
+            "[::2]",
+        ] {
+            assert!(!check(&Hosts::Loopback, host), "{host}");
+        }
+        let named = Hosts::Named(vec!["shop.example".to_owned()]);
+        assert!(check(&named, "Shop.Example:443"));
+        assert!(!check(&named, "localhost"));
+        assert!(check(&Hosts::Any, "anything"));
+        assert!(
+            Hosts::Loopback.check(&Request::default()).is_err(),
+            "no Host at all"
+        );
+    }
+}

@@ -1,0 +1,192 @@
+//! What a request leaves in the log: one line, when the last byte of its response has been handed
+//! over, or when it is clear that it never will be.
+//!
+//! The end of the body ends the request: a list is sent long after its handler has returned.
+
+use std::borrow::Cow;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http_body_util::combinators::BoxBody;
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use poem::http::{Method, StatusCode};
+use poem::{Body, Request, Response};
+use tracing::Span;
+
+/// So many bytes of a path are logged.
+const MAX_PATH: usize = 512;
+
+/// The longest request id that is taken from a client.
+const MAX_REQUEST_ID: usize = 128;
+
+pub(super) const REQUEST_ID: &str = "x-request-id";
+
+/// One request, for the log. Dropped, it writes the line.
+pub(super) struct RequestLog {
+    pub request_id: Arc<str>,
+    pub start: Instant,
+    method: Method,
+    path: String,
+    /// The contract's name of what was asked for; empty beside the contract.
+    operation: &'static str,
+    peer: Option<SocketAddr>,
+    status: Option<StatusCode>,
+    /// Of the body, as it was handed over.
+    bytes: u64,
+    outcome: Outcome,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// The whole response was handed over.
+    Complete,
+    /// The body failed after its head was sent.
+    BrokenOff,
+    /// The client was gone before the end.
+    ClientDisconnected,
+}
+
+impl RequestLog {
+    /// Begins with the arrival of `request`, which is for `operation`.
+    pub(super) fn begin(request: &Request, operation: &'static str) -> Self {
+        Self {
+            request_id: request_id(request),
+            start: Instant::now(),
+            method: request.method().clone(),
+            path: printable_path(request.uri().path()).into_owned(),
+            operation,
+            peer: request.remote_addr().as_socket_addr().copied(),
+            status: None,
+            bytes: 0,
+            outcome: Outcome::ClientDisconnected,
+        }
+    }
+
+    /// Goes on with the body of `response`, which is the last thing that happens to it. `span` is
+    /// that of the request.
+    pub(super) fn watch(mut self, mut response: Response, span: Span) -> Response {
+        self.status = Some(response.status());
+        let body: BoxBody<Bytes, io::Error> = response.take_body().into();
+        // No body of a response to HEAD is ever asked for.
+        if self.method == Method::HEAD || body.is_end_stream() {
+            self.outcome = Outcome::Complete;
+        }
+        let body = ObservedBody {
+            body,
+            log: self,
+            span,
+        };
+        response.set_body(Body::from(BoxBody::new(body)));
+        response
+    }
+}
+
+impl Drop for RequestLog {
+    fn drop(&mut self) {
+        let milliseconds = self.start.elapsed().as_secs_f64() * 1000.0;
+        tracing::info!(
+            target: "ecommerce_api::request",
+            parent: None,
+            request_id = &*self.request_id,
+            method = self.method.as_str(),
+            path = self.path,
+            operation = self.operation,
+            status = self.status.map(|status| u64::from(status.as_u16())),
+            duration_ms = (milliseconds * 1000.0).round() / 1000.0,
+            bytes = self.bytes,
+            outcome = match self.outcome {
+                Outcome::Complete => "complete",
+                Outcome::BrokenOff => "broken off",
+                Outcome::ClientDisconnected => "client disconnected",
+            },
+            peer = self.peer.map(tracing::field::display),
+            "request"
+        );
+    }
+}
+
+/// The body of a response on its way out.
+struct ObservedBody {
+    body: BoxBody<Bytes, io::Error>,
+    log: RequestLog,
+    span: Span,
+}
+
+impl HttpBody for ObservedBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        let this = &mut *self;
+        let _in_request = this.span.enter();
+        let polled = Pin::new(&mut this.body).poll_frame(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                this.log.bytes += u64::try_from(length).unwrap_or(u64::MAX);
+                // Of a body with a declared length hyper asks for no frame after the last.
+                if this.body.is_end_stream() {
+                    this.log.outcome = Outcome::Complete;
+                }
+            }
+            Poll::Ready(Some(Err(_))) => this.log.outcome = Outcome::BrokenOff,
+            Poll::Ready(None) => this.log.outcome = Outcome::Complete,
+            Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The client's request id if it is one that can be logged and sent back as it is, else a new one:
+/// 128 random bits in hexadecimal.
+fn request_id(request: &Request) -> Arc<str> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let sent = request.header(REQUEST_ID);
+    let usable =
+        sent.filter(|id| !id.is_empty() && id.len() <= MAX_REQUEST_ID && id.bytes().all(plain));
+    usable.map_or_else(
+        || format!("{:032x}", rand::random::<u128>()).into(),
+        Arc::from,
+    )
+}
+
+/// The beginning of a path. What is not ASCII could be control characters of a terminal.
+fn printable_path(path: &str) -> Cow<'_, str> {
+    let is_cut = path.len() > MAX_PATH;
+    let path = &path[..path.floor_char_boundary(MAX_PATH)];
+    match (path.is_ascii(), is_cut) {
+        (true, false) => path.into(),
+        (true, true) => format!("{path}…").into(),
+        (false, _) => {
+            let escaped = path.escape_debug().to_string();
+            let end = escaped.floor_char_boundary(MAX_PATH);
+            format!(
+                "{}{}",
+                &escaped[..end],
+                if is_cut || end < escaped.len() {
+                    "…"
+                } else {
+                    ""
+                }
+            )
+            .into()
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! The way of a request through the service: [`Pipeline::pass`], read from top to bottom.
+//!
+//! Whatever happens on it, the response is in the contract's envelope and carries what every
+//! response carries, and the request leaves one line in the log.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use poem::endpoint::BoxEndpoint;
+use poem::error::{MethodNotAllowedError, NotFoundError};
+use poem::http::{HeaderValue, Method, StatusCode, header};
+use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response};
+use tracing::Instrument;
+
+use crate::contract::{self, Operation};
+use crate::deadlines;
+use crate::error::Error;
+
+use super::context::{Caller, RequestContext};
+use super::cors::{self, Cors};
+use super::failures::Failure;
+use super::hosts::Hosts;
+use super::lists::paging;
+use super::observe::{REQUEST_ID, RequestLog};
+use super::validation::Validation;
+use super::{body, compression, parameters};
+
+/// What an operator can set about the service.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Which pages of other origins may call.
+    pub cors: Cors,
+    /// Which hosts the service answers for.
+    pub hosts: Hosts,
+    /// Whether responses are checked against the contract.
+    pub validation: Validation,
+}
+
+/// What every request passes, as an endpoint that always has a response and never fails.
+pub struct Pipeline {
+    operations: BoxEndpoint<'static, Response>,
+    site: BoxEndpoint<'static, Response>,
+    settings: Settings,
+}
+
+impl Pipeline {
+    /// The pipeline to the handlers of the contract's `operations` and to the `site` beside them.
+    pub(super) fn new(
+        operations: impl IntoEndpoint<Endpoint: 'static>,
+        site: impl IntoEndpoint<Endpoint: 'static>,
+        settings: Settings,
+    ) -> Self {
+        Self {
+            operations: operations.into_endpoint().map_to_response().boxed(),
+            site: site.into_endpoint().map_to_response().boxed(),
+            settings,
+        }
+    }
+
+    /// What a request passes, in this order.
+    async fn pass(
+        &self,
+        mut request: Request,
+        operation: Option<&'static Operation>,
+        log: &RequestLog,
+    ) -> poem::Result<Response> {
+        // Host.
+        self.settings.hosts.check(&request)?;
+
+        // CORS preflight.
+        if let Some(response) = cors::preflight(&request) {
+            return Ok(response);
+        }
+
+        // The operation. What is in no contract is on the site, or nowhere.
+        let Some(operation) = operation else {
+            return self.pass_to_site(request).await;
+        };
+
+        // Authenticate: no caller is told from another.
+        let caller = Caller::Anyone;
+
+        // Rate limit: there is none.
+
+        // Parameters and body. A body is read to name what is wrong with it beside the parameters.
+        let mut violations = parameters::check(operation, &mut request);
+        if operation.body.is_some() {
+            match body::check(operation, &mut request).await {
+                Ok(body) => {
+                    request.set_data(body);
+                }
+                Err(failure) if violations.is_empty() => return Err(failure.into()),
+                Err(failure) => violations.extend(failure.into_violations()),
+            }
+        }
+        if !violations.is_empty() {
+            return Err(Failure::from(Error::Invalid(violations)).into());
+        }
+
+        // The handler.
+        let deadline = Instant::now() + deadlines::OPERATION;
+        request.set_data(RequestContext {
+            operation,
+            caller,
+            request_id: log.request_id.clone(),
+            start: log.start,
+            deadline,
+        });
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        let mut response = call(&self.operations, request, deadline).await?;
+        paging::add_links(&mut response, &query);
+        Ok(response)
+    }
+
+    /// A request that is for no operation.
+    async fn pass_to_site(&self, request: Request) -> poem::Result<Response> {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let is_in_contract = !contract::methods(&path).is_empty();
+        if method == Method::OPTIONS && (is_in_contract || path == "*") {
+            return Ok(options(&path));
+        }
+        if is_in_contract {
+            return Err(Failure::method_not_allowed(allow(&path)).into());
+        }
+        let deadline = Instant::now() + deadlines::OPERATION;
+        match call(&self.site, request, deadline).await {
+            Err(error) if error.is::<MethodNotAllowedError>() && method == Method::OPTIONS => {
+                Ok(options(&path))
+            }
+            Err(error) if error.is::<MethodNotAllowedError>() => {
+                Err(Failure::method_not_allowed(allow(&path)).into())
+            }
+            Err(error) if error.is::<NotFoundError>() => {
+                Err(Failure::new(StatusCode::NOT_FOUND).into())
+            }
+            result => result,
+        }
+    }
+
+    /// Puts on the response what every response carries.
+    fn finish(&self, response: &mut Response, origin: Option<&HeaderValue>, request_id: &str) {
+        let headers = response.headers_mut();
+        self.settings.cors.mark(origin, headers);
+        headers
+            .entry(header::CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static("no-store"));
+        headers.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
+        headers.insert(header::VARY, self.settings.cors.vary());
+        if let Ok(request_id) = HeaderValue::from_str(request_id) {
+            headers.insert(REQUEST_ID, request_id);
+        }
+    }
+
+    /// The response to `request`, finished, checked and compressed.
+    async fn respond(
+        &self,
+        request: Request,
+        operation: Option<&'static Operation>,
+        log: &RequestLog,
+    ) -> Response {
+        let method = request.method().clone();
+        let origin = request.headers().get(header::ORIGIN).cloned();
+        let gzip = compression::accepts_gzip(request.headers());
+
+        let passed = self.pass(request, operation, log).await;
+        let mut response = passed.unwrap_or_else(envelope);
+        self.finish(&mut response, origin.as_ref(), &log.request_id);
+        if let Some(operation) = operation {
+            let validation = self.settings.validation;
+            let checked = validation.check(operation, &method, response).await;
+            response = checked.unwrap_or_else(|failure| {
+                let mut response = failure.response();
+                self.finish(&mut response, origin.as_ref(), &log.request_id);
+                response
+            });
+        }
+        if gzip {
+            compression::compress(response, &method)
+        } else {
+            response
+        }
+    }
+}
+
+impl Endpoint for Pipeline {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let operation = operation(&request);
+        let log = RequestLog::begin(&request, operation.map_or("", |operation| operation.id));
+        let span = tracing::info_span!("request", id = &*log.request_id);
+        let response = self.respond(request, operation, &log);
+        let response = response.instrument(span.clone()).await;
+        Ok(log.watch(response, span))
+    }
+}
+
+/// The contract's operation that a request is for; HEAD is GET without the body.
+fn operation(request: &Request) -> Option<&'static Operation> {
+    let method = match *request.method() {
+        Method::HEAD => &Method::GET,
+        ref method => method,
+    };
+    contract::find(method.as_str(), request.uri().path())
+}
+
+/// Calls an endpoint, for no longer than the deadline allows. What is dropped midway here, by the
+/// deadline or because the client disconnects, is no query: those run in tasks of their own (see
+/// `db`).
+async fn call(
+    endpoint: &BoxEndpoint<'static, Response>,
+    request: Request,
+    deadline: Instant,
+) -> poem::Result<Response> {
+    let response = AssertUnwindSafe(endpoint.call(request)).catch_unwind();
+    match tokio::time::timeout_at(deadline.into(), response).await {
+        Ok(Ok(response)) => response,
+        // Said in the log by the panic hook.
+        Ok(Err(_)) => Err(Failure::from(Error::Internal("a handler panicked".into())).into()),
+        Err(_) => Err(Failure::too_slow().into()),
+    }
+}
+
+/// An error as a response in the contract's envelope. What has a response already is ours.
+fn envelope(error: poem::Error) -> Response {
+    if error.is_from_response() {
+        error.into_response()
+    } else {
+        Failure::from(Error::Internal(error.to_string().into())).response()
+    }
+}
+
+/// The response to OPTIONS at a path that exists, or at `*`, which stands for the whole server.
+fn options(path: &str) -> Response {
+    let response = Response::builder().status(StatusCode::NO_CONTENT);
+    if path == "*" {
+        response.finish()
+    } else {
+        response.header(header::ALLOW, allow(path)).finish()
+    }
+}
+
+/// The methods that `path` takes, as the value of `Allow`. Beside the contract there is only GET.
+fn allow(path: &str) -> String {
+    let mut methods = contract::methods(path);
+    if methods.is_empty() {
+        methods.push("GET");
+    }
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    methods.push("OPTIONS");
+    methods.join(", ")
+}

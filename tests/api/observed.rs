@@ -1,0 +1,138 @@
+//! The line that each request leaves in the log, once its response has ended.
+
+use std::sync::Mutex;
+
+use ecommerce_api::api::validation::Validation;
+use hyper::Method;
+use serde_json::Value;
+
+use crate::harness::{Shop, eventually};
+use crate::lists::{Reader, kill_list, shop_of_large_products};
+use crate::validation::captured_log;
+
+fn lines(log: &Mutex<Vec<u8>>) -> Vec<Value> {
+    let text = String::from_utf8(log.lock().unwrap().clone()).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    lines.collect()
+}
+
+/// The lines of one request; there is one when it has ended.
+fn ended(log: &Mutex<Vec<u8>>, id: &str) -> Vec<Value> {
+    let is_end =
+        |line: &Value| line["target"] == "ecommerce_api::request" && line["request_id"] == id;
+    lines(log).into_iter().filter(is_end).collect()
+}
+
+async fn end(log: &Mutex<Vec<u8>>, id: &str) -> Value {
+    eventually("the request is logged", async || {
+        tokio::task::yield_now().await;
+        !ended(log, id).is_empty()
+    })
+    .await;
+    let lines = ended(log, id);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    lines[0].clone()
+}
+
+#[tokio::test]
+async fn a_request_is_logged_with_the_bytes_that_its_client_got() {
+    let shop = Shop::open_sample().await;
+    let (log, _guard) = captured_log();
+    for (method, path, operation, headers) in [
+        (Method::GET, "/api/users/1", "getUser", &[][..]),
+        (Method::GET, "/api/users/99", "getUser", &[]),
+        (
+            Method::GET,
+            "/api/cart",
+            "listCartItems",
+            &[("accept-encoding", "gzip")],
+        ),
+        (Method::DELETE, "/api/cart/1", "removeCartItem", &[]),
+        (Method::GET, "/health", "", &[]),
+        (Method::GET, "/nowhere", "", &[]),
+        (Method::OPTIONS, "/api/users", "", &[]),
+    ] {
+        let id = format!("{method}{}", path.replace('/', "."));
+        let headers = [headers, &[("x-request-id", id.as_str())]].concat();
+        let answer = shop.send(method.clone(), path, &headers, Vec::new()).await;
+        let line = end(&log, &id).await;
+        assert_eq!(line["method"], method.as_str());
+        assert_eq!(line["path"], path);
+        assert_eq!(line["operation"], operation);
+        assert_eq!(line["status"], answer.status.as_u16());
+        assert_eq!(line["outcome"], "complete");
+        let bytes = line["bytes"].as_u64().unwrap();
+        let length = u64::try_from(answer.body.len()).unwrap();
+        // The client of the tests decompresses.
+        if headers.contains(&("accept-encoding", "gzip")) {
+            assert!(0 < bytes && bytes < length, "{line}");
+        } else {
+            assert_eq!(bytes, length, "{line}");
+        }
+        assert!(line["duration_ms"].as_f64().unwrap() > 0.0, "{line}");
+        assert!(
+            line["peer"].as_str().unwrap().starts_with("127.0.0.1:"),
+            "{line}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_head_is_complete_without_a_byte() {
+    let shop = Shop::open_sample().await;
+    let (log, _guard) = captured_log();
+    for path in ["/api/users", "/api/users/1", "/api/docs"] {
+        shop.send(Method::HEAD, path, &[("x-request-id", "head")], Vec::new())
+            .await;
+        let is_head = |line: &Value| line["method"] == "HEAD" && line["path"] == path;
+        eventually("it is logged", async || {
+            tokio::task::yield_now().await;
+            ended(&log, "head").iter().any(is_head)
+        })
+        .await;
+        let lines = ended(&log, "head");
+        let line = lines.iter().find(|line| is_head(line)).unwrap();
+        assert_eq!(
+            (&line["outcome"], &line["bytes"]),
+            (&"complete".into(), &0.into())
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_breaks_off_is_logged_under_its_request_when_it_does() {
+    let shop = shop_of_large_products().await;
+    let (log, _guard) = captured_log();
+    let reader = Reader::begin(&shop, "/api/products", "X-Request-Id: broken\r\n").await;
+    assert!(ended(&log, "broken").is_empty(), "it is still being sent");
+    kill_list(&shop).await;
+    reader.rest().await;
+    let line = end(&log, "broken").await;
+    assert_eq!(line["status"], 200);
+    assert_eq!(line["outcome"], "broken off");
+    assert!(line["bytes"].as_u64().unwrap() > 0, "{line}");
+    let causes = lines(&log);
+    let mut causes = causes.iter().filter(|line| line["level"] == "ERROR");
+    assert_eq!(causes.next().unwrap()["span"]["id"], "broken");
+}
+
+#[tokio::test]
+async fn a_client_that_disconnects_midway_is_logged() {
+    let shop = shop_of_large_products().await;
+    let (log, _guard) = captured_log();
+    drop(Reader::begin(&shop, "/api/products", "X-Request-Id: gone\r\n").await);
+    let line = end(&log, "gone").await;
+    assert_eq!(line["outcome"], "client disconnected");
+    assert_eq!(line["status"], 200);
+}
+
+#[tokio::test]
+async fn of_a_path_five_hundred_and_twelve_bytes_are_logged() {
+    let shop = Shop::open_with(Validation::Off).await;
+    let (log, _guard) = captured_log();
+    let path = format!("/{}", "x".repeat(2000));
+    shop.send(Method::GET, &path, &[("x-request-id", "long")], Vec::new())
+        .await;
+    let line = end(&log, "long").await;
+    assert_eq!(line["path"], format!("{}…", &path[..512]));
+}
