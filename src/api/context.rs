@@ -14,6 +14,8 @@ pub struct RequestContext {
     pub caller: Caller,
     /// The id of the request, as in the response and in the log.
     pub request_id: Arc<str>,
+    /// The query of the request, as it was sent.
+    pub query: Arc<str>,
     /// When the request arrived.
     pub start: Instant,
     /// When its handler has to be done.

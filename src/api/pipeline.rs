@@ -21,7 +21,6 @@ use super::context::{Caller, RequestContext};
 use super::cors::{self, Cors};
 use super::failures::Failure;
 use super::hosts::Hosts;
-use super::lists::paging;
 use super::observe::{REQUEST_ID, RequestLog};
 use super::validation::Validation;
 use super::{body, compression, parameters};
@@ -104,13 +103,11 @@ impl Pipeline {
             operation,
             caller,
             request_id: log.request_id.clone(),
+            query: request.uri().query().unwrap_or_default().into(),
             start: log.start,
             deadline,
         });
-        let query = request.uri().query().unwrap_or_default().to_owned();
-        let mut response = call(&self.operations, request, deadline).await?;
-        paging::add_links(&mut response, &query);
-        Ok(response)
+        call(&self.operations, request, deadline).await
     }
 
     /// A request that is for no operation.

@@ -1,8 +1,8 @@
-//! Answers checked against the contract while the service runs, for who wants to know for sure.
+//! Responses checked against the contract while the service runs.
 //!
-//! In the tests every answer is checked; this does the same in production, on request. A stray
-//! answer is logged with its operation and the places where it strays, under the request's id, and
-//! without a single value. The log line comes before the answer leaves.
+//! The tests check every response; this does the same in production, on request. A nonconforming
+//! response is logged with its operation and the places that do not conform, under the request's id
+//! and without any value, before it is sent.
 
 use bytes::Bytes;
 use poem::http::Method;
@@ -14,22 +14,22 @@ use crate::error::{Error, Violation};
 use super::failures::Failure;
 use super::responses::CheckedOnItsWay;
 
-/// What happens to an answer that strays from the contract.
+/// What happens to a response that does not conform to the contract.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Validation {
-    /// Answers are not looked at.
+    /// Responses are not checked.
     Off,
-    /// Of this share of the answers (0 to 1), a stray one is logged, and sent.
+    /// This fraction of the responses (0 to 1) is checked; a nonconforming one is logged, and sent.
     Warn(f64),
-    /// A stray answer is logged, and a 500 is sent in its place.
+    /// Every response is checked; a nonconforming one is logged, and a 500 is sent in its place.
     Enforce,
 }
 
 impl Validation {
-    /// Checks the answer of `operation` as it is about to leave.
+    /// Checks the finished response of `operation`.
     ///
     /// # Errors
-    /// What to answer in its place, with [`Self::Enforce`].
+    /// With [`Self::Enforce`], what to send in its place.
     pub(super) async fn check(
         self,
         operation: &Operation,
@@ -53,7 +53,7 @@ impl Validation {
         Ok(response)
     }
 
-    /// The check of a response whose body is still being made, or never sent: of all but the body.
+    /// Checks all but the body, of a response whose body is still being made or never sent.
     fn check_head(self, operation: &Operation, response: &Response) -> Result<(), Error> {
         if self == Self::Off {
             return Ok(());
@@ -66,7 +66,7 @@ impl Validation {
         self.report(operation, status, &violations)
     }
 
-    /// How the rows of a list of this operation are to be checked; none when they are not.
+    /// What checks the rows of a list of this operation; none when they are not checked.
     pub(super) fn row_validator(self, operation: &'static Operation) -> Option<RowValidator> {
         self.looks().then_some(RowValidator {
             validation: self,
@@ -82,7 +82,7 @@ impl Validation {
         }
     }
 
-    /// Logs what strays; an error with [`Self::Enforce`].
+    /// Logs the violations; an error with [`Self::Enforce`].
     fn report(
         self,
         operation: &Operation,
@@ -91,13 +91,15 @@ impl Validation {
     ) -> Result<(), Error> {
         log(operation, status, violations);
         if self == Self::Enforce {
-            return Err(Error::Internal("a stray answer was held back".into()));
+            return Err(Error::Internal(
+                "a nonconforming response was held back".into(),
+            ));
         }
         Ok(())
     }
 }
 
-/// The check of a list that is longer than its first chunk: row by row, before they leave.
+/// Checks the rows of a list that has more than one chunk, before they are sent.
 #[derive(Clone, Copy)]
 pub(super) struct RowValidator {
     validation: Validation,
@@ -105,10 +107,10 @@ pub(super) struct RowValidator {
 }
 
 impl RowValidator {
-    /// Checks rows, as JSON separated by commas, that so many others went before.
+    /// Checks rows (JSON, separated by commas), which follow on `before` others.
     ///
     /// # Errors
-    /// With [`Validation::Enforce`], when one strays.
+    /// With [`Validation::Enforce`], when one does not conform.
     pub(super) fn check_rows(self, rows: &[u8], before: usize) -> Result<(), Error> {
         let mut violations = self.operation.row_violations(rows);
         if violations.is_empty() {
@@ -123,7 +125,8 @@ impl RowValidator {
     }
 }
 
-/// A pointer to one of some rows, as one to the same in the list, where so many go before.
+/// Turns a pointer that counts from the first of some rows into one that counts from the beginning of
+/// the list, where `before` rows precede them.
 fn in_whole_list(pointer: &str, before: usize) -> Option<String> {
     let row = pointer.strip_prefix("/data/")?;
     let (row, place) = row.split_at(row.find('/').unwrap_or(row.len()));
@@ -143,7 +146,7 @@ fn header_of<'r>(response: &'r Response) -> impl Fn(&str) -> Option<&'r str> {
 }
 
 fn log(operation: &Operation, status: u16, violations: &[Violation]) {
-    /// So many places say what is wrong; a list of a million bad rows must not become as many lines.
+    /// A list of a million bad rows must not become as many lines.
     const MAX_PLACES: usize = 10;
     for Violation { field, message, .. } in violations.iter().take(MAX_PLACES) {
         tracing::error!(
@@ -152,7 +155,7 @@ fn log(operation: &Operation, status: u16, violations: &[Violation]) {
             pointer = field,
             problem = message,
             places = violations.len(),
-            "the answer strays from the contract"
+            "the response does not conform to the contract"
         );
     }
 }

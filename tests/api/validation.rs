@@ -55,7 +55,7 @@ pub fn complaints(log: &Mutex<Vec<u8>>) -> Vec<Value> {
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap());
     lines
-        .filter(|line| line["message"] == "the answer strays from the contract")
+        .filter(|line| line["message"] == "the response does not conform to the contract")
         .collect()
 }
 

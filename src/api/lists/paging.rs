@@ -54,7 +54,7 @@ pub(in crate::api) fn page(number: Option<Id>, size: Option<i32>) -> Option<Page
     })
 }
 
-/// In the extensions of a response that holds a page: the page, and how many rows its list has.
+/// A page, and how many rows its list has.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::api) struct Paged {
     pub page: Page,
@@ -62,10 +62,7 @@ pub(in crate::api) struct Paged {
 }
 
 /// Adds the headers `Link` and `X-Total-Count` to a page, which was asked for with this query.
-pub(in crate::api) fn add_links(response: &mut Response, query: &str) {
-    let Some(&paged) = response.extensions().get::<Paged>() else {
-        return;
-    };
+pub(super) fn add_links(response: &mut Response, paged: Paged, query: &str) {
     let headers = response.headers_mut();
     headers.insert("x-total-count", paged.total.into());
     let links = links(paged, query);

@@ -1,15 +1,15 @@
-//! Who reads the same list at the same time reads it from one cursor.
+//! Concurrent requests for the same list share one query.
 //!
-//! Whole lists are what a shop's clients ask for again and again, and the dearest thing there is. A
-//! request for a list that nobody reads is served at once. While others read it, a request waits
-//! for a moment, and goes on with all that came meanwhile, from one new cursor: it began after
-//! each of them had arrived, so that each sees all that was written before.
+//! Whole lists are what the clients of a shop ask for again and again, and the most expensive thing
+//! there is. A request for a list that is not being read is served at once. While the list is being
+//! read, a request waits for a moment and shares a new query with all that arrive meanwhile: the
+//! query begins after each of them has arrived, so that each sees all that was written before.
 //!
-//! One who reads more slowly than the others holds them up for a moment only, once: then it goes on
-//! alone, from a cursor that begins after the last row that it was given. Its list is of two
-//! moments then; every row is still in it at most once, and in the order of the ids.
+//! A subscriber that takes its chunks more slowly than the others delays them once, for a moment;
+//! then it goes on with a query of its own, which begins after the last row that it was sent. Its
+//! list is of two moments then; every row is still in it at most once, and in the order of the ids.
 //!
-//! Imports nothing of ours.
+//! Imports nothing of this crate.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -18,16 +18,16 @@ use std::time::{Duration, Instant};
 
 use tracing::Instrument;
 
-/// For so long after it was read a list is remembered: who has just got it may ask again.
+/// How long the end of a reading is remembered: clients ask for the same list again at once.
 const LINGER: Duration = Duration::from_millis(5);
 
-/// How long a request waits for others, as a share of the time that the list took the last time,
-/// and at most: while others read it,
+/// How long a request waits for others while the list is being read: as a fraction of the time that
+/// the list took the last time, and at most.
 const WAIT_BESIDE: (u32, Duration) = (4, Duration::from_millis(100));
-/// and when others have just read it.
+/// The same wait when the list has just been read.
 const WAIT_AFTER: (u32, Duration) = (8, Duration::from_millis(2));
 
-/// Which lists are being read, and who waits to join the next reading of each.
+/// The lists that are being read, and the subscribers that wait for the next reading of each.
 pub(super) struct Sharing<K, W> {
     lists: Arc<Mutex<HashMap<K, Readings<W>>>>,
 }
@@ -43,7 +43,7 @@ impl<K, W> Clone for Sharing<K, W> {
 /// The readings of one list.
 struct Readings<W> {
     under_way: usize,
-    /// Those that have ended a moment ago.
+    /// Readings that have ended a moment ago.
     lingering: usize,
     waiting: Vec<W>,
     /// How long the last one took.
@@ -62,7 +62,7 @@ impl<W> Default for Readings<W> {
 }
 
 impl<W> Readings<W> {
-    /// How long the first of those who wait is to wait for others.
+    /// How long the first waiting subscriber waits for others.
     fn wait(&self) -> Duration {
         let (share, longest) = match (self.under_way, self.lingering) {
             (0, 0) => return Duration::ZERO,
@@ -80,7 +80,8 @@ impl<K: Eq + Hash + Clone + Send + 'static, W: Send + 'static> Sharing<K, W> {
         }
     }
 
-    /// Brings `subscriber` to the next reading of the list `key`; `read` reads it for all who came.
+    /// Adds `subscriber` to the next reading of the list `key`, which calls `read` with all that have
+    /// joined it.
     pub(super) fn join<F>(
         &self,
         key: K,
@@ -94,7 +95,7 @@ impl<K: Eq + Hash + Clone + Send + 'static, W: Send + 'static> Sharing<K, W> {
             let readings = lists.entry(key.clone()).or_default();
             readings.waiting.push(subscriber);
             if readings.waiting.len() > 1 {
-                // Who came first does the rest.
+                // The task of the first one does the rest.
                 return;
             }
             readings.wait()
@@ -110,7 +111,7 @@ impl<K: Eq + Hash + Clone + Send + 'static, W: Send + 'static> Sharing<K, W> {
                 key,
                 began: Instant::now(),
             };
-            // In a task of its own: whatever becomes of the reading, it ends.
+            // In a task of its own, so that the reading ends also when it panics.
             let _ = tokio::spawn(read(subscribers).in_current_span()).await;
             reading.linger();
             tokio::time::sleep(LINGER).await;
@@ -170,7 +171,7 @@ mod tests {
 
     const TOOK: Duration = Duration::from_millis(80);
 
-    /// Joins a reading that takes [`TOOK`]; when it begins, `began` is told who came.
+    /// Joins a reading that takes [`TOOK`]; when it begins, `began` receives its subscribers.
     fn join(
         sharing: &Sharing<&'static str, u32>,
         subscriber: u32,
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_list_that_nobody_reads_is_read_at_once() {
+    async fn a_list_that_is_not_being_read_is_read_at_once() {
         let (sharing, (began, mut readings)) = (Sharing::new(), mpsc::unbounded_channel());
         let asked = tokio::time::Instant::now();
         join(&sharing, 1, &began);
@@ -193,12 +194,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn those_who_come_while_it_is_read_share_the_next_reading() {
+    async fn requests_that_arrive_while_a_list_is_read_share_the_next_reading() {
         let (sharing, (began, mut readings)) = (Sharing::new(), mpsc::unbounded_channel());
         join(&sharing, 1, &began);
         assert_eq!(readings.recv().await.unwrap(), [1]);
         sleep(TOOK + LINGER / 2).await;
-        // What it took is known now, and 1 has only just got it.
+        // The duration is known now, and the list has just been read.
         join(&sharing, 1, &began);
         join(&sharing, 2, &began);
         assert_eq!(readings.recv().await.unwrap(), [1, 2]);
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_joins_a_reading_that_has_begun() {
+    async fn a_reading_that_has_begun_takes_no_more_subscribers() {
         let (sharing, (began, mut readings)) = (Sharing::new(), mpsc::unbounded_channel());
         join(&sharing, 1, &began);
         assert_eq!(readings.recv().await.unwrap(), [1]);
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_list_is_forgotten_when_it_is_read_no_more_also_after_a_panic() {
+    async fn a_list_that_is_no_longer_read_leaves_nothing_behind_also_after_a_panic() {
         let (sharing, (began, mut readings)) = (Sharing::new(), mpsc::unbounded_channel());
         sharing.join("list", 1, async |_| panic!("as a test"));
         sleep(LINGER / 2).await;

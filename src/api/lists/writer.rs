@@ -1,6 +1,4 @@
-//! A list's answer as JSON, chunk by chunk.
-//!
-//! Imports the contract's types and their check.
+//! Writes a list as JSON, chunk by chunk.
 
 use std::marker::PhantomData;
 
@@ -18,28 +16,28 @@ use super::super::validation::RowValidator;
 use super::list_of::ListOf;
 use super::paging::Paged;
 
-/// A chunk is sent when it has so many bytes; the row that exceeds it is still within.
+/// A chunk is sent when it has at least so many bytes.
 const CHUNK: usize = 16 * 1024;
 
 /// Some bytes of a list.
 #[derive(Clone)]
 pub(super) struct Chunk {
-    /// The page that the rows are, if they are not a whole list.
+    /// The page that the rows are from, if the list is not whole.
     pub paged: Option<Paged>,
     pub bytes: Bytes,
     pub is_last: bool,
 }
 
-/// Where a list has got to: where to go on with it.
+/// How much of a list has been written, so that another query can go on after it.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Position {
     /// The id of the last row.
     pub id: i32,
-    /// How many rows there were.
+    /// The number of rows so far.
     pub rows: usize,
 }
 
-/// Whether rows filled the buffer; if not, there are no more.
+/// Whether the buffer is full; if not, there are no more rows.
 pub(super) struct IsFull(pub bool);
 
 /// Writes a list.
@@ -52,7 +50,7 @@ pub(super) struct Writer<L> {
     rows_before: usize,
     /// The last row that was written.
     pub position: Position,
-    /// A chunk has been sent before.
+    /// Whether a chunk has been sent before.
     pub is_under_way: bool,
     list: PhantomData<L>,
 }
@@ -102,14 +100,16 @@ impl<L: ListOf> Writer<L> {
         sonic_rs::to_writer(&mut self.buffer, item).map_err(|error| Error::Internal(error.into()))
     }
 
-    /// Holds the buffer's rows against the contract.
-    pub(super) fn check(&self, rest: Option<RowValidator>) -> Result<(), Error> {
+    /// Checks the buffer's rows against the contract.
+    pub(super) fn check(&self, validator: Option<RowValidator>) -> Result<(), Error> {
         let rows = &self.buffer[self.rows_at..];
         let rows = rows.strip_prefix(b",").unwrap_or(rows);
-        rest.map_or(Ok(()), |rest| rest.check_rows(rows, self.rows_before))
+        validator.map_or(Ok(()), |validator| {
+            validator.check_rows(rows, self.rows_before)
+        })
     }
 
-    /// What is in the buffer, which is empty then.
+    /// Takes the buffer's content.
     pub(super) fn chunk(&mut self) -> Chunk {
         self.is_under_way = true;
         self.rows_at = 0;
@@ -125,7 +125,7 @@ impl<L: ListOf> Writer<L> {
         }
     }
 
-    /// What is in the buffer, and the end: the page with the number of all rows, and the message.
+    /// The buffer's content and the end of the list: the page with the total, and the message.
     pub(super) fn last_chunk(mut self) -> Chunk {
         #[derive(Serialize)]
         struct End {
@@ -143,7 +143,7 @@ impl<L: ListOf> Writer<L> {
         };
         let end = serde_json::to_string(&end).unwrap_or_default();
         self.buffer.extend_from_slice(b"],");
-        // Without its opening brace: it goes on where the rows end.
+        // Without its opening brace, since it continues the envelope.
         self.buffer.extend_from_slice(&end.as_bytes()[1..]);
         Chunk {
             paged: self.paged,
