@@ -15,6 +15,7 @@ pub mod failures;
 pub mod gate;
 pub mod json;
 mod lists;
+mod malformed;
 pub mod products;
 pub mod responses;
 pub mod rows;
@@ -119,6 +120,10 @@ impl App {
             .hosts
             .check(&request)
             .map_err(|refusal| refuse(&refusal))?;
+        // `OPTIONS *` asks whether there is a server at all (RFC 9110, 9.3.7).
+        if *request.method() == Method::OPTIONS && request.uri().path() == "*" {
+            return Ok(StatusCode::NO_CONTENT.into());
+        }
         if let Some(response) = cors::preflight(&request) {
             return Ok(response);
         }
@@ -291,7 +296,11 @@ fn request_id(request: &Request) -> String {
     request
         .header(REQUEST_ID)
         .filter(|id| !id.is_empty() && id.len() <= MAX_REQUEST_ID && id.bytes().all(plain))
-        .map_or_else(|| format!("{:032x}", rand::random::<u128>()), str::to_owned)
+        .map_or_else(new_request_id, str::to_owned)
+}
+
+fn new_request_id() -> String {
+    format!("{:032x}", rand::random::<u128>())
 }
 
 /// The methods that `path` takes, as the value of `Allow`. Beside the contract there is only GET.

@@ -7,6 +7,8 @@ use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use bytes::Bytes;
+use poem::http::{Response, StatusCode};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 
@@ -17,7 +19,7 @@ use crate::config::{ContractValidation, Settings};
 use crate::db::session::Session;
 use crate::db::{Database, check, migrations, seed};
 use crate::embedded::Embedded;
-use crate::server::{self, Limits};
+use crate::server::{self, Application, Limits};
 
 use super::database::{require_tables, unusable_password_hash};
 use super::target::Target;
@@ -28,6 +30,12 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// In the data directory once the sample shop was offered: a shop that was emptied stays empty.
 const SAMPLE_MARK: &str = "sample-shop-done";
+
+impl Application for App {
+    fn reject(&self, status: StatusCode) -> Response<Bytes> {
+        App::reject(self, status)
+    }
+}
 
 /// Serves until SIGTERM or Ctrl-C.
 ///

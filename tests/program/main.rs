@@ -16,6 +16,7 @@ mod http;
 mod private;
 mod process;
 mod refusals;
+mod rejections;
 mod secrets;
 mod serving;
 mod settings;

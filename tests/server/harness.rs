@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ecommerce_api::server::{self, Limits};
+use ecommerce_api::server::{self, Application, Limits};
 use futures_util::stream::{self, StreamExt};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use poem::endpoint::{make, make_sync};
-use poem::http::{Request, StatusCode, Version};
+use poem::http::{self, Request, StatusCode, Version};
 use poem::{Body, Endpoint, Response, Route};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -26,7 +26,7 @@ use crate::common::wire::Received;
 pub struct Events {
     /// A request has reached `/gate`.
     pub gate_reached: mpsc::UnboundedReceiver<()>,
-    /// Lets those who wait at `/gate` through.
+    /// Lets the requests that wait at `/gate` go on.
     pub gate: Arc<Notify>,
     /// The body of `/endless` is no longer read.
     pub endless_dropped: Arc<Notify>,
@@ -69,7 +69,29 @@ impl Server {
     }
 }
 
-pub fn app() -> (impl Endpoint + 'static, Events) {
+/// The routes, and a response to what is not valid HTTP.
+struct Rejecting(Route);
+
+impl Endpoint for Rejecting {
+    type Output = Response;
+
+    async fn call(&self, request: poem::Request) -> poem::Result<Response> {
+        self.0.call(request).await
+    }
+}
+
+impl Application for Rejecting {
+    fn reject(&self, status: StatusCode) -> http::Response<Bytes> {
+        let body = format!("rejected: {}", status.as_u16());
+        let response = http::Response::builder().status(status);
+        response
+            .header("x-request-id", "of-a-rejection")
+            .body(body.into())
+            .unwrap()
+    }
+}
+
+pub fn app() -> (impl Application + 'static, Events) {
     let (reached, gate_reached) = mpsc::unbounded_channel();
     let gate = Arc::new(Notify::new());
     let endless_dropped = Arc::new(Notify::new());
@@ -127,6 +149,7 @@ pub fn app() -> (impl Endpoint + 'static, Events) {
                 }))
             }),
         )
+        .at("/bad", make_sync(|_| StatusCode::BAD_REQUEST))
         .at("/refuse", make_sync(|_| StatusCode::PAYLOAD_TOO_LARGE))
         .at("/panic", make_sync(|_| -> String { panic!("on request") }))
         .at(
@@ -142,7 +165,7 @@ pub fn app() -> (impl Endpoint + 'static, Events) {
                 }
             }),
         );
-    (route, events)
+    (Rejecting(route), events)
 }
 
 struct OnDrop(Arc<Notify>);
@@ -176,7 +199,7 @@ impl Client {
             head.push(soon(self.0.read_u8()).await.expect("an answer"));
         }
         let received = Received::read(&head);
-        let violations = transfer_violations(&received.headers, &["content-type"]);
+        let violations = transfer_violations(&received.headers, &["content-type", "x-request-id"]);
         assert!(violations.is_empty(), "{violations:?}");
         let head = String::from_utf8(head).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
