@@ -21,3 +21,4 @@ mod secrets;
 mod serving;
 mod settings;
 mod tables;
+mod unread_log;

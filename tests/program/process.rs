@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -135,6 +136,16 @@ pub struct Server {
     pub address: String,
 }
 
+/// What becomes of the log's pipe once the program listens.
+enum OnceListening {
+    /// It is read to its end.
+    ReadOn,
+    /// It is closed.
+    Close,
+    /// It is read on when the channel says so.
+    Pause(Receiver<()>),
+}
+
 #[derive(Default)]
 struct Lines {
     so_far: Vec<String>,
@@ -154,10 +165,23 @@ impl Server {
         Self::launch(directory, variables).listening()
     }
 
-    /// As [`Server::start`], but nobody reads the log any more once it listens.
+    /// As [`Server::start`], but the log's pipe is closed once the program listens.
     #[track_caller]
-    pub fn start_unheard(directory: &Path, variables: &[(&str, &str)]) -> Self {
-        Self::spawn(directory, variables, Some(LISTENING)).listening()
+    pub fn start_with_closed_log(directory: &Path, variables: &[(&str, &str)]) -> Self {
+        Self::spawn(directory, variables, OnceListening::Close).listening()
+    }
+
+    /// As [`Server::start`], but nobody reads the log once the program listens, until something is
+    /// sent on the channel, or its end is dropped.
+    #[track_caller]
+    pub fn start_with_unread_log(
+        directory: &Path,
+        variables: &[(&str, &str)],
+    ) -> (Self, Sender<()>) {
+        let (resume, is_resumed) = channel();
+        let then = OnceListening::Pause(is_resumed);
+        let server = Self::spawn(directory, variables, then).listening();
+        (server, resume)
     }
 
     #[track_caller]
@@ -172,11 +196,10 @@ impl Server {
 
     /// Starts the program on a free port; it does not listen yet.
     pub fn launch(directory: &Path, variables: &[(&str, &str)]) -> Self {
-        Self::spawn(directory, variables, None)
+        Self::spawn(directory, variables, OnceListening::ReadOn)
     }
 
-    /// Reads the log to its end, or to the first line that contains `last`.
-    fn spawn(directory: &Path, variables: &[(&str, &str)], last: Option<&'static str>) -> Self {
+    fn spawn(directory: &Path, variables: &[(&str, &str)], then: OnceListening) -> Self {
         let mut child = program(directory)
             .env("SERVER_PORT", "0")
             .envs(variables.iter().copied())
@@ -190,11 +213,16 @@ impl Server {
             let log = Arc::clone(&log);
             move || {
                 for line in lines.map_while(Result::ok) {
-                    let is_last = last.is_some_and(|last| line.contains(last));
+                    let is_listening = line.contains(LISTENING);
                     log.lines.lock().unwrap().so_far.push(line);
                     log.changed.notify_all();
-                    if is_last {
-                        break;
+                    match &then {
+                        OnceListening::Close if is_listening => break,
+                        OnceListening::Pause(is_resumed) if is_listening => {
+                            // An error when it is resumed by the end of the test.
+                            let _ = is_resumed.recv();
+                        }
+                        _ => {}
                     }
                 }
                 log.lines.lock().unwrap().ended = true;

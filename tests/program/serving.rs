@@ -48,6 +48,7 @@ fn a_request_is_one_line_of_the_log() {
         assert!(lines[0].contains(part), "{lines:?}");
     }
     let duration = lines[0].split("microseconds=").nth(1).unwrap();
+    let duration = duration.split(' ').next().unwrap();
     assert!(duration.parse::<u64>().is_ok(), "{lines:?}");
     for line in &log {
         assert!(!line.contains('\x1b'), "no colours in a file: {line}");
@@ -73,7 +74,8 @@ fn the_log_can_be_json() {
     let answer = get(&server.address, "/api/products/1", &[]);
     let id = answer.header("x-request-id").unwrap().to_owned();
     let line: Value = serde_json::from_str(&server.await_line(&id)).unwrap();
-    assert_eq!(line["span"]["id"], id);
+    assert_eq!(line["request_id"], id);
+    assert_eq!(line.to_string().matches(&id).count(), 1, "{line}");
     assert_eq!(line["method"], "GET");
     assert_eq!(line["path"], "/api/products/1");
     assert_eq!(line["status"], 404);
@@ -175,15 +177,4 @@ fn a_signal_ends_a_start_that_hangs() {
     server.signal(Signal::INT);
     assert_eq!(server.end(), Some(0), "{:#?}", server.log());
     assert!(server.log().iter().any(|line| line.contains("SIGINT")));
-}
-
-#[test]
-fn a_log_that_nobody_reads_any_more_does_no_harm() {
-    let database = Database::empty("deaf");
-    let variables = [database.setting(), ("MIGRATE_ON_START", "1")];
-    let server = Server::start_unheard(directory().path(), &variables);
-    for _ in 0..3 {
-        assert_eq!(get(&server.address, "/api/users", &[]).status, 200);
-    }
-    server.stop();
 }
