@@ -38,7 +38,7 @@ pub(super) fn start(settings: &Settings) -> anyhow::Result<Log> {
     let dropped_line = move |count| format::dropped_line(log_format, count);
     let log = Log::start(io::stderr(), dropped_line).context("cannot start the log's thread")?;
     let layer = tracing_subscriber::fmt::layer()
-        // Where nobody reads the log any more, complaining there would only panic.
+        // Such errors are printed to standard error, which panics when it is closed.
         .log_internal_errors(false)
         .fmt_fields(RequestIdOfSpan)
         .with_writer(log.lines());

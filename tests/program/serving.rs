@@ -31,8 +31,8 @@ fn migrations_run_at_the_start_when_asked_to() {
 #[test]
 fn a_request_is_one_line_of_the_log() {
     let server = serve(&Database::empty("request_line"), &[]);
-    let answer = get(&server.address, "/api/users/77?page=hunter2", &[]);
-    let id = answer.header("x-request-id").unwrap().to_owned();
+    let response = get(&server.address, "/api/users/77?page=hunter2", &[]);
+    let id = response.header("x-request-id").unwrap().to_owned();
     get(&server.address, "/health", &[("X-Request-Id", "my-id.7")]);
     server.await_line("my-id.7");
     let log = server.log();
@@ -71,8 +71,8 @@ fn a_path_cannot_forge_a_line_of_the_log() {
 fn the_log_can_be_json() {
     let database = Database::empty("json_log");
     let server = serve(&database, &[("LOG_FORMAT", "json")]);
-    let answer = get(&server.address, "/api/products/1", &[]);
-    let id = answer.header("x-request-id").unwrap().to_owned();
+    let response = get(&server.address, "/api/products/1", &[]);
+    let id = response.header("x-request-id").unwrap().to_owned();
     let line: Value = serde_json::from_str(&server.await_line(&id)).unwrap();
     assert_eq!(line["request_id"], id);
     assert_eq!(line.to_string().matches(&id).count(), 1, "{line}");
@@ -93,7 +93,7 @@ fn the_log_can_be_json() {
 }
 
 #[test]
-fn only_the_named_hosts_are_answered() {
+fn only_the_named_hosts_are_served() {
     let database = Database::empty("allowed_hosts");
     let status = |server: &Server, host: &str| get(&server.address, "/", &[("Host", host)]).status;
     for unset in [&[][..], &[("ALLOWED_HOSTS", "")]] {
@@ -116,9 +116,9 @@ fn only_the_named_hosts_are_answered() {
 fn only_the_listed_origins_may_call() {
     let database = Database::empty("cors");
     let allowed = |server: &Server, origin: &str| {
-        let answer = get(&server.address, "/api/users", &[("Origin", origin)]);
-        assert_eq!(answer.status, 200);
-        let allowed = answer.header("access-control-allow-origin");
+        let response = get(&server.address, "/api/users", &[("Origin", origin)]);
+        assert_eq!(response.status, 200);
+        let allowed = response.header("access-control-allow-origin");
         allowed.map(str::to_owned)
     };
     let server = serve(&database, &[]);
@@ -158,9 +158,9 @@ fn a_running_request_may_finish() {
         "nothing new is taken"
     );
     holder.batch_execute("COMMIT").unwrap();
-    let answer = pending.answer();
-    assert_eq!(answer.status, 200);
-    assert!(answer.body.contains("Samovar"), "{answer:?}");
+    let response = pending.response();
+    assert_eq!(response.status, 200);
+    assert!(response.body.contains("Samovar"), "{response:?}");
     assert_eq!(server.end(), Some(0));
 }
 

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::database::Database;
 use crate::http::get;
-use crate::process::{Mariadb, Server, directory};
+use crate::mariadb::Mariadb;
+use crate::process::{Server, directory};
 
 /// Far more lines than fit into the pipe and the program's own buffers, which take some 2 MiB.
 const REQUESTS: usize = 12_000;

@@ -14,14 +14,14 @@ async fn beyond_the_limit_a_connection_waits_for_another_to_end() {
     .await;
     let mut first = server.connect().await;
     first.send("GET /hello HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    assert_eq!(first.answer().await.body, "hello");
+    assert_eq!(first.response().await.body, "hello");
 
     let mut second = server.connect().await;
     second.send("GET /hello HTTP/1.1\r\nhost: a\r\n\r\n").await;
     let early = tokio::time::timeout(SHORT, second.0.readable()).await;
     assert!(early.is_err(), "the second connection was served");
     drop(first);
-    assert_eq!(second.answer().await.body, "hello");
+    assert_eq!(second.response().await.body, "hello");
 }
 
 #[tokio::test]
@@ -32,10 +32,10 @@ async fn requests_share_a_connection_one_after_another_and_pipelined() {
     let echo = "POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc";
     client.send(&format!("{hello}{echo}{hello}")).await;
     for body in ["hello", "abc", "hello"] {
-        assert_eq!(client.answer().await.body, body);
+        assert_eq!(client.response().await.body, body);
     }
     client.send(echo).await;
-    assert_eq!(client.answer().await.body, "abc");
+    assert_eq!(client.response().await.body, "abc");
 }
 
 #[tokio::test]
@@ -43,11 +43,17 @@ async fn a_body_that_fails_half_way_breaks_the_transfer() {
     let server = Server::start(FAR).await;
     let mut client = server.connect().await;
     client.send("GET /broken HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    let answer = String::from_utf8(client.rest().await).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    assert!(answer.contains("transfer-encoding: chunked"), "{answer}");
-    assert!(answer.contains("first part"), "{answer}");
-    assert!(!answer.contains("\r\n0\r\n"), "looks complete: {answer}");
+    let response = String::from_utf8(client.rest().await).unwrap();
+    assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
+    assert!(
+        response.contains("transfer-encoding: chunked"),
+        "{response}"
+    );
+    assert!(response.contains("first part"), "{response}");
+    assert!(
+        !response.contains("\r\n0\r\n"),
+        "looks complete: {response}"
+    );
 }
 
 #[tokio::test]
@@ -59,5 +65,5 @@ async fn a_panic_ends_its_connection_and_nothing_else() {
 
     let mut client = server.connect().await;
     client.send("GET /hello HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    assert_eq!(client.answer().await.body, "hello");
+    assert_eq!(client.response().await.body, "hello");
 }

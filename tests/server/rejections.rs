@@ -6,11 +6,11 @@ use crate::harness::{Client, Server};
 
 /// The response to a rejected request: that of the application, and the last on its connection.
 async fn assert_rejected(client: &mut Client, status: u16, request: &str) {
-    let answer = client.answer().await;
-    assert_eq!(answer.status, status, "{request}");
-    assert_eq!(answer.body, format!("rejected: {status}"), "{request}");
+    let response = client.response().await;
+    assert_eq!(response.status, status, "{request}");
+    assert_eq!(response.body, format!("rejected: {status}"), "{request}");
     for line in ["connection: close\r\n", "x-request-id: of-a-rejection\r\n"] {
-        assert!(answer.head.contains(line), "{request}: {}", answer.head);
+        assert!(response.head.contains(line), "{request}: {}", response.head);
     }
     assert_eq!(client.rest().await, b"", "{request}");
 }
@@ -47,10 +47,10 @@ async fn what_is_not_valid_http_gets_a_response_of_the_application() {
             let mut client = server.connect().await;
             if is_pipelined {
                 client.send(&format!("{hello}{request}")).await;
-                assert_eq!(client.answer().await.body, "hello");
+                assert_eq!(client.response().await.body, "hello");
             } else {
                 client.send(hello).await;
-                assert_eq!(client.answer().await.body, "hello");
+                assert_eq!(client.response().await.body, "hello");
                 client.send(request).await;
             }
             assert_rejected(&mut client, status, request).await;
@@ -65,7 +65,7 @@ async fn a_hundred_headers_are_served() {
     let hundred = "x: y\r\n".repeat(99);
     let request = format!("GET /hello HTTP/1.1\r\nhost: a\r\n{hundred}\r\n");
     client.send(&request).await;
-    assert_eq!(client.answer().await.body, "hello");
+    assert_eq!(client.response().await.body, "hello");
 }
 
 #[tokio::test]
@@ -76,9 +76,9 @@ async fn a_response_of_the_application_is_never_replaced() {
     let request = "GET /bad HTTP/1.1\r\nhost: a\r\n\r\n";
     client.send(&format!("{request}{request}")).await;
     for _ in 0..2 {
-        let answer = client.answer().await;
-        assert_eq!((answer.status, answer.body.as_str()), (400, ""));
-        assert!(!answer.head.contains("x-request-id"), "{}", answer.head);
+        let response = client.response().await;
+        assert_eq!((response.status, response.body.as_str()), (400, ""));
+        assert!(!response.head.contains("x-request-id"), "{}", response.head);
     }
 }
 
@@ -93,9 +93,9 @@ async fn a_body_that_nobody_reads_and_that_has_arrived_costs_no_connection() {
         let request = format!("POST /refuse HTTP/1.1\r\nhost: a\r\n{body}");
         for _ in 0..2 {
             client.send(&request).await;
-            let answer = client.answer().await;
-            assert_eq!(answer.status, 413);
-            assert!(!answer.head.contains("connection"), "{}", answer.head);
+            let response = client.response().await;
+            assert_eq!(response.status, 413);
+            assert!(!response.head.contains("connection"), "{}", response.head);
         }
     }
 }
@@ -115,9 +115,13 @@ async fn what_ends_the_connection_says_so() {
         client
             .send(&format!("POST /refuse HTTP/1.1\r\nhost: a\r\n{rest}"))
             .await;
-        let answer = client.answer().await;
-        assert_eq!(answer.status, 413);
-        assert!(answer.head.contains("connection: close"), "{}", answer.head);
+        let response = client.response().await;
+        assert_eq!(response.status, 413);
+        assert!(
+            response.head.contains("connection: close"),
+            "{}",
+            response.head
+        );
         assert_eq!(client.rest().await, b"");
     }
 }
@@ -145,5 +149,5 @@ async fn a_refusal_reaches_a_client_that_is_still_sending() {
         ))
         .await;
     client.send(&"x".repeat(size)).await;
-    assert_eq!(client.answer().await.status, 413);
+    assert_eq!(client.response().await.status, 413);
 }

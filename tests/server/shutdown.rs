@@ -16,7 +16,7 @@ async fn stopping_closes_idle_connections_refuses_new_ones_and_lets_requests_fin
     let mut server = Server::start(FAR).await;
     let mut idle = server.connect().await;
     idle.send("GET /hello HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    assert_eq!(idle.answer().await.body, "hello");
+    assert_eq!(idle.response().await.body, "hello");
     let mut busy = server.connect().await;
     busy.send("GET /gate HTTP/1.1\r\nhost: a\r\n\r\n").await;
     soon(server.events.gate_reached.recv()).await;
@@ -31,9 +31,13 @@ async fn stopping_closes_idle_connections_refuses_new_ones_and_lets_requests_fin
     assert!(!server.task.is_finished());
 
     server.events.gate.notify_waiters();
-    let answer = busy.answer().await;
-    assert_eq!(answer.body, "through");
-    assert!(answer.head.contains("connection: close"), "{}", answer.head);
+    let response = busy.response().await;
+    assert_eq!(response.body, "through");
+    assert!(
+        response.head.contains("connection: close"),
+        "{}",
+        response.head
+    );
     let (status, body) = soon(busy_http2).await.unwrap().unwrap();
     assert_eq!((status, body), (StatusCode::OK, Bytes::from("through")));
     soon(connection).await.unwrap().unwrap();

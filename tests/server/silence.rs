@@ -33,7 +33,7 @@ async fn a_head_that_trickles_in_is_cut_after_the_header_timeout() {
         let mut client = server.connect().await;
         if !first.is_empty() {
             client.send(first).await;
-            assert_eq!(client.answer().await.body, "hello");
+            assert_eq!(client.response().await.body, "hello");
         }
         let (mut from, mut to) = client.0.into_split();
         let trickle = tokio::spawn(async move {
@@ -61,7 +61,7 @@ async fn an_idle_connection_outlives_the_header_timeout_and_ends_at_the_idle_tim
     let mut client = server.connect().await;
     client.send("GET /hello HTTP/1.1\r\nhost: a\r\n\r\n").await;
     let sent = Instant::now();
-    assert_eq!(client.answer().await.body, "hello");
+    assert_eq!(client.response().await.body, "hello");
     assert_eq!(client.rest().await, b"");
     assert!(sent.elapsed() >= SHORT);
 }
@@ -97,11 +97,11 @@ async fn a_slow_upload_that_moves_is_served() {
         pace.tick().await;
         client.send("x").await;
     }
-    assert_eq!(client.answer().await.body, "xxxxxxxxxx");
+    assert_eq!(client.response().await.body, "xxxxxxxxxx");
 }
 
 #[tokio::test]
-async fn a_client_that_stops_reading_its_answer_is_cut() {
+async fn a_client_that_stops_reading_its_response_is_cut() {
     let server = Server::start(Limits {
         idle_timeout: SHORT,
         ..FAR
@@ -122,7 +122,7 @@ async fn a_slow_handler_is_not_cut() {
         ..FAR
     })
     .await;
-    // One that takes its time before the answer, one that does so within it, and one that has a
+    // One that takes its time before the response, one that does so within it, and one that has a
     // body to read first.
     for (request, body) in [
         ("GET /slow HTTP/1.1\r\nhost: a\r\n\r\n", "slow"),
@@ -134,7 +134,7 @@ async fn a_slow_handler_is_not_cut() {
     ] {
         let mut client = server.connect().await;
         client.send(request).await;
-        let answer = String::from_utf8(client.rest().await).unwrap();
-        assert!(answer.ends_with(body), "{request}: {answer}");
+        let response = String::from_utf8(client.rest().await).unwrap();
+        assert!(response.ends_with(body), "{request}: {response}");
     }
 }

@@ -137,7 +137,7 @@ impl Queue {
             if dropped > 0 {
                 text.extend(dropped_line(dropped).into_bytes());
             }
-            // Where nobody reads the log any more, there is nobody to tell.
+            // A log that cannot be written has no other place to report that to.
             let _ = write_all(&mut sink, &text);
             text.clear();
             text.shrink_to(KEPT_CAPACITY);
