@@ -57,7 +57,7 @@ fn no_secret_is_shown_even_when_everything_is_logged() {
         let mut stream = TcpStream::connect(&server.address).unwrap();
         stream.write_all(broken.as_bytes()).unwrap();
     }
-    server.await_line("DEBUG");
+    server.await_line("not valid HTTP");
 
     database.execute("RENAME TABLE cart TO c, users TO u");
     check_response(&server, "POST", "/api/users", user, 500);
