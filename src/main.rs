@@ -3,12 +3,18 @@
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use ecommerce_api::commands::{self, BadSetting, Document};
 use ecommerce_api::config::{self, Settings};
 use ecommerce_api::db::seed::Plan;
+
+/// How long the end of the process waits for its last message to be written.
+const FINAL_WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A contract-first REST API over a MySQL/MariaDB shop database.
 ///
@@ -100,7 +106,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Reads the command line, and from the environment what it leaves open.
+/// Reads the command line, and the environment for what it does not set.
 fn parse() -> Result<Cli, String> {
     let command = config::without_empty_variables(Cli::command());
     let matches = command
@@ -162,7 +168,7 @@ fn is_help(error: &clap::Error) -> bool {
     )
 }
 
-/// What clap says in several paragraphs.
+/// Clap's message, which is several paragraphs, in one line.
 fn one_line(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let words: Vec<&str> = text
@@ -175,8 +181,16 @@ fn one_line(error: &clap::Error) -> String {
     format!("{}; see --help", words.trim_start_matches("error: "))
 }
 
+/// Prints why the program failed. A reader that has stopped must not keep it from ending; then the
+/// exit code has to do.
 fn fail(problem: &str, code: u8) -> ExitCode {
-    // Where nobody listens any more, the exit code has to do.
-    let _ = writeln!(io::stderr(), "ecommerce-api: {problem}");
+    let line = format!("ecommerce-api: {problem}\n");
+    let (written, is_written) = mpsc::channel::<()>();
+    thread::spawn(move || {
+        let _ = io::stderr().write_all(line.as_bytes());
+        drop(written);
+    });
+    // An error in either case: the channel is closed, or the time is up.
+    let _ = is_written.recv_timeout(FINAL_WRITE_TIMEOUT);
     ExitCode::from(code)
 }

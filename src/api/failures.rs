@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use poem::Response;
 use poem::http::{HeaderValue, StatusCode, header};
 use poem_openapi::ApiResponse;
@@ -41,7 +42,7 @@ pub(super) struct Kind {
 
 /// Every status that a request can fail with.
 #[rustfmt::skip]
-pub(super) static KINDS: [Kind; 9] = [
+pub(super) static KINDS: [Kind; 12] = [
     kind(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", EVERY,
         "The request does not keep to the contract",
         "The request does not keep to the contract; `details` has every violation"),
@@ -60,12 +61,21 @@ pub(super) static KINDS: [Kind; 9] = [
     kind(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", HAS_BODY,
         "The body is larger than 1 MiB",
         "The body is larger than 1 MiB"),
+    kind(StatusCode::URI_TOO_LONG, "URI_TOO_LONG", NONE,
+        "The URL is too long",
+        ""),
     kind(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", HAS_BODY,
         "The body must be JSON: send Content-Type: application/json",
         "The body is not declared as `application/json`"),
+    kind(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "REQUEST_HEADER_FIELDS_TOO_LARGE", NONE,
+        "The URL and the headers are larger than 16 KiB, or there are more than 100 headers",
+        ""),
     kind(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", EVERY,
         "The server failed to answer; its log has the cause",
         "The server failed; its log has the cause under the request id"),
+    kind(StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED", NONE,
+        "The body has a transfer coding that this server does not know: send only chunked",
+        ""),
     kind(StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", EVERY,
         "The service is unavailable for the moment; try again later",
         "The database is away or the server is overloaded; try again after `Retry-After` seconds. Whether a change was made is unknown")
@@ -185,7 +195,7 @@ impl Failure {
         }
     }
 
-    fn with_message(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn with_message(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             message: message.into(),
             ..Self::new(status)
@@ -219,9 +229,14 @@ impl Failure {
         Self::with_cause(StatusCode::SERVICE_UNAVAILABLE, cause.into())
     }
 
-    /// The response in the error envelope. The cause goes to the log.
-    pub(super) fn response(&self) -> Response {
-        self.log();
+    /// The body of the response, as JSON.
+    pub(super) fn body(&self) -> Bytes {
+        serde_json::to_vec(&self.envelope())
+            .unwrap_or_default()
+            .into()
+    }
+
+    fn envelope(&self) -> ErrorResponse {
         let detail = |violation: &Violation| ErrorDetail {
             field: violation.field.chars().take(255).collect(),
             message: violation.message.chars().take(255).collect(),
@@ -238,7 +253,13 @@ impl Failure {
             details: self.details.as_ref().map(details),
         };
         let success = Always;
-        let mut response = json(self.kind.status, &ErrorResponse { success, error });
+        ErrorResponse { success, error }
+    }
+
+    /// The response in the error envelope. The cause goes to the log.
+    pub(super) fn response(&self) -> Response {
+        self.log();
+        let mut response = json(self.kind.status, &self.envelope());
         let headers = response.headers_mut();
         if let Some(seconds) = self.kind.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());

@@ -14,6 +14,7 @@ pub mod failures;
 pub mod hosts;
 pub mod json;
 mod lists;
+mod malformed;
 mod observe;
 mod parameters;
 mod pipeline;

@@ -154,17 +154,18 @@ impl HttpBody for ObservedBody {
     }
 }
 
-/// The client's request id if it is one that can be logged and sent back as it is, else a new one:
-/// 128 random bits in hexadecimal.
+/// The client's request id if it is one that can be logged and sent back as it is, else a new one.
 fn request_id(request: &Request) -> Arc<str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     let sent = request.header(REQUEST_ID);
     let usable =
         sent.filter(|id| !id.is_empty() && id.len() <= MAX_REQUEST_ID && id.bytes().all(plain));
-    usable.map_or_else(
-        || format!("{:032x}", rand::random::<u128>()).into(),
-        Arc::from,
-    )
+    usable.map_or_else(new_request_id, Arc::from)
+}
+
+/// A new request id: 128 random bits in hexadecimal.
+pub(super) fn new_request_id() -> Arc<str> {
+    format!("{:032x}", rand::random::<u128>()).into()
 }
 
 /// The beginning of a path. What is not ASCII could be control characters of a terminal.

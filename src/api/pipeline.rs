@@ -136,7 +136,12 @@ impl Pipeline {
     }
 
     /// Puts on the response what every response carries.
-    fn finish(&self, response: &mut Response, origin: Option<&HeaderValue>, request_id: &str) {
+    pub(super) fn finish(
+        &self,
+        response: &mut Response,
+        origin: Option<&HeaderValue>,
+        request_id: &str,
+    ) {
         let headers = response.headers_mut();
         self.settings.cors.mark(origin, headers);
         headers

@@ -1,4 +1,4 @@
-//! `migrate`, `check` and `seed`: what is done to a database from a terminal.
+//! `migrate`, `check` and `seed`: the subcommands that read or change a database and end.
 
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -29,8 +29,8 @@ pub fn migrate_run(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Takes back the newest migration. Tables that it did not create stay; those that it did go only
-/// when they are empty or `drop_tables` says so.
+/// Reverts the newest migration. Tables that it did not create stay; a table that it created is
+/// dropped only if it is empty or `drop_tables` says so.
 ///
 /// # Errors
 /// When the database cannot be reached, or rows would be lost.
@@ -66,22 +66,22 @@ pub fn migrate_status(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Compares the database's tables with what the program needs, and prints what does not fit.
+/// Compares the database's tables with what the program needs, and prints every mismatch.
 ///
 /// # Errors
 /// When the database cannot be reached, or something does not fit.
 pub fn check(settings: &Settings) -> anyhow::Result<()> {
     let target = Target::open(settings)?;
     let mut session = target.connect()?;
-    let misfits = schema_check::misfits(&mut session)?;
-    for misfit in &misfits {
-        print(misfit)?;
+    let mismatches = schema_check::misfits(&mut session)?;
+    for mismatch in &mismatches {
+        print(mismatch)?;
     }
-    if !misfits.is_empty() {
+    if !mismatches.is_empty() {
         bail!(
             "the tables of {} do not fit in {} places",
             target.url,
-            misfits.len()
+            mismatches.len()
         );
     }
     for warning in schema_check::warnings(&mut session)? {
@@ -90,14 +90,14 @@ pub fn check(settings: &Settings) -> anyhow::Result<()> {
     print(&format!("the tables of {} fit", target.url))
 }
 
-/// Fails, with what does not fit line by line, unless the tables are what the program needs.
+/// Fails unless the tables are what the program needs; the error has one line for each mismatch.
 pub(super) fn require_tables(session: &mut Session, url: &DatabaseUrl) -> anyhow::Result<()> {
-    let misfits = schema_check::misfits(session)?;
-    if !misfits.is_empty() {
+    let mismatches = schema_check::misfits(session)?;
+    if !mismatches.is_empty() {
         bail!(
             "the tables of {url} do not fit:\n  {}\nmend them; missing ones are created by \
              `ecommerce-api migrate run`, or when serving by MIGRATE_ON_START=true",
-            misfits.join("\n  ")
+            mismatches.join("\n  ")
         );
     }
     Ok(())

@@ -7,27 +7,36 @@ use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use bytes::Bytes;
+use poem::http::{Response, StatusCode};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 
-use crate::api;
 use crate::api::hosts::Hosts;
 use crate::api::validation::Validation;
+use crate::api::{self, Pipeline};
 use crate::config::{ContractValidation, Settings};
 use crate::db::session::Session;
 use crate::db::{Database, check, migrations, seed};
 use crate::embedded::Embedded;
-use crate::server::{self, Limits};
+use crate::server::{self, Application, Limits};
 
 use super::database::{require_tables, unusable_password_hash};
 use super::target::Target;
 use super::{BadSetting, logging};
 
-/// How often the private MariaDB is looked after.
+/// How often the program checks that the private MariaDB still runs.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// In the data directory once the sample shop was offered: a shop that was emptied stays empty.
-const SAMPLE_MARK: &str = "sample-shop-done";
+/// The file in the data directory that says that the sample shop was offered once: a shop that was
+/// emptied stays empty.
+const SAMPLE_SHOP_DONE: &str = "sample-shop-done";
+
+impl Application for Pipeline {
+    fn reject(&self, status: StatusCode) -> Response<Bytes> {
+        Pipeline::reject(self, status)
+    }
+}
 
 /// Serves until SIGTERM or Ctrl-C.
 ///
@@ -36,15 +45,15 @@ const SAMPLE_MARK: &str = "sample-shop-done";
 /// fit, or the private MariaDB ends by itself.
 pub fn serve(settings: &Settings) -> anyhow::Result<()> {
     let service = service_settings(settings)?;
-    // Dropped last: what others log while they end is written too.
+    // Dropped last, so that what is logged while the rest ends is written too.
     let _log = logging::start(settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
     let runtime = runtime.context("cannot start threads")?;
     let outcome = runtime.block_on(run(settings.clone(), service));
-    // Without waiting for what still blocks, a connection attempt for example: a program that was
-    // told to stop stops. The private MariaDB notices that its parent is gone.
+    // Does not wait for threads that still block, in an attempt to connect for example. The private
+    // MariaDB notices by itself that its parent is gone.
     runtime.shutdown_background();
     outcome
 }
@@ -91,10 +100,10 @@ async fn run(settings: Settings, service: api::Settings) -> anyhow::Result<()> {
         })?;
     let address = listener.local_addr().context("cannot read the port")?;
 
-    // One for start and service: a signal between the two must not be lost.
+    // The same for the start and for serving: a signal between the two must not be lost.
     let mut told_to_stop = pin!(server::shutdown_signal());
     let target = tokio::select! {
-        // In this order, signals are listened for before anything is started.
+        // The first is polled first: signals are listened for before anything is started.
         biased;
         () = &mut told_to_stop => return Ok(()),
         target = prepare_apart(settings.clone()) => target?,
@@ -118,15 +127,16 @@ async fn run(settings: Settings, service: api::Settings) -> anyhow::Result<()> {
     }
 }
 
-/// [`prepare`] on a thread where it may block.
+/// Runs [`prepare`] on a thread that may block.
 async fn prepare_apart(settings: Settings) -> anyhow::Result<Target> {
     tokio::task::spawn_blocking(move || prepare(&settings))
         .await
         .context("preparing the database")?
 }
 
-/// Gets the database ready: the private MariaDB started, migrated and filled on its first start,
-/// an existing one migrated only if asked. Its tables must fit in the end. Blocks.
+/// Gets the database ready, blocking. The private MariaDB is started, migrated, and filled on its
+/// first start; another database is migrated only if that is asked for. In either case the tables
+/// must fit in the end.
 fn prepare(settings: &Settings) -> anyhow::Result<Target> {
     if settings.database_url().map_err(BadSetting)?.is_none() {
         tracing::info!(data_dir = %settings.data_dir.display(), "no DATABASE_URL: starting a private MariaDB");
@@ -150,18 +160,19 @@ fn prepare(settings: &Settings) -> anyhow::Result<Target> {
 }
 
 fn offer_sample_shop(settings: &Settings, session: &mut Session) -> anyhow::Result<()> {
-    let mark = settings.data_dir.join(SAMPLE_MARK);
-    if mark.exists() {
+    let done = settings.data_dir.join(SAMPLE_SHOP_DONE);
+    if done.exists() {
         return Ok(());
     }
     let hash = unusable_password_hash()?;
     if seed::sample_shop(session, hash.expose_secret())? {
         tracing::info!("filled in a sample shop; nobody knows its users' random password");
     }
-    fs::write(&mark, "").with_context(|| format!("cannot write {}", mark.display()))
+    fs::write(&done, "").with_context(|| format!("cannot write {}", done.display()))
 }
 
-/// Waits until the private MariaDB ends by itself; gives what it said last. Dropped, it stops it.
+/// Waits until the private MariaDB ends by itself, and gives the reason. When this future is dropped,
+/// the private MariaDB is stopped.
 async fn wait_for_exit(mut embedded: Embedded) -> String {
     loop {
         tokio::time::sleep(WATCH_INTERVAL).await;

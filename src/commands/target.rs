@@ -14,7 +14,7 @@ use super::BadSetting;
 /// The private MariaDB's database.
 const DATABASE: &str = "shop";
 
-/// A database, and the private MariaDB that it is in, if it is.
+/// A database, and the private MariaDB that holds it, unless `DATABASE_URL` names it.
 pub(super) struct Target {
     pub(super) url: DatabaseUrl,
     pub(super) embedded: Option<Embedded>,
@@ -42,7 +42,7 @@ impl Target {
         })
     }
 
-    /// A blocking connection to it.
+    /// Connects to the database, blocking.
     pub(super) fn connect(&self) -> anyhow::Result<Session> {
         session::connect(&self.url).map_err(|error| {
             if self.embedded.is_some() {

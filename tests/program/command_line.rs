@@ -1,4 +1,4 @@
-//! What the command line says of itself, and to what it does not understand.
+//! The command line's help, and its errors.
 
 use crate::process::{directory, run, run_in};
 

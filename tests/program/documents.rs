@@ -29,7 +29,7 @@ fn the_generated_document_has_the_contract_s_operations() {
 }
 
 #[test]
-fn the_two_are_equal() {
+fn the_contract_and_the_generated_document_are_equal() {
     let printed = run(&["openapi", "--check"], &[]).success();
     assert!(printed.contains("17 operations"), "{printed}");
 }
@@ -136,7 +136,7 @@ fn no_database_is_touched() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_failure() {
+fn a_reader_that_closes_the_output_is_no_failure() {
     for arguments in [&["openapi"][..], &["openapi", "--generated"], &["--help"]] {
         let directory = directory();
         let mut child = program(directory.path())

@@ -1,4 +1,4 @@
-//! A client as small as can be: one request a connection, the answer read to its end.
+//! A minimal client: one request a connection, the response read to its end.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,13 +8,13 @@ use crate::common::conformance::check;
 use crate::common::wire::{Received, Sent};
 
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     received: Received,
     pub body: String,
 }
 
-impl Answer {
+impl Response {
     /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.received.header(name)
@@ -28,14 +28,14 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// Waits for the whole answer, and checks it.
+    /// Waits for the whole response, and checks it.
     #[track_caller]
-    pub fn answer(mut self) -> Answer {
+    pub fn response(mut self) -> Response {
         let mut bytes = Vec::new();
         self.stream.read_to_end(&mut bytes).unwrap();
         let received = Received::read(&bytes);
         check(&self.sent, &received);
-        Answer {
+        Response {
             status: received.status,
             body: String::from_utf8(received.body.clone()).unwrap(),
             received,
@@ -43,7 +43,7 @@ impl Pending {
     }
 }
 
-/// Sends a request. A `Host` among the headers stands in for the address.
+/// Sends a request. A `Host` among the headers replaces the address.
 pub fn send(
     address: &str,
     method: &str,
@@ -70,12 +70,12 @@ pub fn send(
 }
 
 /// `GET path`.
-pub fn get(address: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
-    send(address, "GET", path, headers, "").answer()
+pub fn get(address: &str, path: &str, headers: &[(&str, &str)]) -> Response {
+    send(address, "GET", path, headers, "").response()
 }
 
 /// A request with a JSON body.
-pub fn send_json(address: &str, method: &str, path: &str, body: &str) -> Answer {
+pub fn send_json(address: &str, method: &str, path: &str, body: &str) -> Response {
     let json = [("Content-Type", "application/json")];
-    send(address, method, path, &json, body).answer()
+    send(address, method, path, &json, body).response()
 }

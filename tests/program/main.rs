@@ -1,4 +1,4 @@
-//! The program as its operator meets it: real processes, real sockets, a real MariaDB.
+//! The program as its operator uses it: real processes, real sockets, a real MariaDB.
 //!
 //! Commands that end are run to their end, servers are read by their logs; whatever a test waits
 //! for, it waits for within a limit. Most tests give the program a database on one private MariaDB
@@ -12,11 +12,14 @@ mod common;
 mod command_line;
 mod database;
 mod documents;
+mod failed_starts;
 mod http;
+mod mariadb;
 mod private;
 mod process;
-mod refusals;
+mod rejections;
 mod secrets;
 mod serving;
 mod settings;
 mod tables;
+mod unread_log;

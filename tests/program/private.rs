@@ -5,7 +5,8 @@ use std::fs;
 use rustix::process::Signal;
 
 use crate::http::{get, send, send_json};
-use crate::process::{Mariadb, Server, directory, run_in};
+use crate::mariadb::Mariadb;
+use crate::process::{Server, directory, run_in};
 
 #[test]
 fn from_the_first_start_to_the_second() {
@@ -66,14 +67,14 @@ fn empty(server: &Server) {
         let list: serde_json::Value = serde_json::from_str(&list).unwrap();
         for row in list["data"].as_array().unwrap() {
             let path = format!("{path}/{}", row["id"]);
-            let answer = send(&server.address, "DELETE", &path, &[], "").answer();
-            assert_eq!(answer.status, 200, "{answer:?}");
+            let response = send(&server.address, "DELETE", &path, &[], "").response();
+            assert_eq!(response.status, 200, "{response:?}");
         }
     }
 }
 
 #[test]
-fn a_first_start_that_is_broken_off_is_no_hindrance() {
+fn a_first_start_that_was_interrupted_can_be_repeated() {
     let directory = directory();
     let mut server = Server::launch(directory.path(), &[]);
     server.await_line("creating a database");

@@ -1,19 +1,19 @@
-//! Runs the program: to its end, or as a server whose log is read as it grows.
+//! Runs the program: to its end, or as a server whose log is read while it runs.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// More than anything takes on a busy machine.
+/// How long a test waits for anything: more than anything takes on a busy machine.
 const LIMIT: Duration = Duration::from_mins(1);
-/// In the log when the program serves.
+/// In the line of the log that says that the program serves.
 const LISTENING: &str = "listening on http://";
 
 /// A working directory of a test's own, under /tmp, as a socket's path is short.
@@ -21,8 +21,8 @@ pub fn directory() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// The program in `directory`, with nothing in its environment but what it needs to find others,
-/// and a free port: the default port may be in use. A `.env` there has to name the port itself.
+/// The program in `directory`, with only `PATH` in its environment, and a free port: the default port
+/// may be in use. A `.env` in the directory has to name the port itself.
 pub fn program(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ecommerce-api"));
     command.current_dir(directory).env_clear();
@@ -36,7 +36,7 @@ pub fn program(directory: &Path) -> Command {
     command
 }
 
-/// How a run of the program ended, and what it said.
+/// How a run of the program ended, and what it printed.
 #[derive(Debug)]
 pub struct Outcome {
     pub code: Option<i32>,
@@ -78,7 +78,7 @@ fn collect(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
     })
 }
 
-/// The program's end; `None` when it had to be killed.
+/// Waits for the program's end; `None` when it had to be killed.
 fn await_end(child: &mut Child) -> Option<ExitStatus> {
     let end = eventually(|| child.try_wait().unwrap());
     if end.is_none() {
@@ -88,20 +88,20 @@ fn await_end(child: &mut Child) -> Option<ExitStatus> {
     end
 }
 
-/// Asks again and again until there is an answer, or the time is up.
-pub fn eventually<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+/// Calls `attempt` again and again until it gives something, or the time is up.
+pub fn eventually<T>(mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + LIMIT;
     loop {
-        let answer = ask();
-        if answer.is_some() || Instant::now() > deadline {
-            return answer;
+        let result = attempt();
+        if result.is_some() || Instant::now() > deadline {
+            return result;
         }
         thread::sleep(Duration::from_millis(10));
     }
 }
 
 impl Outcome {
-    /// The program went well; what it printed.
+    /// What the program printed; fails unless it succeeded.
     #[track_caller]
     pub fn success(self) -> String {
         assert_eq!(self.code, Some(0), "{self:?}");
@@ -109,7 +109,7 @@ impl Outcome {
         self.stdout
     }
 
-    /// The program failed with this exit code; what it said, which is one line without colours.
+    /// The one line without colours that the program printed; fails unless its exit code is `code`.
     #[track_caller]
     pub fn failure(self, code: i32) -> String {
         let message = self.failure_in_lines(code);
@@ -117,7 +117,7 @@ impl Outcome {
         message
     }
 
-    /// The program failed with this exit code; what it said, without colours.
+    /// The lines without colours that the program printed; fails unless its exit code is `code`.
     #[track_caller]
     pub fn failure_in_lines(self, code: i32) -> String {
         assert_eq!(self.code, Some(code), "{self:?}");
@@ -133,6 +133,16 @@ pub struct Server {
     log: Arc<Log>,
     /// Where it listens: `127.0.0.1:port`.
     pub address: String,
+}
+
+/// What becomes of the log's pipe once the program listens.
+enum OnceListening {
+    /// It is read to its end.
+    ReadOn,
+    /// It is closed.
+    Close,
+    /// It is read on when the channel says so.
+    Pause(Receiver<()>),
 }
 
 #[derive(Default)]
@@ -154,10 +164,23 @@ impl Server {
         Self::launch(directory, variables).listening()
     }
 
-    /// As [`Server::start`], but nobody reads the log any more once it listens.
+    /// As [`Server::start`], but the log's pipe is closed once the program listens.
     #[track_caller]
-    pub fn start_unheard(directory: &Path, variables: &[(&str, &str)]) -> Self {
-        Self::spawn(directory, variables, Some(LISTENING)).listening()
+    pub fn start_with_closed_log(directory: &Path, variables: &[(&str, &str)]) -> Self {
+        Self::spawn(directory, variables, OnceListening::Close).listening()
+    }
+
+    /// As [`Server::start`], but nobody reads the log once the program listens, until something is
+    /// sent on the channel, or its end is dropped.
+    #[track_caller]
+    pub fn start_with_unread_log(
+        directory: &Path,
+        variables: &[(&str, &str)],
+    ) -> (Self, Sender<()>) {
+        let (resume, is_resumed) = channel();
+        let then = OnceListening::Pause(is_resumed);
+        let server = Self::spawn(directory, variables, then).listening();
+        (server, resume)
     }
 
     #[track_caller]
@@ -172,11 +195,10 @@ impl Server {
 
     /// Starts the program on a free port; it does not listen yet.
     pub fn launch(directory: &Path, variables: &[(&str, &str)]) -> Self {
-        Self::spawn(directory, variables, None)
+        Self::spawn(directory, variables, OnceListening::ReadOn)
     }
 
-    /// Reads the log to its end, or to the first line that contains `last`.
-    fn spawn(directory: &Path, variables: &[(&str, &str)], last: Option<&'static str>) -> Self {
+    fn spawn(directory: &Path, variables: &[(&str, &str)], then: OnceListening) -> Self {
         let mut child = program(directory)
             .env("SERVER_PORT", "0")
             .envs(variables.iter().copied())
@@ -190,11 +212,16 @@ impl Server {
             let log = Arc::clone(&log);
             move || {
                 for line in lines.map_while(Result::ok) {
-                    let is_last = last.is_some_and(|last| line.contains(last));
+                    let is_listening = line.contains(LISTENING);
                     log.lines.lock().unwrap().so_far.push(line);
                     log.changed.notify_all();
-                    if is_last {
-                        break;
+                    match &then {
+                        OnceListening::Close if is_listening => break,
+                        OnceListening::Pause(is_resumed) if is_listening => {
+                            // An error when it is resumed by the end of the test.
+                            let _ = is_resumed.recv();
+                        }
+                        _ => {}
                     }
                 }
                 log.lines.lock().unwrap().ended = true;
@@ -256,40 +283,5 @@ impl Drop for Server {
             self.signal(Signal::TERM);
             await_end(&mut self.child);
         }
-    }
-}
-
-/// The server below the program that has this data directory.
-pub struct Mariadb {
-    pid: Pid,
-    lock: PathBuf,
-}
-
-impl Mariadb {
-    pub fn of(data_dir: &Path) -> Self {
-        let pid = std::fs::read_to_string(data_dir.join("mariadb.pid")).unwrap();
-        Self {
-            pid: Pid::from_raw(pid.trim().parse().unwrap()).unwrap(),
-            lock: data_dir.join("server.lock"),
-        }
-    }
-
-    pub fn kill(&self) {
-        kill_process(self.pid, Signal::KILL).unwrap();
-    }
-
-    /// Whether this very process has ended.
-    pub fn has_ended(&self) -> bool {
-        test_kill_process(self.pid).is_err()
-    }
-
-    /// Whether neither the server nor what watches over it is left.
-    pub fn is_gone(&self) -> bool {
-        self.has_ended() && File::open(&self.lock).unwrap().try_lock().is_ok()
-    }
-
-    #[track_caller]
-    pub fn await_end(&self) {
-        eventually(|| self.is_gone().then_some(())).expect("MariaDB ends with the program");
     }
 }

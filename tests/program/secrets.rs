@@ -1,7 +1,7 @@
-//! What must be in no answer and no log line: passwords, their hashes, the database's password.
+//! What must be in no response and no log line: passwords, their hashes, the database's password.
 //!
-//! Every secret here, and everything that a confused client could have meant as one, contains
-//! `hunter2`.
+//! Every secret here contains `hunter2`, and so does everything that a client could have meant as a
+//! secret.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -13,7 +13,7 @@ use crate::http::{get, send, send_json};
 use crate::process::{Server, directory};
 
 #[test]
-fn no_secret_is_told_however_much_is_logged() {
+fn no_secret_is_shown_even_when_everything_is_logged() {
     let database = Database::empty("secrets");
     database.execute(
         "CREATE OR REPLACE USER keeper@localhost IDENTIFIED BY 'database-hunter2';
@@ -39,15 +39,15 @@ fn no_secret_is_told_however_much_is_logged() {
         (r#"{"password":"hunter2","password":"hunter2"}"#, 400),
         (r#"{"password":"hunter2"#, 400),
     ] {
-        tells_nothing(&server, "POST", "/api/users", body, status);
+        check_response(&server, "POST", "/api/users", body, status);
     }
     let update = r#"{"password":"changed-hunter2"}"#;
-    tells_nothing(&server, "PUT", "/api/users/1", update, 200);
-    tells_nothing(&server, "GET", "/api/users/1", "", 200);
-    tells_nothing(&server, "GET", "/api/users?page=hunter2", "", 400);
-    tells_nothing(&server, "DELETE", "/api/users", update, 405);
+    check_response(&server, "PUT", "/api/users/1", update, 200);
+    check_response(&server, "GET", "/api/users/1", "", 200);
+    check_response(&server, "GET", "/api/users?page=hunter2", "", 400);
+    check_response(&server, "DELETE", "/api/users", update, 405);
     let text = [("Content-Type", "text/plain")];
-    let refused = send(&server.address, "POST", "/api/users", &text, "hunter2").answer();
+    let refused = send(&server.address, "POST", "/api/users", &text, "hunter2").response();
     assert_eq!(refused.status, 415);
 
     for broken in [
@@ -57,33 +57,36 @@ fn no_secret_is_told_however_much_is_logged() {
         let mut stream = TcpStream::connect(&server.address).unwrap();
         stream.write_all(broken.as_bytes()).unwrap();
     }
-    server.await_line("DEBUG");
+    server.await_line("not valid HTTP");
 
     database.execute("RENAME TABLE cart TO c, users TO u");
-    tells_nothing(&server, "POST", "/api/users", user, 500);
-    tells_nothing(&server, "PUT", "/api/users/1", update, 500);
+    check_response(&server, "POST", "/api/users", user, 500);
+    check_response(&server, "PUT", "/api/users/1", update, 500);
 
     get(&server.address, "/", &[("X-Request-Id", "the-last")]);
     server.await_line("the-last");
     server.signal(Signal::TERM);
     server.await_line("stopping");
     for line in &server.log() {
-        assert_tells_nothing(line);
+        assert_shows_no_secret(line);
     }
     drop(server);
     database.execute("DROP USER keeper@localhost");
 }
 
-/// Sends a request; checks the answer's status, and that it tells no secret.
+/// Sends a request; checks the response's status, and that it shows no secret.
 #[track_caller]
-fn tells_nothing(server: &Server, method: &str, path: &str, body: &str, status: u16) {
-    let answer = send_json(&server.address, method, path, body);
-    assert_eq!(answer.status, status, "{method} {path} {body}: {answer:?}");
-    assert_tells_nothing(&answer.body);
+fn check_response(server: &Server, method: &str, path: &str, body: &str, status: u16) {
+    let response = send_json(&server.address, method, path, body);
+    assert_eq!(
+        response.status, status,
+        "{method} {path} {body}: {response:?}"
+    );
+    assert_shows_no_secret(&response.body);
 }
 
 #[track_caller]
-fn assert_tells_nothing(text: &str) {
+fn assert_shows_no_secret(text: &str) {
     assert!(!text.contains("hunter2"), "{text}");
     assert!(!text.contains("$argon2"), "{text}");
 }

@@ -1,6 +1,6 @@
-//! Where settings come from, and who wins.
+//! Where settings come from, and which source wins.
 //!
-//! Most tests here give database URLs of ports where nothing listens: the message tells which one
+//! Most tests here give database URLs of ports where nothing listens: the error names the URL that
 //! the program took.
 
 use std::fs;
@@ -61,7 +61,7 @@ fn every_setting_can_stand_in_dotenv() {
 }
 
 #[test]
-fn a_broken_dotenv_is_one_line_that_quotes_nothing() {
+fn a_broken_dotenv_is_one_line_of_error_that_quotes_nothing() {
     let directory = directory();
     let file = directory.path().join(".env");
     for text in [

@@ -11,7 +11,7 @@ fn on(database: &Database, arguments: &[&str]) -> Outcome {
 }
 
 #[test]
-fn migrating_there_and_back() {
+fn migrating_and_reverting() {
     let database = Database::empty("migrating");
     let on = |arguments: &[&str]| on(&database, arguments);
     let status = |baseline: &str, search: &str| {
@@ -52,7 +52,7 @@ fn migrating_there_and_back() {
 }
 
 #[test]
-fn reverting_loses_rows_only_when_told_to() {
+fn reverting_drops_rows_only_when_asked_to() {
     let database = Database::empty("reverting");
     let on = |arguments: &[&str]| on(&database, arguments);
     on(&["migrate", "run"]).success();
@@ -72,7 +72,7 @@ fn reverting_loses_rows_only_when_told_to() {
 }
 
 #[test]
-fn tables_that_were_there_stay() {
+fn tables_that_no_migration_created_stay() {
     let database = Database::empty("adopting");
     let on = |arguments: &[&str]| on(&database, arguments);
     database.execute(
@@ -111,7 +111,7 @@ fn checking_lists_what_does_not_fit_line_by_line() {
 }
 
 #[test]
-fn seeding_adds_what_it_is_told_to() {
+fn seeding_adds_as_many_rows_as_asked_for() {
     let database = Database::empty("seeding");
     on(&database, &["migrate", "run"]).success();
     let plan = [

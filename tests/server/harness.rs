@@ -1,4 +1,4 @@
-//! A server over an application that lets tests see and decide, and clients that see every byte.
+//! A server over an application that tests can observe and control, and clients that see every byte.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ecommerce_api::server::{self, Limits};
+use ecommerce_api::server::{self, Application, Limits};
 use futures_util::stream::{self, StreamExt};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use poem::endpoint::{make, make_sync};
-use poem::http::{Request, StatusCode, Version};
+use poem::http::{self, Request, StatusCode, Version};
 use poem::{Body, Endpoint, Response, Route};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,13 +22,13 @@ use super::SHORT;
 use crate::common::headers::transfer_violations;
 use crate::common::wire::Received;
 
-/// What the application lets a test see and decide.
+/// What a test can observe of the application, and decide in it.
 pub struct Events {
     /// A request has reached `/gate`.
     pub gate_reached: mpsc::UnboundedReceiver<()>,
-    /// Lets those who wait at `/gate` through.
+    /// Lets the requests that wait at `/gate` go on.
     pub gate: Arc<Notify>,
-    /// The body of `/endless` is no longer read.
+    /// The body of `/endless` was dropped: it is no longer read.
     pub endless_dropped: Arc<Notify>,
 }
 
@@ -69,7 +69,29 @@ impl Server {
     }
 }
 
-pub fn app() -> (impl Endpoint + 'static, Events) {
+/// The routes, and a response to what is not valid HTTP.
+struct Rejecting(Route);
+
+impl Endpoint for Rejecting {
+    type Output = Response;
+
+    async fn call(&self, request: poem::Request) -> poem::Result<Response> {
+        self.0.call(request).await
+    }
+}
+
+impl Application for Rejecting {
+    fn reject(&self, status: StatusCode) -> http::Response<Bytes> {
+        let body = format!("rejected: {}", status.as_u16());
+        let response = http::Response::builder().status(status);
+        response
+            .header("x-request-id", "of-a-rejection")
+            .body(body.into())
+            .unwrap()
+    }
+}
+
+pub fn app() -> (impl Application + 'static, Events) {
     let (reached, gate_reached) = mpsc::unbounded_channel();
     let gate = Arc::new(Notify::new());
     let endless_dropped = Arc::new(Notify::new());
@@ -111,7 +133,7 @@ pub fn app() -> (impl Endpoint + 'static, Events) {
             make_sync(|_| {
                 let parts = [Ok("first part"), Err(io::Error::other("the rest is lost"))];
                 Body::from_bytes_stream(stream::iter(parts).then(|part| async {
-                    // Lets what came before reach the wire.
+                    // Hyper writes the part before this one first.
                     tokio::task::yield_now().await;
                     part
                 }))
@@ -127,6 +149,7 @@ pub fn app() -> (impl Endpoint + 'static, Events) {
                 }))
             }),
         )
+        .at("/bad", make_sync(|_| StatusCode::BAD_REQUEST))
         .at("/refuse", make_sync(|_| StatusCode::PAYLOAD_TOO_LARGE))
         .at("/panic", make_sync(|_| -> String { panic!("on request") }))
         .at(
@@ -142,7 +165,7 @@ pub fn app() -> (impl Endpoint + 'static, Events) {
                 }
             }),
         );
-    (route, events)
+    (Rejecting(route), events)
 }
 
 struct OnDrop(Arc<Notify>);
@@ -158,7 +181,7 @@ impl Drop for OnDrop {
 /// A bare HTTP/1 client that sees, and can send, every byte.
 pub struct Client(pub TcpStream);
 
-pub struct Answer {
+pub struct ReceivedResponse {
     pub status: u16,
     pub head: String,
     pub body: String,
@@ -169,14 +192,14 @@ impl Client {
         soon(self.0.write_all(text.as_bytes())).await.unwrap();
     }
 
-    /// One answer that has a content-length.
-    pub async fn answer(&mut self) -> Answer {
+    /// Reads one response that has a content-length.
+    pub async fn response(&mut self) -> ReceivedResponse {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
-            head.push(soon(self.0.read_u8()).await.expect("an answer"));
+            head.push(soon(self.0.read_u8()).await.expect("a response"));
         }
         let received = Received::read(&head);
-        let violations = transfer_violations(&received.headers, &["content-type"]);
+        let violations = transfer_violations(&received.headers, &["content-type", "x-request-id"]);
         assert!(violations.is_empty(), "{violations:?}");
         let head = String::from_utf8(head).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
@@ -187,10 +210,10 @@ impl Client {
         let mut body = vec![0; length];
         soon(self.0.read_exact(&mut body)).await.unwrap();
         let body = String::from_utf8(body).unwrap();
-        Answer { status, head, body }
+        ReceivedResponse { status, head, body }
     }
 
-    /// Everything up to the end of the connection.
+    /// Reads everything up to the end of the connection.
     pub async fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         soon(self.0.read_to_end(&mut rest)).await.unwrap();
@@ -217,7 +240,7 @@ pub async fn get(client: &Http2, path: &str) -> hyper::Result<(StatusCode, Bytes
     Ok((status, body))
 }
 
-/// What is waited for comes soon, or the test fails instead of hanging.
+/// Waits for `expected`; if it takes too long, the test fails instead of hanging.
 pub async fn soon<F: Future>(expected: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(20), expected)
         .await

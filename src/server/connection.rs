@@ -1,0 +1,201 @@
+//! One connection: hyper's protocols over the socket, and each request to the application.
+//!
+//! Imports the timer, the streams and the rejections beside it.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Body as _, Incoming};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::Watcher;
+use poem::http::uri::Scheme;
+use poem::http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use poem::web::{LocalAddr, RemoteAddr};
+use poem::{Addr, Body};
+use tokio::net::TcpStream;
+
+use super::body::{RequestBody, ResponseBody, discard};
+use super::rejection::check_transfer_codings;
+use super::stream::TimedStream;
+use super::timer::{ClientTimer, Exchange};
+use super::{Application, Limits};
+
+/// The largest request head, in bytes, and how much of a response hyper gathers before it writes.
+const HTTP1_BUFFER: usize = 16 * 1024;
+/// Requests that one HTTP/2 connection may have open at a time.
+const HTTP2_STREAMS: u32 = 100;
+/// The largest HTTP/2 request head, in bytes, decompressed.
+const HTTP2_HEADER_LIST: u32 = 16 * 1024;
+/// Streams that an HTTP/2 client may open and reset before we see them ("rapid reset"): more end
+/// the connection.
+const HTTP2_RESETS: usize = 20;
+
+/// What the protocols allow. Times are the [`ClientTimer`]'s business, so hyper keeps none of its
+/// own:
+///
+/// - its HTTP/1 header timeout would also close connections that idle between requests, and does
+///   not cover the first bytes, by which HTTP/2 is told from HTTP/1;
+/// - its HTTP/2 keep-alive pings would have every living client prove, again and again, that its
+///   connection is not idle. A dead client is found by the idle timeout as well.
+pub(super) fn protocols() -> auto::Builder<TokioExecutor> {
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    http.http1()
+        .header_read_timeout(None)
+        // A client that has sent everything may close its side and still read the response.
+        .half_close(true)
+        .max_buf_size(HTTP1_BUFFER);
+    http.http2()
+        .max_concurrent_streams(HTTP2_STREAMS)
+        .max_header_list_size(HTTP2_HEADER_LIST)
+        .max_pending_accept_reset_streams(HTTP2_RESETS);
+    http
+}
+
+/// Serves one connection to its end.
+pub(super) async fn serve_connection<A: Application + 'static>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    app: Arc<A>,
+    http: &auto::Builder<TokioExecutor>,
+    limits: Limits,
+    watcher: Watcher,
+) {
+    // Responses are written whole: waiting to fill a packet (Nagle) could only delay their last one.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
+    }
+    let remote = RemoteAddr(Addr::SocketAddr(peer));
+    let local = LocalAddr(
+        stream
+            .local_addr()
+            .map(Addr::SocketAddr)
+            .unwrap_or_default(),
+    );
+
+    let timer = ClientTimer::start(limits.header_timeout, limits.idle_timeout);
+    let rejection = OnceLock::new();
+    let rejection = Arc::new(rejection);
+    let reject = {
+        let (app, rejection) = (Arc::clone(&app), Arc::clone(&rejection));
+        move |status| {
+            let response = app.reject(status);
+            // The connection ends with its first rejection.
+            let _ = rejection.set((status, request_id(&response)));
+            response
+        }
+    };
+    let io = TokioIo::new(TimedStream::new(stream, Arc::clone(&timer), reject));
+    let service = hyper::service::service_fn({
+        let timer = Arc::clone(&timer);
+        move |request: Request<Incoming>| {
+            let exchange = Exchange::begin(&timer, request.version() == Version::HTTP_2);
+            let request = (request, local.clone(), remote.clone(), Scheme::HTTP).into();
+            let app = Arc::clone(&app);
+            async move { Ok::<_, Infallible>(respond(&*app, request, exchange, peer).await) }
+        }
+    });
+    let connection = watcher.watch(http.serve_connection(io, service));
+    let end = timer.limit(connection).await;
+    match (rejection.get(), end) {
+        (Some((status, request_id)), end) => {
+            let problem = match end {
+                Some(Err(error)) => error.to_string(),
+                _ => "the client did not read the response".to_owned(),
+            };
+            log_rejection(peer, *status, request_id, &problem);
+        }
+        (None, Some(Ok(()))) => {}
+        (None, Some(Err(error))) if is_rejection(&*error) => {
+            tracing::info!(%peer, problem = %error, "rejected a request that is not valid HTTP");
+        }
+        (None, Some(Err(error))) => tracing::debug!(%peer, %error, "the connection ended early"),
+        (None, None) => {
+            tracing::debug!(%peer, "closed the connection: its client was silent for too long");
+        }
+    }
+}
+
+/// Whether hyper could not read a request's head.
+fn is_rejection(error: &(dyn Error + Send + Sync + 'static)) -> bool {
+    let error = error.downcast_ref::<hyper::Error>();
+    error.is_some_and(hyper::Error::is_parse)
+}
+
+/// The one line about a request that was rejected before the application could see it.
+fn log_rejection(peer: SocketAddr, status: StatusCode, request_id: &str, problem: &str) {
+    tracing::info!(
+        %peer,
+        status = status.as_u16(),
+        request_id,
+        problem,
+        "rejected a request that is not valid HTTP"
+    );
+}
+
+/// The request id that the application gave to a response.
+fn request_id(response: &Response<Bytes>) -> String {
+    let id = response.headers().get("x-request-id");
+    let id = id.and_then(|id| id.to_str().ok());
+    id.unwrap_or_default().to_owned()
+}
+
+/// Gives one request to the application; the response, with the timer told who has to act.
+async fn respond<A: Application>(
+    app: &A,
+    mut request: poem::Request,
+    exchange: Exchange,
+    peer: SocketAddr,
+) -> Response<ResponseBody> {
+    let _working = exchange.server_step();
+    if let Err(status) = check_transfer_codings(request.headers()) {
+        let response = app.reject(status);
+        let problem = "its body has another transfer coding than chunked";
+        log_rejection(peer, status, &request_id(&response), problem);
+        exchange.leave_body_unread();
+        let response = response.map(|body| Full::new(body).map_err(|never| match never {}).boxed());
+        return finish(closing(response), exchange);
+    }
+    let is_http2 = request.version() == Version::HTTP_2;
+    // Such a client waits before it sends a body, until the body is read.
+    let is_body_withheld = request.headers().contains_key(header::EXPECT);
+    let body: BoxBody<Bytes, io::Error> = request.take_body().into();
+    let unread = if body.is_end_stream() {
+        None
+    } else {
+        let (body, unread) = RequestBody::new(body, &exchange);
+        request.set_body(Body::from(BoxBody::new(body)));
+        Some(unread)
+    };
+    let response: Response<BoxBody<_, _>> = app.get_response(request).await.into();
+
+    // On HTTP/2 hyper resets the stream, and keeps the connection.
+    let unread = unread.filter(|_| !is_http2).and_then(|body| body.take());
+    if let Some(body) = unread
+        && (is_body_withheld || !discard(body).await)
+    {
+        exchange.leave_body_unread();
+        return finish(closing(response), exchange);
+    }
+    finish(response, exchange)
+}
+
+/// Says that the connection ends after this response.
+fn closing<B>(mut response: Response<B>) -> Response<B> {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
+    response
+}
+
+fn finish(
+    response: Response<BoxBody<Bytes, io::Error>>,
+    exchange: Exchange,
+) -> Response<ResponseBody> {
+    response.map(|body| ResponseBody::new(body, exchange))
+}

@@ -1,0 +1,131 @@
+//! Requests that no handler can be given: what hyper rejects by itself, and codings of the transfer
+//! that it lets pass.
+//!
+//! Hyper responds to a head that it cannot read with a bare 400, 414 or 431, before there is a
+//! request. The response that [`Application::reject`](super::Application::reject) makes is put in
+//! its place.
+
+use bytes::Bytes;
+use poem::http::{HeaderMap, Response, StatusCode, header};
+
+/// The statuses with which hyper rejects a head.
+const BARE: [StatusCode; 3] = [
+    StatusCode::BAD_REQUEST,
+    StatusCode::URI_TOO_LONG,
+    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+];
+
+/// The header of a response without a body, as hyper writes it.
+const NO_BODY: &str = "content-length: 0\r\n";
+
+/// The status of a response that hyper made by itself; `None` for any other bytes.
+pub(super) fn status_of_bare(bytes: &[u8]) -> Option<StatusCode> {
+    let head = std::str::from_utf8(bytes).ok()?;
+    let rest = head.strip_prefix("HTTP/1.1 ")?;
+    let status = rest.get(..3)?.parse().ok()?;
+    (BARE.contains(&status) && head.contains(NO_BODY) && head.ends_with("\r\n\r\n"))
+        .then_some(status)
+}
+
+/// The bytes of `response`, with the status line, the `Connection` and the `Date` of the response
+/// without a body that hyper made.
+pub(super) fn encode(bare: &[u8], response: &Response<Bytes>) -> Bytes {
+    let head = String::from_utf8_lossy(bare).replace(NO_BODY, "");
+    let mut bytes = head.trim_end().as_bytes().to_vec();
+    for (name, value) in response.headers() {
+        bytes.extend([b"\r\n", name.as_str().as_bytes(), b": ", value.as_bytes()].concat());
+    }
+    let length = response.body().len();
+    bytes.extend(format!("\r\ncontent-length: {length}\r\n\r\n").as_bytes());
+    bytes.extend(response.body());
+    bytes.into()
+}
+
+/// Checks that a request's body is in chunks and in no other coding.
+///
+/// Hyper looks only at the last coding, which has to be `chunked`.
+///
+/// # Errors
+/// 501 for a coding before that, 400 for `chunked` twice (RFC 9112, 6.1).
+pub(super) fn check_transfer_codings(headers: &HeaderMap) -> Result<(), StatusCode> {
+    let lines = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let lines = lines.map(|line| line.to_str().unwrap_or("?"));
+    let codings = lines.flat_map(|line| line.split(',')).map(str::trim);
+    let mut codings: Vec<&str> = codings.filter(|coding| !coding.is_empty()).collect();
+    codings.pop();
+    if codings.is_empty() {
+        return Ok(());
+    }
+    let is_chunked = |coding: &&str| coding.eq_ignore_ascii_case("chunked");
+    if codings.iter().any(is_chunked) {
+        Err(StatusCode::BAD_REQUEST)
+    } else {
+        Err(StatusCode::NOT_IMPLEMENTED)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_chunked_alone_is_taken() {
+        let check = |lines: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(header::TRANSFER_ENCODING, line.parse().unwrap());
+            }
+            check_transfer_codings(&headers).map_err(|status| status.as_u16())
+        };
+        for taken in [&[][..], &["chunked"], &["Chunked"], &[" ,chunked"]] {
+            assert_eq!(check(taken), Ok(()), "{taken:?}");
+        }
+        for other in [
+            &["cow, chunked"][..],
+            &["gzip", "chunked"],
+            &["x;y=chunked, chunked"],
+        ] {
+            assert_eq!(check(other), Err(501), "{other:?}");
+        }
+        for twice in [
+            &["chunked, chunked"][..],
+            &["chunked", "chunked"],
+            &["cow, chunked, CHUNKED"],
+        ] {
+            assert_eq!(check(twice), Err(400), "{twice:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_whole_response_of_hyper_s_own_is_recognised() {
+        let bare = "HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\
+                    content-length: 0\r\ndate: Wed, 25 Nov 2026 02:49:07 GMT\r\n\r\n";
+        let status = |text: &str| status_of_bare(text.as_bytes()).map(|status| status.as_u16());
+        assert_eq!(status(bare), Some(431));
+        for other in [
+            "",
+            "HTTP/1.1 4",
+            &bare[..bare.len() - 1],
+            &bare.replace("431", "200"),
+            &bare.replace("length: 0", "length: 1"),
+            &bare.replace("HTTP/1.1", "HTTP/2"),
+            "\0\0\x12\x04\0\0\0\0\0",
+        ] {
+            assert_eq!(status(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_replacement_keeps_the_status_line_and_has_one_length() {
+        let bare = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\
+                     date: now\r\n\r\n";
+        let response = Response::builder().header("x-request-id", "7");
+        let response = response.body(Bytes::from("{}")).unwrap();
+        assert_eq!(
+            encode(bare, &response),
+            "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ndate: now\r\nx-request-id: 7\r\n\
+             content-length: 2\r\n\r\n{}"
+        );
+    }
+}

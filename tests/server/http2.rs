@@ -1,0 +1,48 @@
+//! HTTP/2, to clients that know beforehand that the server speaks it.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use ecommerce_api::server::Limits;
+use poem::http::StatusCode;
+
+use crate::harness::{Server, get, soon};
+use crate::{FAR, SHORT};
+
+#[tokio::test]
+async fn http2_is_served_to_clients_that_know() {
+    let server = Server::start(Limits {
+        idle_timeout: SHORT / 4,
+        ..FAR
+    })
+    .await;
+    let (client, _connection) = server.connect_http2().await;
+    // At once on one connection; the slow one outlasts the idle timeout.
+    let (hello, slow) = tokio::join!(get(&client, "/hello"), get(&client, "/slow"));
+    assert_eq!(hello.unwrap(), (StatusCode::OK, Bytes::from("hello")));
+    assert_eq!(slow.unwrap(), (StatusCode::OK, Bytes::from("slow")));
+}
+
+#[tokio::test]
+async fn on_http2_a_broken_body_or_a_panic_ends_only_its_stream() {
+    let server = Server::start(FAR).await;
+    let (client, _connection) = server.connect_http2().await;
+    get(&client, "/broken").await.unwrap_err();
+    get(&client, "/panic").await.unwrap_err();
+    assert_eq!(get(&client, "/hello").await.unwrap().0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_idle_http2_connection_outlives_the_header_timeout_and_ends_at_the_idle_timeout() {
+    let server = Server::start(Limits {
+        header_timeout: SHORT / 4,
+        idle_timeout: SHORT,
+        ..FAR
+    })
+    .await;
+    let (client, connection) = server.connect_http2().await;
+    let sent = Instant::now();
+    get(&client, "/hello").await.unwrap();
+    let _ = soon(connection).await;
+    assert!(sent.elapsed() >= SHORT);
+}

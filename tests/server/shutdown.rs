@@ -1,0 +1,99 @@
+//! How the server ends.
+
+use std::io;
+use std::time::Instant;
+
+use bytes::Bytes;
+use ecommerce_api::server::{self, Limits};
+use poem::http::StatusCode;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::harness::{Client, Server, app, get, soon};
+use crate::{FAR, SHORT};
+
+#[tokio::test]
+async fn stopping_closes_idle_connections_refuses_new_ones_and_lets_requests_finish() {
+    let mut server = Server::start(FAR).await;
+    let mut idle = server.connect().await;
+    idle.send("GET /hello HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert_eq!(idle.response().await.body, "hello");
+    let mut busy = server.connect().await;
+    busy.send("GET /gate HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    soon(server.events.gate_reached.recv()).await;
+    let (http2, connection) = server.connect_http2().await;
+    let busy_http2 = tokio::spawn(async move { get(&http2, "/gate").await });
+    soon(server.events.gate_reached.recv()).await;
+
+    server.stop.notify_one();
+    assert_eq!(idle.rest().await, b"");
+    let refused = TcpStream::connect(server.address).await.unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+    assert!(!server.task.is_finished());
+
+    server.events.gate.notify_waiters();
+    let response = busy.response().await;
+    assert_eq!(response.body, "through");
+    assert!(
+        response.head.contains("connection: close"),
+        "{}",
+        response.head
+    );
+    let (status, body) = soon(busy_http2).await.unwrap().unwrap();
+    assert_eq!((status, body), (StatusCode::OK, Bytes::from("through")));
+    soon(connection).await.unwrap().unwrap();
+    soon(server.task).await.unwrap();
+}
+
+#[tokio::test]
+async fn stopping_takes_no_longer_than_its_grace() {
+    let mut server = Server::start(Limits {
+        shutdown_grace: SHORT,
+        ..FAR
+    })
+    .await;
+    let mut client = server.connect().await;
+    client.send("GET /gate HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    soon(server.events.gate_reached.recv()).await;
+
+    let stopped = Instant::now();
+    server.stop.notify_one();
+    soon(server.task).await.unwrap();
+    assert!(stopped.elapsed() >= SHORT);
+    assert_eq!(client.rest().await, b"");
+}
+
+#[tokio::test]
+async fn one_signal_drains_and_a_second_ends_at_once() {
+    let (app, mut events) = app();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut task = tokio::spawn(server::serve_until_signal(
+        listener,
+        app,
+        FAR,
+        server::shutdown_signal(),
+    ));
+    let terminate = || {
+        let this = rustix::process::getpid();
+        rustix::process::kill_process(this, rustix::process::Signal::TERM).unwrap();
+    };
+
+    // The runtime has one thread: by the time a request is handled, the signals are listened for.
+    let mut client = Client(TcpStream::connect(address).await.unwrap());
+    client.send("GET /gate HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    soon(events.gate_reached.recv()).await;
+
+    terminate();
+    let closed = async {
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(closed).await;
+    let drained = tokio::time::timeout(SHORT, &mut task).await;
+    assert!(drained.is_err(), "did not wait for the running request");
+
+    terminate();
+    soon(task).await.unwrap();
+    assert_eq!(client.rest().await, b"");
+}
