@@ -1,12 +1,13 @@
 //! Differences as text: one line each, or a whole report that says how to mend them.
 //!
-//! Imports the module's `Difference`, `excerpt` and `places`.
+//! Imports the module's `compare`, `excerpt` and `places`.
 
 use std::fmt::{self, Write as _};
 
 use serde_json::Value;
 
-use super::{Difference, excerpt, places};
+use super::compare::Difference;
+use super::{excerpt, places};
 
 /// How many operations a line names before it counts the rest.
 const NAMED: usize = 3;

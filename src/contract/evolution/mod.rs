@@ -56,6 +56,7 @@ mod change;
 mod composition;
 mod document;
 mod extensions;
+mod operations;
 mod order;
 mod parameters;
 mod responses;
@@ -111,7 +112,10 @@ impl Edition {
             .parse()
             .map_err(|problem| format!("/info/version: {problem}"))?;
         let normalised = normalise(document).map_err(|problem| problem.to_string())?;
-        if document::operations(&normalised.document).next().is_none() {
+        if operations::operations(&normalised.document)
+            .next()
+            .is_none()
+        {
             return Err("/paths has no operation: is the document complete?".to_owned());
         }
         Ok(Self {

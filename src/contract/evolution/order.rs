@@ -5,14 +5,14 @@
 //! keeps the order in which they are written (a path's parameters before those of the operation, as
 //! generators have them), and comparing two objects ignores it; so this is a walk of its own.
 //!
-//! Imports the module's `document`, `parameters`, `sides`, `users` and `walk`.
+//! Imports the module's `operations`, `parameters`, `sides`, `users` and `walk`.
 
 use std::cell::LazyCell;
 
 use serde_json::{Map, Value};
 
 use super::super::diff::METHODS;
-use super::document::{is_same_path, label};
+use super::operations::{is_same_path, label};
 use super::parameters::renamed_parameters;
 use super::sides::{Sides, is_now, pairs};
 use super::users::{Users, users_of_schemas};

@@ -1,10 +1,10 @@
 //! The rules for responses.
 //!
-//! Imports the module's `document`, `sides` and `walk`.
+//! Imports the module's `operations`, `sides` and `walk`.
 
 use serde_json::Value;
 
-use super::document::operations;
+use super::operations::operations;
 use super::sides::Sides;
 use super::walk::Walk;
 

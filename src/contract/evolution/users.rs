@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::document::operations;
+use super::operations::operations;
 
 /// The section of component schemas, as a reference names it.
 const SCHEMAS: &str = "#/components/schemas/";

@@ -1,12 +1,12 @@
 //! How far `info.version` has to move for what changed.
 //!
-//! Imports the room's `Change` alone. The rule is that of semantic versions (semver.org, items 4
+//! Imports the module's `change`. The rule is that of semantic versions (semver.org, items 4
 //! to 8), read for 0.x as cargo reads it: the minor number takes the major's place.
 
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Change, Severity};
+use super::change::{Change, Severity};
 
 /// A version of the form `1.2.3`; later ones are greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
