@@ -9,6 +9,7 @@ mod evolution;
 mod examples;
 mod generated;
 mod labelled;
+mod layers;
 mod lint;
 mod mutation;
 mod releases;
