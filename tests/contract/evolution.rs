@@ -2,7 +2,8 @@
 //! said of a change, the versions that changes ask for, and documents that cannot be read.
 
 use ecommerce_api::contract::diff::normalise;
-use ecommerce_api::contract::evolution::{Change, Edition, Severity, Version, changes, verdict};
+use ecommerce_api::contract::evolution::{Change, Edition, Severity, changes, verdict};
+use semver::Version;
 use serde_json::{Value, json};
 
 use super::contract;
@@ -421,11 +422,14 @@ fn versions_move_as_far_as_the_changes_go() {
         ("1.2.3", "1.3.0", &[Breaking, Compatible], Some("2.0.0")),
         ("1.2.3", "2.0.0", &[Breaking], None),
         ("1.9.0", "1.10.0", &[Compatible], None),
+        ("0.0.3", "0.0.4", &[Breaking], Some("0.1.0")),
+        ("0.9.0", "0.10.0", &[Breaking], None),
+        ("9.0.0", "10.0.0", &[Breaking], None),
     ];
     for (old, new, severities, needed) in cases {
         let changes: Vec<Change> = severities.iter().copied().map(change).collect();
         let [from, to] = [old, new].map(|text| text.parse::<Version>().expect("a version"));
-        let said = verdict(&changes, from, to);
+        let said = verdict(&changes, &from, &to);
         match needed {
             None => assert_eq!(said, Ok(()), "{old} to {new}"),
             Some(needed) => {
@@ -438,7 +442,7 @@ fn versions_move_as_far_as_the_changes_go() {
         }
     }
     let [old, new] = ["0.2.0", "0.1.9"].map(|text| text.parse::<Version>().expect("a version"));
-    let message = verdict(&[], old, new).expect_err("versions only grow");
+    let message = verdict(&[], &old, &new).expect_err("versions only grow");
     assert!(
         message.contains("goes back from 0.2.0 to 0.1.9"),
         "{message}"
@@ -476,7 +480,23 @@ fn what_is_no_contract_is_refused() {
         ),
         (
             with("/info/version", json!("1.0.0-rc1")),
-            "is not a version",
+            "is not a version of the form 1.2.3",
+        ),
+        (
+            with("/info/version", json!("1.0.0+5")),
+            "is not a version of the form 1.2.3",
+        ),
+        (
+            with("/info/version", json!("1.0")),
+            "is not a version of the form 1.2.3",
+        ),
+        (
+            with("/info/version", json!("1.02.3")),
+            "is not a version of the form 1.2.3",
+        ),
+        (
+            with("/info/version", json!("1.2.3.4")),
+            "is not a version of the form 1.2.3",
         ),
         (without("/paths"), "/paths has no operation"),
         (with("/paths", json!({})), "/paths has no operation"),

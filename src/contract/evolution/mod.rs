@@ -67,12 +67,13 @@ mod users;
 mod version;
 mod walk;
 
+use semver::Version;
 use serde_json::Value;
 
 use super::diff::{Normalised, normalise};
 
 pub use change::{Change, Severity};
-pub use version::{Version, verdict};
+pub use version::verdict;
 
 /// One edition of the contract: a document that could be read, and its version.
 #[derive(Debug, Clone)]
@@ -108,9 +109,10 @@ impl Edition {
         }
         let version = document.pointer("/info/version").and_then(Value::as_str);
         let version = version
-            .ok_or_else(|| "/info/version is missing or no text".to_owned())?
-            .parse()
-            .map_err(|problem| format!("/info/version: {problem}"))?;
+            .ok_or_else(|| "/info/version is missing or no text".to_owned())
+            .and_then(|text| {
+                version::read(text).map_err(|problem| format!("/info/version: {problem}"))
+            })?;
         let normalised = normalise(document).map_err(|problem| problem.to_string())?;
         if operations::operations(&normalised.document)
             .next()
