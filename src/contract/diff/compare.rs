@@ -1,4 +1,4 @@
-//! The comparison of two documents in normal form, place by place.
+//! The comparison of two documents in normal form.
 //!
 //! Imports the module's `canonical`, `normalised` and `structure`.
 
@@ -8,43 +8,44 @@ use super::canonical::push;
 use super::normalised::Normalised;
 use super::structure::METHODS;
 
-/// One place where the contract and the generated document say different things.
+/// A place at which the contract and the generated document differ.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference {
-    /// The operation concerned, as `listUsers (GET /api/users)`; none for schemas and the document itself.
+    /// The operation that contains the place, like `listUsers (GET /api/users)`. None for places outside
+    /// operations.
     pub operation: Option<String>,
-    /// A JSON pointer to the place, in the contract as it is written. Where only the generated
-    /// document has it, the place in the contract at which it would stand.
+    /// A JSON pointer to the place in the contract as it is written. For something that only the
+    /// generated document has, the pointer that it would have in the contract.
     pub pointer: String,
-    /// The references of the contract that lead to the place, outermost first, as JSON pointers.
+    /// JSON pointers to the references of the contract that lead to the place, outermost first.
     pub via: Vec<String>,
-    /// What the contract says there.
+    /// The value in the contract.
     pub contract: Option<Value>,
-    /// What the generated document says there.
+    /// The value in the generated document.
     pub generated: Option<Value>,
-    /// Why one of the documents cannot be compared at all; the two values are empty then.
+    /// Why one of the documents cannot be compared. Both values are `None` then.
     pub problem: Option<String>,
 }
 
-/// Compares two documents in normal form.
+/// Compares two documents in normal form. The differences are in the order of the contract.
 #[must_use]
 pub fn compare(contract: &Normalised, generated: &Normalised) -> Vec<Difference> {
     let mut comparison = Comparison {
         contract,
         generated,
         pointer: String::new(),
-        found: Vec::new(),
+        differences: Vec::new(),
     };
     comparison.values(&contract.document, &generated.document);
-    comparison.found
+    comparison.differences
 }
 
 struct Comparison<'a> {
     contract: &'a Normalised,
     generated: &'a Normalised,
-    /// Where the comparison stands, in normal form.
+    /// The pointer to the present place, in normal form.
     pointer: String,
-    found: Vec<Difference>,
+    differences: Vec<Difference>,
 }
 
 impl Comparison<'_> {
@@ -53,38 +54,39 @@ impl Comparison<'_> {
             return;
         }
         match (contract, generated) {
-            (Value::Object(ours), Value::Object(theirs)) => {
-                let only_generated = theirs.keys().filter(|key| !ours.contains_key(*key));
-                for key in ours.keys().chain(only_generated) {
-                    self.inside(key, ours.get(key), theirs.get(key));
+            (Value::Object(contract), Value::Object(generated)) => {
+                let only_generated = generated.keys().filter(|key| !contract.contains_key(*key));
+                for key in contract.keys().chain(only_generated) {
+                    self.member(key, contract.get(key), generated.get(key));
                 }
             }
-            (Value::Array(ours), Value::Array(theirs))
-                if ours.len() == theirs.len()
-                    && ours.iter().chain(theirs).all(Value::is_object) =>
+            (Value::Array(contract), Value::Array(generated))
+                if contract.len() == generated.len()
+                    && contract.iter().chain(generated).all(Value::is_object) =>
             {
-                for (index, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
-                    self.inside(&index.to_string(), Some(ours), Some(theirs));
+                for (index, (contract, generated)) in contract.iter().zip(generated).enumerate() {
+                    self.member(&index.to_string(), Some(contract), Some(generated));
                 }
             }
             _ => self.add(Some(contract), Some(generated)),
         }
     }
 
-    fn inside(&mut self, key: &str, contract: Option<&Value>, generated: Option<&Value>) {
+    fn member(&mut self, key: &str, contract: Option<&Value>, generated: Option<&Value>) {
         let length = self.pointer.len();
         push(&mut self.pointer, key);
         match (contract, generated) {
             (Some(contract), Some(generated)) => self.values(contract, generated),
-            // Header by header, so that one which is wrong in all responses is one entry of a report.
+            // Each header is a difference of its own: then a header that is wrong in all responses
+            // becomes one entry of a report.
             (Some(Value::Object(headers)), None) if self.is_at_headers() => {
                 for (name, header) in headers {
-                    self.inside(name, Some(header), None);
+                    self.member(name, Some(header), None);
                 }
             }
             (None, Some(Value::Object(headers))) if self.is_at_headers() => {
                 for (name, header) in headers {
-                    self.inside(name, None, Some(header));
+                    self.member(name, None, Some(header));
                 }
             }
             _ => self.add(contract, generated),
@@ -92,7 +94,7 @@ impl Comparison<'_> {
         self.pointer.truncate(length);
     }
 
-    /// Whether the comparison stands at `/paths/…/get/responses/200/headers`.
+    /// Whether the present place is like `/paths/…/get/responses/200/headers`.
     fn is_at_headers(&self) -> bool {
         let segments: Vec<&str> = self.pointer.split('/').skip(1).collect();
         matches!(
@@ -103,7 +105,7 @@ impl Comparison<'_> {
 
     fn add(&mut self, contract: Option<&Value>, generated: Option<&Value>) {
         let origin = self.contract.origin(&self.pointer);
-        self.found.push(Difference {
+        self.differences.push(Difference {
             operation: self.operation(),
             pointer: origin.pointer,
             via: origin.via,
@@ -113,7 +115,7 @@ impl Comparison<'_> {
         });
     }
 
-    /// The operation that the comparison stands in, as `listUsers (GET /api/users)`.
+    /// The label of the operation that contains the present place, like `listUsers (GET /api/users)`.
     fn operation(&self) -> Option<String> {
         let mut segments = self.pointer.strip_prefix("/paths/")?.split('/');
         let (path, method) = (segments.next()?, segments.next()?);

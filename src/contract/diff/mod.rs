@@ -1,7 +1,7 @@
-//! The semantic diff of two `OpenAPI` 3.0 documents: the contract, written by hand, and the document
-//! that the code generates.
+//! The semantic diff of two `OpenAPI` 3.0 documents: the contract, which is written by hand, and the
+//! document that the code generates. Only what [`IGNORED`] lists makes no difference.
 //!
-//! Knows no web framework and imports nothing of ours. [`IGNORED`] is all that it does not see.
+//! Imports nothing else of the crate.
 
 mod canonical;
 mod compare;
@@ -25,8 +25,8 @@ pub(super) use structure::METHODS;
 
 /// Compares the contract with the document that the code generates.
 ///
-/// The differences come in the order of the contract. A document that has no normal form (a
-/// reference that leads nowhere, say) is one difference, with a `problem`.
+/// The differences are in the order of the contract. A document that has no normal form (because a
+/// reference leads nowhere, for example) is one difference with a `problem`.
 #[must_use]
 pub fn diff(contract: &Value, generated: &Value) -> Vec<Difference> {
     match (normalise(contract), normalise(generated)) {
@@ -38,7 +38,7 @@ pub fn diff(contract: &Value, generated: &Value) -> Vec<Difference> {
     }
 }
 
-/// A document without normal form, as a difference.
+/// The difference for a document that has no normal form.
 fn unreadable(side: &str, problem: Problem) -> Difference {
     Difference {
         operation: None,

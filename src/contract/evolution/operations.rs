@@ -1,4 +1,4 @@
-//! The operations of a document in normal form, their labels, and which paths are the same.
+//! The operations of a document in normal form, their labels, and the comparison of paths.
 //!
 //! Imports the diff's list of methods.
 
@@ -6,8 +6,7 @@ use serde_json::Value;
 
 use super::super::diff::METHODS;
 
-/// The operations of a document in normal form: path, method, the operation, and its label, like
-/// `listUsers (GET /api/users)`.
+/// The operations of a document in normal form, each with its path, method and label.
 pub(super) fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value, String)> {
     let paths = document.get("paths").and_then(Value::as_object);
     paths.into_iter().flatten().flat_map(|(path, item)| {
@@ -23,14 +22,14 @@ pub(super) fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, 
     })
 }
 
-/// An operation's label, like `listUsers (GET /api/users)`.
+/// The label of an operation, like `listUsers (GET /api/users)`.
 pub(super) fn label(path: &str, method: &str, operation: &Value) -> String {
     let id = operation.get("operationId").and_then(Value::as_str);
     let id = id.unwrap_or("an operation without operationId");
     format!("{id} ({} {path})", method.to_uppercase())
 }
 
-/// Whether two paths differ in the names of their parameters alone.
+/// Whether two paths are equal except for the names of their parameters.
 pub(super) fn is_same_path(one: &str, other: &str) -> bool {
     let (one, other): (Vec<&str>, Vec<&str>) =
         (one.split('/').collect(), other.split('/').collect());

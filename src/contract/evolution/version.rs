@@ -1,22 +1,22 @@
-//! How far `info.version` has to move for what changed.
+//! How far `info.version` has to move for a list of changes.
 //!
 //! Imports the module's `change`. The rule is that of semantic versions (semver.org, items 4 to 8),
-//! read for 0.x as cargo reads it: the minor number takes the major's place.
+//! with the reading of 0.x that cargo has: the minor number is the one that may break clients.
 
 use semver::Version;
 
 use super::change::{Change, Severity};
 
-/// Reads a version of the form `1.2.3`. A contract is released or not: one with a pre-release or build
-/// part is refused.
-pub(super) fn read(text: &str) -> Result<Version, String> {
+/// Parses a version of the form `1.2.3`. Pre-release and build parts are refused: a contract is either
+/// released or not.
+pub(super) fn parse(text: &str) -> Result<Version, String> {
     let version = Version::parse(text).ok();
     version
         .filter(|version| version.pre.is_empty() && version.build.is_empty())
         .ok_or_else(|| format!("{text:?} is not a version of the form 1.2.3"))
 }
 
-/// The lowest version after `old` that may have changes of this severity.
+/// The lowest version that may follow `old` with changes of this severity.
 fn next(old: &Version, severity: Severity) -> Version {
     let &Version {
         major,
@@ -31,10 +31,10 @@ fn next(old: &Version, severity: Severity) -> Version {
     }
 }
 
-/// Whether the version moved far enough for what changed.
+/// Checks that the version moved far enough for the changes.
 ///
 /// # Errors
-/// In one line, how far it has to move; or that it moved backwards.
+/// When it has to move further, with the version that is needed; or when it moved backwards. One line.
 pub fn verdict(changes: &[Change], old: &Version, new: &Version) -> Result<(), String> {
     if new < old {
         return Err(format!(

@@ -32,7 +32,7 @@ fn a_document_without_normal_form_is_a_difference_that_says_why() {
             "/components/responses/Missing",
             json!({ "$ref": "#/components/responses/Missing" }),
             "/components/responses/Missing",
-            "in a circle",
+            "leads to itself",
         ),
         (
             "/components/schemas/Pet/properties/name",
@@ -44,7 +44,7 @@ fn a_document_without_normal_form_is_a_difference_that_says_why() {
             "/components/schemas/Name",
             json!({ "properties": { "x": { "$ref": "#/components/schemas/Name/properties/x" } } }),
             "/components/schemas/Name/properties/x",
-            "in a circle",
+            "leads to itself",
         ),
         (
             &at_get("/parameters/0"),
@@ -75,7 +75,7 @@ fn a_document_without_normal_form_is_a_difference_that_says_why() {
             "/components/parameters/Id",
             json!({ "$ref": "#/components/parameters/Id" }),
             "/components/parameters/Id",
-            "in a circle",
+            "leads to itself",
         ),
         ("/tags/1/name", json!("Pets"), "/tags", "declared twice"),
     ] {
@@ -125,7 +125,7 @@ getPet (GET /pets/{id})
   at /paths/~1pets~1{id}/get/summary
     contract:  "Get a pet"
     generated: "Fetch a pet"
-    both have it, differently: make the handler or its answers say what the contract says, or change the contract
+    both have it, differently: make the handler or its responses say what the contract says, or change the contract
 
 getPet (GET /pets/{id}), putPet (PUT /pets/{id})
   at /components/responses/Missing/description, referenced at /paths/~1pets~1{id}/get/responses/404, and at 1 more place

@@ -1,6 +1,6 @@
-//! Who sends and who receives each component schema.
+//! Which operations send each component schema, and which receive it, from the client's view.
 //!
-//! Imports the module's `operations` alone.
+//! Imports the module's `operations`.
 
 use std::collections::BTreeMap;
 
@@ -8,25 +8,25 @@ use serde_json::Value;
 
 use super::operations::operations;
 
-/// The section of component schemas, as a reference names it.
-const SCHEMAS: &str = "#/components/schemas/";
+/// The start of every reference to a component schema.
+const SCHEMA_REFERENCE: &str = "#/components/schemas/";
 
-/// The operations that something concerns, by the direction in which it travels.
+/// The labels of the operations that use a schema (or another part of the document), by direction.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Users {
-    /// Whose clients send it.
+pub(super) struct SchemaUsage {
+    /// The operations in whose requests clients send it.
     pub(super) sent: Vec<String>,
-    /// Whose clients receive it.
+    /// The operations in whose responses clients receive it.
     pub(super) received: Vec<String>,
 }
 
-impl Users {
-    /// One operation, both ways.
+impl SchemaUsage {
+    /// Used by one operation, in both directions.
     pub(super) fn of(operation: String) -> Self {
         Self::of_all(vec![operation])
     }
 
-    /// Several operations, both ways.
+    /// Used by several operations, in both directions.
     pub(super) fn of_all(operations: Vec<String>) -> Self {
         Self {
             sent: operations.clone(),
@@ -34,18 +34,18 @@ impl Users {
         }
     }
 
-    /// Whether clients send it. What no operation uses may be used in either direction: generated
-    /// clients have it.
+    /// Whether clients send it. A schema that no operation uses counts as sent and received, because
+    /// generated clients contain it.
     pub(super) fn is_sent(&self) -> bool {
         !self.sent.is_empty() || self.received.is_empty()
     }
 
-    /// Whether clients receive it, read likewise.
+    /// Whether clients receive it. Unused schemas count, as for [`SchemaUsage::is_sent`].
     pub(super) fn is_received(&self) -> bool {
         !self.received.is_empty() || self.sent.is_empty()
     }
 
-    /// Only those who send.
+    /// The same usage without the operations that receive it.
     pub(super) fn only_sent(&self) -> Self {
         Self {
             sent: self.sent.clone(),
@@ -53,7 +53,7 @@ impl Users {
         }
     }
 
-    /// Only those who receive.
+    /// The same usage without the operations that send it.
     pub(super) fn only_received(&self) -> Self {
         Self {
             sent: Vec::new(),
@@ -62,49 +62,50 @@ impl Users {
     }
 }
 
-/// Both lists, each text once.
+/// The texts of both lists, each once.
 pub(super) fn union(one: &[String], other: &[String]) -> Vec<String> {
     let added = other.iter().filter(|text| !one.contains(text));
     one.iter().chain(added).cloned().collect()
 }
 
-/// The users of each component schema of a document in normal form, by the schema's name.
-pub(super) fn users_of_schemas(document: &Value) -> BTreeMap<String, Users> {
-    let mut users: BTreeMap<String, Users> = BTreeMap::new();
+/// The usage of each component schema of a document in normal form, by its name.
+pub(super) fn usage_of_schemas(document: &Value) -> BTreeMap<String, SchemaUsage> {
+    let mut usage: BTreeMap<String, SchemaUsage> = BTreeMap::new();
     for (_, _, operation, label) in operations(document) {
         for (key, part) in operation.as_object().into_iter().flatten() {
             let is_sent = key != "responses";
             let is_received = !["parameters", "requestBody"].contains(&key.as_str());
             for name in reachable(document, part) {
-                let users = users.entry(name).or_default();
+                let usage = usage.entry(name).or_default();
                 if is_sent {
-                    users.sent = union(&users.sent, std::slice::from_ref(&label));
+                    usage.sent = union(&usage.sent, std::slice::from_ref(&label));
                 }
                 if is_received {
-                    users.received = union(&users.received, std::slice::from_ref(&label));
+                    usage.received = union(&usage.received, std::slice::from_ref(&label));
                 }
             }
         }
     }
-    users
+    usage
 }
 
-/// The names of all component schemas that are referred to from here, directly or not.
+/// The names of all component schemas that a value refers to, directly or through other schemas.
 fn reachable(document: &Value, from: &Value) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    let mut open = vec![from];
-    while let Some(value) = open.pop() {
+    let mut pending = vec![from];
+    while let Some(value) = pending.pop() {
         match value {
-            Value::Array(items) => open.extend(items),
+            Value::Array(items) => pending.extend(items),
             Value::Object(members) => {
-                open.extend(members.values());
+                pending.extend(members.values());
                 let target = members.get("$ref").and_then(Value::as_str);
-                let Some(name) = target.and_then(|target| target.strip_prefix(SCHEMAS)) else {
+                let Some(name) = target.and_then(|target| target.strip_prefix(SCHEMA_REFERENCE))
+                else {
                     continue;
                 };
                 if !names.iter().any(|known| known == name) {
                     names.push(name.to_owned());
-                    open.extend(document.pointer(&format!("/components/schemas/{name}")));
+                    pending.extend(document.pointer(&format!("/components/schemas/{name}")));
                 }
             }
             _ => {}
