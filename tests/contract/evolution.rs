@@ -137,6 +137,31 @@ fn every_change_of_a_schema_gets_its_label_where_it_is_received() {
 }
 
 #[test]
+fn every_change_of_a_component_gets_its_label_wherever_it_is_used() {
+    let mut wrong = Vec::new();
+    for (why, user, old, new, sent, received) in schemas::PARTS {
+        for (place, label) in [("UserDraft", sent), ("User", received)] {
+            let [old, new] = [old, new].map(|part| {
+                let mut document = base().clone();
+                let part = serde_json::from_str(part).expect(why);
+                set(&mut document, &format!("{SCHEMAS}/Part"), part);
+                let whole = json!({"properties": {"part": {"$ref": "#/components/schemas/Part"}}});
+                set(&mut document, &format!("{SCHEMAS}/Whole"), whole);
+                let user = serde_json::from_str(user).expect(why);
+                let extra = format!("{SCHEMAS}/{place}/properties/extra");
+                set(&mut document, &extra, user);
+                document
+            });
+            let found = between(&old, &new);
+            if worst(&found) != *label {
+                wrong.push(format!("{why}, in {place}: not {label:?}: {found:#?}"));
+            }
+        }
+    }
+    assert_none(&wrong, 2 * schemas::PARTS.len());
+}
+
+#[test]
 fn every_change_of_parameters_gets_its_label() {
     for table in PARAMETER_TABLES {
         assert_pairs(table.iter().copied(), |document, list| {
@@ -172,7 +197,7 @@ fn there_are_enough_edits() {
     let edits: usize = EDIT_TABLES.iter().map(|(_, cases)| cases.len()).sum();
     let schemas: usize = SCHEMA_TABLES.iter().map(|table| 2 * table.len()).sum();
     let parameters: usize = PARAMETER_TABLES.iter().map(|table| table.len()).sum();
-    let all = edits + schemas + parameters + document::SERVERS.len();
+    let all = edits + schemas + 2 * schemas::PARTS.len() + parameters + document::SERVERS.len();
     println!("labelled edits: {all}");
     assert!(all >= 150, "only {all} edits are labelled");
 }
@@ -337,6 +362,34 @@ fn a_component_that_is_an_all_of_is_a_type_of_its_own() {
     let role = json!({"$ref": "#/components/schemas/Role"});
     let found = between(&alias(role.clone()), &alias(json!({"allOf": [role]})));
     assert_eq!(worst(&found), B, "{found:#?}");
+}
+
+#[test]
+fn a_new_variant_of_a_schema_with_a_discriminator_is_breaking() {
+    let user = json!({"$ref": "#/components/schemas/User"});
+    let employee = json!({"$ref": "#/components/schemas/Employee"});
+    let mut plain = base().clone();
+    set(
+        &mut plain,
+        &format!("{SCHEMAS}/Employee"),
+        json!({"allOf": [user]}),
+    );
+    let mut polymorphic = plain.clone();
+    let discriminator = json!({"propertyName": "role"});
+    set(
+        &mut polymorphic,
+        &format!("{SCHEMAS}/User/discriminator"),
+        discriminator,
+    );
+    for (old, label) in [(plain, C), (polymorphic, B)] {
+        for parent in [&user, &employee] {
+            let mut new = old.clone();
+            let variant = json!({"allOf": [parent, {"properties": {"level": {}}}]});
+            set(&mut new, &format!("{SCHEMAS}/Manager"), variant);
+            let found = between(&old, &new);
+            assert_eq!(worst(&found), label, "of {parent}: {found:#?}");
+        }
+    }
 }
 
 #[test]

@@ -21,6 +21,9 @@ const ANNOTATIONS: [&str; 9] = [
     "externalDocs",
 ];
 
+/// How many levels of `allOf` within `allOf` are followed.
+const MAX_DEPTH: usize = 8;
+
 impl Walk<'_> {
     /// The component schema that names the type of a value: the target of a `$ref`, or of an `allOf`
     /// that contains one `$ref` (the only way to write keywords beside a `$ref` in `OpenAPI` 3.0).
@@ -102,6 +105,23 @@ impl Walk<'_> {
     }
 }
 
+/// Whether a schema extends, by `allOf`, one with a `discriminator`: then a value of that one may be a
+/// value of this schema.
+pub(super) fn is_variant(document: &Value, schema: &Value) -> bool {
+    extends_discriminated(document, schema, 0)
+}
+
+fn extends_discriminated(document: &Value, schema: &Value, depth: usize) -> bool {
+    let members = schema.get("allOf").and_then(Value::as_array);
+    // Schemas may refer to themselves. A chain that is too long counts as one with a discriminator.
+    depth > MAX_DEPTH
+        || members.into_iter().flatten().any(|member| {
+            let member = resolved(document, member);
+            member.get("discriminator").is_some()
+                || extends_discriminated(document, member, depth + 1)
+        })
+}
+
 /// Whether the lists have the same values in another order.
 fn is_reordered(old: &[Value], new: &[Value]) -> bool {
     let mut left: Vec<&Value> = new.iter().collect();
@@ -123,7 +143,7 @@ fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
 fn property_names<'a>(document: &'a Value, members: &'a [Value], depth: usize) -> Vec<&'a str> {
     let mut names = Vec::new();
     // Schemas may refer to themselves.
-    if depth > 8 {
+    if depth > MAX_DEPTH {
         return names;
     }
     for member in members {

@@ -1,10 +1,11 @@
 //! The rules for the document itself, its paths, operations and components.
 //!
-//! Imports the module's `operations`, `parameters`, `sides`, `usage` and `walk`.
+//! Imports the module's `composition`, `operations`, `parameters`, `sides`, `usage` and `walk`.
 
 use serde_json::Value;
 
 use super::super::diff::METHODS;
+use super::composition::is_variant;
 use super::operations::{is_same_path, label};
 use super::parameters::{is_optional, renamed_parameters};
 use super::sides::{Pair, Sides, change_text};
@@ -168,6 +169,12 @@ impl Walk<'_> {
                     let usage = usage.get(name).cloned().unwrap_or_default();
                     walk.with_usage(usage, |walk| match sides.both() {
                         Some((old, new)) => walk.schema(old, new),
+                        None if sides.new.is_some_and(|new| is_variant(walk.new_document(), new)) => {
+                            walk.breaking(
+                                sides,
+                                "clients may not know this variant of a schema with a discriminator",
+                            );
+                        }
                         None => walk.component(sides),
                     });
                 });

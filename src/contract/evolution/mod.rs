@@ -38,6 +38,9 @@
 //! | `readOnly` | where only received; removed from an optional property | added or removed elsewhere |
 //! | `writeOnly` | where only sent; removed | added elsewhere |
 //! | `allOf`, `anyOf` | members changed compatibly; reordered, if no value and no position depends on the order | members added, removed, replaced; reordered otherwise |
+//! | `oneOf`, `not`, `discriminator` | | any change |
+//! | a component schema within a `oneOf` or `not` | the same values in another notation | any other change of its values |
+//! | a component schema that extends one with a `discriminator`, by `allOf` | | added |
 //! | `default` | | any change: it is the meaning of an absent value |
 //! | servers | added behind the others | any other change: generated clients call the first, and choose others by position |
 //! | `x-error-codes`, `x-error-reasons` | name added: the set is open | name removed, status changed |

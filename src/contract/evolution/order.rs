@@ -16,7 +16,7 @@ use super::super::diff::METHODS;
 use super::operations::{is_same_path, label};
 use super::parameters::renamed_parameters;
 use super::sides::{Sides, change_text, pairs};
-use super::usage::{SchemaUsage, usage_of_schemas};
+use super::usage::{SchemaUsage, maps_names, usage_of_schemas};
 use super::walk::Walk;
 
 const REORDERED: &str =
@@ -241,18 +241,6 @@ fn joined(names: &Names, required_first: bool) -> String {
 /// The name to show: that of a parameter without its location (`query page`), or of a property.
 fn display_name(name: &str) -> &str {
     name.split_once(' ').map_or(name, |(_, name)| name)
-}
-
-/// Whether the value of a keyword is an object whose keys are names.
-fn maps_names(keyword: &str) -> bool {
-    [
-        "properties",
-        "parameters",
-        "responses",
-        "headers",
-        "content",
-    ]
-    .contains(&keyword)
 }
 
 /// Whether the value of a keyword is plain data.

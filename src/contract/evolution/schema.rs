@@ -198,6 +198,9 @@ impl Walk<'_> {
             }
             (Some(_), None) => self.breaking(sides, "clients may send or read this property"),
             (None, _) => match object.get("additionalProperties").old {
+                None if self.usage.is_in_one_of_or_not => {
+                    self.allowed_values(Effect::Narrower, sides);
+                }
                 // If clients have to send it, the change of `required` is reported as breaking.
                 None => self.compatible(
                     sides,

@@ -1,8 +1,9 @@
-//! Which operations send each component schema, and which receive it, from the client's view.
+//! How each component schema is used: which operations send it, which receive it (from the client's view),
+//! and whether it stands within a `oneOf` or `not`.
 //!
 //! Imports the module's `operations`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -18,6 +19,9 @@ pub(super) struct SchemaUsage {
     pub(super) sent: Vec<String>,
     /// The operations in whose responses clients receive it.
     pub(super) received: Vec<String>,
+    /// Whether some `oneOf` or `not` contains it. A schema gets wider with the schemas that it contains,
+    /// except through these keywords.
+    pub(super) is_in_one_of_or_not: bool,
 }
 
 impl SchemaUsage {
@@ -31,6 +35,7 @@ impl SchemaUsage {
         Self {
             sent: operations.clone(),
             received: operations,
+            is_in_one_of_or_not: false,
         }
     }
 
@@ -48,8 +53,8 @@ impl SchemaUsage {
     /// The same usage without the operations that receive it.
     pub(super) fn only_sent(&self) -> Self {
         Self {
-            sent: self.sent.clone(),
             received: Vec::new(),
+            ..self.clone()
         }
     }
 
@@ -57,7 +62,7 @@ impl SchemaUsage {
     pub(super) fn only_received(&self) -> Self {
         Self {
             sent: Vec::new(),
-            received: self.received.clone(),
+            ..self.clone()
         }
     }
 }
@@ -86,7 +91,60 @@ pub(super) fn usage_of_schemas(document: &Value) -> BTreeMap<String, SchemaUsage
             }
         }
     }
+    let schemas = document.pointer("/components/schemas");
+    let schemas = schemas.and_then(Value::as_object).into_iter().flatten();
+    let mut within = BTreeSet::new();
+    for (_, schema) in schemas {
+        collect_one_of_and_not(document, schema, false, &mut within);
+    }
+    for (_, _, operation, _) in operations(document) {
+        collect_one_of_and_not(document, operation, false, &mut within);
+    }
+    for name in within {
+        usage.entry(name).or_default().is_in_one_of_or_not = true;
+    }
     usage
+}
+
+/// Collects the names of all component schemas that some `oneOf` or `not` within a value refers to,
+/// directly or through other schemas. `are_names`: whether the keys of the value are names that the
+/// contract chose, and not keywords.
+fn collect_one_of_and_not(
+    document: &Value,
+    value: &Value,
+    are_names: bool,
+    names: &mut BTreeSet<String>,
+) {
+    match value {
+        Value::Array(items) => {
+            for item in items {
+                collect_one_of_and_not(document, item, false, names);
+            }
+        }
+        Value::Object(members) => {
+            for (key, member) in members {
+                if !are_names && ["oneOf", "not"].contains(&key.as_str()) {
+                    names.extend(reachable(document, member));
+                } else {
+                    let are_names = !are_names && maps_names(key);
+                    collect_one_of_and_not(document, member, are_names, names);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether the value of a keyword is an object whose keys are names.
+pub(super) fn maps_names(keyword: &str) -> bool {
+    [
+        "properties",
+        "parameters",
+        "responses",
+        "headers",
+        "content",
+    ]
+    .contains(&keyword)
 }
 
 /// The names of all component schemas that a value refers to, directly or through other schemas.

@@ -149,8 +149,17 @@ impl<'a> Walk<'a> {
 
     /// [`Walk::allowed_values`] with another description of the change than both values.
     pub(super) fn allowed_values_as(&mut self, effect: Effect, sides: Sides<'_>, what: String) {
-        let SchemaUsage { sent, received } = self.usage.clone();
+        let SchemaUsage {
+            sent,
+            received,
+            is_in_one_of_or_not,
+        } = self.usage.clone();
         let (severity, operations, why) = match effect {
+            Effect::Narrower | Effect::Wider if is_in_one_of_or_not => (
+                Severity::Breaking,
+                union(&sent, &received),
+                "no rule says what this does within a oneOf or not",
+            ),
             Effect::Narrower if self.usage.is_sent() => (
                 Severity::Breaking,
                 sent,

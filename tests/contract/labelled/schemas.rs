@@ -332,6 +332,166 @@ pub const COMPOSED: &[Row] = &[
         B,
         B,
     ),
+    (
+        "a schema more in a oneOf: values may match two of them",
+        r#"{"oneOf": [{"type": "string"}]}"#,
+        r#"{"oneOf": [{"type": "string"}, {"type": "integer"}]}"#,
+        B,
+        B,
+    ),
+    (
+        "a schema of a oneOf gets wider: values may match two of them",
+        r#"{"oneOf": [{"maxLength": 3}, {"minLength": 5}]}"#,
+        r#"{"oneOf": [{"maxLength": 5}, {"minLength": 5}]}"#,
+        B,
+        B,
+    ),
+    (
+        "a oneOf in another order: no rule covers it",
+        r#"{"oneOf": [{"type": "string"}, {"type": "integer"}]}"#,
+        r#"{"oneOf": [{"type": "integer"}, {"type": "string"}]}"#,
+        B,
+        B,
+    ),
+    (
+        "the schema of a not gets wider: no rule covers it",
+        r#"{"not": {"maxLength": 3}}"#,
+        r#"{"not": {"maxLength": 5}}"#,
+        B,
+        B,
+    ),
+    (
+        "a new not: no rule covers it",
+        r#"{"type": "string"}"#,
+        r#"{"type": "string", "not": {"enum": ["A"]}}"#,
+        B,
+        B,
+    ),
+    (
+        "a not is gone: no rule covers it",
+        r#"{"type": "string", "not": {"enum": ["A"]}}"#,
+        r#"{"type": "string"}"#,
+        B,
+        B,
+    ),
+    (
+        "another discriminator: generated clients choose the type by it",
+        r#"{"oneOf": [{"type": "object"}], "discriminator": {"propertyName": "a"}}"#,
+        r#"{"oneOf": [{"type": "object"}], "discriminator": {"propertyName": "b"}}"#,
+        B,
+        B,
+    ),
+    (
+        "a discriminator is gone: generated clients chose the type by it",
+        r#"{"oneOf": [{"type": "object"}], "discriminator": {"propertyName": "a"}}"#,
+        r#"{"oneOf": [{"type": "object"}]}"#,
+        B,
+        B,
+    ),
+];
+
+/// Why the labels are right; a schema that refers to the component `Part`, directly or by the component
+/// `Whole`, whose property `part` is one; the old and the new `Part`; and what its change does to
+/// clients that send the schema, and to clients that receive it.
+pub type PartRow = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    Option<Severity>,
+    Option<Severity>,
+);
+
+/// Changes of a component schema, by the way in which others refer to it.
+pub const PARTS: &[PartRow] = &[
+    (
+        "an anyOf gets wider with its members",
+        r##"{"anyOf": [{"$ref": "#/components/schemas/Part"}, {"minLength": 9}]}"##,
+        r#"{"maxLength": 3}"#,
+        r#"{"maxLength": 5}"#,
+        C,
+        B,
+    ),
+    (
+        "a value may match another member of the oneOf too",
+        r##"{"oneOf": [{"$ref": "#/components/schemas/Part"}, {"minLength": 5}]}"##,
+        r#"{"maxLength": 3}"#,
+        r#"{"maxLength": 5}"#,
+        B,
+        B,
+    ),
+    (
+        "a value that matched two members of the oneOf may match one",
+        r##"{"oneOf": [{"$ref": "#/components/schemas/Part"}, {"minLength": 4}]}"##,
+        r#"{"maxLength": 5}"#,
+        r#"{"maxLength": 3}"#,
+        B,
+        B,
+    ),
+    (
+        "what the not refers to gets wider, so that fewer values are allowed",
+        r##"{"not": {"$ref": "#/components/schemas/Part"}}"##,
+        r#"{"maxLength": 3}"#,
+        r#"{"maxLength": 5}"#,
+        B,
+        B,
+    ),
+    (
+        "what the not refers to gets narrower, so that more values are allowed",
+        r##"{"not": {"$ref": "#/components/schemas/Part"}}"##,
+        r#"{"maxLength": 5}"#,
+        r#"{"maxLength": 3}"#,
+        B,
+        B,
+    ),
+    (
+        "within the not, through lists and properties",
+        r##"{"not": {"properties": {"a": {"items": {"$ref": "#/components/schemas/Part"}}}}}"##,
+        r#"{"maxLength": 3}"#,
+        r#"{"maxLength": 5}"#,
+        B,
+        B,
+    ),
+    (
+        "within the oneOf, through another component",
+        r##"{"oneOf": [{"$ref": "#/components/schemas/Whole"}, {"type": "object"}]}"##,
+        r#"{"maxLength": 3}"#,
+        r#"{"maxLength": 5}"#,
+        B,
+        B,
+    ),
+    (
+        "an object with the new property did not match the not",
+        r##"{"not": {"$ref": "#/components/schemas/Part"}}"##,
+        r#"{"properties": {"a": {}}}"#,
+        r#"{"properties": {"a": {}, "b": {"type": "string"}}}"#,
+        B,
+        B,
+    ),
+    (
+        "the same values in another notation",
+        r##"{"oneOf": [{"$ref": "#/components/schemas/Part"}, {"type": "string"}]}"##,
+        r#"{"type": "integer", "multipleOf": 1}"#,
+        r#"{"type": "integer"}"#,
+        C,
+        C,
+    ),
+    (
+        "documentation",
+        r##"{"oneOf": [{"$ref": "#/components/schemas/Part"}, {"type": "string"}]}"##,
+        r#"{"type": "integer"}"#,
+        r#"{"type": "integer", "description": "A number"}"#,
+        C,
+        C,
+    ),
+    (
+        "properties may be called like keywords",
+        r##"{"properties": {"not": {"$ref": "#/components/schemas/Part"}}}"##,
+        r#"{"maxLength": 3}"#,
+        r#"{"maxLength": 5}"#,
+        C,
+        B,
+    ),
 ];
 
 /// Properties and their order.
