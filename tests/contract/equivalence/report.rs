@@ -1,4 +1,5 @@
-//! What is said of a difference: the place, the sides, why there is no comparing, and the remedy.
+//! The report on differences: the place, both values, the problem of a document without normal form, and
+//! the remedy.
 
 use ecommerce_api::contract::diff::{diff, normalise, report};
 use serde_json::{Value, json};
@@ -160,7 +161,7 @@ requestBodies
 }
 
 #[test]
-fn a_long_text_is_cut_around_the_place_where_the_sides_part() {
+fn a_long_text_is_cut_around_the_first_difference() {
     let long = "word ".repeat(200);
     let contract = with(&[("/info/description", json!(format!("{long}here")))]);
     let generated = with(&[("/info/description", json!(format!("{long}there")))]);
@@ -172,7 +173,7 @@ fn a_long_text_is_cut_around_the_place_where_the_sides_part() {
     assert!(text.lines().all(|line| line.len() < 200), "{text}");
 }
 
-/// Takes this header away from each response that has it, and says how many had it.
+/// Removes this header from every response, and returns the number of responses that had it.
 fn without_header(document: &mut Value, name: &str) -> usize {
     match document {
         Value::Object(members) => {
