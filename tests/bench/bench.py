@@ -58,7 +58,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
 
     programs = {"ours": arguments.ours.resolve(), "reference": arguments.reference.resolve()}
-    # On a disk, as /tmp need not be; and a short path, as a socket's has at most 107 bytes.
+    # On a disk, which /tmp may not be, and with a short path: that of a socket has at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="bench-", dir="/var/tmp") as directory:
         with mariadb(Path(directory)) as database:
             bench = Bench(programs, Path(directory), database, options.seconds, options.rounds)
@@ -69,7 +69,7 @@ def main() -> int:
 
 
 def read_options(parser: argparse.ArgumentParser, settings: list[str], readme: bool) -> Options:
-    """From the arguments, else from the environment."""
+    """Reads the options from the arguments, or else from the environment."""
     defaults = {"SIZE": "", "ROUNDS": "5", "SECONDS": "5", "ONLY": ""}
     values = {name: os.environ.get(name, default) for name, default in defaults.items()}
     for setting in settings:

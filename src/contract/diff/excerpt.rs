@@ -1,6 +1,6 @@
 //! Excerpts of long texts for reports.
 //!
-//! Imports nothing of ours.
+//! Imports nothing else of the crate.
 
 /// Texts with more characters are cut to this many.
 const SHOWN: usize = 120;

@@ -235,8 +235,8 @@ fn constraint_effect(is_new: bool) -> Effect {
     }
 }
 
-/// The effect of replacing a keyword whose text selects a set of values. In each pair of texts, the
-/// second one allows more than the first.
+/// The effect of another text of a keyword like `type`, whose text selects a set of values. In each of
+/// the pairs, the second text allows more values than the first.
 fn replacement_effect(sides: Sides<'_>, pairs: &[(&str, &str)]) -> Effect {
     let Some((old, new)) = sides.both() else {
         return constraint_effect(sides.old.is_none());

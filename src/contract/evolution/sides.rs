@@ -15,7 +15,7 @@ pub(super) enum Effect {
     Wider,
     /// The same values are allowed, in another notation.
     Same,
-    /// Some values are no longer allowed and others are new, or it is not known.
+    /// Some values are no longer allowed and others are new, or the effect is not known.
     Incomparable,
 }
 

@@ -34,7 +34,8 @@ fn next(old: &Version, severity: Severity) -> Version {
 /// Checks that the version moved far enough for the changes.
 ///
 /// # Errors
-/// When it has to move further, with the version that is needed; or when it moved backwards. One line.
+/// When it has to move further, with the version that is needed; or when it moved backwards. The message
+/// is one line.
 pub fn verdict(changes: &[Change], old: &Version, new: &Version) -> Result<(), String> {
     if new < old {
         return Err(format!(

@@ -61,8 +61,8 @@ impl<'a> Walk<'a> {
         );
     }
 
-    /// [`Walk::members`] of objects whose members may be renamed, as `is_renamed` says of an old and a
-    /// new name.
+    /// [`Walk::members`] of objects whose members may be renamed. `is_renamed` decides whether an old and a
+    /// new name belong to the same member.
     pub(super) fn members_with_renames(
         &mut self,
         sides: Sides<'_>,
@@ -103,7 +103,7 @@ impl<'a> Walk<'a> {
         self.at_member(&pair, walk);
     }
 
-    /// Runs `walk` at a place that other operations use than the place around it.
+    /// Runs `walk` at a place that has another usage than the place around it.
     pub(super) fn with_usage(&mut self, usage: SchemaUsage, walk: impl FnOnce(&mut Self)) {
         let outer = std::mem::replace(&mut self.usage, usage);
         walk(self);
@@ -115,7 +115,7 @@ impl<'a> Walk<'a> {
         self.breaking_as(sides, sides.text(), why);
     }
 
-    /// [`Walk::breaking`] with another description of the change than both values.
+    /// [`Walk::breaking`] with a description of the change in place of both values.
     pub(super) fn breaking_as(&mut self, sides: Sides<'_>, what: String, why: &'static str) {
         let operations = union(&self.usage.sent, &self.usage.received);
         self.add(Severity::Breaking, operations, sides, what, why);
@@ -126,7 +126,7 @@ impl<'a> Walk<'a> {
         self.compatible_as(sides, sides.text(), why);
     }
 
-    /// [`Walk::compatible`] with another description of the change than both values.
+    /// [`Walk::compatible`] with a description of the change in place of both values.
     pub(super) fn compatible_as(&mut self, sides: Sides<'_>, what: String, why: &'static str) {
         let operations = union(&self.usage.sent, &self.usage.received);
         self.add(Severity::Compatible, operations, sides, what, why);
@@ -142,12 +142,13 @@ impl<'a> Walk<'a> {
         self.breaking(sides, "no rule says that clients can handle this");
     }
 
-    /// Adds a change of the set of allowed values, which breaks clients depending on the direction.
+    /// Adds a change of the set of allowed values. A narrower set breaks clients that send the value, a
+    /// wider one breaks clients that receive it.
     pub(super) fn allowed_values(&mut self, effect: Effect, sides: Sides<'_>) {
         self.allowed_values_as(effect, sides, sides.text());
     }
 
-    /// [`Walk::allowed_values`] with another description of the change than both values.
+    /// [`Walk::allowed_values`] with a description of the change in place of both values.
     pub(super) fn allowed_values_as(&mut self, effect: Effect, sides: Sides<'_>, what: String) {
         let SchemaUsage {
             sent,

@@ -8,7 +8,7 @@ use super::super::labelled::base;
 use super::{GET, shop, with};
 
 #[test]
-fn a_document_without_normal_form_is_a_difference_that_says_why() {
+fn a_document_without_normal_form_is_a_difference_with_a_problem() {
     let missing = at_get("/responses/404");
     for (pointer, value, place, words) in [
         (
