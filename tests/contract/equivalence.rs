@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use ecommerce_api::contract::diff::{IGNORED, diff, report};
 use serde_json::{Value, json};
 
-/// A small document with every kind of construct, in the notation of a person.
+/// A small document with every kind of construct, as a person would write it.
 fn shop() -> Value {
     json!({
         "openapi": "3.0.3",

@@ -169,7 +169,7 @@ def write_results(names: list[str], results: dict[str, tuple[str, str]]) -> None
 
 
 def outcomes() -> dict[str, str]:
-    """The results of the present run of cargo-mutants so far, by its names of the mutants."""
+    """The results of the present run of cargo-mutants so far, by the names that it gives the mutants."""
     try:
         scenarios = json.loads(OUTCOMES.read_text())["outcomes"]
     except (FileNotFoundError, json.JSONDecodeError):

@@ -342,8 +342,8 @@ impl<'a> Walk<'a> {
         definition
     }
 
-    /// The normal form of a reference: to a component schema, whose name counts, the reference itself; else
-    /// its target.
+    /// The normal form of a reference: the reference itself if it leads to a component schema, whose name
+    /// counts, or else its target.
     fn reference(
         &mut self,
         node: Node,

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::compare::Difference;
 use super::{excerpt, places};
 
-/// How many operations a heading names; it counts the others.
+/// The number of operations that a heading names. It only counts the others.
 const NAMED: usize = 3;
 
 impl fmt::Display for Difference {
@@ -68,7 +68,7 @@ struct Entry<'a> {
     others: usize,
 }
 
-/// Makes one entry of equal differences at several places. Most of them come from a shared component.
+/// Combines equal differences at several places into one entry. Most of them come from a shared component.
 fn entries(differences: &[Difference]) -> Vec<Entry<'_>> {
     let mut entries: Vec<Entry<'_>> = Vec::new();
     for difference in differences {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::super::diff::places::place_kind;
 use super::usage::union;
 
-/// How many operations the text of a change names; it counts the others.
+/// The number of operations that the text of a change names. It only counts the others.
 const NAMED: usize = 3;
 
 /// What a change does to clients of the old contract. `Breaking` is the greater value.
@@ -68,14 +68,14 @@ impl fmt::Display for Change {
     }
 }
 
-/// A change at one place, with the whole values there, which its text may cut.
+/// A change at one place, with both values uncut, unlike those in its text.
 pub(super) struct Occurrence {
     pub(super) change: Change,
     pub(super) old: Option<Value>,
     pub(super) new: Option<Value>,
 }
 
-/// Makes one change of equal changes at several places. Most of them come from a shared component.
+/// Combines equal changes at several places into one. Most of them come from a shared component.
 pub(super) fn group(occurrences: Vec<Occurrence>) -> Vec<Change> {
     let mut groups: Vec<(String, Occurrence)> = Vec::new();
     for occurrence in occurrences {

@@ -105,8 +105,8 @@ impl Walk<'_> {
     }
 }
 
-/// Whether a schema extends, by `allOf`, one with a `discriminator`: then a value of that one may be a
-/// value of this schema.
+/// Whether a schema extends, by `allOf`, a schema with a `discriminator`. A value of the extended schema
+/// may then be a value of this one.
 pub(super) fn is_variant(document: &Value, schema: &Value) -> bool {
     extends_discriminated(document, schema, 0)
 }

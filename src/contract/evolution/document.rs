@@ -28,7 +28,7 @@ impl Walk<'_> {
 
     fn info(&mut self, key: &str, sides: Sides<'_>) {
         match key {
-            // The version is judged by all other changes, and is no change itself.
+            // `verdict` compares the version with all other changes.
             "version" => {}
             "title" | "description" | "termsOfService" | "contact" | "license" => {
                 self.documentation(sides);

@@ -19,8 +19,8 @@ pub(super) struct SchemaUsage {
     pub(super) sent: Vec<String>,
     /// The operations in whose responses clients receive it.
     pub(super) received: Vec<String>,
-    /// Whether some `oneOf` or `not` contains it. A schema gets wider with the schemas that it contains,
-    /// except through these keywords.
+    /// Whether some `oneOf` or `not` contains it. When a schema gets wider, so do the schemas that contain
+    /// it, except those that contain it by these keywords.
     pub(super) is_in_one_of_or_not: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What clients can take.
+//! Edits that are compatible for clients.
 
 use serde_json::json;
 
