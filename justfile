@@ -1,4 +1,4 @@
-# What there is to do here; `just` alone lists it.
+# The recipes of the project. `just` lists them.
 
 [private]
 default:
@@ -12,11 +12,11 @@ run *ARGS:
 test *ARGS:
     cargo test {{ARGS}}
 
-# Prove that the tests see lies: build each of tests/lies into the service, one at a time; --sample 5, or names
+# Prove that the tests detect each lie of tests/lies when it is built into the service; --sample 5, or names
 lies *ARGS:
     .ci/lies {{ARGS}}
 
-# Everything that CI checks
+# Run everything that CI checks
 check:
     bash .ci/run
 
@@ -24,54 +24,54 @@ check:
 openapi-check:
     cargo run --quiet -- openapi --check
 
-# Lint the contract, and prove that the lint bites
+# Lint the contract, and prove that each rule of the lint reports a broken contract
 lint:
     .ci/lint
 
-# Fuzz the running service from the contract, for minutes; LONG=1: 100,000 cases
+# Fuzz the running service from the contract, for a few minutes; LONG=1: 100,000 cases
 fuzz *ARGS:
     .ci/fuzz {{ARGS}}
 
-# Change src/api in one place at a time and see a test fail each time, for an hour; then again to go on
+# Change src/api at one place at a time and check that a test fails each time; stops after an hour, and the next run continues
 mutants *ARGS:
     .ci/mutants {{ARGS}}
 
-# Measure against the database's limits and a plain server, in minutes; SIZE=large: 1,000,000 rows too
+# Compare with the limits of the database and with a simple server, in minutes; SIZE=large adds 1,000,000 rows
 bench *ARGS:
     .ci/bench {{ARGS}}
 
-# Count the instructions of the hot paths and compare with tests/bench/instructions.txt; --write keeps the new ones
+# Count the instructions of the hot paths and compare with tests/bench/instructions.txt; --write replaces its counts
 count-instructions *ARGS:
     .ci/instructions {{ARGS}}
 
-# Generate a client with each generator under tests/clients into target/clients; a name makes only that one
+# Generate a client with each generator of tests/clients into target/clients; a name selects one
 clients *NAMES:
     .ci/clients {{NAMES}}
 
-# Walk through the shop with each generated client, on a server of their own
+# Call every operation with each generated client, on a server of its own
 test-clients *NAMES:
     .ci/clients --test {{NAMES}}
 
-# Open the documentation in a headless Chromium and try operations out
+# Open the documentation page in a headless Chromium and try operations
 test-browser:
     .ci/browser
 
-# Print what the last runs proved of each operation; --readme also puts it into the README
+# Print what the last runs proved about each operation; --readme also writes it into the README
 proof *ARGS:
     .ci/proof {{ARGS}}
 
-# Check the released contracts, list what changed for clients since the newest, and whether the version moved enough
+# Check the released contracts, list the changes for clients since the newest, and check that the version moved far enough
 compare-contract:
     .ci/contract compare
 
-# Keep the contract as released, and pin it: once that is committed, neither changes again
+# Release the contract: keep a copy and pin its hash. Once committed, neither may change
 release-contract:
     .ci/contract release
 
-# Print src/db/schema.rs anew, from the migrations
+# Write src/db/schema.rs from the migrations
 schema:
     .ci/schema
 
-# Run both lines of the README on a bare Debian (debootstrap and chroot; as root)
+# Run both command lines of the README on a bare Debian (debootstrap and chroot, as root)
 test-bare *LINES:
     .ci/test-bare {{LINES}}

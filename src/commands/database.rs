@@ -73,7 +73,7 @@ pub fn migrate_status(settings: &Settings) -> anyhow::Result<()> {
 pub fn check(settings: &Settings) -> anyhow::Result<()> {
     let target = Target::open(settings)?;
     let mut session = target.connect()?;
-    let mismatches = schema_check::misfits(&mut session)?;
+    let mismatches = schema_check::mismatches(&mut session)?;
     for mismatch in &mismatches {
         print(mismatch)?;
     }
@@ -92,7 +92,7 @@ pub fn check(settings: &Settings) -> anyhow::Result<()> {
 
 /// Fails unless the tables are what the program needs; the error has one line for each mismatch.
 pub(super) fn require_tables(session: &mut Session, url: &DatabaseUrl) -> anyhow::Result<()> {
-    let mismatches = schema_check::misfits(session)?;
+    let mismatches = schema_check::mismatches(session)?;
     if !mismatches.is_empty() {
         bail!(
             "the tables of {url} do not fit:\n  {}\nmend them; missing ones are created by \

@@ -72,7 +72,7 @@ pub fn compare(old: &Path, new: Option<&Path>) -> anyhow::Result<()> {
         before.version,
         now.version
     ))?;
-    evolution::verdict(&changes, before.version, now.version).map_err(|problem| anyhow!(problem))
+    evolution::verdict(&changes, &before.version, &now.version).map_err(|problem| anyhow!(problem))
 }
 
 /// Reads the contract in a file.

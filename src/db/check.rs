@@ -1,4 +1,4 @@
-//! Whether the database's tables serve this program: each misfit is one line, with the SQL that
+//! Whether the database's tables serve this program: each mismatch is one line, with the SQL that
 //! mends it where one statement does. Imports `db::catalogue`, `db::indexes`, `db::session` and the
 //! baseline's mark.
 //!
@@ -160,18 +160,18 @@ pub fn warnings(session: &mut Session) -> QueryResult<Vec<String>> {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn misfits(session: &mut Session) -> QueryResult<Vec<String>> {
+pub fn mismatches(session: &mut Session) -> QueryResult<Vec<String>> {
     let facts = Facts::load(session)?;
-    let mut misfits = Vec::new();
+    let mut mismatches = Vec::new();
     for (table, columns) in &TABLES {
         let Some(found) = facts.tables.iter().find(|found| found.name == *table) else {
-            misfits.push(format!(
+            mismatches.push(format!(
                 "{table}: the table is missing; `ecommerce-api migrate run` creates it"
             ));
             continue;
         };
         if found.kind != "BASE TABLE" {
-            misfits.push(format!(
+            mismatches.push(format!(
                 "{table}: is a {}; must be a table",
                 found.kind.to_lowercase()
             ));
@@ -179,53 +179,53 @@ pub fn misfits(session: &mut Session) -> QueryResult<Vec<String>> {
         }
         let engine = found.engine.as_deref().unwrap_or("none");
         if !engine.eq_ignore_ascii_case("InnoDB") {
-            misfits.push(format!(
+            mismatches.push(format!(
                 "{table}: engine {engine}; must be InnoDB, for transactions and foreign keys: \
                  ALTER TABLE {table} ENGINE = InnoDB"
             ));
         }
         for needed in *columns {
-            facts.check_column(table, needed, &mut misfits);
+            facts.check_column(table, needed, &mut mismatches);
         }
-        facts.check_uniques(table, columns, &mut misfits);
-        facts.check_further_columns(table, columns, &mut misfits);
-        facts.check_ids(session, found, &mut misfits)?;
+        facts.check_uniques(table, columns, &mut mismatches);
+        facts.check_further_columns(table, columns, &mut mismatches);
+        facts.check_ids(session, found, &mut mismatches)?;
         if found.comment != MARK {
-            facts.check_lengths(session, table, columns, &mut misfits)?;
+            facts.check_lengths(session, table, columns, &mut mismatches)?;
         }
     }
-    Ok(misfits)
+    Ok(mismatches)
 }
 
 impl Facts {
-    fn check_column(&self, table: &str, needed: &Column, misfits: &mut Vec<String>) {
+    fn check_column(&self, table: &str, needed: &Column, mismatches: &mut Vec<String>) {
         let Column { name, sql, .. } = needed;
         let Some(found) = self.column(table, name) else {
-            misfits.push(format!(
+            mismatches.push(format!(
                 "{table}.{name}: the column is missing; needed: {sql}"
             ));
             return;
         };
         if let Some(reason) = wrong_type(needed.kind, found) {
-            misfits.push(format!(
+            mismatches.push(format!(
                 "{table}.{name}: {reason}: ALTER TABLE {table} MODIFY {name} {sql}"
             ));
         } else if found.is_generated() {
-            misfits.push(format!(
+            mismatches.push(format!(
                 "{table}.{name}: is generated; must be an ordinary column, written by inserts"
             ));
         } else if let Some(reason) = wrong_attribute(needed, found) {
-            misfits.push(format!(
+            mismatches.push(format!(
                 "{table}.{name}: {reason}: ALTER TABLE {table} MODIFY {name} {}",
                 same_type(needed, found)
             ));
         }
         if let Kind::Reference(parent) = needed.kind {
-            self.check_key(table, name, parent, misfits);
+            self.check_key(table, name, parent, mismatches);
         }
     }
 
-    fn check_key(&self, table: &str, name: &str, parent: &str, misfits: &mut Vec<String>) {
+    fn check_key(&self, table: &str, name: &str, parent: &str, mismatches: &mut Vec<String>) {
         let target = format!("{parent}.id");
         let add = format!("ADD FOREIGN KEY ({name}) REFERENCES {parent} (id) ON DELETE CASCADE");
         let single = |key: &&KeyFacts| {
@@ -242,12 +242,12 @@ impl Facts {
         // With several keys on one column, the strictest decides.
         let mut keys = self.keys.iter().filter(single).peekable();
         if keys.peek().is_none() {
-            misfits.push(format!(
+            mismatches.push(format!(
                 "{table}.{name}: no foreign key to {target}: ALTER TABLE {table} {add}"
             ));
         }
         for key in keys.filter(|key| key.on_delete != "CASCADE") {
-            misfits.push(format!(
+            mismatches.push(format!(
                 "{table}.{name}: foreign key ON DELETE {}; must be ON DELETE CASCADE: \
                  ALTER TABLE {table} DROP FOREIGN KEY `{}`, {add}",
                 key.on_delete, key.key_name
@@ -256,7 +256,7 @@ impl Facts {
     }
 
     /// `id` and `email` must be unique; what else is unique must not refuse the contract's requests.
-    fn check_uniques(&self, table: &str, columns: &[Column], misfits: &mut Vec<String>) {
+    fn check_uniques(&self, table: &str, columns: &[Column], mismatches: &mut Vec<String>) {
         let mut indexes: Vec<Vec<&UniqueFacts>> = Vec::new();
         for part in self.uniques.iter().filter(|part| part.in_table == table) {
             match indexes.last_mut() {
@@ -279,7 +279,7 @@ impl Facts {
                 && columns.iter().any(|column| column.name == name)
                 && !is_unique(name)
             {
-                misfits.push(format!(
+                mismatches.push(format!(
                     "{table}.{name}: no unique index on it alone: ALTER TABLE {table} {add}"
                 ));
             }
@@ -305,7 +305,7 @@ impl Facts {
                     .iter()
                     .map(|part| part.column_name.as_deref().unwrap_or("an expression"))
                     .collect();
-                misfits.push(format!(
+                mismatches.push(format!(
                     "{table}: unique index {} on {} would refuse rows that the contract allows: \
                      ALTER TABLE {table} DROP INDEX `{}`",
                     index[0].index_name,
@@ -316,7 +316,7 @@ impl Facts {
         }
     }
 
-    fn check_further_columns(&self, table: &str, columns: &[Column], misfits: &mut Vec<String>) {
+    fn check_further_columns(&self, table: &str, columns: &[Column], mismatches: &mut Vec<String>) {
         let further = self
             .columns
             .iter()
@@ -329,7 +329,7 @@ impl Facts {
                 || found.extra.contains("AUTO_INCREMENT");
             if !filled {
                 let name = &found.name;
-                misfits.push(format!(
+                mismatches.push(format!(
                     "{table}.{name}: NOT NULL without a default, so inserts would fail: \
                      ALTER TABLE {table} MODIFY `{name}` {} NULL",
                     found.full_type
@@ -342,7 +342,7 @@ impl Facts {
         &self,
         session: &mut Session,
         table: &TableFacts,
-        misfits: &mut Vec<String>,
+        mismatches: &mut Vec<String>,
     ) -> QueryResult<()> {
         let name = &table.name;
         if self.column(name, "id").is_none() {
@@ -355,13 +355,13 @@ impl Facts {
              WHERE id < 1 OR id > 2147483647"
         ))?;
         for stray in strays {
-            misfits.push(format!(
+            mismatches.push(format!(
                 "{name}.id: there is a row {}; the contract's ids go from 1 to 2147483647",
                 stray.value.unwrap_or_default()
             ));
         }
         if let Some(next) = &table.exhausted {
-            misfits.push(format!(
+            mismatches.push(format!(
                 "{name}.id: the next one would be {next}; the contract's ids end at 2147483647: \
                  ALTER TABLE {name} AUTO_INCREMENT = 1 (goes on after the largest id)"
             ));
@@ -375,7 +375,7 @@ impl Facts {
         session: &mut Session,
         table: &str,
         columns: &[Column],
-        misfits: &mut Vec<String>,
+        mismatches: &mut Vec<String>,
     ) -> QueryResult<()> {
         for column in columns {
             let (Kind::Text(limit), Some(found)) = (column.kind, self.column(table, column.name))
@@ -393,7 +393,7 @@ impl Facts {
                  WHERE LENGTH({name}) > {limit} AND CHAR_LENGTH({name}) > {limit} LIMIT 1"
             ))?;
             if let Some(Value { value: Some(chars) }) = longer.first() {
-                misfits.push(format!(
+                mismatches.push(format!(
                     "{table}.{name}: a row has {chars} characters, more than the contract's {limit}: \
                      UPDATE {table} SET {name} = LEFT({name}, {limit}) WHERE CHAR_LENGTH({name}) > {limit}"
                 ));

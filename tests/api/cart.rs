@@ -1,4 +1,4 @@
-//! The cart: what its operations do to the shop, one at a time and many at once.
+//! The operations of the cart, one at a time and concurrently.
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -175,10 +175,10 @@ async fn a_deletion_counts_every_item_that_was_acknowledged_before_it() {
     }
 }
 
-/// A cart item: its id, its user, its product.
+/// A cart item: the ids of the item, the user and the product.
 type Item = (i64, i64, i64);
 
-/// What is stored, in id order.
+/// The stored cart items, in the order of their ids.
 async fn stored_items(shop: &Shop) -> Vec<Item> {
     #[derive(diesel::QueryableByName)]
     struct Row {
@@ -197,7 +197,7 @@ async fn stored_items(shop: &Shop) -> Vec<Item> {
         .collect()
 }
 
-/// The item that was acknowledged when this pair was added, or none if that met a conflict.
+/// The acknowledged item for this pair of user and product, or none if the response is a conflict.
 fn acknowledged((user_id, product_id): (i64, i64), answer: &Answer) -> Option<Item> {
     if answer.status == 409 {
         return None;
@@ -212,7 +212,7 @@ fn acknowledged((user_id, product_id): (i64, i64), answer: &Answer) -> Option<It
     Some((id("/id"), user_id, product_id))
 }
 
-/// A shop of so many users and as many products, by SQL: no password is hashed.
+/// A shop with `count` users and products. They are inserted by SQL, which needs no password hashing.
 async fn shop_of(count: i64) -> Shop {
     let shop = Shop::open().await;
     shop.execute(format!(
@@ -224,7 +224,7 @@ async fn shop_of(count: i64) -> Shop {
     shop
 }
 
-/// Adds all these pairs at once; gives what became of each.
+/// Adds all pairs concurrently. Returns the acknowledged item of each, if any.
 async fn add_at_once(shop: &Shop, pairs: &[(i64, i64)]) -> Vec<Option<Item>> {
     join_all(pairs.iter().map(async |&(user_id, product_id)| {
         let item = json!({"user_id": user_id, "product_id": product_id});
@@ -234,7 +234,7 @@ async fn add_at_once(shop: &Shop, pairs: &[(i64, i64)]) -> Vec<Option<Item>> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_many_items_added_at_once_exactly_the_acknowledged_ones_are_stored() {
+async fn of_many_items_added_concurrently_exactly_the_acknowledged_ones_are_stored() {
     let shop = shop_of(10).await;
     // Users 11 to 13 do not exist.
     let pairs: Vec<_> = (0..200).map(|n| (1 + n % 13, 1 + n % 7)).collect();
@@ -248,7 +248,7 @@ async fn of_many_items_added_at_once_exactly_the_acknowledged_ones_are_stored() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn an_item_acknowledged_while_users_are_deleted_exists_unless_its_user_went() {
+async fn an_item_acknowledged_while_users_are_deleted_exists_unless_its_user_was_deleted() {
     let shop = shop_of(40).await;
     let pairs: Vec<_> = (0..200).map(|n| (1 + n % 40, 1 + n % 7)).collect();
     let deleting = join_all((21..=40).map(async |user: i64| {
@@ -266,9 +266,9 @@ async fn an_item_acknowledged_while_users_are_deleted_exists_unless_its_user_wen
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_user_who_cannot_be_read_fails_their_own_items_alone() {
+async fn an_unreadable_user_fails_only_the_items_of_that_user() {
     let shop = shop_of(4).await;
-    // What a server without strict mode stores of a role that it does not know.
+    // Without strict mode the database stores an unknown role as an empty string.
     shop.execute("SET sql_mode = ''; UPDATE users SET role = '' WHERE id = 4")
         .await;
     let pairs: Vec<_> = (0..60).map(|n| (1 + n % 4, 1)).collect();
@@ -290,7 +290,7 @@ async fn a_user_who_cannot_be_read_fails_their_own_items_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_user_who_goes_midway_is_a_conflict_for_their_own_items_alone() {
+async fn a_user_deleted_meanwhile_is_a_conflict_only_for_the_items_of_that_user() {
     let shop = shop_of(4).await;
     let (deleted, user_is_going) = tokio::sync::oneshot::channel();
     let (commit, committed) = std::sync::mpsc::channel::<()>();
@@ -326,9 +326,9 @@ async fn a_user_who_goes_midway_is_a_conflict_for_their_own_items_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cart_of_any_size_comes_whole_and_beside_those_of_others() {
+async fn concurrently_read_carts_of_any_size_are_complete() {
     let shop = shop_of(3).await;
-    // One statement reads 4096 rows of carts: the first two fill it, and one of them overflows it.
+    // One statement reads at most 4096 rows of carts: the first two carts fill it, and a third exceeds it.
     shop.execute(
         "INSERT INTO cart (user_id, product_id) SELECT 1 + seq % 2, 1 + seq % 3 FROM seq_1_to_8193;
          INSERT INTO cart (user_id, product_id) VALUES (3, 1), (3, 2)",

@@ -1,4 +1,4 @@
-//! Conditional requests: tags, what is not sent again, and updates that are not lost.
+//! Conditional requests: entity tags, 304 responses, and protection from lost updates.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ const PRODUCT: &str = "/api/products/1";
 const ITEM: &str = "/api/cart/1";
 
 #[tokio::test]
-async fn what_is_created_has_the_tag_that_it_is_got_with() {
+async fn a_created_resource_has_the_same_tag_as_in_a_get() {
     let shop = Shop::open().await;
     let user = json!({"email": "ada@example.com", "password": "secret", "role": "USER"});
     for (list, one, body) in [
@@ -68,7 +68,7 @@ async fn what_is_created_has_the_tag_that_it_is_got_with() {
 }
 
 #[tokio::test]
-async fn a_tag_changes_with_what_is_shown_and_with_nothing_else() {
+async fn a_tag_changes_exactly_when_the_representation_changes() {
     let shop = shop_of_three().await;
     let first = tag(&shop, USER).await;
     let same = shop.put(USER, &json!({"role": "USER"})).await;
@@ -89,7 +89,7 @@ async fn a_tag_changes_with_what_is_shown_and_with_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_the_client_has_is_not_sent_again() {
+async fn a_representation_that_the_client_has_is_not_sent_again() {
     let shop = shop_of_three().await;
     for path in [USER, PRODUCT, ITEM] {
         let tag = tag(&shop, path).await;
@@ -146,14 +146,14 @@ async fn a_304_ends_after_its_head() {
 }
 
 #[tokio::test]
-async fn a_304_passes_the_check_of_answers() {
+async fn a_304_conforms_to_the_contract() {
     let shop = Shop::open_with(Validation::Enforce).await;
     shop.create_product("Moka pot").await;
     assert_eq!(get_if_none(&shop, PRODUCT, "*").await.status, 304);
 }
 
 #[tokio::test]
-async fn what_somebody_else_has_changed_is_neither_changed_nor_deleted() {
+async fn a_resource_that_another_client_changed_is_neither_changed_nor_deleted() {
     let shop = shop_of_three().await;
     let old = [USER, PRODUCT, ITEM].map(|path| tag(&shop, path));
     let [user, product, item] = join_all(old).await.try_into().unwrap();
@@ -184,7 +184,7 @@ async fn what_somebody_else_has_changed_is_neither_changed_nor_deleted() {
 }
 
 #[tokio::test]
-async fn what_nobody_else_has_changed_is_changed_and_deleted() {
+async fn a_resource_that_no_other_client_changed_is_changed_and_deleted() {
     let shop = shop_of_three().await;
     for (path, changes) in [
         (USER, json!({"role": "ADMIN", "password": "another"})),
@@ -197,7 +197,7 @@ async fn what_nobody_else_has_changed_is_changed_and_deleted() {
         let many = format!("{first}, W/\"x\",{second}");
         put_if(&shop, path, &many, &json!({})).await.expect(200);
         put_if(&shop, path, "*", &changes).await.expect(200);
-        // A second line counts like the first.
+        // A second header line counts like the first one.
         let lines = [JSON, ("if-match", &*first), ("if-match", second)];
         let body = changes.to_string().into();
         shop.send(Method::PUT, path, &lines, body).await.expect(200);
@@ -211,7 +211,7 @@ async fn what_nobody_else_has_changed_is_changed_and_deleted() {
 }
 
 #[tokio::test]
-async fn what_does_not_exist_is_a_404_whatever_the_condition() {
+async fn a_missing_resource_is_a_404_with_any_condition() {
     let shop = Shop::open().await;
     for tags in ["*", OF_AN_OLD_STATE] {
         for path in [USER, PRODUCT] {
@@ -257,14 +257,14 @@ async fn text_that_is_no_tag_matches_nothing() {
             assert_eq!(code, "PRECONDITION_FAILED", "{sent}");
         }
     }
-    // The others of a list still count.
+    // The other tags of a list still count.
     let beside = format!("{unquoted}, {user}");
     assert_eq!(get_if_none(&shop, USER, &beside).await.status, 304);
     put_if(&shop, USER, &beside, &json!({})).await.expect(200);
     let lines = [("if-match", "zzz"), ("if-match", "\"zzz\"")];
     let second = shop.send(Method::DELETE, ITEM, &lines, Vec::new()).await;
     second.error(412);
-    // Bytes that are no text: not as if there were no condition.
+    // Bytes that are not text do not mean that there is no condition.
     let request = [
         head(&format!("DELETE {ITEM}")).as_bytes(),
         b"If-Match: \"\xff\"\r\n\r\n",
@@ -276,7 +276,7 @@ async fn text_that_is_no_tag_matches_nothing() {
 }
 
 #[tokio::test]
-async fn a_condition_of_more_than_1024_characters_is_a_400_that_repeats_nothing() {
+async fn a_condition_of_more_than_1024_characters_is_a_400_that_does_not_quote_it() {
     let shop = shop_of_three().await;
     let long = format!("\"{}\"", "z".repeat(1023));
     let problem = "must have at most 1024 characters";
@@ -290,7 +290,7 @@ async fn a_condition_of_more_than_1024_characters_is_a_400_that_repeats_nothing(
 }
 
 #[tokio::test]
-async fn of_many_changes_to_one_state_exactly_one_is_made() {
+async fn of_many_concurrent_changes_to_one_state_exactly_one_succeeds() {
     let shop = Shop::open().await;
     shop.create_user("ada@example.com").await;
     shop.create_product("Moka pot").await;
@@ -322,7 +322,7 @@ async fn of_many_changes_to_one_state_exactly_one_is_made() {
 }
 
 #[tokio::test]
-async fn of_a_change_and_a_deletion_exactly_one_is_made() {
+async fn of_a_concurrent_change_and_deletion_exactly_one_succeeds() {
     let shop = Shop::open().await;
     for round in 0..40 {
         let id = shop.create_product("Moka pot").await;
@@ -339,10 +339,10 @@ async fn of_a_change_and_a_deletion_exactly_one_is_made() {
     }
 }
 
-/// What is shown of a cart item is in three rows: a change of any of them that is under way is
-/// waited for, and seen.
+/// A cart item is shown from three rows. The check of its condition waits for transactions that change
+/// any of them, and sees their changes.
 #[tokio::test]
-async fn a_condition_waits_for_changes_that_are_under_way() {
+async fn a_condition_waits_for_open_transactions() {
     for (path, row) in [
         (USER, "users SET role = 'ADMIN'"),
         (PRODUCT, "products SET title = 'Kettle'"),
@@ -356,7 +356,7 @@ async fn a_condition_waits_for_changes_that_are_under_way() {
             session.batch_execute("BEGIN").unwrap();
             session.batch_execute(&format!("UPDATE {row}")).unwrap();
             changed.send(()).unwrap();
-            // Time enough for a deletion that does not wait.
+            // Long enough for a deletion that does not wait.
             std::thread::sleep(Duration::from_millis(500));
             session.batch_execute("COMMIT").unwrap();
         });

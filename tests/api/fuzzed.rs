@@ -1,4 +1,4 @@
-//! What fuzzing found, here or elsewhere, and must not come back: a named test for each.
+//! Regression tests for findings of fuzzing, here or in other projects.
 
 use crate::harness::Shop;
 use crate::requests::{head, raw, raw_garbage};
@@ -50,7 +50,7 @@ async fn an_escape_is_decoded_once() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_http_end_one_connection_and_nothing_else() {
+async fn bytes_that_are_not_http_end_only_their_connection() {
     let shop = Shop::open().await;
     for line in [
         &b"X-Odd: \x00"[..],
@@ -75,7 +75,7 @@ async fn bytes_that_are_no_http_end_one_connection_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_text_in_a_header_are_ignored() {
+async fn bytes_in_a_header_that_are_not_text_are_ignored() {
     let shop = Shop::open().await;
     for name in [
         "X-Request-Id",

@@ -1,5 +1,5 @@
-//! Database and API agree: random operations against a model in plain Rust; afterwards the
-//! answers, the tables and the model are the same.
+//! Applies random operations to the service and to a model in plain Rust. The responses, the tables and
+//! the model agree afterwards.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::harness::Shop;
     clippy::option_option,
     reason = "absent, null and a value, as in the API"
 )]
-/// One call of the API. Numbers pick among the rows there are, or an id that is gone.
+/// A call of the API. Its numbers select existing rows, or an id that does not exist.
 #[derive(Debug, Clone)]
 enum Call {
     CreateUser {
@@ -57,7 +57,7 @@ enum Call {
 
 fn calls() -> impl Strategy<Value = Vec<Call>> {
     let text = || "\\PC{1,12}".prop_map(|text: String| text);
-    // Absent, null, or a text that may be empty.
+    // Absent, null, or a string that may be empty.
     let optional = || {
         let text = proptest::option::of("\\PC{0,12}".prop_map(|text: String| text));
         proptest::option::of(text)
@@ -85,7 +85,7 @@ fn calls() -> impl Strategy<Value = Vec<Call>> {
 
 type ProductColumns = (String, Option<String>, Option<String>);
 
-/// What the shop should hold, each row as the API shows it.
+/// The expected rows of the shop, as the API shows them.
 #[derive(Default)]
 struct Model {
     users: BTreeMap<i64, (String, &'static str)>,
@@ -96,7 +96,7 @@ struct Model {
 
 const GONE: i64 = 1_000_000;
 
-/// The key that `number` picks; now and then one that does not exist.
+/// The key that `number` selects, which sometimes does not exist.
 fn pick<V>(map: &BTreeMap<i64, V>, number: u8) -> i64 {
     map.keys()
         .nth(usize::from(number) % (map.len() + 1))
@@ -133,18 +133,15 @@ impl Model {
             .any(|(id, (known, _))| known == email && Some(*id) != but)
     }
 
-    /// Removes the cart items that `gone` chooses; gives how many.
+    /// Removes the cart items that `gone` selects. Returns their number.
     fn remove_items(&mut self, gone: impl Fn((i64, i64)) -> bool) -> usize {
         let before = self.cart.len();
         self.cart.retain(|_, item| !gone(*item));
         before - self.cart.len()
     }
 
-    /// Makes `call` at the shop and in the model, and compares the answers.
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one plain arm for each call reads best"
-    )]
+    /// Makes `call` to the service and in the model, and compares the results.
+    #[expect(clippy::too_many_lines, reason = "one arm for each call")]
     async fn apply(&mut self, shop: &Shop, call: Call) {
         match call {
             Call::CreateUser {
@@ -292,7 +289,7 @@ impl Model {
         }
     }
 
-    /// Compares every list, and the tables themselves, with the model.
+    /// Compares every list and table with the model.
     async fn compare(&self, shop: &Shop) {
         let users: Vec<Value> = self.users.keys().map(|id| self.user(*id)).collect();
         let products: Vec<Value> = self.products.keys().map(|id| self.product(*id)).collect();
@@ -414,9 +411,9 @@ fn tables(session: &mut Session) -> Tables {
 }
 
 #[test]
-fn tables_answers_and_model_are_the_same_after_any_sequence_of_operations() {
+fn tables_responses_and_model_agree_after_any_sequence_of_operations() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    // Shrinking makes a failure readable; no file of regressions, the seed is printed.
+    // Shrinking makes failures readable. The seed is printed, so no file of regressions is written.
     let config = Config {
         cases: 24,
         failure_persistence: None,

@@ -1,4 +1,4 @@
-//! Pages: a client that follows their links, and what they count.
+//! Pages: the links that lead through a list, and the numbers in messages and totals.
 
 use serde_json::{Value, json};
 
@@ -14,12 +14,12 @@ fn link(answer: &Answer, path: &str, relation: &str) -> Option<String> {
     Some(format!("{path}{query}"))
 }
 
-/// The paths of the pages from `path` on, by the links `relation`, and each page.
+/// The pages from `path` on, by the links `relation`, each with its path.
 async fn follow(shop: &Shop, path: &str, relation: &str) -> Vec<(String, Answer)> {
     let mut pages = Vec::new();
     let mut next = Some(path.to_owned());
     while let Some(path) = next {
-        assert!(pages.len() < 100, "{path}: the links lead in circles");
+        assert!(pages.len() < 100, "{path}: the links form a cycle");
         let page = shop.get(&path).await;
         next = link(&page, &path, relation);
         pages.push((path, page));
@@ -27,12 +27,13 @@ async fn follow(shop: &Shop, path: &str, relation: &str) -> Vec<(String, Answer)
     pages
 }
 
-/// The rows of a list that must be there.
+/// The rows of a list, whose status must be 200.
 pub fn rows(answer: &Answer) -> Vec<Value> {
     answer.expect(200).as_array().unwrap().clone()
 }
 
-/// Follows all links of the list at `path`, `size` rows at a time, which must hold `expected`.
+/// Follows all links of the list at `path` in pages of `size` rows, and checks that the rows are
+/// `expected`.
 pub async fn check_links(shop: &Shop, path: &str, size: usize, expected: &[Value]) {
     let separator = if path.contains('?') { '&' } else { '?' };
     let start = format!("{path}{separator}limit={size}");
@@ -62,7 +63,7 @@ pub async fn check_links(shop: &Shop, path: &str, size: usize, expected: &[Value
     let back = follow(shop, last, "prev").await;
     let back = back.iter().rev().map(|(_, page)| rows(page));
     assert!(back.eq(pages.iter().map(|(_, page)| rows(page))), "{start}");
-    // Past the end, the way back begins at the last page that there is.
+    // The page past the end links back to the last page with rows.
     let beyond = format!("{start}&page={}", pages.len() + 3);
     let beyond = follow(shop, &beyond, "prev").await;
     assert!(rows(&beyond[0].1).is_empty(), "{start}");
@@ -71,7 +72,7 @@ pub async fn check_links(shop: &Shop, path: &str, size: usize, expected: &[Value
 }
 
 #[tokio::test]
-async fn links_lead_once_through_a_list_of_any_length() {
+async fn links_lead_exactly_once_through_a_list_of_any_length() {
     let shop = Shop::open().await;
     for count in 0..=6 {
         let expected = rows(&shop.get("/api/products").await);
@@ -116,7 +117,7 @@ fn phrase(count: usize, noun: &str) -> String {
 }
 
 #[tokio::test]
-async fn every_message_that_counts_says_how_many_there_are() {
+async fn every_message_with_a_count_has_the_right_number() {
     for count in [0, 1, 2, 11] {
         let shop = Shop::open().await;
         let message = async |path: &str| shop.get(path).await.json()["message"].clone();
@@ -167,7 +168,7 @@ async fn every_message_that_counts_says_how_many_there_are() {
 }
 
 #[tokio::test]
-async fn a_list_of_many_parts_is_whole_and_counts_all_its_rows() {
+async fn a_list_of_many_chunks_is_complete_and_counts_all_its_rows() {
     const ROWS: usize = 100_000;
     let shop = Shop::open().await;
     let table = format!("seq_1_to_{ROWS}");

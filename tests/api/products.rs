@@ -1,11 +1,11 @@
-//! Products: what their operations do to the shop.
+//! The operations of products.
 
 use serde_json::{Value, json};
 
 use crate::harness::Shop;
 
 #[tokio::test]
-async fn a_created_product_is_found_where_the_location_says() {
+async fn a_created_product_is_at_its_location() {
     let shop = Shop::open().await;
     let created = shop
         .post("/api/products", &json!({"title": "Kettle"}))
@@ -24,7 +24,7 @@ async fn a_created_product_is_found_where_the_location_says() {
 }
 
 #[tokio::test]
-async fn an_update_tells_null_from_absent() {
+async fn an_update_distinguishes_null_from_absent() {
     let shop = Shop::open().await;
     let full = json!({"title": "Kettle", "image_url": "/kettle.jpg", "description": "Boils."});
     let path = format!(
@@ -159,7 +159,7 @@ async fn a_list_is_whole_without_parameters_and_a_page_with_them() {
 }
 
 #[tokio::test]
-async fn deleting_a_product_takes_it_out_of_every_cart() {
+async fn deleting_a_product_removes_it_from_every_cart() {
     let shop = Shop::open().await;
     let (ada, bob) = (
         shop.create_user("ada@example.com").await,

@@ -1,5 +1,5 @@
-//! Properties of behaviour, generated from the contract's schemas when the tests run: what is written
-//! is read back, and a change changes what it names and nothing else.
+//! Tests with values that are generated from the schemas of the contract: written values are read back,
+//! and an update changes only the properties that it contains.
 
 mod resources;
 mod values;
@@ -14,7 +14,7 @@ use crate::harness::{Answer, JSON, Shop};
 use resources::{Property, Resource, resources};
 use values::{Samples, escaped};
 
-/// One row of a resource in a shop, and what it shows.
+/// A row of a resource, with the data and the tag that the service shows.
 struct Row {
     path: String,
     shown: Value,
@@ -32,14 +32,14 @@ impl Row {
         row
     }
 
-    /// Getting the row shows the same, under the same tag.
+    /// Checks that a GET shows the same data with the same tag.
     async fn is_stored(&self, shop: &Shop) {
         let got = shop.get(&self.path).await;
         assert_eq!(got.expect(200), self.shown, "{}", self.path);
         assert_eq!(got.header("etag"), Some(&*self.tag), "{}", self.path);
     }
 
-    /// Changes the row, which then shows these values and is otherwise as it was.
+    /// Changes the row, and checks that it shows the new values and all other values unchanged.
     async fn change(&mut self, shop: &Shop, changes: &Value) {
         let answer = shop.put(&self.path, changes).await;
         self.has_become(&answer, changes);
@@ -60,7 +60,7 @@ impl Row {
         (self.shown, self.tag) = (expected, tag);
     }
 
-    /// A change that is refused names the property and changes nothing.
+    /// Checks that a change is refused with the name of the property, and changes nothing.
     async fn refuses(&self, shop: &Shop, property: &Property, value: &Value) {
         let changes = json!({ &property.name: value });
         let refused = shop.put(&self.path, &changes).await;
@@ -78,7 +78,7 @@ fn names(refused: &Answer, property: &Property, value: &Value) {
     assert!(is_named, "{pointer}= {value}: {violations:?}");
 }
 
-/// The draft of a resource with a value in it.
+/// The draft of a resource with another value for one property.
 fn with(draft: &Value, name: &str, value: &Value) -> Value {
     let mut draft = draft.clone();
     draft[name] = value.clone();
@@ -86,7 +86,7 @@ fn with(draft: &Value, name: &str, value: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn what_is_created_is_read_back() {
+async fn created_values_are_read_back() {
     for resource in resources() {
         let shop = Shop::open_sample().await;
         let mut samples = Samples::default();
@@ -104,7 +104,7 @@ async fn what_is_created_is_read_back() {
                 stored.push(row.shown);
             }
         }
-        // The list has the same rows, after those of the sample shop.
+        // The list ends with the same rows; the others are those of the sample shop.
         let list = shop.get(&resource.list).await.expect(200);
         let list = list.as_array().unwrap();
         assert_eq!(list[list.len() - stored.len()..], stored[..]);
@@ -112,7 +112,7 @@ async fn what_is_created_is_read_back() {
 }
 
 #[tokio::test]
-async fn what_is_changed_is_read_back_and_nothing_else_changes() {
+async fn changed_values_are_read_back_and_nothing_else_changes() {
     for resource in resources().iter().filter(|it| !it.changes.is_empty()) {
         let shop = Shop::open_sample().await;
         let mut samples = Samples::default();
@@ -126,7 +126,7 @@ async fn what_is_changed_is_read_back_and_nothing_else_changes() {
                 let others = before.iter().filter(|line| !after.contains(line)).count();
                 assert!(others <= 1, "{}: other rows changed", property.name);
             }
-            // A property that is absent stays; so does one that is sent as it was shown.
+            // A property that is absent or sent unchanged keeps its value.
             row.change(&shop, &json!({})).await;
             let shown = row.shown.clone();
             row.change(&shop, &shown).await;
@@ -134,9 +134,9 @@ async fn what_is_changed_is_read_back_and_nothing_else_changes() {
     }
 }
 
-/// Every set of properties at once: those change, the others stay.
+/// Every combination of properties in one request.
 #[tokio::test]
-async fn each_combination_of_properties_changes_those_alone() {
+async fn an_update_of_any_combination_of_properties_changes_only_these() {
     for resource in resources().iter().filter(|it| !it.changes.is_empty()) {
         let shop = Shop::open_sample().await;
         let mut samples = Samples::default();
@@ -158,7 +158,7 @@ async fn each_combination_of_properties_changes_those_alone() {
 }
 
 #[tokio::test]
-async fn what_the_schema_forbids_is_refused_and_changes_nothing() {
+async fn values_that_the_schema_forbids_are_refused_and_change_nothing() {
     for resource in resources() {
         let shop = Shop::open_sample().await;
         let mut samples = Samples::default();
@@ -185,7 +185,7 @@ async fn what_the_schema_forbids_is_refused_and_changes_nothing() {
                 row.refuses(&shop, property, &value).await;
             }
         }
-        // The id is no property that can be changed, but may be repeated.
+        // The id may be sent unchanged, but not changed.
         if !resource.changes.is_empty() {
             let id = row.shown["id"].as_i64().unwrap();
             for other in [json!(id + 1), json!(1), json!(i32::MAX), json!(null)] {
@@ -198,9 +198,9 @@ async fn what_the_schema_forbids_is_refused_and_changes_nothing() {
     }
 }
 
-/// Characters outside ASCII as escapes, those outside the first plane as surrogate pairs.
+/// Escapes all characters outside ASCII, those outside the basic multilingual plane as surrogate pairs.
 #[tokio::test]
-async fn escaped_characters_are_the_characters() {
+async fn escaped_characters_mean_the_same_as_the_characters() {
     for resource in resources() {
         let shop = Shop::open_sample().await;
         let mut samples = Samples::default();
@@ -217,8 +217,8 @@ async fn escaped_characters_are_the_characters() {
     }
 }
 
-/// A tag is that of everything that is shown, also of what is nested: changing a row changes the tags
-/// of those rows that show it.
+/// A tag covers everything that is shown, including nested rows: changing a row changes the tags of all
+/// rows that show it.
 #[tokio::test]
 async fn a_tag_changes_with_each_property_that_is_shown() {
     let shop = Shop::open_sample().await;
@@ -262,9 +262,9 @@ async fn a_tag_changes_with_each_property_that_is_shown() {
     }
 }
 
-/// What is stored of each password that was written.
+/// The stored hash of each password that was written.
 #[tokio::test]
-async fn of_a_password_a_hash_is_stored_that_verifies() {
+async fn a_password_is_stored_as_a_hash_that_verifies() {
     for resource in resources() {
         let secrets = resource.draft.iter().filter(|it| it.is_secret());
         for property in secrets {

@@ -1,12 +1,12 @@
-//! Sorted and filtered lists: each holds exactly the rows that its parameters describe, in their order,
-//! whole and page by page.
+//! Sorted and filtered lists have exactly the rows that their parameters select, in the right order, as a
+//! whole and in pages.
 
 use serde_json::{Value, json};
 
 use crate::harness::Shop;
 use crate::paging::{check_links, rows};
 
-/// A query of these parameters, of which some have no value.
+/// The query with those of the parameters that have a value.
 fn query(parameters: &[(&str, Option<&str>)]) -> String {
     let given = parameters.iter().filter_map(|(name, value)| {
         let value = value.as_ref()?;
@@ -21,7 +21,8 @@ fn text<'a>(row: &'a Value, property: &str) -> &'a str {
     row[property].as_str().unwrap()
 }
 
-/// Sorts as `sort` says: by the property whatever its letter case, then by id, or the reverse of it.
+/// Sorts rows like the parameter `sort`: by the property without regard to letter case, then by id, or in
+/// the reverse order.
 fn sort(rows: &mut [Value], sort: Option<&str>) {
     let sort = sort.unwrap_or("id");
     let property = sort.trim_start_matches('-');
@@ -38,8 +39,8 @@ fn begins_with(text: &str, prefix: Option<&str>) -> bool {
     prefix.is_none_or(|prefix| text.to_lowercase().starts_with(&prefix.to_lowercase()))
 }
 
-/// The list at `path` with these parameters holds `expected`: whole, if that may be asked for, and
-/// page by page.
+/// Checks that the list at `path` with this query has the rows `expected`, in pages and, if `whole`, as a
+/// whole list.
 async fn check_list(shop: &Shop, path: &str, query: &str, whole: bool, expected: &[Value]) {
     if whole {
         let list = shop.get(&format!("{path}?{query}")).await;
@@ -51,7 +52,7 @@ async fn check_list(shop: &Shop, path: &str, query: &str, whole: bool, expected:
 }
 
 #[tokio::test]
-async fn products_are_those_whose_titles_begin_so_in_the_order_asked_for() {
+async fn a_search_has_the_products_whose_titles_begin_with_it_in_the_requested_order() {
     let shop = Shop::open().await;
     for title in [
         "pot", "Pan", "ab c", "POT", "abc", "kettle", "pot", "AB", "Abc", "pan", "a",
@@ -74,7 +75,7 @@ async fn products_are_those_whose_titles_begin_so_in_the_order_asked_for() {
 }
 
 #[tokio::test]
-async fn no_character_of_a_search_has_a_meaning_of_its_own() {
+async fn no_character_of_a_search_is_a_wildcard() {
     const TITLES: [&str; 14] = [
         "50% off",
         "50 percent",
@@ -110,7 +111,7 @@ async fn no_character_of_a_search_has_a_meaning_of_its_own() {
 }
 
 #[tokio::test]
-async fn users_are_those_for_whom_every_filter_holds_in_the_order_asked_for() {
+async fn filters_select_the_users_that_match_all_of_them_in_the_requested_order() {
     let shop = Shop::open().await;
     for (email, role) in [
         ("jo@example.com", "USER"),
@@ -155,7 +156,7 @@ async fn users_are_those_for_whom_every_filter_holds_in_the_order_asked_for() {
 }
 
 #[tokio::test]
-async fn cart_items_come_in_the_order_asked_for() {
+async fn cart_items_are_in_the_requested_order() {
     let shop = Shop::open_sample().await;
     for path in ["/api/cart", "/api/users/2/cart", "/api/products/2/carts"] {
         let mut expected = rows(&shop.get(path).await);

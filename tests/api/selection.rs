@@ -1,12 +1,12 @@
-//! Parameters of lists that are refused, and long lists in another order.
-//! Which rows a list has is tested in `searches`, and what its links lead to in `paging`.
+//! Refused parameters of lists, and long sorted lists. The rows of lists are tested in `searches`, their
+//! links in `paging`.
 
 use ecommerce_api::api::validation::Validation;
 use serde_json::Value;
 
 use crate::harness::{Answer, Shop};
 
-/// The values of one property of a list, in its order.
+/// The values of one property in the order of the list.
 fn column(list: &Answer, property: &str) -> Vec<Value> {
     let list = list.expect(200);
     let rows = list.as_array().unwrap().iter();
@@ -17,7 +17,7 @@ async fn column_of(shop: &Shop, path: &str, property: &str) -> Vec<Value> {
     column(&shop.get(path).await, property)
 }
 
-/// A shop with these titles, whose ids are their places from 1.
+/// A shop with products of these titles, with the ids 1, 2 and so on.
 async fn titled(titles: &[&str]) -> Shop {
     let shop = Shop::open().await;
     for title in titles {
@@ -27,7 +27,7 @@ async fn titled(titles: &[&str]) -> Shop {
 }
 
 #[tokio::test]
-async fn a_long_sorted_list_is_whole_and_in_order() {
+async fn a_long_sorted_list_is_complete_and_in_order() {
     let shop = Shop::open_with(Validation::Enforce).await;
     let rows = (0..3000).map(|n| format!("('{:04}@x.io', 'x', 'USER')", (n * 7919) % 3000));
     let rows = rows.collect::<Vec<_>>().join(",");
@@ -43,7 +43,7 @@ async fn a_long_sorted_list_is_whole_and_in_order() {
 }
 
 #[tokio::test]
-async fn parameters_that_cannot_be_are_named() {
+async fn invalid_parameters_are_named() {
     let shop = Shop::open().await;
     let one_of = |values: &str| format!("sort must be one of {values}");
     for (path, violations) in [
@@ -96,7 +96,7 @@ async fn parameters_that_cannot_be_are_named() {
 }
 
 #[tokio::test]
-async fn without_an_index_nothing_is_searched_or_sorted_until_there_is_one() {
+async fn without_an_index_searching_and_sorting_are_refused() {
     let shop = titled(&["Pot"]).await;
     shop.execute("ALTER TABLE products DROP INDEX products_title")
         .await;

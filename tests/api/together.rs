@@ -1,5 +1,5 @@
-//! Requests that are under way at the same time, and reads that follow a change: each response is about
-//! what was asked for, as it is now.
+//! Concurrent requests, and reads after a change: each response belongs to its own request and shows the
+//! present state.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -7,20 +7,20 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, Shop};
 use crate::lists::Reader;
 
-/// Sends a GET for each path, all at once; gives the responses in the order of the paths.
+/// Sends a GET for each path concurrently. Returns the responses in the order of the paths.
 async fn get_at_once(shop: &Shop, paths: &[String]) -> Vec<Answer> {
     join_all(paths.iter().map(|path| shop.get(path))).await
 }
 
-/// The numbers 1 to `count`, each once, in an order that is neither rising nor falling.
+/// The numbers from 1 to `count` in a mixed order.
 fn shuffled(count: i64) -> impl Iterator<Item = i64> {
     // 7 and `count + 1` have no common factor where `count + 1` is a power of two.
     assert!((count + 1).count_ones() == 1);
     (1..=count).map(move |number| number * 7 % (count + 1))
 }
 
-/// A shop of 63 users and products, whose texts name their ids, with `items` products in each cart:
-/// user n has product n, then product n + 1, and so on, and begins anew with the first.
+/// A shop with 63 users and products, whose texts contain their ids, and with `items` products in each
+/// cart: user n has the products n, n + 1 and so on, continuing with the first after the last.
 async fn numbered_shop(items: i64) -> Shop {
     let shop = Shop::open().await;
     shop.execute(format!(
@@ -38,7 +38,7 @@ async fn numbered_shop(items: i64) -> Shop {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_of_many_reads_at_once_shows_what_it_asked_for() {
+async fn each_of_many_concurrent_reads_shows_its_own_resource() {
     let shop = numbered_shop(1).await;
     for round in 0..4 {
         let ids: Vec<i64> = shuffled(63).collect();
@@ -67,12 +67,12 @@ async fn each_of_many_reads_at_once_shows_what_it_asked_for() {
     }
 }
 
-/// Reads these short lists one after the other, then all of them together, while `held`, a long one, is
-/// read by a client that does not go on: who asks for a list that is being read waits for a moment for
-/// others who want the same.
+/// Reads these short lists one by one, then concurrently, and compares the results. Meanwhile a client
+/// that has stopped reading holds the long list `held`: while a list is being read, further requests for
+/// lists wait a moment for others that they can share a query with.
 async fn compare_together(shop: &Shop, held: &str, paths: &[&str]) {
     let idle = Reader::begin(shop, held, "").await;
-    // How long they wait depends on how long the last one took.
+    // The time that they wait depends on the duration of the last list.
     shop.get(held).await.expect(200);
     let mut alone = Vec::new();
     for path in paths {
@@ -93,9 +93,9 @@ async fn compare_together(shop: &Shop, held: &str, paths: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_of_many_lists_at_once_is_that_of_its_own_owner() {
+async fn each_of_many_concurrent_lists_belongs_to_its_own_user_or_product() {
     let shop = numbered_shop(60).await;
-    // So long that it does not fit into what lies between the service and a client.
+    // Too long for the buffers between the service and the client.
     shop.execute("INSERT INTO cart (user_id, product_id) SELECT 1, 1 FROM seq_1_to_60000")
         .await;
     let carts = [2, 3, 4, 5].map(|id| format!("/api/products/{id}/carts"));
@@ -107,7 +107,7 @@ async fn each_of_many_lists_at_once_is_that_of_its_own_owner() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_of_many_lists_at_once_has_the_rows_and_the_order_it_asked_for() {
+async fn each_of_many_concurrent_lists_has_its_own_rows_and_order() {
     let shop = numbered_shop(1).await;
     shop.execute(
         "INSERT INTO users (email, password, role)
@@ -131,7 +131,7 @@ async fn each_of_many_lists_at_once_has_the_rows_and_the_order_it_asked_for() {
     compare_together(&shop, "/api/products", &whole).await;
 }
 
-/// Every GET that shows something of user 1, product 1 and cart item 1.
+/// Every GET that shows user 1, product 1 or cart item 1.
 const VIEWS: [&str; 10] = [
     "/api/users/1",
     "/api/products/1",
@@ -145,7 +145,7 @@ const VIEWS: [&str; 10] = [
     "/api/cart?limit=3",
 ];
 
-/// What every view shows: its status, its tag and its data.
+/// The status, the tag and the data of every view.
 async fn views(shop: &Shop) -> Vec<(u16, Option<String>, Value)> {
     let mut views = Vec::new();
     for path in VIEWS {
@@ -157,7 +157,7 @@ async fn views(shop: &Shop) -> Vec<(u16, Option<String>, Value)> {
 }
 
 #[tokio::test]
-async fn a_read_shows_every_change_that_was_made_before_it() {
+async fn a_read_shows_every_earlier_change() {
     let shop = Shop::open().await;
     let user = shop.create_user("ada@example.com").await;
     let product = shop.create_product("Kettle").await;
@@ -168,7 +168,7 @@ async fn a_read_shows_every_change_that_was_made_before_it() {
         data.contains(text)
     };
     views(&shop).await;
-    // By this service.
+    // Changes by this service.
     let change = json!({"title": "Pot"});
     shop.put("/api/products/1", &change).await.expect(200);
     shop.put("/api/users/1", &json!({"role": "ADMIN"}))
@@ -179,7 +179,7 @@ async fn a_read_shows_every_change_that_was_made_before_it() {
         assert_eq!(shows(view, "Pot").await, has_product, "{view}");
         assert_eq!(shows(view, "ADMIN").await, has_user, "{view}");
     }
-    // By another program.
+    // Changes by another program.
     views(&shop).await;
     shop.execute("UPDATE products SET title = 'Pan'; UPDATE users SET email = 'eva@example.com'")
         .await;

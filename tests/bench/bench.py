@@ -1,12 +1,13 @@
-"""Measures the service: against what its database and its HTTP stack can do at best, and against
-the plain way to write it (reference/), in one run, in turns.
+"""Compares the service, in one run, with the limits of its database and its HTTP stack and with a
+simple implementation of the same API (reference/).
 
-A round takes each measurement once, for a few seconds; every other round goes backwards. What is
-compared within a group ran one right after the other. All of it shares this machine's cores: the
-load generator, the server and the database, so only ratios mean something elsewhere.
+A round takes each measurement once, for a few seconds; every second round has the reverse order. The
+measurements of a group, which are compared with each other, run directly after one another. The load
+generator, the server and the database share the cores of this machine, so only ratios are meaningful
+elsewhere.
 
-Leaves target/bench/figures.json. Targets that are missed are reported and no failure; errors are.
-Imports nothing but the standard library and its neighbours.
+Leaves target/bench/figures.json. Fails on errors, but not on missed targets. Imports only the standard
+library and its neighbours.
 """
 
 import argparse
@@ -35,7 +36,7 @@ MILLION_ROWS = ["--users", "100", "--products", "1000000", "--cart", "100"]
 
 @dataclass
 class Options:
-    """What to measure, and how long."""
+    """Which groups to measure, and for how long."""
 
     large: bool
     rounds: int
@@ -53,11 +54,11 @@ def main() -> int:
     parser.add_argument("--readme", action="store_true", help="also put the ratios into README.md")
     arguments = parser.parse_intermixed_args()
     options = read_options(parser, arguments.settings, arguments.readme)
-    # A signal ends every `with`, and so every process of ours.
+    # After a signal every `with` ends, and stops the processes that it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
 
     programs = {"ours": arguments.ours.resolve(), "reference": arguments.reference.resolve()}
-    # On a disk, as /tmp need not be; and a short path, as a socket's has at most 107 bytes.
+    # On a disk, which /tmp may not be, and with a short path: that of a socket has at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="bench-", dir="/var/tmp") as directory:
         with mariadb(Path(directory)) as database:
             bench = Bench(programs, Path(directory), database, options.seconds, options.rounds)
@@ -68,7 +69,7 @@ def main() -> int:
 
 
 def read_options(parser: argparse.ArgumentParser, settings: list[str], readme: bool) -> Options:
-    """From the arguments, else from the environment."""
+    """Reads the options from the arguments, or else from the environment."""
     defaults = {"SIZE": "", "ROUNDS": "5", "SECONDS": "5", "ONLY": ""}
     values = {name: os.environ.get(name, default) for name, default in defaults.items()}
     for setting in settings:
@@ -90,7 +91,7 @@ def read_options(parser: argparse.ArgumentParser, settings: list[str], readme: b
 
 
 def describe(database: MariaDb) -> str:
-    """The machine, and what a commit costs here."""
+    """The machine, and the settings of the database that decide the cost of a commit."""
     settings = database.settings()
     version = settings.pop("version")
     listed = ", ".join(f"{name}={value}" for name, value in settings.items())
@@ -114,7 +115,7 @@ def measure(bench: Bench, options: Options) -> Record:
 
 
 def fill(bench: Bench, name: str, rows: list[str]) -> None:
-    """Makes the database `name`, by the program's own subcommands."""
+    """Creates the database `name` with the subcommands of the service."""
     say(f"filling the database {name}: {' '.join(rows)}")
     bench.database.query(f"CREATE DATABASE {name}")
     environment = {"PATH": os.environ["PATH"], "DATABASE_URL": bench.database.url(name)}
@@ -122,7 +123,7 @@ def fill(bench: Bench, name: str, rows: list[str]) -> None:
         subprocess.run([bench.programs["ours"], *command], cwd=bench.directory, env=environment, check=True,
                        stdout=sys.stderr)
     for table in ["users", "products"]:
-        # Random ids are drawn up to the number of rows.
+        # The loads draw random ids up to the number of rows.
         if bench.database.number(f"SELECT MAX(id) FROM {name}.{table}") != bench.rows(table, name):
             sys.exit(f"{name}.{table} has gaps in its ids")
 
@@ -137,14 +138,14 @@ def run_rounds(bench: Bench, groups: dict[str, Measures], record: Record) -> Non
 
 
 def memory_to_spare() -> int:
-    """A quarter of what this machine has free, in MB."""
+    """A quarter of the available memory of this machine, in MB."""
     lines = Path("/proc/meminfo").read_text().splitlines()
     available = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
     return available * 1024 // 4_000_000
 
 
 def conclude(record: Record, machine: str, readme: bool) -> int:
-    """Prints and keeps the figures; fails if there were errors."""
+    """Prints and saves the figures. Returns 1 if there were errors."""
     OUT.mkdir(parents=True, exist_ok=True)
     (OUT / "figures.json").write_text(json.dumps({"machine": machine, "figures": record}, indent=2) + "\n")
     print(f"{machine}\n\n{report.details(record)}\n\n{report.summary(record)}\n\n{report.LIMITS}")

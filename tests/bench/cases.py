@@ -1,5 +1,5 @@
-"""What is measured: groups of measurements, those of a group one right after the other, so that what
-is compared ran under the same conditions. Imports `servers`, `load` and `lists`.
+"""The measurements, in groups. Those of a group are compared with each other and run directly after one
+another, under the same conditions. Imports `servers`, `load` and `lists`.
 """
 
 import contextlib
@@ -24,16 +24,16 @@ CART = (
     "ORDER BY cart.id"
 )
 STARTS = 10
-# Connections of point reads while slow clients hang on.
+# Connections that read single rows while slow clients read a list.
 BESIDE = 8
 SLOW_RATE = 1_000_000
 SLOW_SECONDS = 15
-# Until the queries of clients that left are gone.
+# Seconds until the queries of disconnected clients have to be gone.
 QUIET_LIMIT = 30
 # The databases.
 SHOP, MILLION = "shop", "million"
-# Lists by an index: what is measured, and its query. Of the titles, 1 in 16 begins with
-# "Folding", and 1 in 6,144 with the longer text.
+# Lists by an index, with the query of each. One title in 16 begins with "Folding", and one in 6,144
+# with the longer text.
 SORTED_AND_FILTERED: dict[str, str] = {
     "first page by title": "sort=title&page=1",
     "deep page by title": "sort=title&page=10000",
@@ -47,7 +47,7 @@ Record = dict[str, list[Figures]]
 
 @dataclass
 class Bench:
-    """What all measurements share."""
+    """The common settings of all measurements."""
 
     programs: dict[str, Path]
     directory: Path
@@ -67,7 +67,7 @@ class Bench:
 
 @contextlib.contextmanager
 def groups(bench: Bench, only: set[str]) -> Iterator[dict[str, Measures]]:
-    """The groups over the small shop, with the servers that they need."""
+    """The groups of measurements on the small shop. Runs the servers that they need."""
     with contextlib.ExitStack() as stack:
         sides = {side: stack.enter_context(bench.serving(side)) for side in bench.programs}
         must_agree(sides)
@@ -82,19 +82,19 @@ def groups(bench: Bench, only: set[str]) -> Iterator[dict[str, Measures]]:
 
 
 def must_agree(sides: dict[str, Server]) -> None:
-    """Stops the run unless both servers give the same data: else they would not do the same work."""
+    """Stops the run unless both servers respond with the same data, and so do the same work."""
     for path in ["/api/products/7", "/api/products", "/api/products?page=3&limit=100", "/api/users/7/cart", "/api/cart"]:
         data = []
         for server in sides.values():
-            with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}") as answer:
-                data.append(json.load(answer)["data"])
+            with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}") as response:
+                data.append(json.load(response)["data"])
         if data[0] != data[1]:
             sys.exit(f"the servers do not agree on {path}")
 
 
 def measured(bench: Bench, name: str, measure: Callable[[], Figures]) -> Figures:
-    """What `measure` gives; where the server did not live through it, only that. Begins when the
-    database is done with what clients before have left behind."""
+    """Takes a measurement. If the server fails, the figures are one error. Begins when the database has no
+    queries of earlier clients left."""
     wait_until(lambda: running_queries(bench.database) == 0, QUIET_LIMIT)
     try:
         figures = measure()
@@ -107,12 +107,12 @@ def measured(bench: Bench, name: str, measure: Callable[[], Figures]) -> Figures
 
 
 def root(bench: Bench, sides: dict[str, Server]) -> Measures:
-    """No database involved."""
+    """Requests without the database."""
     return {f"root {side}": lambda server=server: bench.http(server, 64, "get", "/") for side, server in sides.items()}
 
 
 def reads(bench: Bench, sides: dict[str, Server]) -> Measures:
-    """Few rows by random ids."""
+    """Reads of a few rows by random ids."""
     users, products = bench.rows("users"), bench.rows("products")
     one_product = ["get", "/api/products/", str(products)]
     one_cart = ["get", "/api/users/", str(users), "/cart"]
@@ -129,7 +129,7 @@ def reads(bench: Bench, sides: dict[str, Server]) -> Measures:
 
 
 def long_lists(bench: Bench, sides: dict[str, Server]) -> Measures:
-    """Whole tables, at 4 connections."""
+    """Lists of whole tables, with 4 connections."""
     measures: Measures = {}
     for table, statement in [("products", PRODUCTS), ("cart", CART)]:
         rows, path = bench.rows(table), f"/api/{table}"
@@ -144,14 +144,14 @@ def long_lists(bench: Bench, sides: dict[str, Server]) -> Measures:
 
 
 def whole_list(bench: Bench, server: Server, path: str, rows: int) -> Figures:
-    """Throughput at 4 connections, and one answer alone."""
+    """The throughput of 4 connections, and the times of a single response."""
     figures = load.http_list(server, bench.database, 4, bench.seconds, path, rows)
-    answer = lists.fetch(server.port, path)
-    return figures | {"first_byte_ms": answer.first_byte * 1000, "total_ms": answer.total * 1000}
+    response = lists.fetch(server.port, path)
+    return figures | {"first_byte_ms": response.first_byte * 1000, "total_ms": response.total * 1000}
 
 
 def additions(bench: Bench, sides: dict[str, Server]) -> Measures:
-    """POST /api/cart, and the statements behind a naive one."""
+    """POST /api/cart, and the SQL statements of a naive implementation."""
     users, products = bench.rows("users"), bench.rows("products")
     measures: Measures = {
         "three statements": lambda: adding(
@@ -166,14 +166,14 @@ def additions(bench: Bench, sides: dict[str, Server]) -> Measures:
 
 
 def adding(bench: Bench, measure: Callable[[], Figures]) -> Figures:
-    """Counts acknowledged rows that are not there as errors, and takes the added ones away again."""
+    """Counts acknowledged rows that are missing as errors. Deletes the added rows afterwards."""
     database = bench.database
     last = database.number(f"SELECT MAX(id) FROM {SHOP}.cart")
     figures = measure()
     wait_until(lambda: running_queries(database) == 0, QUIET_LIMIT)
     added = database.number(f"SELECT COUNT(*) FROM {SHOP}.cart WHERE id > {last}")
     database.query(f"DELETE FROM {SHOP}.cart WHERE id > {last}")
-    # What the deletion leaves to be cleared up must not fall into the next measurement.
+    # The purge after the deletion must not affect the next measurement.
     wait_until(lambda: history(database) == 0, QUIET_LIMIT)
     return figures | {"errors": figures["errors"] + max(0, figures["requests"] - added)}
 
@@ -186,12 +186,12 @@ def running_queries(database: MariaDb) -> int:
 
 
 def history(database: MariaDb) -> int:
-    """Transactions that InnoDB has yet to clear up after."""
+    """The number of transactions that InnoDB has not purged yet."""
     return int(database.query("SHOW GLOBAL STATUS LIKE 'Innodb_history_list_length'").split()[1])
 
 
 def gate(bench: Bench, plain: Server, stack: contextlib.ExitStack) -> Measures:
-    """The same point reads under settings that switch parts of the way of a request."""
+    """Reads of single rows under settings that switch stages of the request pipeline."""
     one_product = ["get", "/api/products/", str(bench.rows("products"))]
     servers = {
         "gate default": plain,
@@ -203,7 +203,7 @@ def gate(bench: Bench, plain: Server, stack: contextlib.ExitStack) -> Measures:
 
 
 def starts(bench: Bench) -> Record:
-    """Starts on an existing database, and the memory of servers that have done nothing else."""
+    """Starts with an existing database, and the memory of newly started servers."""
     record: Record = {"start ours": []}
     for _ in range(STARTS):
         with bench.serving("ours") as server:
@@ -217,7 +217,7 @@ def starts(bench: Bench) -> Record:
 
 @contextlib.contextmanager
 def million_groups(bench: Bench) -> Iterator[dict[str, Measures]]:
-    """Pages and first bytes over 1,000,000 products."""
+    """Pages, and times to the first byte, with 1,000,000 products."""
     with contextlib.ExitStack() as stack:
         measures: Measures = {}
         for side in bench.programs:
@@ -235,13 +235,13 @@ def million_groups(bench: Bench) -> Iterator[dict[str, Measures]]:
 
 
 def alone(server: Server, path: str) -> Figures:
-    """One answer at a time."""
+    """Measures a single response."""
     server.forget_peak()
-    answer = lists.fetch(server.port, path)
+    response = lists.fetch(server.port, path)
     return {
-        "first_byte_ms": answer.first_byte * 1000,
-        "total_ms": answer.total * 1000,
-        "bytes": answer.bytes,
+        "first_byte_ms": response.first_byte * 1000,
+        "total_ms": response.total * 1000,
+        "bytes": response.bytes,
         "peak_mb": server.peak_memory(),
         "memory_mb": server.memory(),
         "errors": 0,
@@ -249,8 +249,8 @@ def alone(server: Server, path: str) -> Figures:
 
 
 def million_readers(bench: Bench, limit_mb: int) -> Record:
-    """What clients that read 1,000,000 rows do to a server that nobody asked for them before. One
-    that needs more than `limit_mb` dies of it, for the sake of the machine."""
+    """The effect of clients that read 1,000,000 rows on a newly started server. A server that needs more
+    than `limit_mb` fails, which protects the machine."""
     readers: dict[str, Callable[[Server], Figures]] = {
         "a fast reader": lambda server: alone(server, "/api/products"),
         "a slow reader": lambda server: slow_readers(bench, server, 1),
@@ -260,7 +260,7 @@ def million_readers(bench: Bench, limit_mb: int) -> Record:
     for name, read in readers.items():
         with bench.serving("ours", MILLION) as server:
             server.limit_memory(limit_mb)
-            # What point reads need anyway does not count.
+            # The memory that reads of single rows need is not counted as growth.
             before = bench.http(server, 64, "get", "/api/products/", str(bench.rows("products", MILLION)))
             memory = server.memory()
             figures = measured(bench, name, lambda: read(server))
@@ -271,8 +271,8 @@ def million_readers(bench: Bench, limit_mb: int) -> Record:
 
 
 def slow_readers(bench: Bench, server: Server, count: int) -> Figures:
-    """Point reads beside clients that read the whole list slowly, and how long their queries live on
-    when they hang up."""
+    """Reads of single rows beside clients that slowly read the whole list, and how long the queries of these
+    clients remain after they disconnect."""
     one_product = ["get", "/api/products/", str(bench.rows("products", MILLION))]
     undisturbed = bench.http(server, BESIDE, *one_product)
     readers = lists.SlowReaders(server.port, "/api/products", count, SLOW_RATE)

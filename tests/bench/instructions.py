@@ -1,9 +1,10 @@
-"""Counts the instructions that the service spends on a request, by callgrind, and compares them with
-the table beside this file, instructions.txt. Counts hardly depend on the machine and not at all on
-its load: what a time cannot tell on a shared machine, they can.
+"""Counts the instructions that the service executes for a request, with callgrind, and compares them
+with the table in instructions.txt beside this file. Unlike times, counts hardly depend on the machine
+and not at all on its load, so they can be compared on a shared machine.
 
-The service runs under valgrind over a small shop of its own; one client asks one thing at a time. A
-path's count is that of 400 requests more, divided by 400. `--write` puts new counts into the table.
+The service runs under valgrind with a small shop of its own, and one client sends one request at a
+time. The count of a path is the difference between 500 and 100 requests, divided by 400. `--write`
+replaces the counts in the table.
 """
 
 import contextlib
@@ -22,7 +23,7 @@ FEW, MANY = 100, 500
 START_TIMEOUT = 120
 JSON = {"Content-Type": "application/json"}
 
-# What is counted: a name, then method, path and body of the request.
+# The requests that are counted, by name: method, path and body.
 PATHS = {
     "no database": ("GET", "/", None),
     "a product": ("GET", "/api/products/1", None),
@@ -37,7 +38,7 @@ def main() -> int:
     program, write = Path(sys.argv[1]).resolve(), "--write" in sys.argv[2:]
     with tempfile.TemporaryDirectory(prefix="instructions-") as directory:
         with serving([], program, Path(directory)):
-            pass  # The first start installs the database and fills the shop in.
+            pass  # The first start creates the database with the sample shop.
         counts = {name: count(program, Path(directory), name) for name in PATHS}
     if write:
         rows = [f"{name:<24}{counts[name]:>9,}\n" for name in PATHS]
@@ -47,7 +48,7 @@ def main() -> int:
 
 
 def count(program: Path, directory: Path, name: str) -> int:
-    """Instructions for one request more."""
+    """The instructions of one request."""
     totals = [total(program, directory, name, requests) for requests in (FEW, MANY)]
     per_request = round((totals[1] - totals[0]) / (MANY - FEW))
     print(f"{name}: {per_request:,} instructions", file=sys.stderr, flush=True)
@@ -55,7 +56,7 @@ def count(program: Path, directory: Path, name: str) -> int:
 
 
 def total(program: Path, directory: Path, name: str, requests: int) -> int:
-    """Instructions of a whole run with so many requests."""
+    """The instructions of a whole run of the service with this number of requests."""
     out = directory / "callgrind.out"
     out.unlink(missing_ok=True)
     valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"]
@@ -72,10 +73,10 @@ def total(program: Path, directory: Path, name: str, requests: int) -> int:
 
 @contextlib.contextmanager
 def serving(wrapper: list[str], program: Path, directory: Path):
-    """The service on a free port, over its own private MariaDB; gives the port."""
+    """Runs the service on a free port, with its own private MariaDB. Gives the port."""
     log_path = directory / "log"
     settings = {"DATA_DIR": str(directory / "data"), "SERVER_PORT": "0", "RUST_LOG": "info"}
-    # Only the program itself is counted: its children (MariaDB) run as they are.
+    # Only the program itself is counted: its child process MariaDB runs without valgrind.
     with open(log_path, "w+") as log:
         server = subprocess.Popen([*wrapper, str(program)], stdout=log, stderr=log,
                                   env={**os.environ, **settings}, start_new_session=True)
@@ -103,20 +104,20 @@ def read_table() -> dict[str, int]:
 
 
 def compare(counts: dict[str, int], table: dict[str, int]) -> int:
-    """Prints both; 1 when they differ by more than the tolerance, in either direction."""
+    """Prints the counts of both. Returns 1 when some differ by more than the tolerance."""
     if counts.keys() != table.keys():
         print(f"{TABLE.name} has other rows than are counted: run with --write", file=sys.stderr)
         return 1
-    strayed = []
+    deviating = []
     for name, counted in counts.items():
         change = counted / table[name] - 1
         print(f"{name:<24}{table[name]:>9,} in the table, {counted:>9,} counted, {change:+.1%}")
         if abs(change) > TOLERANCE:
-            strayed.append(name)
-    if strayed:
-        print(f"more than {TOLERANCE:.0%} off: {', '.join(strayed)}. If that is meant, "
-              f"`just count-instructions --write` puts it into the table", file=sys.stderr)
-    return 1 if strayed else 0
+            deviating.append(name)
+    if deviating:
+        print(f"more than {TOLERANCE:.0%} off: {', '.join(deviating)}. If that is intended, "
+              f"`just count-instructions --write` replaces the counts in the table", file=sys.stderr)
+    return 1 if deviating else 0
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""Clients that read long lists: one that notes when the first byte comes, and some that are slow.
-Imports nothing of ours.
+"""Clients that read long lists: one that measures the time to the first byte, and slow ones. Imports no
+neighbour.
 """
 
 import socket
@@ -8,14 +8,14 @@ import time
 from dataclasses import dataclass
 
 CHUNK = 256 * 1024
-ANSWER_LIMIT = 300
-# What the kernel keeps for a slow client must not hide that it is slow.
+RESPONSE_LIMIT = 300
+# Bytes. A small buffer, so that the kernel does not take over what a slow client has not read.
 SLOW_BUFFER = 64 * 1024
 
 
 @dataclass
 class Transfer:
-    """How one answer came. Seconds, counted from the request; bytes with the head."""
+    """The times of one response, in seconds from the request, and its size, headers included."""
 
     first_byte: float
     total: float
@@ -23,17 +23,17 @@ class Transfer:
 
 
 def fetch(port: int, path: str) -> Transfer:
-    """Reads an answer to its end; `first_byte` is the first of the body."""
-    with socket.create_connection(("127.0.0.1", port), timeout=ANSWER_LIMIT) as client:
+    """Reads a whole response. `first_byte` is the time of the first byte of the body."""
+    with socket.create_connection(("127.0.0.1", port), timeout=RESPONSE_LIMIT) as client:
         started = time.perf_counter()
         send(client, path)
-        answer, head, body = b"", b"", b""
+        response, head, body = b"", b"", b""
         while not body:
             received = client.recv(CHUNK)
             if not received:
                 raise ConnectionError(f"{path}: no body")
-            answer += received
-            head, _, body = answer.partition(b"\r\n\r\n")
+            response += received
+            head, _, body = response.partition(b"\r\n\r\n")
         first_byte = time.perf_counter() - started
         if not head.startswith(b"HTTP/1.1 200"):
             raise ConnectionError(f"{path}: {head.splitlines()[0].decode()}")
@@ -50,7 +50,7 @@ def send(client: socket.socket, path: str) -> None:
 
 
 def is_whole(head: bytes, length: int, end: bytes) -> bool:
-    """Whether a body of `length` bytes with this `end` is what `head` announced."""
+    """Whether a body of `length` bytes with this `end` is complete according to its headers."""
     headers = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:])
     if b"content-length" in headers:
         return int(headers[b"content-length"]) == length
@@ -58,11 +58,11 @@ def is_whole(head: bytes, length: int, end: bytes) -> bool:
 
 
 class SlowReaders:
-    """So many clients at once that each read `path` at `rate` bytes a second, until they hang up."""
+    """`count` concurrent clients that each read `path` at `rate` bytes per second until `hang_up`."""
 
     def __init__(self, port: int, path: str, count: int, rate: int) -> None:
         self.hung_up = threading.Event()
-        # How many the server let go of before that.
+        # The number of clients whose connection the server closed before `hang_up`.
         self.ended_early = 0
         self._threads = [threading.Thread(target=self._read, args=(port, path, rate)) for _ in range(count)]
         for thread in self._threads:

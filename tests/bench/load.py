@@ -1,5 +1,5 @@
-"""One measurement each: load on an HTTP server (wrk), on the database (sysbench), a dump of a table
-(the `mariadb` client). Imports `servers`.
+"""Single measurements: load on an HTTP server (wrk), load on the database (sysbench), and a dump of a
+table (the `mariadb` client). Imports `servers`.
 """
 
 import json
@@ -12,23 +12,23 @@ from pathlib import Path
 from servers import MariaDb, Server
 
 HERE = Path(__file__).parent
-# Above what any answer takes: a slow one shows in the latency, not as an error.
-ANSWER_LIMIT = 60
-# The load generator shares the machine's cores with what it measures.
+# Seconds. Longer than any response takes: slow responses count in the latency, not as errors.
+RESPONSE_LIMIT = 60
+# The load generator shares the cores of the machine with the servers that it measures.
 WRK_THREADS = max(1, (os.cpu_count() or 1) // 2)
 
-# Of one measurement: `rate` (requests or rows a second) and what else was seen.
+# The figures of one measurement: `rate` (requests or rows per second) and others.
 Figures = dict[str, float]
 
 
 def http(server: Server, database: MariaDb, connections: int, seconds: int, request: list[str]) -> Figures:
-    """`request` is what request.lua takes. `cpu_seconds` are the server's own, `database_cpu_seconds`
-    the database's; memory is the server's, in MB."""
+    """Measures requests over HTTP. `request`: the arguments of request.lua. `cpu_seconds` and the memory, in
+    MB, are those of the server; `database_cpu_seconds` are those of the database."""
     server.forget_peak()
     server_cpu, database_cpu = server.cpu_seconds(), database.cpu_seconds()
     said = subprocess.check_output(
         ["wrk", f"--threads={WRK_THREADS}", f"--connections={connections}", f"--duration={seconds}s",
-         f"--timeout={ANSWER_LIMIT}s", f"--script={HERE / 'request.lua'}",
+         f"--timeout={RESPONSE_LIMIT}s", f"--script={HERE / 'request.lua'}",
          f"http://127.0.0.1:{server.port}", "--", *request],
         text=True,
     )
@@ -45,15 +45,15 @@ def http(server: Server, database: MariaDb, connections: int, seconds: int, requ
 
 
 def http_list(server: Server, database: MariaDb, connections: int, seconds: int, path: str, rows: int) -> Figures:
-    """The same of a whole list, in rows a second. From the time that an answer takes, which is the
-    other side of the same thing where each connection asks at once for the next: counted in whole
-    answers, of which a few seconds see a handful, the rate would be a matter of luck."""
+    """Measures whole lists, in rows per second. The rate is computed from the mean time of a response:
+    each connection sends the next request at once, so the two are equivalent. A count of responses would
+    be too coarse, because a measurement has only a few of them."""
     figures = http(server, database, connections, seconds, ["get", path])
     return figures | {"rate": connections * rows / figures["mean_ms"] * 1000 if figures["requests"] else 0}
 
 
 def raw(database: MariaDb, load: str, threads: int, seconds: int, users: int, products: int) -> Figures:
-    """`load` is one that raw.lua knows."""
+    """Measures the database itself. `load`: the name of a load in raw.lua."""
     said = subprocess.check_output(
         ["sysbench", str(HERE / "raw.lua"), f"--load={load}", f"--users={users}", f"--products={products}",
          "--db-driver=mysql", f"--mysql-socket={database.socket}", "--mysql-user=root", "--mysql-db=shop",
@@ -65,8 +65,8 @@ def raw(database: MariaDb, load: str, threads: int, seconds: int, users: int, pr
 
 
 def dump(database: MariaDb, name: str, statement: str, rows: int, seconds: int) -> Figures:
-    """Rows a second of `statement`, which gives `rows`, over one connection, again and again for
-    about `seconds`, thrown away."""
+    """Measures a dump of the result of `statement`, in rows per second. One connection repeats the
+    statement, whose result has `rows` rows, for about `seconds` seconds."""
     times = max(5, round(seconds / timed_dump(database, name, statement, 5) * 5))
     taken = timed_dump(database, name, statement, times)
     return {"rate": rows * times / taken, "requests": times, "seconds": taken, "errors": 0}

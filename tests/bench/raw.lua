@@ -1,8 +1,8 @@
--- What the database itself can do, for sysbench: prepared statements, autocommit, one connection for
--- each thread. Reports one line of JSON.
+-- Load on the database itself, for sysbench: prepared statements, autocommit, one connection for each
+-- thread. Reports one line of JSON.
 --
 --   point  one product by a random id
---   add    what a naive POST /api/cart needs: does the user exist, does the product, insert
+--   add    the statements of a naive POST /api/cart: whether the user and the product exist, an insert
 
 sysbench.cmdline.options = {
    load = { "point or add", "point" },
@@ -12,7 +12,7 @@ sysbench.cmdline.options = {
 
 local INT = sysbench.sql.type.INT
 
--- A statement of integer parameters, as a function of them.
+-- A statement with integer parameters, as a function of these.
 local function prepared(connection, sql, count)
    local statement = connection:prepare(sql)
    local parameters = {}
@@ -53,7 +53,7 @@ function thread_init()
    event = loads[sysbench.opt.load](connection)
 end
 
--- A placeholder, which sysbench wants to see; thread_init puts the real one here.
+-- A placeholder that sysbench requires; thread_init replaces it.
 function event() end
 
 function sysbench.hooks.report_cumulative(stat)

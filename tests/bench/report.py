@@ -1,5 +1,5 @@
-"""What the figures mean: each against its limit or the reference, and against the target. Imports
-nothing of ours.
+"""Makes tables of the figures: each in relation to its limit or the reference, and to its target. Imports
+no neighbour.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ def yes_or_no(met: bool | None) -> str:
 
 
 class Table:
-    """Collects rows of what was measured; what was not measured has none."""
+    """Collects the rows of the table. A measurement that was not taken has no row."""
 
     def __init__(self, record: Record) -> None:
         self.record = record
@@ -46,8 +46,8 @@ class Table:
 
     def compare(self, case: str, ours: str, against: str, what: str, figure: str = "rate", unit: str = "/s",
                 at_least: float | None = None, at_most: float | None = None) -> None:
-        """The ratio is the median of the rounds' own ratios: what else the machine did in a round
-        hit both sides."""
+        """Adds a row with a ratio, the median of the ratios of all rounds. Within a round, other load of the
+        machine affects both sides."""
         pairs = zip(self.record.get(ours, []), self.record.get(against, []), strict=False)
         pairs = [(a[figure], b[figure]) for a, b in pairs if a.get(figure) and b.get(figure)]
         if not pairs:
@@ -63,7 +63,7 @@ class Table:
         ))
 
     def value(self, case: str, name: str, figure: str, unit: str, at_most: float | None = None) -> None:
-        """A figure that has no limit beside it but the target."""
+        """Adds a row with a figure that is compared only with its target."""
         values = [figures[figure] for figures in self.record.get(name, []) if figure in figures]
         if not values:
             if self.record.get(name):
@@ -91,7 +91,7 @@ def verdict(value: float, at_least: float | None, at_most: float | None) -> bool
 
 
 def rows(record: Record) -> list[Row]:
-    """The table; LIMITS says what the letters mean."""
+    """The rows of the table. LIMITS explains the letters."""
     table = Table(record)
     one = "`GET /api/products/{id}`"
     table.compare(f"{one}, 64 connections", "product ours", "point selects", "(a)", at_least=0.8)
@@ -136,7 +136,7 @@ def rows(record: Record) -> list[Row]:
 
 
 def million(table: Table) -> None:
-    """What SIZE=large adds."""
+    """Adds the rows of the measurements with SIZE=large."""
     table.compare("page 10,000 of 1,000,000 rows", "deep page ours", "first page ours", "page 1", "mean_ms", " ms",
                   at_most=10)
     for name in ["first page", "deep page"]:
@@ -166,7 +166,7 @@ def summary(record: Record) -> str:
 
 
 def details(record: Record) -> str:
-    """Medians of everything else that was seen."""
+    """A table of the medians of all measurements."""
     figures = ["rate", "p50_ms", "p99_ms", "requests_per_cpu_second", "peak_mb", "memory_mb"]
     head = ["measurement", "rate", "p50 ms", "p99 ms", "requests per CPU s", "peak MB", "MB after", "errors"]
     lines = []
@@ -179,14 +179,14 @@ def details(record: Record) -> str:
 
 
 def write_readme(readme: Path, record: Record, machine: str) -> bool:
-    """Puts the ratios between the marks; says whether there are any."""
+    """Writes the ratios between the marks. False if the README has no marks."""
     text = readme.read_text()
     if MARKS[0] not in text:
         return False
     head = ["case", "against", "measured", "target"]
     lines = []
     for row in rows(record):
-        # Figures of one machine say little on another; ratios say more.
+        # Ratios depend less on the machine than other figures.
         measured = row.ratio or row.ours
         lines.append([row.case, row.against.partition(":")[0], measured, row.target])
     before, _, rest = text.partition(MARKS[0])

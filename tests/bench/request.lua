@@ -1,10 +1,10 @@
--- What wrk sends, and what it reports: one line of JSON, the last that it prints.
+-- The requests that wrk sends, and its report: one line of JSON, the last one of its output.
 --
--- Arguments after `--`:  get PATH                     the same request again and again
+-- Arguments after `--`:  get PATH                     the same request each time
 --                        get PREFIX HIGHEST SUFFIX    PREFIX, a random id up to HIGHEST, SUFFIX
 --                        add USERS PRODUCTS           POST /api/cart with random ids up to these
 --
--- Requests are put together by hand: wrk.format costs more than some answers.
+-- Requests are concatenated here, because wrk.format takes longer than some responses.
 
 local threads = 0
 
@@ -40,7 +40,7 @@ function init(args)
    request = kinds[args[1]](args[2], args[3], args[4])
 end
 
--- A placeholder, so that wrk asks for each request; init puts the real one here.
+-- A placeholder, so that wrk calls it for each request; init replaces it.
 function request() end
 
 function done(summary, latency)

@@ -1,5 +1,5 @@
-"""The processes that are measured: a private MariaDB, and servers over it. Each is stopped when its
-`with` ends. Imports nothing of ours.
+"""The processes that are measured: a private MariaDB, and servers that use it. Each is stopped when its
+`with` ends. Imports no neighbour.
 """
 
 import contextlib
@@ -18,19 +18,19 @@ from urllib.parse import quote
 # Seconds.
 START_LIMIT = 60
 STOP_LIMIT = 30
-# Every commit is on disk before it is acknowledged, and everything fits into memory.
+# Every commit is on disk before it is acknowledged, and all data fits into memory.
 DURABLE = ["--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-size=512M", "--max-connections=500"]
 SETTINGS = ["version", "innodb_flush_log_at_trx_commit", "innodb_flush_method", "innodb_doublewrite",
             "innodb_buffer_pool_size", "log_bin", "sync_binlog"]
 
 
 def say(text: str) -> None:
-    """A line of progress."""
+    """Prints a line of progress."""
     print(text, file=sys.stderr, flush=True)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> float | None:
-    """How many seconds it took; None when they were over."""
+    """Waits for a condition. Returns the seconds that it took, or None after the time limit."""
     started = time.monotonic()
     while not condition():
         if time.monotonic() - started > seconds:
@@ -40,7 +40,7 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> float | None:
 
 
 def stop(process: subprocess.Popen) -> None:
-    """Ends a process of ours, and returns when it is gone."""
+    """Stops a process that this program started, and waits for its end."""
     process.terminate()
     try:
         process.wait(STOP_LIMIT)
@@ -51,7 +51,7 @@ def stop(process: subprocess.Popen) -> None:
 
 @dataclass
 class Process:
-    """What the kernel knows about a process. Memory in MB, as millions of bytes."""
+    """The figures of the kernel about a process. Memory is in MB: millions of bytes."""
 
     running: subprocess.Popen
 
@@ -59,7 +59,7 @@ class Process:
         return self.running.poll() is not None
 
     def cpu_seconds(self) -> float:
-        """Of user and system, so far."""
+        """User and system time so far."""
         fields = self._proc("stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -67,14 +67,14 @@ class Process:
         return self._kilobytes("VmRSS")
 
     def peak_memory(self) -> float:
-        """Since `forget_peak`."""
+        """The peak since `forget_peak`."""
         return self._kilobytes("VmHWM")
 
     def forget_peak(self) -> None:
         self._proc("clear_refs").write_text("5")
 
     def limit_memory(self, megabytes: int) -> None:
-        """A process that then wants more fails."""
+        """Limits the memory of the process: further allocations fail."""
         limit = megabytes * 1_000_000
         resource.prlimit(self.running.pid, resource.RLIMIT_DATA, (limit, limit))
 
@@ -91,7 +91,7 @@ class Process:
 
 @dataclass
 class MariaDb(Process):
-    """A private MariaDB that listens on a socket only."""
+    """A private MariaDB that listens only on a socket."""
 
     socket: Path
 
@@ -99,7 +99,7 @@ class MariaDb(Process):
         return f"mysql://root@localhost/{database}?socket={quote(str(self.socket), safe='')}"
 
     def client(self, *arguments: str) -> list[str]:
-        """The command line of the `mariadb` client: bare rows, not gathered in memory."""
+        """The command line of the `mariadb` client, which prints rows as they arrive, without decoration."""
         return ["mariadb", "--no-defaults", f"--socket={self.socket}", "--user=root",
                 "--batch", "--quick", "--silent", "--skip-column-names", *arguments]
 
@@ -110,7 +110,7 @@ class MariaDb(Process):
         return int(self.query(sql))
 
     def settings(self) -> dict[str, str]:
-        """Those that decide what a commit costs."""
+        """The settings that decide the cost of a commit."""
         names = ", ".join(f"'{name}'" for name in SETTINGS)
         lines = self.query(f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({names})").splitlines()
         return dict(line.split("\t") for line in lines)
@@ -118,7 +118,7 @@ class MariaDb(Process):
 
 @contextlib.contextmanager
 def mariadb(directory: Path) -> Iterator[MariaDb]:
-    """Installs and starts a MariaDB in `directory`, whose path must be short (a socket's is)."""
+    """Installs and starts a MariaDB in `directory`, whose path must be short, like that of a socket."""
     data, log, address = directory / "mariadb", directory / "mariadb.log", directory / "mariadb.sock"
     install = [program("mariadb-install-db"), "--no-defaults", "--auth-root-authentication-method=normal",
                "--skip-test-db", "--force", f"--datadir={data}"]
@@ -139,7 +139,7 @@ def mariadb(directory: Path) -> Iterator[MariaDb]:
 
 
 def program(name: str) -> str:
-    """Where a program of MariaDB is: an ordinary user's PATH has no sbin."""
+    """The path of a program of MariaDB. Also searches sbin, which is not in the PATH of every user."""
     found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     return found or sys.exit(f"{name} is not installed")
 
@@ -158,14 +158,14 @@ class Server(Process):
     """A server under test."""
 
     port: int
-    # From just before the exec to the first 200 of a product.
+    # Milliseconds from the start of the process to the first 200 for a product.
     start_ms: float
 
 
 @contextlib.contextmanager
 def serving(executable: Path, directory: Path, database_url: str, **settings: str) -> Iterator[Server]:
-    """Starts a server with nothing in its environment but `settings`, and waits for its first answer.
-    Its log goes where it costs no disk."""
+    """Starts a server whose environment has only `settings`, and waits for its first response. Discards
+    its log, so that writing it costs nothing."""
     port = free_port()
     environment = {"PATH": os.environ["PATH"], "DATABASE_URL": database_url, "SERVER_PORT": str(port)} | settings
     started = time.perf_counter()
@@ -188,7 +188,7 @@ def free_port() -> int:
 
 
 def answers(port: int) -> bool:
-    """Whether the server gives a product. One that does not listen yet is asked again very soon."""
+    """Whether the server responds with a product. Waits a moment if the server does not listen yet."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=START_LIMIT) as client:
             client.sendall(b"GET /api/products/1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")

@@ -1,12 +1,12 @@
-// The documentation page in a real browser, under its strict content policy: it shows the 17
-// operations in three groups, "Try it out" works, and nothing leaves the origin.
+// Tests the documentation page in a real browser, under its strict content security policy: it shows
+// the 17 operations in three groups, "Try it out" works, and no request leaves the origin.
 //
 // Usage: node docs.mjs URL SCREENSHOT.png
 
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 
-// Installed under target/, where NODE_PATH leads; ES modules do not look there by themselves.
+// Installed in NODE_PATH, under target/. ES modules do not search there by default.
 const { chromium } = createRequire(`${process.env.NODE_PATH}/`)('playwright-core');
 
 const [url, screenshot] = process.argv.slice(2);
@@ -24,15 +24,15 @@ const browser = await chromium.launch({
 });
 try {
   const page = await browser.newPage({ viewport: { width: 1100, height: 1000 } });
-  const complaints = [];
-  const strangers = [];
+  const errors = [];
+  const foreignRequests = [];
   page.on('console', (message) => {
-    // A refused request is what one of the steps below provokes, and the browser remarks on it.
-    if (message.type() === 'error' && !message.text().includes('status of 400')) complaints.push(message.text());
+    // One of the steps below causes a 400, which the browser reports as an error.
+    if (message.type() === 'error' && !message.text().includes('status of 400')) errors.push(message.text());
   });
-  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('pageerror', (error) => errors.push(String(error)));
   page.on('request', (request) => {
-    if (!request.url().startsWith(url) && !request.url().startsWith('data:')) strangers.push(request.url());
+    if (!request.url().startsWith(url) && !request.url().startsWith('data:')) foreignRequests.push(request.url());
   });
   await page.addInitScript(() => {
     globalThis.violations = [];
@@ -41,8 +41,8 @@ try {
     });
   });
 
-  const answer = await page.goto(`${url}/api/docs`);
-  const policy = answer.headers()['content-security-policy'];
+  const response = await page.goto(`${url}/api/docs`);
+  const policy = response.headers()['content-security-policy'];
   assert.match(policy, /script-src 'self'(;|$)/, 'the policy is strict');
   await page.waitForSelector('.opblock');
   assert.equal(await page.locator('.opblock').count(), 17, 'operations');
@@ -51,7 +51,7 @@ try {
   console.log('17 operations in three groups');
   await page.screenshot({ path: screenshot });
 
-  /** Tries one operation out; gives the status and the body that the page shows. */
+  /** Executes one operation with "Try it out". Returns the status and the body that the page shows. */
   const tryOut = async (id, { body, parameters = {} } = {}) => {
     const block = page.locator(`[id$="-${id}"]`);
     if (!(await block.locator('.opblock-body').isVisible())) await block.locator('.opblock-summary').click();
@@ -67,7 +67,7 @@ try {
     const live = block.locator('.live-responses-table');
     const status = await live.locator('tbody .response-col_status').first().innerText();
     const text = await live.locator('tbody .highlight-code').first().innerText();
-    // Beside the JSON stands a button to download it.
+    // The text also has the label of a download button, before the JSON.
     return { status: Number.parseInt(status, 10), body: JSON.parse(text.slice(text.indexOf('{'))) };
   };
 
@@ -89,8 +89,8 @@ try {
   console.log('a bad POST /api/users shows 400 and every violation');
 
   assert.deepEqual(await page.evaluate(() => globalThis.violations), [], 'violations of the policy');
-  assert.deepEqual(complaints, [], 'errors on the console');
-  assert.deepEqual(strangers, [], 'requests that leave the origin');
+  assert.deepEqual(errors, [], 'errors on the console');
+  assert.deepEqual(foreignRequests, [], 'requests that leave the origin');
   console.log('no console error, no policy violation, no request that leaves the origin');
 } finally {
   await browser.close();

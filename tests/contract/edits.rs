@@ -1,4 +1,4 @@
-//! Every edit to a document that a machine can make at one place.
+//! Generates every edit that a machine can make at one place of a document.
 
 use serde_json::{Map, Value, json};
 
@@ -8,7 +8,7 @@ use super::escape;
 #[derive(Debug)]
 pub struct Edit {
     pub kind: &'static str,
-    /// The pointer of the value that is edited; of the container, for what is added.
+    /// A JSON pointer to the edited value, or to the object or list to which the edit adds something.
     pub place: String,
     pub change: Change,
 }
@@ -25,7 +25,7 @@ pub enum Change {
 }
 
 impl Edit {
-    /// Makes the edit in a copy of the document that it was found in.
+    /// Makes the edit in a copy of the document for which it was generated.
     pub fn apply(&self, document: &mut Value) {
         let unescape = |key: &str| key.replace("~1", "/").replace("~0", "~");
         let target = match &self.change {
@@ -70,11 +70,11 @@ impl Edit {
     }
 }
 
-/// Every edit that a machine can make to the document at one place.
+/// All edits for a document.
 pub fn edits(document: &Value) -> Vec<Edit> {
     let mut edits = Edits {
         document,
-        found: Vec::new(),
+        edits: Vec::new(),
     };
     edits.visit(document, "");
     edits.add(
@@ -82,7 +82,7 @@ pub fn edits(document: &Value) -> Vec<Edit> {
         "/openapi",
         Change::Replace(json!("3.0.4")),
     );
-    edits.found
+    edits.edits
 }
 
 /// Whether this is the `example` or `examples` of a media type, parameter or header.
@@ -96,13 +96,13 @@ pub fn is_example(place: &str) -> bool {
 
 struct Edits<'a> {
     document: &'a Value,
-    found: Vec<Edit>,
+    edits: Vec<Edit>,
 }
 
 impl Edits<'_> {
     fn add(&mut self, kind: &'static str, place: &str, change: Change) {
         let place = place.to_owned();
-        self.found.push(Edit {
+        self.edits.push(Edit {
             kind,
             place,
             change,
@@ -140,7 +140,7 @@ impl Edits<'_> {
         self.replace("retype an object", place, json!("text"));
         let extension = Change::Insert("x-added".to_owned(), json!(true));
         self.add("add an extension", place, extension);
-        // Emptying an object of one member is dropping that member.
+        // For an object with one member, this is the same as dropping the member.
         if members.len() > 1 {
             self.replace("empty an object", place, json!({}));
             self.add("reverse an object", place, Change::ReverseMembers);
@@ -155,7 +155,7 @@ impl Edits<'_> {
             }
         }
         if is_example(place) {
-            // Ignored as a whole: its insides would add a thousand edits and prove nothing more.
+            // Examples are ignored as a whole: a thousand edits inside them would test nothing more.
             return;
         }
         for (key, member) in members {
@@ -222,8 +222,8 @@ impl Edits<'_> {
             .iter()
             .position(|other| *other == name)
             .expect("the component is there");
-        // The next three components that say something else, since shared responses may differ in
-        // their examples alone: all pairs would be a thousand edits of one kind.
+        // The next three components that differ in more than examples. All of them would be a thousand
+        // edits of one kind.
         let said = without_examples(&components[name]);
         let others = (1..names.len()).map(|step| names[(own + step) % names.len()]);
         let others = others.filter(|other| without_examples(&components[other.as_str()]) != said);
@@ -251,17 +251,17 @@ fn parameter() -> Value {
     json!({"name": "added", "in": "query", "schema": {"type": "string"}})
 }
 
-/// The keys that mean something in the object at this place, with values that change what it says.
+/// Keys that have a meaning in the object at this place, with values that change its meaning.
 fn additions(members: &Map<String, Value>, place: &str) -> Vec<(&'static str, Value)> {
     let mut segments = place.rsplit('/');
     let key = segments.next().unwrap_or_default();
     let parent = segments.next().unwrap_or_default();
     let mut additions = Vec::new();
-    // Beside a reference one keyword is as good as another.
+    // Beside a reference every keyword is the same error.
     let is_schema =
         ["properties", "schemas"].contains(&parent) || ["schema", "items"].contains(&key);
     if is_schema && !members.contains_key("$ref") {
-        // Every fourth keyword, not the same everywhere: each is tried some thirty times.
+        // A fourth of the keywords, which depends on the place: each is tried about thirty times.
         let keywords = schema_additions().into_iter();
         additions.extend(keywords.skip(place.len() % 4).step_by(4));
     }

@@ -1,4 +1,4 @@
-//! What the diff does not see, and that it sees what stands right beside it.
+//! The entries of `IGNORED`: the diff ignores what they describe, and reports similar differences.
 
 mod report;
 
@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use ecommerce_api::contract::diff::{IGNORED, diff, report};
 use serde_json::{Value, json};
 
-/// A small document with a little of everything, as a person would write it.
+/// A small document with every kind of construct, as a person would write it.
 fn shop() -> Value {
     json!({
         "openapi": "3.0.3",
@@ -83,7 +83,7 @@ fn shop() -> Value {
     })
 }
 
-/// The shop with the value at a pointer replaced; the last key may be new. `null` removes it.
+/// The shop with other values at these pointers. A value may be a new member; `null` removes a member.
 fn with(edits: &[(&str, Value)]) -> Value {
     let mut document = shop();
     for (pointer, value) in edits {
@@ -110,14 +110,15 @@ const GET: &str = "/paths/~1pets~1{id}/get";
 const PUT: &str = "/paths/~1pets~1{id}/put";
 const PET: &str = "/components/schemas/Pet";
 
-/// An entry of the list: what goes unseen thanks to it, and what is still seen right beside it.
+/// An entry of the list, with documents that differ from the shop only by what the entry describes, and
+/// documents whose differences are similar and must be reported.
 struct Case {
     name: &'static str,
-    unseen: Vec<Value>,
-    seen: Vec<Value>,
+    ignored: Vec<Value>,
+    reported: Vec<Value>,
 }
 
-#[expect(clippy::too_many_lines, reason = "one table, entry by entry")]
+#[expect(clippy::too_many_lines, reason = "a table of all entries")]
 fn cases() -> Vec<Case> {
     let at = |place: &str, rest: &str| format!("{place}{rest}");
     let one = |pointer: &str, value: Value| with(&[(pointer, value)]);
@@ -125,14 +126,14 @@ fn cases() -> Vec<Case> {
     vec![
         Case {
             name: "examples of media types, parameters and headers",
-            unseen: vec![
+            ignored: vec![
                 one(&json_of("/example"), json!(null)),
                 one(&json_of("/examples"), json!({ "a": { "value": 1 } })),
                 one("/components/parameters/Id/example", json!(3)),
                 one("/components/headers/RequestId/example", json!(null)),
                 one("/components/examples", json!({ "a": { "value": 1 } })),
             ],
-            seen: vec![
+            reported: vec![
                 one(&at(PET, "/example"), json!({ "name": "Rex" })),
                 one(&at(PET, "/properties/example"), json!(null)),
                 one("/components/parameters/Id/schema/example", json!(3)),
@@ -140,15 +141,15 @@ fn cases() -> Vec<Case> {
         },
         Case {
             name: "patch version of OpenAPI",
-            unseen: vec![one("/openapi", json!("3.0.0"))],
-            seen: vec![
+            ignored: vec![one("/openapi", json!("3.0.0"))],
+            reported: vec![
                 one("/openapi", json!("3.1.0")),
                 one("/openapi", json!("3.0.x")),
             ],
         },
         Case {
             name: "order of names",
-            unseen: vec![
+            ignored: vec![
                 one(&at(PET, "/required"), json!(["kind", "name"])),
                 one(&at(PET, "/properties/kind/enum"), json!(["CAT", "DOG"])),
                 one(
@@ -162,7 +163,7 @@ fn cases() -> Vec<Case> {
                     json!({ "version": "1.0.0", "description": "A shop.\n\nSmall.", "title": "shop" }),
                 ),
             ],
-            seen: vec![
+            reported: vec![
                 one(&at(PET, "/required"), json!(["name"])),
                 one(&at(PET, "/required"), json!(["name", "kind", "kind"])),
                 one(
@@ -179,11 +180,11 @@ fn cases() -> Vec<Case> {
         },
         Case {
             name: "white space in summaries and descriptions",
-            unseen: vec![
+            ignored: vec![
                 one("/info/description", json!("A shop.\n    Small.\n")),
                 one(&at(GET, "/summary"), json!("Get\na  pet")),
             ],
-            seen: vec![
+            reported: vec![
                 one("/info/description", json!("A shop.Small.")),
                 one("/info/title", json!(" shop")),
                 one(&at(PET, "/properties/kind/enum"), json!(["DOG", "CAT "])),
@@ -195,14 +196,14 @@ fn cases() -> Vec<Case> {
         },
         Case {
             name: "letter case of header names",
-            unseen: vec![
+            ignored: vec![
                 with(&[(
                     &at(GET, "/responses/200/headers"),
                     json!({ "X-ID": { "$ref": "#/components/headers/RequestId" } }),
                 )]),
                 one(&at(GET, "/parameters/0/name"), json!("X-TRACE")),
             ],
-            seen: vec![
+            reported: vec![
                 one(
                     &at(GET, "/responses/200/headers"),
                     json!({ "X-IDS": { "$ref": "#/components/headers/RequestId" } }),
@@ -216,15 +217,15 @@ fn cases() -> Vec<Case> {
         },
         Case {
             name: "whole numbers written as floats",
-            unseen: vec![one("/components/schemas/Name/maxLength", json!(20.0))],
-            seen: vec![
+            ignored: vec![one("/components/schemas/Name/maxLength", json!(20.0))],
+            reported: vec![
                 one("/components/schemas/Name/maxLength", json!(20.5)),
                 one("/components/schemas/Name/maxLength", json!("20")),
             ],
         },
         Case {
             name: "keywords that state their default",
-            unseen: vec![
+            ignored: vec![
                 one(&at(GET, "/deprecated"), json!(false)),
                 one(&at(PET, "/properties/kind/nullable"), json!(false)),
                 one(&at(PET, "/properties/kind/minLength"), json!(0)),
@@ -233,7 +234,7 @@ fn cases() -> Vec<Case> {
                 one(&at(GET, "/parameters/0/required"), json!(false)),
                 one(&at(PUT, "/tags"), json!([])),
             ],
-            seen: vec![
+            reported: vec![
                 one(&at(GET, "/deprecated"), json!(true)),
                 one(&at(PET, "/properties/nullable"), json!(false)),
                 one(&at(PET, "/properties/nullable"), json!({})),
@@ -245,13 +246,13 @@ fn cases() -> Vec<Case> {
         },
         Case {
             name: "`style` and `explode` without effect",
-            unseen: vec![
+            ignored: vec![
                 one("/components/parameters/Id/explode", json!(true)),
                 one("/components/parameters/Id/style", json!("simple")),
                 one(&at(GET, "/parameters/1/explode"), json!(true)),
                 one(&at(GET, "/parameters/1/style"), json!("form")),
             ],
-            seen: vec![
+            reported: vec![
                 one("/components/parameters/Id/style", json!("label")),
                 one(&at(GET, "/parameters/1/explode"), json!(false)),
                 one(&at(GET, "/parameters/1/style"), json!("pipeDelimited")),
@@ -259,8 +260,8 @@ fn cases() -> Vec<Case> {
         },
         Case {
             name: "title of a component schema that repeats its name",
-            unseen: vec![one(&at(PET, "/title"), json!("Pet"))],
-            seen: vec![
+            ignored: vec![one(&at(PET, "/title"), json!("Pet"))],
+            reported: vec![
                 one(&at(PET, "/title"), json!("Animal")),
                 one(&at(PET, "/properties/kind/title"), json!("kind")),
                 one(&at(PET, "/properties/title"), json!(null)),
@@ -268,7 +269,7 @@ fn cases() -> Vec<Case> {
         },
         Case {
             name: "components that are not schemas",
-            unseen: vec![
+            ignored: vec![
                 with(&[
                     (
                         &at(PUT, "/responses/404"),
@@ -295,7 +296,7 @@ fn cases() -> Vec<Case> {
                     ("/components/requestBodies", json!(null)),
                 ]),
             ],
-            seen: vec![
+            reported: vec![
                 one("/components/responses/Missing/description", json!("Gone")),
                 one(
                     "/components/responses/Unused",
@@ -313,7 +314,7 @@ fn cases() -> Vec<Case> {
         },
         Case {
             name: "parameters of a path, security of the document",
-            unseen: vec![
+            ignored: vec![
                 with(&[
                     ("/paths/~1pets~1{id}/parameters", json!(null)),
                     (&at(GET, "/parameters"), {
@@ -335,7 +336,7 @@ fn cases() -> Vec<Case> {
                     (&at(PUT, "/security"), json!(null)),
                 ]),
             ],
-            seen: vec![
+            reported: vec![
                 one("/paths/~1pets~1{id}/parameters", json!(null)),
                 one(
                     "/paths/~1pets~1{id}/parameters",
@@ -349,14 +350,14 @@ fn cases() -> Vec<Case> {
         },
         Case {
             name: "`allOf` members that repeat their parent",
-            unseen: vec![one(
+            ignored: vec![one(
                 &at(PET, "/properties/nick/allOf"),
                 json!([
                     { "$ref": "#/components/schemas/Name" },
                     { "nullable": true, "description": "Among\nfriends" }
                 ]),
             )],
-            seen: vec![
+            reported: vec![
                 one(
                     &at(PET, "/properties/nick/allOf"),
                     json!([{ "$ref": "#/components/schemas/Name" }, { "nullable": true, "minLength": 1 }]),
@@ -375,22 +376,22 @@ fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn every_ignored_thing_is_demonstrated() {
+fn every_entry_is_demonstrated() {
     let listed: BTreeSet<&str> = IGNORED.iter().map(|(name, _)| *name).collect();
     let demonstrated: BTreeSet<&str> = cases().iter().map(|case| case.name).collect();
     assert_eq!(listed, demonstrated);
     for (case, index) in cases().iter().zip(0..) {
         assert!(
-            !case.unseen.is_empty() && !case.seen.is_empty(),
+            !case.ignored.is_empty() && !case.reported.is_empty(),
             "case {index} shows nothing"
         );
     }
 }
 
 #[test]
-fn what_is_ignored_goes_unseen_in_both_directions() {
+fn what_an_entry_describes_is_ignored_in_both_directions() {
     for case in cases() {
-        for (index, other) in case.unseen.iter().enumerate() {
+        for (index, other) in case.ignored.iter().enumerate() {
             assert_ne!(
                 other.to_string(),
                 shop().to_string(),
@@ -409,17 +410,17 @@ fn what_is_ignored_goes_unseen_in_both_directions() {
 }
 
 #[test]
-fn what_stands_beside_is_seen_in_both_directions() {
+fn similar_differences_are_reported_in_both_directions() {
     for case in cases() {
-        for (index, other) in case.seen.iter().enumerate() {
+        for (index, other) in case.reported.iter().enumerate() {
             assert!(
                 !diff(&shop(), other).is_empty(),
-                "{} ({index}) goes unseen",
+                "{} ({index}) is ignored",
                 case.name
             );
             assert!(
                 !diff(other, &shop()).is_empty(),
-                "{} ({index}) goes unseen backwards",
+                "{} ({index}) is ignored in the other direction",
                 case.name
             );
         }

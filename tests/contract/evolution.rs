@@ -1,8 +1,9 @@
-//! What breaks clients is called breaking, and nothing else is: the edits of `labelled`. Then what is
-//! said of a change, the versions that changes ask for, and documents that cannot be read.
+//! The classification of changes: every edit of `labelled` gets its label. Also tests the text of a
+//! change, the versions that changes require, and documents that are refused.
 
 use ecommerce_api::contract::diff::normalise;
-use ecommerce_api::contract::evolution::{Change, Edition, Severity, Version, changes, verdict};
+use ecommerce_api::contract::evolution::{Change, Edition, Severity, changes, verdict};
+use semver::Version;
 use serde_json::{Value, json};
 
 use super::contract;
@@ -11,13 +12,13 @@ use super::labelled::{
     parameters, requests, responses, same, schemas, set, take,
 };
 
-/// What the classifier says of going from one document to another.
+/// The changes from one document to another.
 fn between(old: &Value, new: &Value) -> Vec<Change> {
     let [old, new] = [old, new].map(|document| normalise(document).expect("a normal form"));
     changes(&old, &new)
 }
 
-/// What the classifier says of an edit to a released contract; with `BACK`, of taking it back.
+/// The changes of an edit of a released contract, or with `BACK` those of undoing it.
 fn classify(direction: &str, edit: impl Fn(&mut Value)) -> Vec<Change> {
     let mut edited = base().clone();
     edit(&mut edited);
@@ -36,17 +37,17 @@ fn worst(changes: &[Change]) -> Option<Severity> {
     changes.iter().map(|change| change.severity).max()
 }
 
-/// Fails with all that got another label than it should.
+/// Fails with the list of edits that have another label than expected.
 fn assert_none(wrong: &[String], edits: usize) {
     assert!(
         wrong.is_empty(),
-        "{} of {edits} edits are not what they should be:\n{}",
+        "{} of {edits} edits have another label:\n{}",
         wrong.len(),
         wrong.join("\n")
     );
 }
 
-/// Each edit of a table gets the label, and none goes unseen.
+/// Checks that each edit of a table gets this label.
 fn assert_all(label: Option<Severity>, cases: &[Case]) {
     let wrong = cases.iter().filter_map(|(direction, why, edit)| {
         let found = classify(direction, edit);
@@ -55,7 +56,7 @@ fn assert_all(label: Option<Severity>, cases: &[Case]) {
     assert_none(&wrong.collect::<Vec<_>>(), cases.len());
 }
 
-/// Each pair of a table gets the label, once `put` has put it into the contract.
+/// Checks the label of each pair of a table. `put` writes one side of a pair into the contract.
 fn assert_pairs<'a>(
     pairs: impl Iterator<Item = (&'a str, &'a str, &'a str, Option<Severity>)>,
     put: impl Fn(&mut Value, Value),
@@ -136,6 +137,31 @@ fn every_change_of_a_schema_gets_its_label_where_it_is_received() {
 }
 
 #[test]
+fn every_change_of_a_component_gets_its_label_wherever_it_is_used() {
+    let mut wrong = Vec::new();
+    for (why, user, old, new, sent, received) in schemas::PARTS {
+        for (place, label) in [("UserDraft", sent), ("User", received)] {
+            let [old, new] = [old, new].map(|part| {
+                let mut document = base().clone();
+                let part = serde_json::from_str(part).expect(why);
+                set(&mut document, &format!("{SCHEMAS}/Part"), part);
+                let whole = json!({"properties": {"part": {"$ref": "#/components/schemas/Part"}}});
+                set(&mut document, &format!("{SCHEMAS}/Whole"), whole);
+                let user = serde_json::from_str(user).expect(why);
+                let extra = format!("{SCHEMAS}/{place}/properties/extra");
+                set(&mut document, &extra, user);
+                document
+            });
+            let found = between(&old, &new);
+            if worst(&found) != *label {
+                wrong.push(format!("{why}, in {place}: not {label:?}: {found:#?}"));
+            }
+        }
+    }
+    assert_none(&wrong, 2 * schemas::PARTS.len());
+}
+
+#[test]
 fn every_change_of_parameters_gets_its_label() {
     for table in PARAMETER_TABLES {
         assert_pairs(table.iter().copied(), |document, list| {
@@ -146,7 +172,7 @@ fn every_change_of_parameters_gets_its_label() {
     }
 }
 
-/// A parameter as the tables write it.
+/// The parameter that a table writes in short.
 fn parameter(written: &Value) -> Value {
     let Some(text) = written.as_str() else {
         return written.clone();
@@ -171,7 +197,7 @@ fn there_are_enough_edits() {
     let edits: usize = EDIT_TABLES.iter().map(|(_, cases)| cases.len()).sum();
     let schemas: usize = SCHEMA_TABLES.iter().map(|table| 2 * table.len()).sum();
     let parameters: usize = PARAMETER_TABLES.iter().map(|table| table.len()).sum();
-    let all = edits + schemas + parameters + document::SERVERS.len();
+    let all = edits + schemas + 2 * schemas::PARTS.len() + parameters + document::SERVERS.len();
     println!("labelled edits: {all}");
     assert!(all >= 150, "only {all} edits are labelled");
 }
@@ -201,14 +227,14 @@ fn a_line_names_the_operations_the_place_the_change_and_the_reason() {
 }
 
 #[test]
-fn a_change_of_a_shared_schema_concerns_all_who_use_it() {
+fn a_change_of_a_shared_schema_names_the_operations_that_use_it() {
     let found = classify(FORTH, |c| drop(take(c, &format!("{SCHEMAS}/Role/enum/1"))));
     assert_eq!(found.len(), 1, "{found:#?}");
     let names = [
         "createUser (POST /api/users)",
         "updateUser (PUT /api/users/{id})",
     ];
-    assert_eq!(found[0].operations, names, "those who send it");
+    assert_eq!(found[0].operations, names, "only operations that send it");
 }
 
 #[test]
@@ -291,7 +317,7 @@ fn a_renamed_path_parameter_is_one_change_that_says_why() {
 }
 
 #[test]
-fn what_changes_under_a_renamed_path_is_found_there() {
+fn changes_inside_a_renamed_path_have_pointers_into_it() {
     let (_, _, rename) = document::BREAKING[0];
     let user = "/paths/~1api~1users~1{user}";
     let found = classify(FORTH, |c| {
@@ -339,7 +365,35 @@ fn a_component_that_is_an_all_of_is_a_type_of_its_own() {
 }
 
 #[test]
-fn changes_that_only_look_the_same_once_they_are_cut_stay_apart() {
+fn a_new_variant_of_a_schema_with_a_discriminator_is_breaking() {
+    let user = json!({"$ref": "#/components/schemas/User"});
+    let employee = json!({"$ref": "#/components/schemas/Employee"});
+    let mut plain = base().clone();
+    set(
+        &mut plain,
+        &format!("{SCHEMAS}/Employee"),
+        json!({"allOf": [user]}),
+    );
+    let mut polymorphic = plain.clone();
+    let discriminator = json!({"propertyName": "role"});
+    set(
+        &mut polymorphic,
+        &format!("{SCHEMAS}/User/discriminator"),
+        discriminator,
+    );
+    for (old, label) in [(plain, C), (polymorphic, B)] {
+        for parent in [&user, &employee] {
+            let mut new = old.clone();
+            let variant = json!({"allOf": [parent, {"properties": {"level": {}}}]});
+            set(&mut new, &format!("{SCHEMAS}/Manager"), variant);
+            let found = between(&old, &new);
+            assert_eq!(worst(&found), label, "of {parent}: {found:#?}");
+        }
+    }
+}
+
+#[test]
+fn changes_whose_cut_texts_are_equal_stay_separate() {
     let found = classify(FORTH, |c| {
         for (schema, end) in [("UserResponse", "a"), ("ProductResponse", "b")] {
             let text = format!("{}{end}", "word ".repeat(100));
@@ -352,7 +406,7 @@ fn changes_that_only_look_the_same_once_they_are_cut_stay_apart() {
 }
 
 #[test]
-fn reasons_say_what_generated_clients_do() {
+fn reasons_name_the_effect_on_generated_clients() {
     let reason = |edit: fn(&mut Value)| classify(FORTH, edit)[0].why;
     let host = reason(|c| set(c, "/servers/0/url", json!("https://shop.example.com")));
     assert!(host.contains("call the first server by default"), "{host}");
@@ -370,7 +424,7 @@ fn reasons_say_what_generated_clients_do() {
 }
 
 #[test]
-fn an_operation_s_own_version_of_a_path_s_parameter_stands_where_the_operation_has_it() {
+fn a_parameter_that_overrides_one_of_the_path_keeps_its_position_in_the_operation() {
     let mut before = base().clone();
     take(&mut before, "/paths/~1api~1cart/post");
     let mut after = before.clone();
@@ -380,7 +434,7 @@ fn an_operation_s_own_version_of_a_path_s_parameter_stands_where_the_operation_h
 }
 
 #[test]
-fn a_swap_says_what_it_does_to_generated_clients() {
+fn another_order_of_parameters_names_its_effect_on_generated_clients() {
     let found = classify(FORTH, |c| {
         let parameters = format!("{USERS}/get/parameters");
         let first = take(c, &format!("{parameters}/0"));
@@ -396,7 +450,7 @@ fn a_swap_says_what_it_does_to_generated_clients() {
 }
 
 #[test]
-fn versions_move_as_far_as_the_changes_go() {
+fn the_version_has_to_move_as_far_as_the_changes_require() {
     use Severity::{Breaking, Compatible};
     let change = |severity| Change {
         severity,
@@ -405,7 +459,7 @@ fn versions_move_as_far_as_the_changes_go() {
         what: String::new(),
         why: "",
     };
-    // From, to, the changes between, and the version that they need; none when it moved enough.
+    // The old and the new version, the changes, and the version that they require if the new one is too low.
     let cases: &[(&str, &str, &[Severity], Option<&str>)] = &[
         ("0.1.0", "0.1.0", &[], None),
         ("0.1.0", "0.1.1", &[], None),
@@ -421,11 +475,14 @@ fn versions_move_as_far_as_the_changes_go() {
         ("1.2.3", "1.3.0", &[Breaking, Compatible], Some("2.0.0")),
         ("1.2.3", "2.0.0", &[Breaking], None),
         ("1.9.0", "1.10.0", &[Compatible], None),
+        ("0.0.3", "0.0.4", &[Breaking], Some("0.1.0")),
+        ("0.9.0", "0.10.0", &[Breaking], None),
+        ("9.0.0", "10.0.0", &[Breaking], None),
     ];
     for (old, new, severities, needed) in cases {
         let changes: Vec<Change> = severities.iter().copied().map(change).collect();
         let [from, to] = [old, new].map(|text| text.parse::<Version>().expect("a version"));
-        let said = verdict(&changes, from, to);
+        let said = verdict(&changes, &from, &to);
         match needed {
             None => assert_eq!(said, Ok(()), "{old} to {new}"),
             Some(needed) => {
@@ -438,7 +495,7 @@ fn versions_move_as_far_as_the_changes_go() {
         }
     }
     let [old, new] = ["0.2.0", "0.1.9"].map(|text| text.parse::<Version>().expect("a version"));
-    let message = verdict(&[], old, new).expect_err("versions only grow");
+    let message = verdict(&[], &old, &new).expect_err("versions only grow");
     assert!(
         message.contains("goes back from 0.2.0 to 0.1.9"),
         "{message}"
@@ -446,7 +503,7 @@ fn versions_move_as_far_as_the_changes_go() {
 }
 
 #[test]
-fn what_is_no_contract_is_refused() {
+fn documents_that_are_no_contract_are_refused() {
     let without = |pointer: &str| {
         let mut document = contract().clone();
         take(&mut document, pointer);
@@ -476,7 +533,23 @@ fn what_is_no_contract_is_refused() {
         ),
         (
             with("/info/version", json!("1.0.0-rc1")),
-            "is not a version",
+            "is not a version of the form 1.2.3",
+        ),
+        (
+            with("/info/version", json!("1.0.0+5")),
+            "is not a version of the form 1.2.3",
+        ),
+        (
+            with("/info/version", json!("1.0")),
+            "is not a version of the form 1.2.3",
+        ),
+        (
+            with("/info/version", json!("1.02.3")),
+            "is not a version of the form 1.2.3",
+        ),
+        (
+            with("/info/version", json!("1.2.3.4")),
+            "is not a version of the form 1.2.3",
         ),
         (without("/paths"), "/paths has no operation"),
         (with("/paths", json!({})), "/paths has no operation"),

@@ -1,4 +1,4 @@
-//! The heart of it: the document that the code generates equals the contract.
+//! The document that the code generates equals the contract.
 
 use ecommerce_api::api;
 use ecommerce_api::contract::diff;
@@ -12,14 +12,14 @@ fn the_generated_document_equals_the_contract() {
     assert!(differences.is_empty(), "{}", diff::report(&differences));
 }
 
-/// Keeps, for the table that `just proof` prints, in how many places each operation differs.
+/// Records the number of differences in each operation for the table that `just proof` prints.
 fn record(differences: &[diff::Difference]) {
     let seen: serde_json::Map<_, _> = ecommerce_api::contract::operations()
         .iter()
         .map(|operation| {
             let name = format!("{} (", operation.id);
             let concerns = |difference: &&diff::Difference| {
-                // What belongs to no single operation concerns them all.
+                // A difference outside operations counts for each of them.
                 difference
                     .operation
                     .as_ref()

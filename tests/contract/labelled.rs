@@ -1,4 +1,5 @@
-//! Edits to a released contract, each labelled by hand with what it does to clients, and why.
+//! Edits of a released contract. Each has a label, set by hand, that says whether it breaks clients,
+//! and the reason.
 
 pub mod callers;
 pub mod compatible;
@@ -15,7 +16,7 @@ use ecommerce_api::contract;
 use ecommerce_api::contract::evolution::Severity;
 use serde_json::{Value, json};
 
-/// The contract that the edits are made to: a released one, which never changes.
+/// The contract to edit: a released one, which never changes.
 pub fn base() -> &'static Value {
     static BASE: LazyLock<Value> = LazyLock::new(|| {
         let source = include_str!("../../openapi/released/0.1.1.yaml");
@@ -24,7 +25,7 @@ pub fn base() -> &'static Value {
     &BASE
 }
 
-/// No change at all.
+/// The labels: no change, a compatible one, a breaking one.
 pub const N: Option<Severity> = None;
 pub const C: Option<Severity> = Some(Severity::Compatible);
 pub const B: Option<Severity> = Some(Severity::Breaking);
@@ -35,12 +36,13 @@ pub const PRODUCTS: &str = "/paths/~1api~1products";
 pub const PARAMETERS: &str = "/components/parameters";
 pub const SCHEMAS: &str = "/components/schemas";
 pub const HEADERS: &str = "/components/headers";
-/// The header that asks for a 304.
+/// The request header that makes a 304 possible.
 const IF_NONE_MATCH: &str = "If-None-Match";
+/// The directions of a change: from the contract to the edited one, or back.
 pub const FORTH: &str = "edited";
 pub const BACK: &str = "edited, and taken back";
 
-/// Puts a value at a pointer, in place of what is there or as a new member.
+/// Sets the value at a pointer: replaces it, or adds a member.
 pub fn set(document: &mut Value, pointer: &str, value: Value) {
     let (parent, key) = split(pointer);
     let parent = document.pointer_mut(&parent).expect(pointer);
@@ -48,17 +50,17 @@ pub fn set(document: &mut Value, pointer: &str, value: Value) {
         Value::Object(members) => drop(members.insert(key, value)),
         Value::Array(items) if key == "-" => items.push(value),
         Value::Array(items) => items[key.parse::<usize>().expect(pointer)] = value,
-        _ => panic!("{pointer} is in no container"),
+        _ => panic!("{pointer} is not in an object or list"),
     }
 }
 
-/// Takes away what is there, and gives it back.
+/// Removes and returns the value at a pointer.
 pub fn take(document: &mut Value, pointer: &str) -> Value {
     let (parent, key) = split(pointer);
     match document.pointer_mut(&parent).expect(pointer) {
         Value::Object(members) => members.shift_remove(&key).expect(pointer),
         Value::Array(items) => items.remove(key.parse().expect(pointer)),
-        _ => panic!("{pointer} is in no container"),
+        _ => panic!("{pointer} is not in an object or list"),
     }
 }
 
@@ -68,11 +70,11 @@ fn rename(document: &mut Value, pointer: &str, to: &str) {
 }
 
 fn split(pointer: &str) -> (String, String) {
-    let (parent, key) = pointer.rsplit_once('/').expect("not the whole document");
+    let (parent, key) = pointer.rsplit_once('/').expect("a pointer below the root");
     (parent.to_owned(), key.replace("~1", "/").replace("~0", "~"))
 }
 
-/// Gives the list of users an optional parameter, and a status without a body.
+/// Adds to the list of users an optional parameter and a status without a body.
 fn revalidate(document: &mut Value, name: &str, place: &str, status: &str) {
     let added = json!({"name": name, "in": place, "schema": {"type": "string"}});
     set(document, &format!("{USERS}/get/parameters/-"), added);
@@ -84,5 +86,5 @@ fn revalidate(document: &mut Value, name: &str, place: &str, status: &str) {
     );
 }
 
-/// One edit: the direction, what it does and why the label is right, and the edit itself.
+/// One edit: the direction, the change with the reason for the label, and a function that makes it.
 pub type Case = (&'static str, &'static str, fn(&mut Value));

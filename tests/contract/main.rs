@@ -1,6 +1,7 @@
-//! The contract can be trusted: it is valid, complete and illustrated by true examples; the code
-//! generates the same document; the diff that says so overlooks nothing; a change that breaks
-//! clients is called one; and what is released stays as it was. No database.
+//! Tests of the contract: it is valid, complete and has valid examples; the code generates the same
+//! document, and the diff that checks this reports every difference; changes that break clients are
+//! reported as breaking; released contracts never change. Also tests what the source files import. No
+//! database.
 
 mod document;
 mod edits;
@@ -9,6 +10,7 @@ mod evolution;
 mod examples;
 mod generated;
 mod labelled;
+mod layers;
 mod lint;
 mod mutation;
 mod releases;

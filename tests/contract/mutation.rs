@@ -1,6 +1,6 @@
-//! Nothing escapes the diff: every edit to the contract that a machine can make at one place is
-//! reported, at that place, unless an entry of `IGNORED` explains why not. And what the diff sees,
-//! the classifier of changes sees too, and beyond that only the order of properties and parameters.
+//! A mutation test of the diff: every edit that a machine can make at one place of the contract is
+//! reported at that place, or has an entry in `IGNORED`. The evolution rules find a change exactly when
+//! the diff reports one, or when the order of properties or parameters differs.
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use super::edits::{Change, Edit, edits, is_example};
 use super::{contract, escape};
 
-/// The entry of `IGNORED` that lets this edit go unseen, if there is one.
+/// The entry of `IGNORED` that describes this edit, if there is one.
 fn excuse(edit: &Edit) -> Option<&'static str> {
-    // Under another key it is no example any more.
+    // Under another key it is not an example.
     let is_renamed = matches!(edit.change, Change::Rename(_));
     if is_example(&edit.place) && !is_renamed {
         return Some("examples of media types, parameters and headers");
@@ -34,8 +34,8 @@ fn excuse(edit: &Edit) -> Option<&'static str> {
     }
 }
 
-/// Whether the edit changes the order in which generated clients take arguments, which the
-/// classifier sees and the diff does not.
+/// Whether the edit changes the order in which generated clients take arguments. Only the evolution
+/// rules report it.
 fn swaps_arguments(edit: &Edit) -> bool {
     let key = edit.place.rsplit('/').next();
     matches!(
@@ -44,21 +44,21 @@ fn swaps_arguments(edit: &Edit) -> bool {
     )
 }
 
-/// What became of an edit.
+/// The result of an edit.
 enum Outcome {
     Caught,
     Excused(&'static str),
     Survived,
-    /// Reported, but nowhere near its place.
+    /// Reported at another place.
     Misplaced(String),
-    /// A change for the diff and none for the classifier, or the other way round.
+    /// The diff and the evolution rules disagree whether it is a change.
     Disputed,
 }
 
-/// Makes each edit in a copy of the contract, sees what the diff says, and undoes it.
+/// Makes each edit in a copy of the contract, evaluates the diff, and undoes the edit.
 ///
-/// The edits are of one part of the contract. Paths know nothing of each other, so that an edit in
-/// one is made in a contract without the others, which takes a third of the time.
+/// The edits are all within one path or all outside of paths. Paths are independent of each other, so
+/// an edit within one is made in a contract without the others, which takes a third of the time.
 fn try_edits<'a>(contract: &Value, edits: &'a [Edit]) -> Vec<(&'a Edit, Outcome)> {
     let mut original = contract.clone();
     if let Some(own) = edits.first().and_then(|edit| path_of(&edit.place)) {
@@ -78,8 +78,8 @@ fn try_edits<'a>(contract: &Value, edits: &'a [Edit]) -> Vec<(&'a Edit, Outcome)
     edits.iter().map(attempt).collect()
 }
 
-/// Copies the original's part around the place back: from the third level on one path or one kind
-/// of component, which is faster than the whole.
+/// Restores the part of the document that contains the place: for deeper places only a path or a kind of
+/// component, which is faster than the whole document.
 fn undo(edited: &mut Value, original: &Value, place: &str) {
     let third = place.match_indices('/').nth(2);
     let part = third.map_or("", |(end, _)| &place[..end]);
@@ -93,7 +93,7 @@ fn undo(edited: &mut Value, original: &Value, place: &str) {
     );
 }
 
-/// The path, as a segment of a pointer, that this place is within.
+/// The path that contains this place, as a segment of a JSON pointer.
 fn path_of(place: &str) -> Option<&str> {
     let (path, _) = place.strip_prefix("/paths/")?.split_once('/')?;
     Some(path)
@@ -103,7 +103,7 @@ fn judge(original: &Value, normal: &Normalised, edited: &Value, edit: &Edit) -> 
     let differences = match normalise(edited) {
         Ok(edited) => {
             let differences = compare(normal, &edited);
-            // The version is the measure of changes, and none itself.
+            // A change of the version alone is not a change.
             let is_version =
                 edit.place == "/info/version" && !matches!(edit.change, Change::Rename(_));
             let is_change = (!differences.is_empty() && !is_version) || swaps_arguments(edit);
@@ -136,7 +136,7 @@ fn judge(original: &Value, normal: &Normalised, edited: &Value, edit: &Edit) -> 
     )
 }
 
-/// Whether one pointer is at, above or below the other.
+/// Whether two places are equal or one contains the other.
 fn near(pointer: &str, place: &str) -> bool {
     let is_prefix = |short: &str, long: &str| {
         long.strip_prefix(short)
@@ -145,7 +145,7 @@ fn near(pointer: &str, place: &str) -> bool {
     if is_prefix(pointer, place) || is_prefix(place, pointer) {
         return true;
     }
-    // A parameter that a path gains is one that each of its operations gains.
+    // An edit of the parameters of a path is reported in each operation of the path.
     let shared = place.split_once("/parameters").map(|(path, _)| path);
     shared.is_some_and(|path| {
         path.split('/').count() == 3
@@ -155,7 +155,7 @@ fn near(pointer: &str, place: &str) -> bool {
     })
 }
 
-/// What the contract has none of, and the rules for evolution know all the same.
+/// A document with constructs that the contract does not use and the evolution rules handle.
 fn rare_constructs() -> Value {
     json!({
         "openapi": "3.0.3",
@@ -217,11 +217,11 @@ fn rare_constructs() -> Value {
 }
 
 #[test]
-fn no_edit_of_a_rare_construct_goes_unseen() {
+fn every_edit_of_a_rare_construct_is_reported() {
     let document = rare_constructs();
     let edits = edits(&document);
     let normal = normalise(&document).expect("a normal form");
-    let unseen: Vec<&Edit> = edits
+    let unreported: Vec<&Edit> = edits
         .iter()
         .filter(|edit| {
             let mut edited = document.clone();
@@ -232,9 +232,9 @@ fn no_edit_of_a_rare_construct_goes_unseen() {
         .collect();
     assert!(edits.len() > 500, "only {} edits", edits.len());
     assert!(
-        unseen.is_empty(),
-        "{} of {}: {unseen:?}",
-        unseen.len(),
+        unreported.is_empty(),
+        "{} of {}: {unreported:?}",
+        unreported.len(),
         edits.len()
     );
 }

@@ -1,5 +1,5 @@
-//! What is released stays as it was: `.ci/contract`, run in repositories that are made up here, with
-//! all that could make a breaking change of a released contract pass.
+//! Released contracts never change. Runs `.ci/contract` in temporary repositories and tries everything
+//! that could hide a breaking change of a released contract.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ const CONTRACT: &str = "openapi/openapi.yaml";
 const RELEASED: &str = "openapi/released/0.1.1.yaml";
 const PINS: &str = "openapi/released/pins";
 
-/// A repository with nothing but contracts, of which 0.1.0 and 0.1.1 are released.
+/// A repository that has only contracts. 0.1.0 and 0.1.1 are released.
 struct Repository(TempDir);
 
 impl Repository {
@@ -45,7 +45,7 @@ impl Repository {
         fs::write(self.at(file), text).expect(file);
     }
 
-    /// Runs git, whatever the settings of who runs the tests.
+    /// Runs git without the settings of the present user.
     fn git(&self, arguments: &[&str]) {
         let output = Command::new("git")
             .current_dir(self.0.path())
@@ -63,7 +63,7 @@ impl Repository {
         self.git(&["commit", "--quiet", "--message=A change"]);
     }
 
-    /// Makes a breaking change to the contract, with the version that it has.
+    /// Makes a breaking change to the contract without another version.
     fn shorten_titles(&self) {
         let (whole, part) = ("maxLength: 255", "maxLength: 200");
         self.write(CONTRACT, &OLD.replace(whole, part));
@@ -74,14 +74,14 @@ impl Repository {
         self.write(RELEASED, &self.read(CONTRACT));
     }
 
-    /// Makes the pin of 0.1.1 that of the file as it is now.
+    /// Replaces the pin of 0.1.1 by that of the present file.
     fn pin_again(&self) {
         let hash = self.hash_of(RELEASED);
         let first = self.first_pin();
         self.write(PINS, &format!("{first}openapi 0.1.1 {hash}\n"));
     }
 
-    /// The line of 0.1.0.
+    /// The line of the pins for 0.1.0.
     fn first_pin(&self) -> String {
         let pins = self.read(PINS);
         pins.split_inclusive('\n').next().expect("a pin").to_owned()
@@ -103,7 +103,7 @@ impl Repository {
         text(&output)
     }
 
-    /// Demands that the check fails and says so in these words.
+    /// Checks that `compare` fails with a message that contains `words`.
     fn fails(&self, words: &str) {
         let output = self.run("compare");
         let said = text(&output);
@@ -131,7 +131,7 @@ const CHANGED_FILE: &str = "0.1.1.yaml is not what was released";
 const CHANGED_PIN: &str = "pinned openapi 0.1.1 as";
 
 #[test]
-fn what_is_as_it_was_released_passes() {
+fn unchanged_released_contracts_pass() {
     let said = Repository::new().passes("compare");
     assert!(said.contains("0.1.0.yaml: 7 changes"), "{said}");
     assert!(said.contains("0.1.1.yaml: 0 changes"), "{said}");
@@ -145,7 +145,7 @@ fn a_breaking_change_of_the_contract_fails() {
 }
 
 #[test]
-fn copying_the_contract_over_a_released_one_hides_no_change() {
+fn copying_the_contract_over_a_released_one_fails() {
     let repository = Repository::new();
     repository.shorten_titles();
     repository.overwrite();
@@ -159,7 +159,7 @@ fn copying_the_contract_over_a_released_one_hides_no_change() {
 }
 
 #[test]
-fn nor_does_it_in_one_commit_with_the_pin() {
+fn changing_a_released_contract_and_its_pin_in_one_commit_fails() {
     let repository = Repository::new();
     repository.shorten_titles();
     repository.overwrite();
@@ -169,7 +169,7 @@ fn nor_does_it_in_one_commit_with_the_pin() {
 }
 
 #[test]
-fn nor_does_it_in_a_merge() {
+fn changing_a_released_contract_and_its_pin_in_a_merge_fails() {
     let repository = Repository::new();
     repository.git(&["checkout", "--quiet", "-b", "branch"]);
     repository.write("branch", "");
@@ -184,7 +184,7 @@ fn nor_does_it_in_a_merge() {
 }
 
 #[test]
-fn a_pin_that_was_only_ever_in_a_merge_may_not_change_either() {
+fn a_pin_that_a_merge_added_may_not_change() {
     let repository = Repository::new();
     repository.git(&["checkout", "--quiet", "-b", "branch"]);
     repository.write("branch", "");
@@ -204,7 +204,7 @@ fn a_pin_that_was_only_ever_in_a_merge_may_not_change_either() {
 }
 
 #[test]
-fn nor_does_it_when_git_is_told_that_the_pins_are_no_text() {
+fn changing_a_pin_fails_also_when_git_treats_the_pins_as_binary() {
     let repository = Repository::new();
     repository.write(".gitattributes", "pins binary\n");
     repository.commit();
@@ -216,7 +216,7 @@ fn nor_does_it_when_git_is_told_that_the_pins_are_no_text() {
 }
 
 #[test]
-fn a_pin_may_move_and_never_change() {
+fn a_pin_may_move_to_another_file_but_not_change() {
     let repository = Repository::new();
     repository.git(&["mv", "openapi/released", "openapi/history"]);
     repository.git(&["mv", "openapi/history/pins", "openapi/history/hashes"]);
@@ -237,7 +237,7 @@ fn a_pin_may_move_and_never_change() {
 }
 
 #[test]
-fn a_released_contract_does_not_vanish() {
+fn removing_a_released_contract_fails() {
     let repository = Repository::new();
     fs::remove_file(repository.at(RELEASED)).expect("the file");
     repository.fails("has openapi 0.1.1, but there is no openapi/released/0.1.1.yaml");
@@ -264,7 +264,7 @@ fn a_shallow_clone_says_how_to_get_the_history() {
 }
 
 #[test]
-fn without_history_nothing_passes() {
+fn without_a_repository_the_check_fails() {
     let repository = Repository::new();
     fs::remove_dir_all(repository.at(".git")).expect("the history");
     repository.fails("run this in a clone of the repository");
@@ -306,9 +306,9 @@ fn every_released_contract_has_one_pin_of_its_own() {
 }
 
 #[test]
-fn every_version_of_the_chain_moved_as_far_as_its_changes_go() {
+fn each_released_version_moved_far_enough_from_the_one_before() {
     let repository = Repository::new();
-    // A breaking change, under the version of a compatible one; by hand, since `release` refuses it.
+    // Adds a breaking change with the version of a compatible one by hand, because `release` refuses it.
     let contract = OLD
         .replace("maxLength: 255", "maxLength: 200")
         .replace("version: 0.1.1", "version: 0.1.2");

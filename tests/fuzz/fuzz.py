@@ -1,14 +1,13 @@
 """Fuzzes the running service with Schemathesis, from the contract.
 
-A round is one server with a data directory of its own, filled with seeded rows (the embedded
-default, on a free port), and several runs of Schemathesis against it: one of every phase, then more
-of the stateful one, which ends early whenever Hypothesis cannot replay a sequence. Rounds follow
-each other until enough cases were tried or one of them has a problem. The first seed says
-everything about all of them.
+A round is one server on a free port, with its own embedded database that is filled with seeded rows,
+and several runs of Schemathesis against it: one with every phase, then more of the stateful phase,
+which ends early whenever Hypothesis cannot replay a sequence. Rounds are repeated until enough cases
+were tried or a round has a problem. The first seed determines all of them.
 
-What it leaves in target/fuzz/: summary.txt (what Schemathesis said, and our own verdict),
-cases.json (cases tried, per operation), and of a round that failed everything: its server's log and
-data, and Schemathesis's events. Imports nothing but the standard library and verdict.py.
+Leaves in target/fuzz/: summary.txt (the output of Schemathesis and the verdict), cases.json (the number
+of cases of each operation), and for a round with a problem the log and the data of its server and the
+events of Schemathesis. Imports only the standard library and verdict.py.
 """
 
 import argparse
@@ -32,9 +31,9 @@ HOOKS = Path(__file__).with_name("hooks.py")
 
 # More than the ids in schemathesis.toml.
 ROWS = ["--users", "100", "--products", "100", "--cart", "300"]
-# Examples that Schemathesis makes of each operation, and of sequences of them, in a run.
+# Examples that Schemathesis generates in a run for each operation, and for sequences of operations.
 EXAMPLES = 200
-# Stateful cases in a round, at least; in runs that are no more than so many.
+# The least number of stateful cases in a round, and the greatest number of runs for them.
 STATEFUL_CASES = 1000
 STATEFUL_RUNS = 50
 # Seconds.
@@ -45,8 +44,8 @@ STOP_TIMEOUT = 60
 def main() -> int:
     parser = argparse.ArgumentParser(description="Fuzzes the service with Schemathesis.")
     parser.add_argument("server", type=Path, help="the ecommerce-api executable")
-    parser.add_argument("--cases", type=int, default=1, help="go on until so many were tried")
-    parser.add_argument("--seed", type=int, default=1, help="of the first run; it grows by one")
+    parser.add_argument("--cases", type=int, default=1, help="the least number of cases to try")
+    parser.add_argument("--seed", type=int, default=1, help="the seed of the first run; each further run adds one")
     arguments = parser.parse_args()
 
     shutil.rmtree(OUT, ignore_errors=True)
@@ -67,22 +66,22 @@ def main() -> int:
 
 
 def say(text: str) -> None:
-    """Shows `text` and keeps it."""
+    """Prints `text` and adds it to the summary."""
     print(text, end="", flush=True)
     with (OUT / "summary.txt").open("a") as summary:
         summary.write(text)
 
 
 def environment() -> dict[str, str]:
-    """This process's environment without what could lead to somebody's real database."""
+    """The environment of this process without the variables that could select a real database."""
     ours = {"SERVER_HOST", "SERVER_PORT", "DATABASE_URL", "DATABASE_URL_FILE", "DATA_DIR", "ALLOWED_HOSTS"}
     kept = {name: value for name, value in os.environ.items() if name not in ours}
     return kept | {"DATA_DIR": "data", "SERVER_PORT": "0", "LOG_FORMAT": "json", "RUST_LOG": "info"}
 
 
 def attack_a_server(server: Path, first_seed: int, seeds: list[int], tally: Tally) -> list[str]:
-    """One round; adds its seeds and what it tried, and gives what is wrong."""
-    # Also the working directory, so that nobody's .env is read.
+    """Runs one round. Adds its seeds and cases to `seeds` and `tally`, and returns its problems."""
+    # Also the working directory, so that no other .env is read.
     directory = OUT / f"seed-{first_seed}"
     directory.mkdir()
     subprocess.run([server, "seed", *ROWS, "--rng-seed", str(first_seed)], cwd=directory, env=environment(), check=True)
@@ -114,7 +113,7 @@ def attack_a_server(server: Path, first_seed: int, seeds: list[int], tally: Tall
 
 
 def address(serving: subprocess.Popen, log: Path) -> str:
-    """Where the server listens, once it does."""
+    """Waits for the server and returns its address."""
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline and serving.poll() is None:
         listening = re.search(r"listening on (http://[^, ]+)", log.read_text())
@@ -125,7 +124,7 @@ def address(serving: subprocess.Popen, log: Path) -> str:
 
 
 def run(url: str, seed: int, phases: list[str], directory: Path, tally: Tally) -> list[str]:
-    """Runs Schemathesis once, showing what it says; gives what is wrong."""
+    """Runs Schemathesis once and prints its output. Returns the problems."""
     report, events = directory / f"report-{seed}.json", directory / f"events-{seed}.ndjson"
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run", str(CONTRACT)),

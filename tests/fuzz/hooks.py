@@ -1,12 +1,12 @@
-"""What Schemathesis cannot make up by itself: tags, conditions that are met, and text for a header.
+"""Generators for values that Schemathesis does not generate itself: entity tags and header text.
 
-Its coverage phase gives a header nothing but letters and digits, so that no condition would ever be
-well-formed. A format with a strategy of its own is exempt from that, so the two conditional headers
-get one here, in the copy of the contract that Schemathesis works with. Their schema still decides
-what is right and what is wrong.
+Its coverage phase uses only letters and digits in headers, so that no precondition would be well
+formed. Formats with a generator of their own are exempt. The two conditional headers therefore get
+such a format here, in the copy of the contract that Schemathesis uses. Their schemas still decide which
+values are valid.
 
-A request id may be any text, for an unusable one is replaced; HTTP itself allows no control
-characters in it, which no schema says.
+A request id may be any text, since an unusable one is replaced. HTTP forbids control characters in it,
+which the schema does not express.
 """
 
 import schemathesis
@@ -33,6 +33,6 @@ def before_load_schema(context: schemathesis.HookContext, raw_schema: dict) -> N
 
 @schemathesis.hook
 def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict) -> None:
-    """Its stateful phase takes an id from a response for a request id, and sends it as a number."""
+    """Makes header values strings: the stateful phase may use a number from a response as a request id."""
     for name, value in (case.headers or {}).items():
         case.headers[name] = str(value)

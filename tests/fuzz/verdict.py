@@ -1,8 +1,8 @@
-"""What the runs of Schemathesis found and tried, read from the events and reports that it writes.
+"""Evaluates the runs of Schemathesis from the events and reports that it writes.
 
-A run's exit code is not enough: a finding must be explained by what the server answered, or it is
-a problem; and that Schemathesis is content says nothing about an operation that it hardly tried.
-Imports nothing but the standard library.
+The exit code of a run is not enough. Some findings are false, which the responses of the server
+show; all others are problems. And a run without findings may have hardly tried an operation. Imports
+only the standard library.
 """
 
 import base64
@@ -15,7 +15,7 @@ PHASES = ["examples", "coverage", "fuzzing", "stateful"]
 
 
 class Tally:
-    """The cases that were answered, by operation, phase and status; and explained findings."""
+    """The numbers of cases with a response, by operation, phase and status, and of false findings by reason."""
 
     def __init__(self, contract: dict):
         self.labels = operations(contract)
@@ -28,7 +28,7 @@ class Tally:
 
 
 def operations(contract: dict) -> dict[str, str]:
-    """The operation ids, by Schemathesis's names for operations: `GET /api/users`."""
+    """The operation ids by the names that Schemathesis uses, like `GET /api/users`."""
     return {
         f"{method.upper()} {path}": operation["operationId"]
         for path, item in contract["paths"].items()
@@ -38,7 +38,7 @@ def operations(contract: dict) -> dict[str, str]:
 
 
 def judge(exit_code: int, report: Path, events: Path, tally: Tally) -> list[str]:
-    """Adds what a run tried to `tally`; gives what is wrong."""
+    """Adds the cases of a run to `tally`. Returns its problems."""
     problems = []
     explained_before = tally.explained.total()
     for scenario in scenarios(events):
@@ -54,7 +54,7 @@ def judge(exit_code: int, report: Path, events: Path, tally: Tally) -> list[str]
     explained = tally.explained.total() - explained_before
     if exit_code != 0 and not problems and explained == 0:
         problems.append(f"Schemathesis exited with {exit_code}")
-    # Once, however many cases tell it.
+    # Each problem once, also if several cases have it.
     return list(dict.fromkeys(problems))
 
 
@@ -71,7 +71,7 @@ def count(scenario: dict, tally: Tally) -> None:
     for case_id, interaction in recorder["interactions"].items():
         if interaction["response"] is None:
             continue
-        # A scenario is of one operation, save the stateful ones.
+        # A scenario has one operation, except in the stateful phase.
         label = recorder["label"]
         if label not in tally.labels:
             case = recorder["cases"][case_id]["value"]
@@ -81,12 +81,12 @@ def count(scenario: dict, tally: Tally) -> None:
 
 
 def findings(recorder: dict, tally: Tally) -> Iterator[str]:
-    """The checks that failed, save those that the answers of the same scenario explain."""
+    """The failed checks, except those that the responses of the same scenario explain."""
     for case_id, checks in recorder.get("checks", {}).items():
         for check in checks:
             if check["status"] == "success":
                 continue
-            if check["name"] == "ensure_resource_availability" and a_cascade_took_it(recorder, case_id):
+            if check["name"] == "ensure_resource_availability" and was_deleted_by_cascade(recorder, case_id):
                 tally.explained["a cart item was gone because its user, product or cart was deleted before"] += 1
                 continue
             if check["name"] == "positive_data_acceptance" and (rule := broken_rule(recorder["interactions"][case_id])):
@@ -96,11 +96,11 @@ def findings(recorder: dict, tally: Tally) -> Iterator[str]:
             yield f"{recorder['label']}: {failure['title']} ({check['name']})"
 
 
-# Rules of the contract that tie one part of a request to another, which no schema can say: what the
-# 400 says, and the rule.
+# Rules of the contract on combinations of parts of a request, which no schema can express: the message
+# of the 400, and the reason.
 RULES = {
     "must be the id in the path": "an update named another id than the path",
-    "needs `page` or `limit` beside it": "a search or an order that needs a page came without one",
+    "needs `page` or `limit` beside it": "a search or sort order that requires paging was sent without it",
 }
 
 
@@ -115,12 +115,12 @@ def broken_rule(interaction: dict) -> str | None:
     return rules.pop() if len(rules) == 1 else None
 
 
-def a_cascade_took_it(recorder: dict, case_id: str) -> bool:
-    """Whether the cart item that a case did not find was removed with something else before.
+def was_deleted_by_cascade(recorder: dict, case_id: str) -> bool:
+    """Whether the cart item that a case did not find was deleted together with something else before.
 
-    The check knows only deletions at the item's own path, while the contract says that a deleted
-    user or product takes its cart items along, and that a cart can be emptied. That such a deletion
-    succeeded between the item's creation and the case is read from the server's answers.
+    The check considers only deletions of the item itself. By the contract, its items are also deleted
+    with a user or product, or when a cart is emptied. The responses show whether such a deletion
+    succeeded between the creation of the item and the case.
     """
     parent = recorder["cases"][case_id]["parent_id"]
     created = recorder["interactions"].get(parent)
@@ -128,7 +128,7 @@ def a_cascade_took_it(recorder: dict, case_id: str) -> bool:
         return False
     body = json.loads(base64.b64decode(created["response"]["content"]["$base64"]))
     item = body["data"]
-    takers = (
+    deletions = (
         f"/api/users/{item['user_id']}",
         f"/api/products/{item['product_id']}",
         f"/api/cart/user/{item['user_id']}",
@@ -136,7 +136,7 @@ def a_cascade_took_it(recorder: dict, case_id: str) -> bool:
     missed = recorder["interactions"][case_id]
     return any(
         interaction["request"]["method"] == "DELETE"
-        and interaction["request"]["uri"].endswith(takers)
+        and interaction["request"]["uri"].endswith(deletions)
         and interaction["response"] is not None
         and interaction["response"]["status_code"] == 200
         and created["timestamp"] < interaction["timestamp"] < missed["timestamp"]
@@ -145,7 +145,7 @@ def a_cascade_took_it(recorder: dict, case_id: str) -> bool:
 
 
 def untried(tally: Tally) -> list[str]:
-    """What Schemathesis does not tell: an operation that a phase left out, or that never succeeded."""
+    """Problems that Schemathesis does not report: operations that a phase left out or that never succeeded."""
     problems = []
     for operation, counts in tally.counts.items():
         problems += [f"{operation}: no case in phase {phase}" for phase in PHASES if counts[f"phase {phase}"] == 0]
@@ -155,7 +155,7 @@ def untried(tally: Tally) -> list[str]:
 
 
 def record(tally: Tally, seeds: list[int], problems: list[str]) -> dict:
-    """All of it, as it is kept in cases.json."""
+    """The content of cases.json."""
 
     def part(counts: Counter, prefix: str) -> dict[str, int]:
         return {key.removeprefix(prefix): counts[key] for key in sorted(counts) if key.startswith(prefix)}
@@ -177,12 +177,12 @@ def record(tally: Tally, seeds: list[int], problems: list[str]) -> dict:
 
 
 def text(kept: dict) -> str:
-    """The record for people."""
+    """The record as text."""
     lines = ["", f"{'operation':<18}{'cases':>8}   statuses"]
     for operation, counts in kept["operations"].items():
         statuses = "  ".join(f"{status} x {times}" for status, times in counts["statuses"].items())
         lines.append(f"{operation:<18}{counts['cases']:>8}   {statuses}")
     lines.append(f"{'all':<18}{kept['cases']:>8}   in {len(kept['seeds'])} runs")
-    lines += [f"explained by the answers: {finding} ({times} times)" for finding, times in kept["explained"].items()]
+    lines += [f"explained by the responses: {finding} ({times} times)" for finding, times in kept["explained"].items()]
     lines += kept["problems"] or ["no failure, no warning"]
     return "\n".join(lines) + "\n"

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""cargo, as cargo-mutants calls it: `cargo test` runs the tests that matter and ends with the first
-that fails, where cargo's own would run all that are left. Everything else goes to cargo unchanged.
+"""Replaces cargo for cargo-mutants: `cargo test` runs only the relevant test binaries and stops at the
+first test that fails. Passes all other commands to cargo unchanged.
 """
 
 import json
@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 
-# Test binaries, from the fastest to the slowest: cargo's words for each, and which of its tests.
+# The test binaries, the fastest first: cargo's arguments for each, and a filter of its tests.
 RUNS = [(["--lib"], []), (["--test", "contract"], ["generated"]), (["--test", "api"], [])]
 FAILED = re.compile(r"^test .* \.\.\. FAILED$")
 
@@ -19,7 +19,7 @@ def build(arguments: list[str], **options) -> subprocess.CompletedProcess:
 
 
 def executable(arguments: list[str]) -> str | None:
-    """The test binary that cargo builds; none when it does not compile."""
+    """Builds a test binary and returns its path, or None when it does not compile."""
     built = build([*arguments, "--message-format=json"], stdout=subprocess.PIPE)
     artifacts = map(json.loads, built.stdout.splitlines())
     tests = [artifact for artifact in artifacts if artifact.get("executable") and artifact["profile"]["test"]]
@@ -27,7 +27,7 @@ def executable(arguments: list[str]) -> str | None:
 
 
 def passes(command: list[str]) -> bool:
-    """Whether all tests do. Their output must not be captured: it would come after the last test."""
+    """Whether all tests pass. The tests must run with --nocapture: captured output appears only at the end."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, errors="replace") as tests:
         for line in tests.stdout:
             print(line, end="", flush=True)
@@ -42,10 +42,11 @@ def main() -> int:
     if arguments[:1] != ["test"]:
         os.execvp("cargo", ["cargo", *arguments])
     if "--no-run" in arguments:
-        # The other binaries need not be built when a test in here fails; what compiles here, compiles there.
+        # Builds only the unit tests: if one of them fails, the other binaries are not needed. Code that
+        # compiles here also compiles for the other binaries.
         arguments.remove("--no-run")
         return build([*arguments, "--lib"]).returncode
-    # Most tests wait for the database.
+    # More threads than cores, because most tests wait for the database.
     os.environ.setdefault("RUST_TEST_THREADS", "8")
     for binary, tests in RUNS:
         command = executable([*arguments, *binary])

@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
-"""Runs cargo-mutants over the files of SCOPE in a copy of the tree, and keeps what became of each
-mutant in results.txt: by file, function and mutation, so that lines may move.
+"""Runs cargo-mutants on the files of SCOPE in a copy of the tree. Keeps the result of each mutant in
+results.txt, by file, function and mutation, so that results remain valid when lines move.
 
-  .ci/mutants [FILE...]        the mutants (of these files) that have no result yet, and survivors
-  .ci/mutants --again [FILE...]  all of them
-  .ci/mutants --shard K/N      every Nth mutant, from the Kth (0 to N-1)
-  .ci/mutants --changed        the mutants in lines that changed since MUTANTS_BASE, the merge base with
-                               main, or ten commits ago; results.txt is read only
-  .ci/mutants --minutes N      stop after so many (60, at most; 7 with --changed, which leaves one to install)
+  .ci/mutants [FILE...]        run mutants (of these files) that have no result yet or survived
+  .ci/mutants --again [FILE...]  run all mutants (of these files)
+  .ci/mutants --shard K/N      run every Nth mutant, from the Kth (0 to N-1)
+  .ci/mutants --changed        run the mutants in lines that changed since MUTANTS_BASE, the merge base
+                               with main, or ten commits ago; results.txt is only read
+  .ci/mutants --minutes N      stop after N minutes (at most 60; with --changed at most 7, which leaves one
+                               minute to install cargo-mutants)
 
-A run that stops early prints what it did not run, and the next one goes on from there. It fails when
-a mutant survives that results.txt does not call equivalent, with the reason: put the word and
-` // the reason` there by hand.
+A run that stops early prints the mutants that it did not run; the next run continues with them. The
+exit code is 1 when a mutant survives, unless results.txt marks it as equivalent with a reason. To mark
+one, change its word to `equivalent` and append ` // the reason`.
 """
 
 import argparse
@@ -43,13 +44,13 @@ SCOPE = [
 ]
 # A container may run as another user than the one to whom the clone belongs.
 SAFE = ["-c", f"safe.directory={ROOT}"]
-# What became of a mutant: the words of cargo-mutants, and ours.
+# The possible results of a mutant: cargo-mutants' words, and those of results.txt.
 WORDS = {"CaughtMutant": "killed", "Timeout": "timeout", "Unviable": "unviable", "MissedMutant": "survived"}
 NOT_RUN, EQUIVALENT, SURVIVED = "not-run", "equivalent", "survived"
 HEAD = """\
-# Written by `just mutants`: what became of each mutant. killed: a test failed. timeout: the tests did
-# not end. unviable: it does not compile. survived: no test noticed. not-run: not tried yet.
-# equivalent: put there by hand, with the reason why no test can notice.
+# Written by `just mutants`: the result of each mutant. killed: a test failed. timeout: the tests did
+# not end. unviable: it does not compile. survived: all tests passed. not-run: not run yet.
+# equivalent: written by hand, with the reason why no test can fail.
 """
 
 
@@ -64,7 +65,7 @@ def resolves(revision: str) -> bool:
 
 def base() -> str:
     """The commit since which changed lines are mutated."""
-    # A commit that is not here was replaced by a forced push, or is the zeros of a new branch.
+    # The named commit may be missing: replaced by a forced push, or all zeros for a new branch.
     if (named := os.environ.get("MUTANTS_BASE")) and resolves(named):
         return named
     head = git("rev-parse", "HEAD").strip()
@@ -78,8 +79,8 @@ def base() -> str:
 
 
 def copy_tree() -> None:
-    """Makes TREE the working tree. A file that is equal stays as it is, so that cargo finds it unchanged,
-    and one that differs (a mutation that an interrupted run left, for example) gets the present time."""
+    """Copies the working tree to TREE. Equal files are not written, so that cargo sees no change. A file
+    that differs, as after a mutation that an interrupted run left, gets the present time."""
     names = git("ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
     files = {name for name in names if name and (ROOT / name).is_file()}
     for name in files:
@@ -104,7 +105,7 @@ def remove_unwanted(path: Path, wanted: set[Path]) -> None:
 
 
 def link_dependencies() -> None:
-    """The first time, takes over what was compiled of the dependencies already."""
+    """Reuses the dependencies that are compiled already, on the first run."""
     built, target = ROOT / "target/debug", TREE / "target/debug"
     if built.exists() and not target.exists():
         target.mkdir(parents=True)
@@ -114,7 +115,7 @@ def link_dependencies() -> None:
 
 @contextmanager
 def databases_in_memory() -> Iterator[None]:
-    """Keeps the databases of the tests in memory where there is room: each test makes one of its own."""
+    """Keeps the databases of the tests in memory if there is enough: each test creates a database."""
     link, memory = TREE / "target/tmp", Path("/dev/shm")
     if link.is_symlink():
         link.unlink()
@@ -132,8 +133,8 @@ def cargo_mutants(*arguments: str) -> list[str]:
 
 
 def listed(*arguments: str) -> dict[str, str]:
-    """Every mutant of SCOPE: what cargo-mutants calls it, and our name for it, without the place. Equal
-    mutations of one function are numbered."""
+    """Every mutant of SCOPE: the name that cargo-mutants gives it, and the name in results.txt, which has
+    no line numbers. Equal mutations of one function are numbered."""
     files = [argument for file in SCOPE for argument in ["--file", file]]
     command = cargo_mutants("--list", "--json", *files, *arguments)
     output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
@@ -146,7 +147,7 @@ def listed(*arguments: str) -> dict[str, str]:
 
 
 def read_results() -> dict[str, tuple[str, str]]:
-    """Word and reason of each mutant in results.txt."""
+    """The result and the reason of each mutant in results.txt."""
     results = {}
     for line in RESULTS.read_text().splitlines() if RESULTS.exists() else []:
         if line and not line.startswith("#"):
@@ -168,7 +169,7 @@ def write_results(names: list[str], results: dict[str, tuple[str, str]]) -> None
 
 
 def outcomes() -> dict[str, str]:
-    """What cargo-mutants has found so far: the word for each of its names."""
+    """The results of the present run of cargo-mutants so far, by the names that it gives the mutants."""
     try:
         scenarios = json.loads(OUTCOMES.read_text())["outcomes"]
     except (FileNotFoundError, json.JSONDecodeError):
@@ -182,16 +183,16 @@ def outcomes() -> dict[str, str]:
 
 
 def run(mutants: list[str], deadline: float, keep: Callable[[dict[str, str]], None]) -> None:
-    """Runs these until the deadline, and keeps what was found from time to time."""
+    """Runs these mutants until the deadline. Calls `keep` with the results every second."""
     shutil.rmtree(OUTCOMES.parent, ignore_errors=True)
-    # Deletions of fields are not chosen by --re: those in other files would run, too.
+    # --re does not select deletions of fields: without --file, those in other files would run too.
     files = [f"--file={file}" for file in {name.split(":")[0] for name in mutants}]
     exactly = [argument for name in mutants for argument in ["--re", f"^{regex(name)}$"]]
     command = cargo_mutants(
         "--in-place", "--output", str(WORK), "--no-shuffle", "--timeout-multiplier", "4", "--minimum-test-timeout",
         "60", "--colors", "never", "--caught", *files, *exactly,
     )  # fmt: skip
-    # A backtrace would say where cargo-mutants was interrupted.
+    # Without RUST_BACKTRACE=0, an interrupted cargo-mutants prints a backtrace.
     ours = {"CARGO": str(HERE / "cargo.py"), "CARGO_PROFILE_DEV_DEBUG": "none", "RUST_BACKTRACE": "0"}
     process = subprocess.Popen(command, env=os.environ | ours, start_new_session=True)
     try:
@@ -229,7 +230,7 @@ def arguments() -> argparse.Namespace:
 
 
 def chosen(given: argparse.Namespace, names: dict[str, str], results: dict[str, tuple[str, str]]) -> list[str]:
-    """The mutants to run, by cargo-mutants' names."""
+    """The mutants to run, by the names that cargo-mutants gives them."""
     if given.changed:
         diff = WORK / "changed.diff"
         since = base()
@@ -290,7 +291,7 @@ def main() -> int:
         all_counts = Counter(results.get(name, (NOT_RUN, ""))[0] for name in names.values())
         print(f"all {len(names)} so far:", ", ".join(f"{count} {word}" for word, count in all_counts.items()))
     if survivors:
-        print("mutants: kill the survivors by a test, or say in results.txt why they are equivalent", file=sys.stderr)
+        print("mutants: add a test that fails for each survivor, or state in results.txt why it is equivalent", file=sys.stderr)
     return 1 if survivors else 0
 
 

@@ -1,33 +1,34 @@
-//! The normal form of single values: what the walk through a document does where it stands.
+//! The normal form of single values and keywords, without the walk through a document.
 //!
-//! Imports nothing of ours.
+//! Imports nothing else of the crate.
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Number, Value};
 
-/// Plain data, its whole numbers as integers.
-pub(super) fn data(value: &Value) -> Value {
+/// The normal form of plain data: whole numbers are integers.
+pub(super) fn plain_data(value: &Value) -> Value {
     match value {
-        Value::Number(number) => Value::Number(whole(number)),
-        Value::Array(items) => Value::Array(items.iter().map(data).collect()),
-        Value::Object(members) => Value::Object(object(members)),
+        Value::Number(number) => Value::Number(as_integer(number)),
+        Value::Array(items) => Value::Array(items.iter().map(plain_data).collect()),
+        Value::Object(members) => Value::Object(plain_members(members)),
         other => other.clone(),
     }
 }
 
-pub(super) fn object(members: &Map<String, Value>) -> Map<String, Value> {
+/// [`plain_data`] of the members of an object.
+pub(super) fn plain_members(members: &Map<String, Value>) -> Map<String, Value> {
     members
         .iter()
-        .map(|(key, value)| (key.clone(), data(value)))
+        .map(|(key, value)| (key.clone(), plain_data(value)))
         .collect()
 }
 
-fn whole(number: &Number) -> Number {
-    // Up to 2^53 a float holds every integer, so nothing is lost.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
+fn as_integer(number: &Number) -> Number {
+    // A float represents every integer up to 2^53 exactly.
+    const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
     match number.as_f64() {
-        Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() <= EXACT => {
-            // The text of a whole float below 2^53 is that of an integer.
+        Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() <= MAX_EXACT => {
+            // Without a fraction, the text of the float is that of an integer.
             format!("{float:.0}")
                 .parse::<i64>()
                 .map_or_else(|_| number.clone(), Number::from)
@@ -36,15 +37,15 @@ fn whole(number: &Number) -> Number {
     }
 }
 
-/// One alternative of a `security` list; the order of scopes does not count.
-pub(super) fn requirement(alternative: &Value) -> Value {
+/// One alternative of a `security` list. The order of scopes does not count.
+pub(super) fn security_requirement(alternative: &Value) -> Value {
     let Value::Object(schemes) = alternative else {
-        return data(alternative);
+        return plain_data(alternative);
     };
     let schemes = schemes.iter().map(|(name, scopes)| {
         let scopes = match scopes {
-            Value::Array(scopes) => Value::Array(sorted(scopes.iter().map(data))),
-            other => data(other),
+            Value::Array(scopes) => Value::Array(sorted(scopes.iter().map(plain_data))),
+            other => plain_data(other),
         };
         (name.clone(), scopes)
     });
@@ -57,7 +58,7 @@ pub(super) fn sorted(items: impl Iterator<Item = Value>) -> Vec<Value> {
     items
 }
 
-/// `3.0` of `3.0.x`; any other version as it is.
+/// `3.0` for a version `3.0.x`. Other versions are kept.
 pub(super) fn minor_version(version: &str) -> String {
     match version.strip_prefix("3.0.") {
         Some(patch) if !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -67,8 +68,12 @@ pub(super) fn minor_version(version: &str) -> String {
     }
 }
 
-/// Drops a `style` that is the default, and an `explode` that is the default or has no effect.
-pub(super) fn drop_idle_style(parameter: &mut Map<String, Value>, location: &str, root: &Value) {
+/// Removes a `style` that is the default, and an `explode` that is the default or has no effect.
+pub(super) fn drop_redundant_style(
+    parameter: &mut Map<String, Value>,
+    location: &str,
+    root: &Value,
+) {
     let default = match location {
         "query" | "cookie" => "form",
         _ => "simple",
@@ -99,8 +104,9 @@ pub(super) fn drop_idle_style(parameter: &mut Map<String, Value>, location: &str
     }
 }
 
-/// Drops what the generator writes into an `allOf` a second time: keywords that stand beside it too.
-pub(super) fn drop_repeats(schema: &mut Map<String, Value>) {
+/// Removes the members of an `allOf` that only repeat keywords beside it: poem-openapi writes such
+/// keywords twice.
+pub(super) fn drop_repeated_keywords(schema: &mut Map<String, Value>) {
     if let Some(Value::Array(mut members)) = schema.shift_remove("allOf") {
         if members.iter().any(|member| member.get("$ref").is_some()) {
             members.retain(|member| match member {

@@ -1,23 +1,23 @@
-//! Long texts, cut so that what matters can be seen.
+//! Excerpts of long texts for reports.
 //!
-//! Imports nothing of ours.
+//! Imports nothing else of the crate.
 
-/// Longer texts are cut to about this many characters.
+/// Texts with more characters are cut to this many.
 const SHOWN: usize = 120;
 
-/// The start of a text.
-pub(in crate::contract) fn start(text: &str) -> String {
+/// The beginning of a text.
+pub(in crate::contract) fn beginning(text: &str) -> String {
     around(text, 0)
 }
 
-/// Two texts, both cut around the first character at which they differ.
-pub(in crate::contract) fn both(one: &str, other: &str) -> (String, String) {
+/// Excerpts of two texts around the first character at which they differ.
+pub(in crate::contract) fn around_difference(one: &str, other: &str) -> (String, String) {
     let pairs = one.chars().zip(other.chars());
     let same = pairs.take_while(|(a, b)| a == b).count();
     (around(one, same), around(other, same))
 }
 
-/// The part of a text around the character with this index, a third of it before that character.
+/// The excerpt of a text around the character at `index`. A third of it precedes that character.
 fn around(text: &str, index: usize) -> String {
     let length = text.chars().count();
     if length <= SHOWN {
@@ -35,26 +35,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_short_text_stays_whole() {
-        assert_eq!(start("short"), "short");
-        assert_eq!(both("one", ""), ("one".to_owned(), String::new()));
+    fn a_short_text_is_not_cut() {
+        assert_eq!(beginning("short"), "short");
+        assert_eq!(
+            around_difference("one", ""),
+            ("one".to_owned(), String::new())
+        );
     }
 
     #[test]
     fn long_texts_are_cut_around_the_first_difference() {
         let (before, after) = ("é".repeat(200), "ü".repeat(200));
-        let (one, other) = both(&format!("{before}1{after}"), &format!("{before}2{after}"));
+        let (one, other) =
+            around_difference(&format!("{before}1{after}"), &format!("{before}2{after}"));
         assert_eq!(one, format!("…{}1{}…", "é".repeat(40), "ü".repeat(79)));
         assert_eq!(other, one.replace('1', "2"));
     }
 
     #[test]
-    fn a_difference_near_an_end_is_shown_with_as_much_of_the_other_side() {
+    fn an_excerpt_near_an_end_of_the_text_is_as_long_as_any_other() {
         let long = "x".repeat(200);
-        let (one, other) = both(&format!("{long}1"), &format!("2{long}"));
+        let (one, other) = around_difference(&format!("{long}1"), &format!("2{long}"));
         assert_eq!(one, format!("{}…", "x".repeat(120)));
         assert_eq!(other, format!("2{}…", "x".repeat(119)));
-        let (one, other) = both(&format!("{long}1"), &long);
+        let (one, other) = around_difference(&format!("{long}1"), &long);
         assert_eq!(one, format!("…{}1", "x".repeat(119)));
         assert_eq!(other, format!("…{}", "x".repeat(120)));
     }

@@ -1,25 +1,26 @@
-//! The one list of what the diff does not see.
+//! The list of what the diff ignores.
 
-/// All that the diff does not see: its name, and why it may go unseen.
+/// Everything that the diff ignores, each with the reason.
 ///
-/// Everything else counts. A test demonstrates each entry, together with a neighbour that is still
-/// caught, and the mutation test lets no edit survive that no entry explains.
+/// All other differences are reported. A test demonstrates each entry together with a similar
+/// difference that is still reported, and the mutation test fails for an edit of the contract that is
+/// not reported and has no entry.
 pub const IGNORED: &[(&str, &str)] = &[
     (
         "examples of media types, parameters and headers",
-        "poem-openapi cannot generate them; the contract's tests hold them against its schemas",
+        "poem-openapi cannot generate them; the tests check them against the schemas of the contract",
     ),
     (
         "patch version of OpenAPI",
-        "poem-openapi writes 3.0.0 whatever the contract says; the 3.0.x differ in wording alone",
+        "poem-openapi always writes 3.0.0; the versions 3.0.x differ only in wording",
     ),
     (
         "order of names",
-        "keys, `required`, `enum`, `parameters`, `x-needs-paging`, declared tags and security alternatives are sets; the generator sorts some. For generated clients the order of properties and parameters counts all the same: see `evolution`",
+        "keys, `required`, `enum`, `parameters`, `x-needs-paging`, declared tags and security alternatives are sets; the generator sorts some. For generated clients the order of properties and parameters matters nevertheless: see `evolution`",
     ),
     (
         "white space in summaries and descriptions",
-        "doc comments are wrapped at the source's width",
+        "doc comments are wrapped at the line width of the source",
     ),
     (
         "letter case of header names",
@@ -27,15 +28,15 @@ pub const IGNORED: &[(&str, &str)] = &[
     ),
     (
         "whole numbers written as floats",
-        "JSON has one kind of number; poem-openapi prints bounds as floats",
+        "JSON has one type of number; poem-openapi writes bounds as floats",
     ),
     (
         "keywords that state their default",
-        "`deprecated: false`, `minLength: 0`, an empty list of tags: the same as nothing; poem-openapi writes some, people do not",
+        "`deprecated: false`, `minLength: 0`, an empty list of tags: the same as an absent keyword; poem-openapi writes some of them, people do not",
     ),
     (
         "`style` and `explode` without effect",
-        "`explode` changes nothing for a parameter that is one scalar, a default `style` nothing at all; poem-openapi writes `explode` always",
+        "`explode` has no effect on a scalar parameter, a default `style` has none at all; poem-openapi always writes `explode`",
     ),
     (
         "title of a component schema that repeats its name",
@@ -43,11 +44,11 @@ pub const IGNORED: &[(&str, &str)] = &[
     ),
     (
         "components that are not schemas",
-        "a referenced parameter, header, response or request body counts where it is used; poem-openapi writes it out there",
+        "a referenced parameter, header, response or request body is compared where it is used; poem-openapi writes it out there",
     ),
     (
         "parameters of a path, security of the document",
-        "both are shorthand for saying it at each operation; poem-openapi says it there",
+        "both are shorthand for repeating them in each operation, as poem-openapi does",
     ),
     (
         "`allOf` members that repeat their parent",

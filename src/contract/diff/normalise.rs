@@ -1,34 +1,34 @@
-//! One normal form for `OpenAPI` 3.0 documents, so that two ways of writing the same promise compare equal.
+//! Brings `OpenAPI` 3.0 documents into a normal form, in which two notations of the same contract are
+//! equal.
 //!
-//! Imports the room's `structure`, `canonical` and `normalised`. The walk knows what kind of object it stands in
-//! ([`Node`]), so that a property called `description` is a name and the keyword `description` is a
-//! keyword. What the walk does not know it keeps as it is: an unknown construct is compared, never
-//! dropped.
+//! Imports the module's `canonical`, `normalised` and `structure`. The walk through a document knows the
+//! kind of each object ([`Node`]), so that it distinguishes a property called `description` from the
+//! keyword `description`. It keeps unknown constructs as they are: they are compared, never dropped.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 
 use super::canonical::{
-    data, drop_idle_style, drop_repeats, escape, local_pointer, minor_version, object, push,
-    requirement, sorted,
+    drop_redundant_style, drop_repeated_keywords, escape, local_pointer, minor_version, plain_data,
+    plain_members, push, security_requirement, sorted,
 };
 use super::normalised::{Link, Normalised, Problem};
 use super::structure::{METHODS, Node, Shape, is_default, may_be_reference, shape};
 
-/// Brings an `OpenAPI` 3.0 document into normal form; [`IGNORED`](super::IGNORED) lists what gets lost on the way.
+/// Brings an `OpenAPI` 3.0 document into normal form. [`IGNORED`](super::IGNORED) lists what is lost.
 ///
 /// # Errors
-/// When a `$ref` leads nowhere, out of the document or round in a circle, or has siblings (`OpenAPI`
-/// 3.0 ignores them); when two parameters or two headers of one place have the same name; when
-/// `parameters` is not a list of objects with `name` and `in`.
+/// When a `$ref` leads nowhere, out of the document or to itself, or has siblings, which `OpenAPI` 3.0
+/// ignores; when two parameters or two headers at one place have the same name; when `parameters` is
+/// not a list of objects with `name` and `in`.
 pub fn normalise(document: &Value) -> Result<Normalised, Problem> {
     let mut walk = Walk {
         root: document,
-        at: String::new(),
-        to: String::new(),
+        source: String::new(),
+        output: String::new(),
         via: Vec::new(),
-        open: Vec::new(),
+        open_targets: Vec::new(),
         inlined: HashMap::new(),
         links: BTreeMap::new(),
         path_parameters: None,
@@ -40,21 +40,21 @@ pub fn normalise(document: &Value) -> Result<Normalised, Problem> {
     })
 }
 
-/// The walk through one document: where it is, and what it has seen.
+/// The walk through one document: its present place, and what it has visited.
 struct Walk<'a> {
     root: &'a Value,
-    /// Where the walk stands in the document as it was written.
-    at: String,
-    /// Where it writes, in normal form.
-    to: String,
-    /// The references that were followed to get here.
+    /// The pointer to the present place in the document as it was written.
+    source: String,
+    /// The pointer to the present place in the normal form.
+    output: String,
+    /// Pointers to the references that lead to the present place, outermost first.
     via: Vec<String>,
-    /// The targets of those references, to notice a circle.
-    open: Vec<String>,
-    /// What was inlined somewhere, by its pointer and kind, in normal form.
+    /// The targets of these references, to detect cycles.
+    open_targets: Vec<String>,
+    /// The normal forms of the targets that replaced a reference, by pointer and kind.
     inlined: HashMap<(String, Node), Value>,
     links: BTreeMap<String, Link>,
-    /// The parameters of the path whose operations are being walked, and where they stand.
+    /// The pointer to the parameters of the present path, and these parameters.
     path_parameters: Option<(String, &'a [Value])>,
 }
 
@@ -63,7 +63,7 @@ impl<'a> Walk<'a> {
         let Value::Object(members) = value else {
             return match node {
                 Node::Parameter => Err(self.problem("a parameter is an object".to_owned())),
-                _ => Ok(data(value)),
+                _ => Ok(plain_data(value)),
             };
         };
         if let Some(Value::String(target)) = members.get("$ref")
@@ -78,14 +78,14 @@ impl<'a> Walk<'a> {
         match node {
             Node::Operation => self.finish_operation(&mut out, members)?,
             Node::Parameter => self.finish_parameter(&mut out)?,
-            Node::Header => drop_idle_style(&mut out, "header", self.root),
-            Node::Schema => drop_repeats(&mut out),
+            Node::Header => drop_redundant_style(&mut out, "header", self.root),
+            Node::Schema => drop_repeated_keywords(&mut out),
             _ => {}
         }
         Ok(Value::Object(out))
     }
 
-    /// The members of an object that are neither in `moved` nor ignored, each in normal form.
+    /// The normal form of the members of an object, without those that are ignored or in `moved`.
     fn members(
         &mut self,
         node: Node,
@@ -93,7 +93,7 @@ impl<'a> Walk<'a> {
         moved: &[&str],
     ) -> Result<Map<String, Value>, Problem> {
         let mut out = Map::new();
-        // Components come last: only then is it known which of them were inlined.
+        // Components are last: by then it is known which of them replaced a reference.
         let are_components = |key: &str| node == Node::Document && key == "components";
         let (now, later) = (members.iter(), members.iter());
         let now = now.filter(|(key, _)| !are_components(key));
@@ -102,7 +102,7 @@ impl<'a> Walk<'a> {
             if moved.contains(&key.as_str()) {
                 continue;
             }
-            let value = self.inside(key, key, |walk| walk.member(node, key, value))?;
+            let value = self.at_member(key, key, |walk| walk.member(node, key, value))?;
             if let Some(value) = value.filter(|value| !is_default(node, key, value)) {
                 out.insert(key.clone(), value);
             }
@@ -122,11 +122,11 @@ impl<'a> Walk<'a> {
                 Value::String(text.split_whitespace().collect::<Vec<_>>().join(" "))
             }
             (Shape::Version, Value::String(version)) => Value::String(minor_version(version)),
-            (Shape::Set, Value::Array(items)) => Value::Array(sorted(items.iter().map(data))),
+            (Shape::Set, Value::Array(items)) => Value::Array(sorted(items.iter().map(plain_data))),
             (Shape::One(child), value) => self.node(child, value)?,
             (Shape::Map(child), Value::Object(names)) => self.names(child, names, |_| true)?,
-            (Shape::Leftovers(child), Value::Object(names)) => {
-                let section = &self.at;
+            (Shape::UnusedComponents(child), Value::Object(names)) => {
+                let section = &self.source;
                 let left = names.keys().filter(|name| {
                     let key = (format!("{section}/{}", escape(name)), child);
                     !self.inlined.contains_key(&key)
@@ -150,17 +150,17 @@ impl<'a> Walk<'a> {
                 let mut out = Vec::with_capacity(items.len());
                 for (index, item) in items.iter().enumerate() {
                     let index = index.to_string();
-                    out.push(self.inside(&index, &index, |walk| walk.node(child, item))?);
+                    out.push(self.at_member(&index, &index, |walk| walk.node(child, item))?);
                 }
                 Value::Array(out)
             }
             (Shape::Tags, Value::Array(tags)) => self.tags(tags)?,
-            (_, value) => data(value),
+            (_, value) => plain_data(value),
         };
         Ok(Some(value))
     }
 
-    /// An object whose keys are names, those that `keep` accepts.
+    /// An object whose keys are names, with the members whose names `keep` accepts.
     fn names(
         &mut self,
         child: Node,
@@ -169,7 +169,7 @@ impl<'a> Walk<'a> {
     ) -> Result<Value, Problem> {
         let mut out = Map::new();
         for (name, value) in names.iter().filter(|(name, _)| keep(name)) {
-            let value = self.inside(name, name, |walk| walk.node(child, value))?;
+            let value = self.at_member(name, name, |walk| walk.node(child, value))?;
             out.insert(name.clone(), value);
         }
         Ok(Value::Object(out))
@@ -179,24 +179,25 @@ impl<'a> Walk<'a> {
         let mut out = Map::new();
         for (name, header) in headers {
             let lower = name.to_ascii_lowercase();
-            let value = self.inside(name, &lower, |walk| walk.node(Node::Header, header))?;
+            let value = self.at_member(name, &lower, |walk| walk.node(Node::Header, header))?;
             if out.insert(lower, value).is_some() {
                 return Err(self.problem(format!(
-                    "the header {name} stands here twice in different letter case: keep one"
+                    "the header {name} occurs twice in different letter case: keep one"
                 )));
             }
         }
         Ok(Value::Object(out))
     }
 
-    /// The declared tags, keyed by name. A list that is none of tags stays a list.
+    /// The declared tags as an object, by name. A list of something else is kept as it is.
     fn tags(&mut self, tags: &'a [Value]) -> Result<Value, Problem> {
         let mut out = Map::new();
         for (index, tag) in tags.iter().enumerate() {
             let Some(name) = tag.get("name").and_then(Value::as_str) else {
-                return Ok(Value::Array(tags.iter().map(data).collect()));
+                return Ok(Value::Array(tags.iter().map(plain_data).collect()));
             };
-            let value = self.inside(&index.to_string(), name, |walk| walk.node(Node::Tag, tag))?;
+            let value =
+                self.at_member(&index.to_string(), name, |walk| walk.node(Node::Tag, tag))?;
             if out.insert(name.to_owned(), value).is_some() {
                 return Err(self.problem(format!("the tag {name} is declared twice: keep one")));
             }
@@ -207,7 +208,7 @@ impl<'a> Walk<'a> {
         Ok(Value::Object(out))
     }
 
-    /// A path, whose parameters belong to each of its operations.
+    /// A path. Its parameters move into each of its operations.
     fn path_item(&mut self, members: &'a Map<String, Value>) -> Result<Value, Problem> {
         let shared = members.get("parameters").and_then(Value::as_array);
         let has_operation = METHODS
@@ -215,7 +216,7 @@ impl<'a> Walk<'a> {
             .any(|method| members.get(*method).is_some_and(Value::is_object));
         let moved: &[&str] = match shared {
             Some(parameters) if has_operation => {
-                self.path_parameters = Some((format!("{}/parameters", self.at), parameters));
+                self.path_parameters = Some((format!("{}/parameters", self.source), parameters));
                 &["parameters"]
             }
             _ => &[],
@@ -225,7 +226,8 @@ impl<'a> Walk<'a> {
         Ok(Value::Object(out))
     }
 
-    /// Replaces an operation's parameters and security by all that apply to it.
+    /// Replaces the parameters and security of an operation by all that apply to it, including those of
+    /// the path and the document.
     fn finish_operation(
         &mut self,
         out: &mut Map<String, Value>,
@@ -236,14 +238,15 @@ impl<'a> Walk<'a> {
             Some(Value::Array(own)) => own.as_slice(),
             Some(_) => return Err(self.problem("`parameters` is not a list".to_owned())),
         };
-        let to = format!("{}/parameters", self.to);
+        let to = format!("{}/parameters", self.output);
         let mut parameters = match self.path_parameters.clone() {
             Some(shared) => self.parameters(&to, shared)?,
             None => Map::new(),
         };
-        let own = (format!("{}/parameters", self.at), own);
+        let own = (format!("{}/parameters", self.source), own);
         for (key, parameter) in self.parameters(&to, own)? {
-            // Generators put one that overrides the path's where the operation has it.
+            // A parameter that overrides one of the path has the position that the operation gives it,
+            // as in generated clients.
             parameters.shift_remove(&key);
             parameters.insert(key, parameter);
         }
@@ -255,7 +258,7 @@ impl<'a> Walk<'a> {
         let security = match members.get("security") {
             Some(own) => Some(own),
             None => self.root.get("security").inspect(|_| {
-                let to = format!("{}/security", self.to);
+                let to = format!("{}/security", self.output);
                 let at = "/security".to_owned();
                 self.links.insert(to, Link { at, target: None });
             }),
@@ -264,11 +267,11 @@ impl<'a> Walk<'a> {
         match security {
             Some(Value::Array(alternatives)) if alternatives.is_empty() => {}
             Some(Value::Array(alternatives)) => {
-                let alternatives = sorted(alternatives.iter().map(requirement));
+                let alternatives = sorted(alternatives.iter().map(security_requirement));
                 out.insert("security".to_owned(), Value::Array(alternatives));
             }
             Some(other) => {
-                out.insert("security".to_owned(), data(other));
+                out.insert("security".to_owned(), plain_data(other));
             }
             None => {}
         }
@@ -286,19 +289,19 @@ impl<'a> Walk<'a> {
         if location == "header" {
             out.insert("name".to_owned(), Value::String(name));
         }
-        drop_idle_style(out, &location, self.root);
+        drop_redundant_style(out, &location, self.root);
         Ok(())
     }
 
-    /// The parameters of one list, keyed by where they travel and how they are called.
+    /// The parameters of a list as an object, by location and name.
     fn parameters(
         &mut self,
         to: &str,
         (at, list): (String, &'a [Value]),
     ) -> Result<Map<String, Value>, Problem> {
         let mut out = Map::new();
-        let outer_at = std::mem::replace(&mut self.at, at);
-        let outer_to = std::mem::replace(&mut self.to, to.to_owned());
+        let outer_source = std::mem::replace(&mut self.source, at);
+        let outer_output = std::mem::replace(&mut self.output, to.to_owned());
         for (index, parameter) in list.iter().enumerate() {
             let definition = self.definition(parameter);
             let text = |key| {
@@ -307,12 +310,12 @@ impl<'a> Walk<'a> {
                     .and_then(Value::as_str)
                     .unwrap_or_default()
             };
-            // A parameter without name has no key, and the walk says so.
+            // For a parameter without name, the walk reports the problem.
             let key = match text("in") {
                 "header" => format!("header {}", text("name").to_ascii_lowercase()),
                 location => format!("{location} {}", text("name")),
             };
-            let value = self.inside(&index.to_string(), &key, |walk| {
+            let value = self.at_member(&index.to_string(), &key, |walk| {
                 walk.node(Node::Parameter, parameter)
             })?;
             if out.contains_key(&key) {
@@ -320,15 +323,15 @@ impl<'a> Walk<'a> {
             }
             out.insert(key, value);
         }
-        self.at = outer_at;
-        self.to = outer_to;
+        self.source = outer_source;
+        self.output = outer_output;
         Ok(out)
     }
 
-    /// What a value is once its references are followed; the walk reports those that lead nowhere.
+    /// The value to which a chain of references leads. The walk reports references that lead nowhere.
     fn definition(&self, value: &'a Value) -> &'a Value {
         let mut definition = value;
-        // References to references are rare; one in a circle must not keep us here.
+        // References to references are rare. The bound ends cycles.
         for _ in 0..8 {
             let Some(target) = definition.get("$ref").and_then(Value::as_str) else {
                 break;
@@ -339,7 +342,8 @@ impl<'a> Walk<'a> {
         definition
     }
 
-    /// What a reference stands for: itself for component schemas, whose names count; all others are inlined.
+    /// The normal form of a reference: the reference itself if it leads to a component schema, whose name
+    /// counts, or else its target.
     fn reference(
         &mut self,
         node: Node,
@@ -357,7 +361,7 @@ impl<'a> Walk<'a> {
             name.is_some_and(|name| !name.contains('/'))
         };
         let mut via = self.via.clone();
-        via.push(self.at.clone());
+        via.push(self.source.clone());
         let problem = |message| Problem {
             pointer: pointer.clone(),
             via: via.clone(),
@@ -369,7 +373,7 @@ impl<'a> Walk<'a> {
             )));
         };
         if node == Node::Schema && is_schema(&pointer) {
-            return Ok(Value::Object(object(members)));
+            return Ok(Value::Object(plain_members(members)));
         }
         if members.len() > 1 {
             return Err(self.problem(
@@ -377,57 +381,57 @@ impl<'a> Walk<'a> {
                     .to_owned(),
             ));
         }
-        if self.open.contains(&pointer) {
-            return Err(problem(format!("`$ref: {target}` leads round in a circle")));
+        if self.open_targets.contains(&pointer) {
+            return Err(problem(format!("`$ref: {target}` leads to itself")));
         }
 
-        self.record(Some(pointer.clone()));
+        self.record_origin(Some(pointer.clone()));
         let key = (pointer, node);
         if let Some(value) = self.inlined.get(&key) {
             return Ok(value.clone());
         }
-        // The target is walked once, as if it were written in its own place.
-        let outer_at = std::mem::replace(&mut self.at, key.0.clone());
-        let outer_to = std::mem::replace(&mut self.to, key.0.clone());
+        // The target is walked once, at its own place.
+        let outer_source = std::mem::replace(&mut self.source, key.0.clone());
+        let outer_output = std::mem::replace(&mut self.output, key.0.clone());
         let outer_via = std::mem::replace(&mut self.via, via);
-        self.open.push(key.0.clone());
+        self.open_targets.push(key.0.clone());
         let value = self.node(node, found)?;
-        self.open.pop();
-        self.at = outer_at;
-        self.to = outer_to;
+        self.open_targets.pop();
+        self.source = outer_source;
+        self.output = outer_output;
         self.via = outer_via;
         self.inlined.insert(key, value.clone());
         Ok(value)
     }
 
-    /// Walks on under the key `from` of the document, and under `to` of the normal form.
-    fn inside<T>(
+    /// Runs `walk` at the member that is called `from` in the document and `to` in the normal form.
+    fn at_member<T>(
         &mut self,
         from: &str,
         to: &str,
         walk: impl FnOnce(&mut Self) -> Result<T, Problem>,
     ) -> Result<T, Problem> {
-        let (at_length, to_length) = (self.at.len(), self.to.len());
-        push(&mut self.at, from);
-        push(&mut self.to, to);
+        let (source_length, output_length) = (self.source.len(), self.output.len());
+        push(&mut self.source, from);
+        push(&mut self.output, to);
         if from != to {
-            self.record(None);
+            self.record_origin(None);
         }
         let result = walk(self)?;
-        self.at.truncate(at_length);
-        self.to.truncate(to_length);
+        self.source.truncate(source_length);
+        self.output.truncate(output_length);
         Ok(result)
     }
 
-    /// Remembers where the part that is being written came from.
-    fn record(&mut self, target: Option<String>) {
-        let at = self.at.clone();
-        self.links.insert(self.to.clone(), Link { at, target });
+    /// Records the origin of the present place.
+    fn record_origin(&mut self, target: Option<String>) {
+        let at = self.source.clone();
+        self.links.insert(self.output.clone(), Link { at, target });
     }
 
     fn problem(&self, message: String) -> Problem {
         Problem {
-            pointer: self.at.clone(),
+            pointer: self.source.clone(),
             via: self.via.clone(),
             message,
         }

@@ -1,5 +1,7 @@
-//! What comes of bringing a document into normal form: the form, which remembers where each part
-//! stood as it was written, or why there is none. Imports nothing of ours.
+//! The result of normalising a document: the normal form, which knows the place of each part in the
+//! document as it was written, or the problem that prevents one.
+//!
+//! Imports nothing else of the crate.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,33 +11,35 @@ use serde_json::Value;
 /// A document in normal form.
 #[derive(Debug, Clone)]
 pub struct Normalised {
-    /// The document: references to anything but schemas inlined, `parameters` of an operation keyed
-    /// by `"{in} {name}"`, tags keyed by name, security pushed down into the operations.
+    /// The document. References are replaced by their targets, except those to component schemas;
+    /// `parameters` of an operation is an object with keys like `query page`, `tags` one by name; and
+    /// the security of the document is repeated in its operations.
     pub document: Value,
-    /// Where the parts that moved came from, by their pointer in `document`.
+    /// The origins of the parts that moved, by their pointers in `document`.
     pub(super) links: BTreeMap<String, Link>,
 }
 
-/// Where a part of the normal form came from.
+/// The origin of a part of the normal form.
 #[derive(Debug, Clone)]
 pub(super) struct Link {
-    /// Its place in the document as it was written.
+    /// The pointer to the part in the document as it was written.
     pub at: String,
-    /// What the `$ref` at that place led to. Inside the target the links of the target go on.
+    /// The pointer to the target, if there is a `$ref` at that place. Parts inside the target may have
+    /// links of their own.
     pub target: Option<String>,
 }
 
-/// Where something stood in the document as it was written.
+/// The place of something in the document as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::contract) struct Origin {
     /// The pointer to its definition.
     pub pointer: String,
-    /// The references that led there, outermost first.
+    /// The pointers to the references that lead there, outermost first.
     pub via: Vec<String>,
 }
 
 impl Normalised {
-    /// Where the thing at `pointer` (in normal form) stood in the document as it was written.
+    /// The place, in the document as it was written, of what is at `pointer` in normal form.
     pub(in crate::contract) fn origin(&self, pointer: &str) -> Origin {
         let mut pointer = pointer.to_owned();
         let mut via = Vec::new();
@@ -51,7 +55,7 @@ impl Normalised {
         Origin { pointer, via }
     }
 
-    /// The link of the innermost part around `pointer` that moved, and the length of its pointer.
+    /// The link of the innermost moved part that contains `pointer`, and the length of its pointer.
     fn longest_link(&self, pointer: &str) -> Option<(usize, &Link)> {
         let mut length = pointer.len();
         loop {
@@ -66,9 +70,9 @@ impl Normalised {
 /// Why a document has no normal form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// A JSON pointer to what is wrong; where a reference leads nowhere, the place that is missing.
+    /// A JSON pointer to what is wrong. For a reference that leads nowhere, its target.
     pub pointer: String,
-    /// The references that led there, outermost first, as JSON pointers.
+    /// JSON pointers to the references that lead there, outermost first.
     pub via: Vec<String>,
     /// What is wrong, and what to do about it.
     pub message: String,

@@ -1,14 +1,14 @@
-//! Which places of a document hold the same kind of thing, so that one mistake that was made at many
-//! places is reported once.
+//! Groups the places of a document by what they contain, so that a mistake repeated at many places is
+//! reported once.
 //!
 //! Imports the module's `structure`.
 
 use super::structure::METHODS;
 
-/// A JSON pointer without what only says where it stands: an operation, a status or a component. A
-/// header that every response has, for example, is `responses/headers/X-Request-Id` in each of them.
-/// Other pointers, those of single parameters among them, stay as they are.
-pub(in crate::contract) fn kind(pointer: &str) -> String {
+/// The kind of a place: its JSON pointer without the path, method, status or component that contains it.
+/// A header of any response, for example, becomes `responses/headers/X-Request-Id`. Pointers to other
+/// places, including those to single parameters, are returned unchanged.
+pub(in crate::contract) fn place_kind(pointer: &str) -> String {
     let segments: Vec<&str> = pointer.split('/').skip(1).collect();
     match segments.as_slice() {
         ["paths", _, method, "responses", _, rest @ ..] if METHODS.contains(method) => {
@@ -30,31 +30,31 @@ pub(in crate::contract) fn kind(pointer: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::kind;
+    use super::place_kind;
 
     #[test]
-    fn a_part_of_every_response_is_one_kind_of_thing() {
+    fn a_part_of_several_responses_is_one_kind_of_place() {
         let header = "responses/headers/ETag";
         for pointer in [
             "/paths/~1users/get/responses/200/headers/ETag",
             "/paths/~1users~1{id}/put/responses/404/headers/ETag",
             "/components/responses/NotFound/headers/ETag",
         ] {
-            assert_eq!(kind(pointer), header);
+            assert_eq!(place_kind(pointer), header);
         }
     }
 
     #[test]
-    fn a_property_of_one_name_is_one_kind_of_thing_in_every_schema() {
+    fn a_property_of_several_schemas_is_one_kind_of_place() {
         let email = "schemas/properties/email/maxLength";
         for schema in ["User", "UserDraft"] {
             let pointer = format!("/components/schemas/{schema}/properties/email/maxLength");
-            assert_eq!(kind(&pointer), email);
+            assert_eq!(place_kind(&pointer), email);
         }
     }
 
     #[test]
-    fn what_has_a_name_of_its_own_stays_apart() {
+    fn other_pointers_are_returned_unchanged() {
         for pointer in [
             "",
             "/info/title",
@@ -68,7 +68,7 @@ mod tests {
             "/components/headers/ETag",
             "/components/responses/NotFound",
         ] {
-            assert_eq!(kind(pointer), pointer);
+            assert_eq!(place_kind(pointer), pointer);
         }
     }
 }

@@ -1,14 +1,15 @@
-//! Differences as text: one line each, or a whole report that says how to mend them.
+//! Differences as text: one line each, or a report that also says how to correct them.
 //!
-//! Imports the module's `Difference`, `excerpt` and `places`.
+//! Imports the module's `compare`, `excerpt` and `places`.
 
 use std::fmt::{self, Write as _};
 
 use serde_json::Value;
 
-use super::{Difference, excerpt, places};
+use super::compare::Difference;
+use super::{excerpt, places};
 
-/// How many operations a line names before it counts the rest.
+/// The number of operations that a heading names. It only counts the others.
 const NAMED: usize = 3;
 
 impl fmt::Display for Difference {
@@ -25,7 +26,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// A report for people: the differences by operation and schema, both sides of each, and how to mend it.
+/// A report on differences, by operation and schema: both values of each, and how to correct it.
 #[must_use]
 pub fn report(differences: &[Difference]) -> String {
     if differences.is_empty() {
@@ -49,35 +50,31 @@ pub fn report(differences: &[Difference]) -> String {
             headings.push(heading);
         }
     }
-    for heading_here in headings {
+    for current in headings {
         // Writing to a string cannot fail.
-        let _ = write!(text, "\n{heading_here}\n");
-        for entry in entries
-            .iter()
-            .filter(|entry| heading(entry) == heading_here)
-        {
+        let _ = write!(text, "\n{current}\n");
+        for entry in entries.iter().filter(|entry| heading(entry) == current) {
             write_entry(&mut text, entry);
         }
     }
     text
 }
 
-/// One thing to mend: the first difference of its kind, and where the same one stands.
+/// An entry of a report: a difference, and the other places at which the same one occurs.
 struct Entry<'a> {
     difference: &'a Difference,
     operations: Vec<&'a str>,
-    /// All places but the first.
+    /// The number of other places.
     others: usize,
 }
 
-/// Folds the same difference at many places, which mostly comes of one shared component, into one
-/// entry.
+/// Combines equal differences at several places into one entry. Most of them come from a shared component.
 fn entries(differences: &[Difference]) -> Vec<Entry<'_>> {
     let mut entries: Vec<Entry<'_>> = Vec::new();
     for difference in differences {
         let same = entries.iter_mut().find(|entry| {
             let first = entry.difference;
-            places::kind(&first.pointer) == places::kind(&difference.pointer)
+            places::place_kind(&first.pointer) == places::place_kind(&difference.pointer)
                 && first.contract == difference.contract
                 && first.generated == difference.generated
                 && first.problem == difference.problem
@@ -103,7 +100,7 @@ fn entries(differences: &[Difference]) -> Vec<Entry<'_>> {
     entries
 }
 
-/// What an entry stands under: an operation, several, a component, or a part of the document.
+/// The heading of an entry: its operations, or else its component or part of the document.
 fn heading(entry: &Entry<'_>) -> String {
     let pointer = &entry.difference.pointer;
     match entry.operations.as_slice() {
@@ -146,10 +143,10 @@ fn write_entry(text: &mut String, entry: &Entry<'_>) {
     let _ = writeln!(text, "    {}", remedy(difference));
 }
 
-/// How to mend a difference.
+/// How to correct a difference.
 fn remedy(difference: &Difference) -> String {
     let code = match difference.pointer.split('/').nth(1) {
-        Some("paths") => "the handler or its answers",
+        Some("paths") => "the handler or its responses",
         Some("components") if difference.pointer.starts_with("/components/schemas") => "the type",
         Some("components") => "the handlers that use it",
         _ => "the service's description",
@@ -175,14 +172,14 @@ fn place(pointer: &str) -> &str {
     }
 }
 
-/// Both sides of a difference, short enough to be read and long enough to see what differs.
+/// Excerpts of both values of a difference.
 fn sides(difference: &Difference) -> (String, String) {
     let show = |value: &Option<Value>| value.as_ref().map(Value::to_string);
     match (show(&difference.contract), show(&difference.generated)) {
-        (Some(contract), Some(generated)) => excerpt::both(&contract, &generated),
+        (Some(contract), Some(generated)) => excerpt::around_difference(&contract, &generated),
         (contract, generated) => {
             let whole = |text: Option<String>| {
-                text.map_or_else(|| "(nothing)".to_owned(), |text| excerpt::start(&text))
+                text.map_or_else(|| "(nothing)".to_owned(), |text| excerpt::beginning(&text))
             };
             (whole(contract), whole(generated))
         }

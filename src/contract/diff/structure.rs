@@ -1,10 +1,10 @@
-//! What an `OpenAPI` 3.0 document is made of: which object stands under which key of which object.
+//! The structure of `OpenAPI` 3.0 documents: the kind of value that each key of each object has.
 //!
-//! Imports nothing of ours. A key that is not here is unknown, and what stands under it plain data.
+//! Imports nothing else of the crate. The values of all keys that are not listed here are plain data.
 
 use serde_json::{Map, Value};
 
-/// What kind of object the walk stands in.
+/// A kind of object in a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Node {
     Document,
@@ -25,28 +25,30 @@ pub(super) enum Node {
     Schema,
 }
 
-/// How to read what stands under a key.
+/// The kind of value that a key has.
 pub(super) enum Shape {
-    /// Plain data, and all that is unknown: kept as it is.
+    /// Plain data, or something unknown. It is kept as it is.
     Data,
-    /// Prose: white space does not count.
+    /// Text for people, in which the amount of white space does not count.
     Text,
     /// A list whose order does not count.
     Set,
     /// The version of `OpenAPI`.
     Version,
-    /// In [`IGNORED`], or moved elsewhere by the caller.
+    /// Removed, either because it is in [`IGNORED`](super::IGNORED) or because the caller moves it.
     Dropped,
+    /// One object.
     One(Node),
-    /// Names, each with an object of one kind.
+    /// An object of objects by name.
     Map(Node),
+    /// A list of objects.
     List(Node),
-    /// Like `Map(Header)`, the names without letter case.
+    /// Like `Map(Header)`; the letter case of the names does not count.
     Headers,
     /// Component schemas by name.
     Schemas,
-    /// The component objects that no reference inlined.
-    Leftovers(Node),
+    /// Component objects by name, without those that replaced a reference.
+    UnusedComponents(Node),
     /// The declared tags.
     Tags,
 }
@@ -56,10 +58,10 @@ pub(in crate::contract) const METHODS: [&str; 8] = [
     "get", "put", "post", "delete", "options", "head", "patch", "trace",
 ];
 
-/// The one table of `OpenAPI` 3.0's structure.
+/// The kind of value that a key of an object has.
 #[expect(
     clippy::match_same_arms,
-    reason = "object by object, as the specification has them"
+    reason = "in the order of the specification, by object"
 )]
 pub(super) fn shape(node: Node, key: &str) -> Shape {
     match (node, key) {
@@ -89,10 +91,10 @@ pub(super) fn shape(node: Node, key: &str) -> Shape {
 
         (Node::Components, "schemas") => Shape::Schemas,
         (Node::Components, "securitySchemes") => Shape::Map(Node::SecurityScheme),
-        (Node::Components, "parameters") => Shape::Leftovers(Node::Parameter),
-        (Node::Components, "headers") => Shape::Leftovers(Node::Header),
-        (Node::Components, "responses") => Shape::Leftovers(Node::Response),
-        (Node::Components, "requestBodies") => Shape::Leftovers(Node::RequestBody),
+        (Node::Components, "parameters") => Shape::UnusedComponents(Node::Parameter),
+        (Node::Components, "headers") => Shape::UnusedComponents(Node::Header),
+        (Node::Components, "responses") => Shape::UnusedComponents(Node::Response),
+        (Node::Components, "requestBodies") => Shape::UnusedComponents(Node::RequestBody),
 
         (Node::Schema, "properties") => Shape::Map(Node::Schema),
         (Node::Schema, "items" | "additionalProperties" | "not") => Shape::One(Node::Schema),
@@ -105,7 +107,7 @@ pub(super) fn shape(node: Node, key: &str) -> Shape {
     }
 }
 
-/// Whether a `$ref` may stand for such an object. Elsewhere it is an unknown key like any other.
+/// Whether a `$ref` may replace an object of this kind. Elsewhere it is an unknown key like any other.
 pub(super) fn may_be_reference(node: Node) -> bool {
     matches!(
         node,
@@ -119,7 +121,7 @@ pub(super) fn may_be_reference(node: Node) -> bool {
     )
 }
 
-/// Whether leaving `key` out would say the same as this (normalised) value.
+/// Whether this value, in normal form, means the same as an absent key.
 pub(super) fn is_default(node: Node, key: &str, value: &Value) -> bool {
     match (node, key) {
         (Node::Operation | Node::Parameter | Node::Header | Node::Schema, "deprecated")

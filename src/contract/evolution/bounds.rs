@@ -10,10 +10,10 @@ use serde_json::Value;
 use super::sides::{Effect, Sides};
 use super::walk::Walk;
 
-/// The integers up to here are exact as floats.
-const EXACT: f64 = 9_007_199_254_740_992.0;
+/// A float represents every integer up to this one exactly.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// One end of a range of numbers.
+/// An end of a range of numbers.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     Lower,
@@ -21,7 +21,7 @@ pub(super) enum End {
 }
 
 impl End {
-    /// The keyword for the bound, and the one that takes the bound itself out.
+    /// The keyword of the bound, and the keyword that excludes the bound itself.
     fn keywords(self) -> (&'static str, &'static str) {
         match self {
             Self::Lower => ("minimum", "exclusiveMinimum"),
@@ -31,22 +31,22 @@ impl End {
 }
 
 impl Walk<'_> {
-    /// One end of a range; two keywords say where it is, and it is judged once. `keyword` is the one
-    /// that differs, in the schemas `around` it.
-    pub(super) fn range(&mut self, end: End, keyword: &str, sides: Sides<'_>, around: Sides<'_>) {
+    /// One end of a range. Two keywords of `schema` define it, and it is judged once. `keyword` is the
+    /// one that differs.
+    pub(super) fn range(&mut self, end: End, keyword: &str, sides: Sides<'_>, schema: Sides<'_>) {
         let (plain, exclusive) = end.keywords();
-        let (bound, flag) = (around.get(plain), around.get(exclusive));
+        let (bound, flag) = (schema.get(plain), schema.get(exclusive));
         if keyword == exclusive && bound.old != bound.new {
-            // The other keyword tells both.
+            // Both are judged at the other keyword.
             return;
         }
-        let [old, new] = [around.old, around.new].map(|schema| limit(end, schema));
+        let [old, new] = [schema.old, schema.new].map(|schema| limit(end, schema));
         let effect = match (old, new) {
             (Ok(old), Ok(new)) => effect(end, old, new),
             _ => Effect::Incomparable,
         };
         if flag.old == flag.new || keyword == exclusive {
-            return self.values(effect, sides);
+            return self.allowed_values(effect, sides);
         }
         let text = |bound: Option<&Value>, flag: Option<&Value>| match (bound, flag) {
             (Some(bound), Some(Value::Bool(true))) => format!("{bound} (excluded)"),
@@ -54,19 +54,19 @@ impl Walk<'_> {
             (None, _) => "none".to_owned(),
         };
         let (old, new) = (text(bound.old, flag.old), text(bound.new, flag.new));
-        self.values_as(effect, sides, format!("{old} is now {new}"));
+        self.allowed_values_as(effect, sides, format!("{old} is now {new}"));
     }
 
-    /// Every multiple of 4 is one of 2.
-    pub(super) fn multiple_of(&mut self, sides: Sides<'_>, around: Sides<'_>) {
+    /// `multipleOf`: a divisor of the old one allows more values, since every multiple of 4 is one of 2.
+    pub(super) fn multiple_of(&mut self, sides: Sides<'_>, schema: Sides<'_>) {
         let divisor = |schema: Option<&Value>, divisor: Option<&Value>| match divisor {
             Some(divisor) => divisor.as_f64().filter(|divisor| *divisor > 0.0).map(Some),
-            // Integers are multiples of 1; among other numbers no divisor allows all.
+            // All integers are multiples of 1. No divisor allows all other numbers.
             None => Some(is_integer(schema).then_some(1.0)),
         };
         let effect = match (
-            divisor(around.old, sides.old),
-            divisor(around.new, sides.new),
+            divisor(schema.old, sides.old),
+            divisor(schema.new, sides.new),
         ) {
             (Some(None), Some(None)) => Effect::Same,
             (Some(None), Some(Some(_))) => Effect::Narrower,
@@ -79,10 +79,10 @@ impl Walk<'_> {
             },
             _ => Effect::Incomparable,
         };
-        self.values(effect, sides);
+        self.allowed_values(effect, sides);
     }
 
-    /// A bound on a length or a count.
+    /// A bound of a length or of a number of items.
     pub(super) fn count(&mut self, end: End, sides: Sides<'_>) {
         let bound = |side: Option<&Value>| match side {
             None => Ok(None),
@@ -92,14 +92,14 @@ impl Walk<'_> {
             (Ok(old), Ok(new)) => effect(end, old, new),
             _ => Effect::Incomparable,
         };
-        self.values(effect, sides);
+        self.allowed_values(effect, sides);
     }
 }
 
-/// A bound, and whether it is excluded itself; none where there is no bound.
+/// A bound, and whether it is itself excluded. None when there is no bound.
 type Limit = Option<(f64, bool)>;
 
-/// An end of a schema's range; of integers, as a number that is in it.
+/// An end of the range of a schema. For integers it is the last number within the range.
 fn limit(end: End, schema: Option<&Value>) -> Result<Limit, ()> {
     let (plain, exclusive) = end.keywords();
     let get = |key| schema.and_then(|schema| schema.get(key));
@@ -111,7 +111,7 @@ fn limit(end: End, schema: Option<&Value>) -> Result<Limit, ()> {
         return Ok(None);
     };
     let bound = bound.as_f64().ok_or(())?;
-    if !is_integer(schema) || bound.abs() >= EXACT {
+    if !is_integer(schema) || bound.abs() >= MAX_EXACT {
         return Ok(Some((bound, is_excluded)));
     }
     let within = match (end, is_excluded) {
@@ -137,8 +137,8 @@ fn effect(end: End, old: Limit, new: Limit) -> Effect {
     match order {
         Some(Ordering::Greater) => Effect::Narrower,
         Some(Ordering::Less) => Effect::Wider,
-        // A float cannot tell larger integers apart.
-        Some(Ordering::Equal) if old.abs() < EXACT => match (old_excluded, new_excluded) {
+        // Floats do not distinguish all larger integers.
+        Some(Ordering::Equal) if old.abs() < MAX_EXACT => match (old_excluded, new_excluded) {
             (false, true) => Effect::Narrower,
             (true, false) => Effect::Wider,
             _ => Effect::Same,
@@ -153,7 +153,7 @@ fn is_integer(schema: Option<&Value>) -> bool {
         .is_some_and(|kind| kind == "integer")
 }
 
-/// Whether `whole` is a multiple of `part`, as exactly as floats can say of 0.3 and 0.1.
+/// Whether `whole` is a multiple of `part`, within the precision of floats (0.3 is one of 0.1).
 fn divides(part: f64, whole: f64) -> bool {
     let ratio = whole / part;
     ratio.round() >= 1.0 && (ratio - ratio.round()).abs() < 1e-9

@@ -1,23 +1,23 @@
-//! One change from an old contract to a new one, and how many of them become a report.
+//! A change from an old contract to a new one, its text, and the grouping of equal changes.
 //!
-//! Imports the diff's `places`, and the module's `users`.
+//! Imports the diff's `places`, and the module's `usage`.
 
 use std::fmt;
 
 use serde_json::Value;
 
-use super::super::diff::places::kind;
-use super::users::union;
+use super::super::diff::places::place_kind;
+use super::usage::union;
 
-/// How many operations a line names before it counts the rest.
+/// The number of operations that the text of a change names. It only counts the others.
 const NAMED: usize = 3;
 
-/// What a change does to clients of the old contract; breaking is the greater.
+/// What a change does to clients of the old contract. `Breaking` is the greater value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// They go on as before.
+    /// They work as before.
     Compatible,
-    /// Some may fail, or not compile against a newly generated client.
+    /// Some may fail, or no longer compile with a newly generated client.
     Breaking,
 }
 
@@ -30,20 +30,20 @@ impl fmt::Display for Severity {
     }
 }
 
-/// One change from an old contract to a new one. As text it is one line.
+/// A change from an old contract to a new one. Its text is one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Whether clients notice.
+    /// What the change does to clients.
     pub severity: Severity,
-    /// The operations concerned, as `listUsers (GET /api/users)`; none for the document itself and
-    /// for what no operation uses.
+    /// The labels of the operations that the change affects, like `listUsers (GET /api/users)`. Empty
+    /// for a change of the document itself or of something that no operation uses.
     pub operations: Vec<String>,
-    /// JSON pointers to all places of this change, in the old contract as it is written; in the new
-    /// one, for what is only there. There is at least one.
+    /// JSON pointers to all places of this change, at least one. They lead into the old contract as it
+    /// is written, or into the new one for what only the new one has.
     pub pointers: Vec<String>,
     /// What changed.
     pub what: String,
-    /// Why that does or does not matter to clients.
+    /// Why the change breaks clients, or why it does not.
     pub why: &'static str,
 }
 
@@ -68,37 +68,40 @@ impl fmt::Display for Change {
     }
 }
 
-/// A change at one place, and the values there, uncut.
-pub(super) struct Found {
+/// A change at one place, with both values uncut, unlike those in its text.
+pub(super) struct Occurrence {
     pub(super) change: Change,
     pub(super) old: Option<Value>,
     pub(super) new: Option<Value>,
 }
 
-/// Folds the same change at many places, which mostly comes of one shared component, into one.
-pub(super) fn grouped(all: Vec<Found>) -> Vec<Change> {
-    let mut groups: Vec<(String, Found)> = Vec::new();
-    for found in all {
-        let kind = found
+/// Combines equal changes at several places into one. Most of them come from a shared component.
+pub(super) fn group(occurrences: Vec<Occurrence>) -> Vec<Change> {
+    let mut groups: Vec<(String, Occurrence)> = Vec::new();
+    for occurrence in occurrences {
+        let kind = occurrence
             .change
             .pointers
             .first()
-            .map_or_else(String::new, |at| kind(at));
+            .map_or_else(String::new, |pointer| place_kind(pointer));
         let same = groups.iter_mut().find(|(other_kind, other)| {
             *other_kind == kind
-                && other.old == found.old
-                && other.new == found.new
-                && other.change.severity == found.change.severity
-                && other.change.what == found.change.what
-                && other.change.why == found.change.why
+                && other.old == occurrence.old
+                && other.new == occurrence.new
+                && other.change.severity == occurrence.change.severity
+                && other.change.what == occurrence.change.what
+                && other.change.why == occurrence.change.why
         });
         match same {
-            Some((_, Found { change, .. })) => {
-                change.operations = union(&change.operations, &found.change.operations);
-                change.pointers = union(&change.pointers, &found.change.pointers);
+            Some((_, Occurrence { change, .. })) => {
+                change.operations = union(&change.operations, &occurrence.change.operations);
+                change.pointers = union(&change.pointers, &occurrence.change.pointers);
             }
-            None => groups.push((kind, found)),
+            None => groups.push((kind, occurrence)),
         }
     }
-    groups.into_iter().map(|(_, found)| found.change).collect()
+    groups
+        .into_iter()
+        .map(|(_, occurrence)| occurrence.change)
+        .collect()
 }

@@ -1,4 +1,4 @@
-//! The rules for `allOf` and `anyOf`, and for `$ref`, which names the type that generated clients use.
+//! The rules for `allOf` and `anyOf`, and for `$ref`, which decides the type in generated clients.
 //!
 //! Imports the module's `sides` and `walk`.
 
@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::sides::{Pair, Sides};
 use super::walk::Walk;
 
-/// The keywords that may stand beside an `allOf` around one `$ref` and make no new type of it.
+/// Keywords beside an `allOf` of one `$ref`: with these, generated clients use the type that the `$ref`
+/// names.
 const ANNOTATIONS: [&str; 9] = [
     "allOf",
     "title",
@@ -20,9 +21,12 @@ const ANNOTATIONS: [&str; 9] = [
     "externalDocs",
 ];
 
+/// How many levels of `allOf` within `allOf` are followed.
+const MAX_DEPTH: usize = 8;
+
 impl Walk<'_> {
-    /// The schema that the type of a value is named after: what a `$ref` refers to, or an `allOf`
-    /// around one `$ref`, which is how `OpenAPI` 3.0 writes keywords beside it.
+    /// The component schema that names the type of a value: the target of a `$ref`, or of an `allOf`
+    /// that contains one `$ref` (the only way to write keywords beside a `$ref` in `OpenAPI` 3.0).
     pub(super) fn named<'v>(&self, schema: Option<&'v Value>) -> Option<&'v str> {
         let schema = schema?;
         let target = |schema: &'v Value| schema.get("$ref").and_then(Value::as_str);
@@ -37,7 +41,7 @@ impl Walk<'_> {
             .and_then(Value::as_array)
             .map(Vec::as_slice)
         {
-            // A component is a type of its own.
+            // A component schema is always a type of its own.
             Some([only])
                 if !self.is_component()
                     && only.as_object()?.len() == 1
@@ -49,21 +53,21 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether the walk stands at a component schema itself: `/components/schemas/Name`.
+    /// Whether the present place is a component schema: `/components/schemas/Name`.
     fn is_component(&self) -> bool {
         self.at.starts_with("/components/schemas/") && self.at.split('/').count() == 4
     }
 
-    /// `allOf` or `anyOf`: the same members in another order, or as many members as before, each
-    /// compared with the one in its place. A value satisfies all of them, or any, so that the whole
-    /// gets wider or narrower as its members do.
+    /// `allOf` or `anyOf`: a list of the same members in another order, or of as many members as before,
+    /// which are then compared one by one. With either keyword, the whole schema gets wider when a
+    /// member does, and narrower when a member does.
     pub(super) fn composition(&mut self, keyword: &str, sides: Sides<'_>) {
         let lists = sides
             .both()
             .and_then(|(old, new)| old.as_array().zip(new.as_array()))
             .filter(|(old, new)| old.len() == new.len());
         let Some((old, new)) = lists else {
-            return self.unknown(sides);
+            return self.without_rule(sides);
         };
         if is_reordered(old, new) {
             return self.reordered(keyword, sides, old, new);
@@ -76,7 +80,7 @@ impl Walk<'_> {
                     new_name: &index,
                     sides: Sides::of(old, new),
                 };
-                self.inside(&pair, |walk| walk.schema(old, new));
+                self.at_member(&pair, |walk| walk.schema(old, new));
             }
         }
     }
@@ -84,7 +88,7 @@ impl Walk<'_> {
     fn reordered(&mut self, keyword: &str, sides: Sides<'_>, old: &[Value], new: &[Value]) {
         let document = self.old_document();
         if keyword == "allOf" {
-            let [was, is] = [old, new].map(|members| properties(document, members, 0));
+            let [was, is] = [old, new].map(|members| property_names(document, members, 0));
             if was == is {
                 self.compatible(sides, "all of them apply, in any order");
             } else {
@@ -93,15 +97,32 @@ impl Walk<'_> {
                     "generated clients take the properties in this order: the same call compiles and swaps the values",
                 );
             }
-        } else if have_unlike_types(document, old) {
-            self.compatible(sides, "each value fits one of them, in any order");
+        } else if have_distinct_types(document, old) {
+            self.compatible(sides, "a value fits at most one of them, in any order");
         } else {
             self.breaking(sides, "generated clients take the first one that fits");
         }
     }
 }
 
-/// Whether the lists hold the same values.
+/// Whether a schema extends, by `allOf`, a schema with a `discriminator`. A value of the extended schema
+/// may then be a value of this one.
+pub(super) fn is_variant(document: &Value, schema: &Value) -> bool {
+    extends_discriminated(document, schema, 0)
+}
+
+fn extends_discriminated(document: &Value, schema: &Value, depth: usize) -> bool {
+    let members = schema.get("allOf").and_then(Value::as_array);
+    // Schemas may refer to themselves. A chain that is too long counts as one with a discriminator.
+    depth > MAX_DEPTH
+        || members.into_iter().flatten().any(|member| {
+            let member = resolved(document, member);
+            member.get("discriminator").is_some()
+                || extends_discriminated(document, member, depth + 1)
+        })
+}
+
+/// Whether the lists have the same values in another order.
 fn is_reordered(old: &[Value], new: &[Value]) -> bool {
     let mut left: Vec<&Value> = new.iter().collect();
     old.iter().all(|value| {
@@ -110,7 +131,7 @@ fn is_reordered(old: &[Value], new: &[Value]) -> bool {
     })
 }
 
-/// A member of a list, its reference followed.
+/// The schema that a member of a list refers to, or the member itself.
 fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     let target = schema.get("$ref").and_then(Value::as_str);
     target
@@ -118,17 +139,17 @@ fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
         .unwrap_or(schema)
 }
 
-/// The names of the properties that come together in an `allOf`, in order.
-fn properties<'a>(document: &'a Value, members: &'a [Value], depth: usize) -> Vec<&'a str> {
+/// The names of all properties in the members of an `allOf`, in order.
+fn property_names<'a>(document: &'a Value, members: &'a [Value], depth: usize) -> Vec<&'a str> {
     let mut names = Vec::new();
     // Schemas may refer to themselves.
-    if depth > 8 {
+    if depth > MAX_DEPTH {
         return names;
     }
     for member in members {
         let member = resolved(document, member);
         if let Some(Value::Array(members)) = member.get("allOf") {
-            names.extend(properties(document, members, depth + 1));
+            names.extend(property_names(document, members, depth + 1));
         }
         let own = member.get("properties").and_then(Value::as_object);
         names.extend(own.into_iter().flatten().map(|(name, _)| name.as_str()));
@@ -136,8 +157,8 @@ fn properties<'a>(document: &'a Value, members: &'a [Value], depth: usize) -> Ve
     names
 }
 
-/// Whether no value can fit two of these schemas, by their types.
-fn have_unlike_types(document: &Value, members: &[Value]) -> bool {
+/// Whether the types of these schemas ensure that no value fits two of them.
+fn have_distinct_types(document: &Value, members: &[Value]) -> bool {
     let kind = |schema| match resolved(document, schema).get("type")?.as_str()? {
         "integer" => Some("number"),
         kind => Some(kind),

@@ -1,38 +1,16 @@
-//! The rules for the document, its paths, operations and components.
+//! The rules for the document itself, its paths, operations and components.
 //!
-//! Imports the module's `sides`, `users` and `walk`, and the rules for what stands inside.
+//! Imports the module's `composition`, `operations`, `parameters`, `sides`, `usage` and `walk`.
 
 use serde_json::Value;
 
 use super::super::diff::METHODS;
+use super::composition::is_variant;
+use super::operations::{is_same_path, label};
 use super::parameters::{is_optional, renamed_parameters};
-use super::sides::{Pair, Sides, is_now};
-use super::users::{Users, users_of_schemas};
+use super::sides::{Pair, Sides, change_text};
+use super::usage::{SchemaUsage, usage_of_schemas};
 use super::walk::Walk;
-
-/// The operations of a document in normal form: path, method, the operation, and its label, like
-/// `listUsers (GET /api/users)`.
-pub(super) fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value, String)> {
-    let paths = document.get("paths").and_then(Value::as_object);
-    paths.into_iter().flatten().flat_map(|(path, item)| {
-        METHODS.iter().filter_map(move |method| {
-            let operation = item.get(method).filter(|operation| operation.is_object())?;
-            Some((
-                path.as_str(),
-                *method,
-                operation,
-                label(path, method, operation),
-            ))
-        })
-    })
-}
-
-/// An operation's label, like `listUsers (GET /api/users)`.
-pub(super) fn label(path: &str, method: &str, operation: &Value) -> String {
-    let id = operation.get("operationId").and_then(Value::as_str);
-    let id = id.unwrap_or("an operation without operationId");
-    format!("{id} ({} {path})", method.to_uppercase())
-}
 
 impl Walk<'_> {
     pub(super) fn document(&mut self) {
@@ -44,26 +22,26 @@ impl Walk<'_> {
             "externalDocs" => walk.documentation(sides),
             "paths" => walk.paths(sides),
             "components" => walk.members(sides, Walk::components),
-            _ => walk.other(key, sides),
+            _ => walk.other_key(key, sides),
         });
     }
 
     fn info(&mut self, key: &str, sides: Sides<'_>) {
         match key {
-            // The measure of all other changes, and none itself.
+            // `verdict` compares the version with all other changes.
             "version" => {}
             "title" | "description" | "termsOfService" | "contact" | "license" => {
                 self.documentation(sides);
             }
-            _ => self.other(key, sides),
+            _ => self.other_key(key, sides),
         }
     }
 
-    /// The members of `paths`. A path whose parameters have other names now is the same path.
+    /// The members of `paths`. A path is the same path after its parameters are renamed.
     fn paths(&mut self, sides: Sides<'_>) {
-        self.renamable(sides, is_same_path, |walk, pair| {
+        self.members_with_renames(sides, is_same_path, |walk, pair| {
             if pair.old_name.starts_with("x-") {
-                return walk.other(pair.old_name, pair.sides);
+                return walk.other_key(pair.old_name, pair.sides);
             }
             let renamed = renamed_parameters(pair.old_name, pair.new_name);
             let outer = std::mem::replace(&mut walk.renamed, renamed);
@@ -81,9 +59,9 @@ impl Walk<'_> {
             let operation = item.get(method)?;
             Some(label(pair.old_name, method, operation))
         });
-        let users = Users::of_all(labels.collect());
-        let what = is_now(pair.old_name, pair.new_name);
-        self.with_users(users, |walk| {
+        let usage = SchemaUsage::of_all(labels.collect());
+        let what = change_text(pair.old_name, pair.new_name);
+        self.with_usage(usage, |walk| {
             walk.breaking_as(
                 pair.sides,
                 what,
@@ -95,24 +73,24 @@ impl Walk<'_> {
     fn path(&mut self, path: &str, sides: Sides<'_>) {
         let has_operation = |item: &Value| METHODS.iter().any(|method| item.get(method).is_some());
         if sides.both().is_none() && !sides.old.or(sides.new).is_some_and(has_operation) {
-            // A path without operations; a client cannot call it.
+            // Without operations there is nothing that a client can call.
             return self.documentation(sides);
         }
         self.members(sides, |walk, key, sides| match key {
             method if METHODS.contains(&method) => walk.operation(path, method, sides),
             "summary" | "description" => walk.documentation(sides),
-            _ => walk.other(key, sides),
+            _ => walk.other_key(key, sides),
         });
     }
 
     fn operation(&mut self, path: &str, method: &str, sides: Sides<'_>) {
         let known = sides.old.or(sides.new).unwrap_or(&Value::Null);
-        let users = Users::of(label(path, method, known));
-        self.with_users(users, |walk| match (sides.old, sides.new) {
+        let usage = SchemaUsage::of(label(path, method, known));
+        self.with_usage(usage, |walk| match (sides.old, sides.new) {
             (Some(old), Some(new)) => {
-                let revalidates = gains_if_none_match(old, new);
+                let allows_304 = gains_if_none_match(old, new);
                 walk.members(sides, |walk, key, sides| {
-                    walk.operation_member(key, sides, revalidates);
+                    walk.operation_member(key, sides, allows_304);
                 });
             }
             (Some(_), None) => walk.breaking(sides, "clients call this operation"),
@@ -120,29 +98,29 @@ impl Walk<'_> {
         });
     }
 
-    /// `revalidates`: see [`gains_if_none_match`].
-    fn operation_member(&mut self, key: &str, sides: Sides<'_>, revalidates: bool) {
+    /// A member of an operation. `allows_304`: whether a new status 304 is compatible.
+    fn operation_member(&mut self, key: &str, sides: Sides<'_>, allows_304: bool) {
         match key {
             "summary" | "description" | "externalDocs" | "deprecated" => self.documentation(sides),
             "operationId" => self.breaking(sides, "generated clients name their methods after it"),
             "tags" => self.tags(sides),
             "security" => self.security(sides),
-            "parameters" => self.with_users(self.users.only_sent(), |walk| {
+            "parameters" => self.with_usage(self.usage.only_sent(), |walk| {
                 walk.parameters(sides);
             }),
-            "requestBody" => self.with_users(self.users.only_sent(), |walk| {
+            "requestBody" => self.with_usage(self.usage.only_sent(), |walk| {
                 walk.request_body(sides);
             }),
-            "responses" => self.with_users(self.users.only_received(), |walk| {
+            "responses" => self.with_usage(self.usage.only_received(), |walk| {
                 walk.members(sides, |walk, status, sides| {
-                    walk.response(status, sides, revalidates);
+                    walk.response(status, sides, allows_304);
                 });
             }),
             "callbacks" => self.members(sides, |walk, _, sides| match sides.old {
                 Some(_) => walk.breaking(sides, "clients may wait for these calls"),
-                None => walk.compatible(sides, "the server calls those only who ask for it"),
+                None => walk.compatible(sides, "the server calls only clients that ask for it"),
             }),
-            _ => self.other(key, sides),
+            _ => self.other_key(key, sides),
         }
     }
 
@@ -152,13 +130,16 @@ impl Walk<'_> {
         match old.zip(new) {
             // The first tag names the module of a Python client.
             Some((old, new)) if !old.is_empty() && new.starts_with(old) => {
-                self.compatible(sides, "generated clients still have it where it was");
+                self.compatible(
+                    sides,
+                    "generated clients keep the operation in the same group",
+                );
             }
             _ => self.breaking(sides, "generated clients group their methods by tag"),
         }
     }
 
-    /// Compatible if each of the old ways in still suffices.
+    /// Compatible if credentials for each of the old alternatives are still accepted.
     fn security(&mut self, sides: Sides<'_>) {
         let anonymous = [Value::Object(serde_json::Map::new())];
         let alternatives = |side: Option<&Value>| match side {
@@ -169,22 +150,31 @@ impl Walk<'_> {
             (Some(old), Some(new))
                 if old
                     .iter()
-                    .all(|old| new.iter().any(|new| suffices(old, new))) =>
+                    .all(|old| new.iter().any(|new| is_sufficient(old, new))) =>
             {
                 self.compatible(sides, "the old credentials, or none, still suffice");
             }
-            _ => self.breaking(sides, "old clients may not have what is demanded now"),
+            _ => self.breaking(
+                sides,
+                "old clients may not have the credentials that are required now",
+            ),
         }
     }
 
     fn components(&mut self, section: &str, sides: Sides<'_>) {
         match section {
             "schemas" => {
-                let users = users_of_schemas(self.old_document());
+                let usage = usage_of_schemas(self.old_document());
                 self.members(sides, |walk, name, sides| {
-                    let users = users.get(name).cloned().unwrap_or_default();
-                    walk.with_users(users, |walk| match sides.both() {
+                    let usage = usage.get(name).cloned().unwrap_or_default();
+                    walk.with_usage(usage, |walk| match sides.both() {
                         Some((old, new)) => walk.schema(old, new),
+                        None if sides.new.is_some_and(|new| is_variant(walk.new_document(), new)) => {
+                            walk.breaking(
+                                sides,
+                                "clients may not know this variant of a schema with a discriminator",
+                            );
+                        }
                         None => walk.component(sides),
                     });
                 });
@@ -192,50 +182,38 @@ impl Walk<'_> {
             "securitySchemes" => self.members(sides, |walk, _, sides| match sides.both() {
                 Some(_) => walk.members(sides, |walk, key, sides| match key {
                     "description" => walk.documentation(sides),
-                    _ if key.starts_with("x-") => walk.other(key, sides),
-                    _ => walk.breaking(sides, "old clients identify themselves as it was"),
+                    _ if key.starts_with("x-") => walk.other_key(key, sides),
+                    _ => walk.breaking(sides, "old clients authenticate in the old way"),
                 }),
                 None => walk.component(sides),
             }),
-            // Those that an operation uses count there; the normal form has only the others here.
+            // The normal form writes these out where an operation uses them, and keeps only unused ones here.
             "parameters" | "headers" | "responses" | "requestBodies" => {
                 self.compatible(sides, "nothing refers to it");
             }
-            _ => self.other(section, sides),
+            _ => self.other_key(section, sides),
         }
     }
 
-    /// A component that is only on one side.
+    /// A component that only one of the documents has.
     fn component(&mut self, sides: Sides<'_>) {
         if sides.old.is_some() {
-            self.breaking(sides, "generated clients have something of this name");
+            self.breaking(sides, "generated clients may use it by its name");
         } else {
             self.compatible(sides, "no client knows it yet");
         }
     }
 }
 
-/// Whether two paths differ in the names of their parameters alone.
-pub(super) fn is_same_path(one: &str, other: &str) -> bool {
-    let (one, other): (Vec<&str>, Vec<&str>) =
-        (one.split('/').collect(), other.split('/').collect());
-    let is_parameter = |segment: &str| segment.starts_with('{') && segment.ends_with('}');
-    one.len() == other.len()
-        && one
-            .iter()
-            .zip(&other)
-            .all(|(one, other)| one == other || (is_parameter(one) && is_parameter(other)))
-}
-
-/// Whether the operation knows the header `If-None-Match` now and did not before: then nobody sends
-/// it yet, and nobody gets the 304 that only its senders get.
+/// Whether the operation gains an optional header `If-None-Match`. No old client sends the header, so
+/// that no old client receives a 304.
 fn gains_if_none_match(old: &Value, new: &Value) -> bool {
     let header = "/parameters/header if-none-match";
     old.pointer(header).is_none() && new.pointer(header).is_some_and(is_optional)
 }
 
-/// Whether credentials for the `old` alternative satisfy the `new` one.
-fn suffices(old: &Value, new: &Value) -> bool {
+/// Whether credentials for the alternative `old` satisfy the alternative `new`.
+fn is_sufficient(old: &Value, new: &Value) -> bool {
     let (Some(old), Some(new)) = (old.as_object(), new.as_object()) else {
         return false;
     };

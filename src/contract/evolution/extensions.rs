@@ -1,4 +1,4 @@
-//! The rules for extensions (`x-…`): a short list that clients rely on; all others are documentation.
+//! The rules for extensions (`x-…`). Clients rely on a few of them; all others are documentation.
 //!
 //! Imports the module's `sides` and `walk`.
 
@@ -7,12 +7,12 @@ use serde_json::Value;
 use super::sides::Sides;
 use super::walk::Walk;
 
-/// The extensions that say what clients rely on, and where they stand. Elsewhere they mean nothing.
+/// The extensions that clients rely on. Each has a meaning at one place only:
 ///
-/// - `x-error-codes`, `x-error-reasons` on a property's schema: which values it has today, each
-///   with the status of its responses. The set is open.
-/// - `x-default-with` on a parameter: what it is when it is absent and another one is not.
-/// - `x-needs-paging` on a parameter: the values (`true` for all) that need `page` or `limit` too.
+/// - `x-error-codes`, `x-error-reasons` on the schema of a property: the values that it has at
+///   present, each with the status of its responses. The set is open.
+/// - `x-default-with` on a parameter: its value when it is absent and another parameter is present.
+/// - `x-needs-paging` on a parameter: the values (`true` for all) that are accepted only together with paging parameters.
 const RELIED_ON: [&str; 4] = [
     "x-error-codes",
     "x-error-reasons",
@@ -21,18 +21,18 @@ const RELIED_ON: [&str; 4] = [
 ];
 
 impl Walk<'_> {
-    /// A keyword that the rules for the object around it do not know.
-    pub(super) fn other(&mut self, key: &str, sides: Sides<'_>) {
+    /// A key that the rules for its object do not handle.
+    pub(super) fn other_key(&mut self, key: &str, sides: Sides<'_>) {
         if RELIED_ON.contains(&key) {
             self.breaking(sides, "this extension has no meaning here");
         } else if key.starts_with("x-") {
             self.documentation(sides);
         } else {
-            self.unknown(sides);
+            self.without_rule(sides);
         }
     }
 
-    /// `x-error-codes` and `x-error-reasons`: statuses by name.
+    /// `x-error-codes` or `x-error-reasons`: an object of statuses by name.
     pub(super) fn statuses(&mut self, sides: Sides<'_>) {
         let rule = |walk: &mut Self, sides: Sides<'_>| match sides.old {
             None => walk.compatible(sides, "the set is open: clients expect new ones"),
@@ -44,42 +44,42 @@ impl Walk<'_> {
         }
     }
 
-    /// `x-needs-paging`: true, or a list of values.
+    /// `x-needs-paging`: `true`, or a list of values.
     pub(super) fn needs_paging(&mut self, sides: Sides<'_>) {
-        match (needing(sides.old), needing(sides.new)) {
+        match (paging_need(sides.old), paging_need(sides.new)) {
             (Some(old), Some(new)) if old.includes(new) => {
-                self.compatible(sides, "no request that was fine needs more");
+                self.compatible(sides, "every request that was accepted still is");
             }
             (Some(_), Some(_)) => self.breaking(sides, "requests without paging are refused now"),
-            _ => self.unknown(sides),
+            _ => self.without_rule(sides),
         }
     }
 }
 
-/// The values of a parameter that need paging.
+/// The values of a parameter that require paging.
 #[derive(Clone, Copy)]
-enum Needing<'a> {
+enum PagingNeed<'a> {
     All,
-    These(&'a [Value]),
+    Values(&'a [Value]),
 }
 
-impl Needing<'_> {
-    fn includes(self, other: Needing<'_>) -> bool {
+impl PagingNeed<'_> {
+    fn includes(self, other: PagingNeed<'_>) -> bool {
         match (self, other) {
             (Self::All, _) => true,
-            (Self::These(_), Needing::All) => false,
-            (Self::These(all), Needing::These(some)) => {
+            (Self::Values(_), PagingNeed::All) => false,
+            (Self::Values(all), PagingNeed::Values(some)) => {
                 some.iter().all(|value| all.contains(value))
             }
         }
     }
 }
 
-fn needing(side: Option<&Value>) -> Option<Needing<'_>> {
+fn paging_need(side: Option<&Value>) -> Option<PagingNeed<'_>> {
     match side {
-        None | Some(Value::Bool(false)) => Some(Needing::These(&[])),
-        Some(Value::Bool(true)) => Some(Needing::All),
-        Some(Value::Array(values)) => Some(Needing::These(values)),
+        None | Some(Value::Bool(false)) => Some(PagingNeed::Values(&[])),
+        Some(Value::Bool(true)) => Some(PagingNeed::All),
+        Some(Value::Array(values)) => Some(PagingNeed::Values(values)),
         Some(_) => None,
     }
 }

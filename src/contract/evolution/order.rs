@@ -1,33 +1,34 @@
 //! The order of properties and parameters.
 //!
-//! Generated clients take both by position: a constructor in Rust, Kotlin or C# takes the properties
-//! of a schema, a method in nearly all languages the parameters of an operation. The normal form
-//! keeps the order in which they are written (a path's parameters before those of the operation, as
-//! generators have them), and comparing two objects ignores it; so this is a walk of its own.
+//! Generated clients take both by position: constructors in Rust, Kotlin and C# take the properties of
+//! a schema, and methods in nearly all languages take the parameters of an operation. The normal form
+//! keeps the order in which they are written (the parameters of a path come before those of the
+//! operation, as in generated code). The comparison of objects ignores the order, so this is a
+//! separate walk.
 //!
-//! Imports the module's `document`, `parameters`, `sides`, `users` and `walk`.
+//! Imports the module's `operations`, `parameters`, `sides`, `usage` and `walk`.
 
 use std::cell::LazyCell;
 
 use serde_json::{Map, Value};
 
 use super::super::diff::METHODS;
-use super::document::{is_same_path, label};
+use super::operations::{is_same_path, label};
 use super::parameters::renamed_parameters;
-use super::sides::{Sides, is_now, pairs};
-use super::users::{Users, users_of_schemas};
+use super::sides::{Sides, change_text, pairs};
+use super::usage::{SchemaUsage, maps_names, usage_of_schemas};
 use super::walk::Walk;
 
-const SWAPPED: &str =
+const REORDERED: &str =
     "generated clients take these in this order: the same call compiles and swaps the values";
-const INSERTED: &str = "generated clients take these in this order: in the same call the values behind it go elsewhere";
+const INSERTED: &str = "generated clients take these in this order: an existing call passes the later values elsewhere";
 
 impl Walk<'_> {
-    /// The order of everything in two documents.
+    /// Compares the order of all parameters and properties.
     pub(super) fn order(&mut self) {
         let (old, new) = (self.old_document(), self.new_document());
         let sides = Sides::of(old, new);
-        self.each(
+        self.common_members(
             sides.get("paths"),
             is_same_path,
             "paths",
@@ -39,9 +40,9 @@ impl Walk<'_> {
                     if let Some((old, new)) = operation.both()
                         && !is_identical(old, new)
                     {
-                        let users = Users::of(label(path.0, method, old));
-                        walk.with_users(users, |walk| {
-                            walk.under(method, operation, |walk| {
+                        let usage = SchemaUsage::of(label(path.0, method, old));
+                        walk.with_usage(usage, |walk| {
+                            walk.at_key(method, operation, |walk| {
                                 walk.order_of_operation(operation);
                             });
                         });
@@ -50,11 +51,11 @@ impl Walk<'_> {
                 walk.renamed = outer;
             },
         );
-        // Most comparisons find no schema that differs.
-        let users = LazyCell::new(|| users_of_schemas(old));
+        // Computed at the first schema that differs: often there is none.
+        let usage = LazyCell::new(|| usage_of_schemas(old));
         let schemas = sides.get("components").get("schemas");
-        self.under("components", sides.get("components"), |walk| {
-            walk.each(
+        self.at_key("components", sides.get("components"), |walk| {
+            walk.common_members(
                 schemas,
                 |_, _| false,
                 "schemas",
@@ -63,16 +64,16 @@ impl Walk<'_> {
                         .both()
                         .is_some_and(|(old, new)| !is_identical(old, new))
                     {
-                        let users = users.get(name.0).cloned().unwrap_or_default();
-                        walk.with_users(users, |walk| walk.order_within(sides, false));
+                        let usage = usage.get(name.0).cloned().unwrap_or_default();
+                        walk.with_usage(usage, |walk| walk.order_within(sides, false));
                     }
                 },
             );
         });
     }
 
-    /// Walks on, under a key, in each member that two objects share, whether it differs or not.
-    fn each(
+    /// Runs `walk_on` at each member that two objects under a key have in common, equal or not.
+    fn common_members(
         &mut self,
         sides: Sides<'_>,
         is_renamed: impl Fn(&str, &str) -> bool,
@@ -82,10 +83,10 @@ impl Walk<'_> {
         let Some((Value::Object(old), Value::Object(new))) = sides.both() else {
             return;
         };
-        self.under(key, sides, |walk| {
+        self.at_key(key, sides, |walk| {
             for pair in pairs(old, new, is_renamed) {
                 if pair.sides.both().is_some() {
-                    walk.inside(&pair, |walk| {
+                    walk.at_member(&pair, |walk| {
                         walk_on(walk, (pair.old_name, pair.new_name), pair.sides);
                     });
                 }
@@ -112,36 +113,36 @@ impl Walk<'_> {
                 .keys()
                 .map(|name| (old_name(name), is_required(new, name)))
                 .collect();
-            self.under("parameters", parameters, |walk| {
+            self.at_key("parameters", parameters, |walk| {
                 walk.order_of(parameters, &old, &new);
             });
         }
         self.order_within(sides, false);
     }
 
-    /// The order of the properties of each schema within two values; `are_names` says whether the
-    /// keys of the values are names rather than keywords.
+    /// Compares the order of properties in each schema within two values. `are_names`: whether the keys
+    /// of the values are names that the contract chose, and not keywords.
     fn order_within(&mut self, sides: Sides<'_>, are_names: bool) {
         match sides.both() {
             Some((Value::Object(old), Value::Object(new))) => {
                 if !are_names {
                     self.order_of_properties(sides);
                 }
-                // A media type may be written in another letter case.
+                // The letter case of a media type may differ.
                 for pair in pairs(old, new, str::eq_ignore_ascii_case) {
                     let key = pair.old_name;
-                    if pair.sides.both().is_none() || (!are_names && is_data(key)) {
+                    if pair.sides.both().is_none() || (!are_names && holds_data(key)) {
                         continue;
                     }
-                    self.inside(&pair, |walk| {
-                        walk.order_within(pair.sides, !are_names && holds_names(key));
+                    self.at_member(&pair, |walk| {
+                        walk.order_within(pair.sides, !are_names && maps_names(key));
                     });
                 }
             }
             Some((Value::Array(old), Value::Array(new))) => {
                 for (index, (old, new)) in old.iter().zip(new).enumerate() {
                     let sides = Sides::of(old, new);
-                    self.under(&index.to_string(), sides, |walk| {
+                    self.at_key(&index.to_string(), sides, |walk| {
                         walk.order_within(sides, false);
                     });
                 }
@@ -167,13 +168,13 @@ impl Walk<'_> {
         };
         let required = schema.get("required");
         let (old, new) = (names(old, required.old), names(new, required.new));
-        self.under("properties", properties, |walk| {
+        self.at_key("properties", properties, |walk| {
             walk.order_of(properties, &old, &new);
         });
     }
 
-    /// Compares two lists of names: as they are written, and with those that are required in front,
-    /// which is how generators with optional arguments have them.
+    /// Compares two lists of names: in the order of the contract, and with the required names first, as
+    /// generators do for languages with optional arguments.
     fn order_of(&mut self, sides: Sides<'_>, old: &Names, new: &Names) {
         let common = |list: &Names, others: &Names| -> Names {
             let mut list = list.clone();
@@ -181,10 +182,10 @@ impl Walk<'_> {
             list
         };
         let (old_common, new_common) = (common(old, new), common(new, old));
-        for by_need in [false, true] {
-            let [was, is] = [&old_common, &new_common].map(|names| listed(names, by_need));
+        for required_first in [false, true] {
+            let [was, is] = [&old_common, &new_common].map(|names| joined(names, required_first));
             if was != is {
-                return self.breaking_as(sides, is_now(&was, &is), SWAPPED);
+                return self.breaking_as(sides, change_text(&was, &is), REORDERED);
             }
         }
         let is_old = |name: &String| old.iter().any(|(other, _)| other == name);
@@ -194,16 +195,16 @@ impl Walk<'_> {
         let inserted: Vec<&str> = new[..last]
             .iter()
             .filter(|(name, _)| !is_old(name))
-            .map(|(name, _)| short(name))
+            .map(|(name, _)| display_name(name))
             .collect();
         if !inserted.is_empty() {
-            let [was, is] = [old, new].map(|names| listed(names, false));
-            self.breaking_as(sides, is_now(&was, &is), INSERTED);
+            let [was, is] = [old, new].map(|names| joined(names, false));
+            self.breaking_as(sides, change_text(&was, &is), INSERTED);
         }
     }
 }
 
-/// Whether two values are equal, and in the same order.
+/// Whether two values are equal including the order of their keys.
 fn is_identical(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Object(one), Value::Object(other)) => {
@@ -224,38 +225,26 @@ fn is_identical(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// Names in order, each with whether it is required.
+/// A list of names, each with whether it is required.
 type Names = Vec<(String, bool)>;
 
-/// The names as text; `by_need`: those that are required first.
-fn listed(names: &Names, by_need: bool) -> String {
+/// The names as text, in their order or with the required ones first.
+fn joined(names: &Names, required_first: bool) -> String {
     let mut names: Vec<&(String, bool)> = names.iter().collect();
-    if by_need {
+    if required_first {
         names.sort_by_key(|(_, is_required)| !is_required);
     }
-    let names: Vec<&str> = names.iter().map(|(name, _)| short(name)).collect();
+    let names: Vec<&str> = names.iter().map(|(name, _)| display_name(name)).collect();
     names.join(", ")
 }
 
-/// The name of a parameter, whose key in normal form is `query page`; a property's as it is.
-fn short(name: &str) -> &str {
+/// The name to show: that of a parameter without its location (`query page`), or of a property.
+fn display_name(name: &str) -> &str {
     name.split_once(' ').map_or(name, |(_, name)| name)
 }
 
-/// The keywords whose keys are names.
-fn holds_names(keyword: &str) -> bool {
-    [
-        "properties",
-        "parameters",
-        "responses",
-        "headers",
-        "content",
-    ]
-    .contains(&keyword)
-}
-
-/// The keywords that hold plain data.
-fn is_data(keyword: &str) -> bool {
+/// Whether the value of a keyword is plain data.
+fn holds_data(keyword: &str) -> bool {
     ["example", "default", "enum", "callbacks", "links"].contains(&keyword)
         || keyword.starts_with("x-")
 }

@@ -1,4 +1,4 @@
-//! The rules for what clients send beside a path and method: parameters and request bodies.
+//! The rules for parameters and request bodies.
 //!
 //! Imports the module's `sides` and `walk`.
 
@@ -8,12 +8,12 @@ use super::sides::Sides;
 use super::walk::Walk;
 
 impl Walk<'_> {
-    /// The parameters of an operation, keyed as in `query page`.
+    /// The parameters of an operation, with keys like `query page`.
     pub(super) fn parameters(&mut self, sides: Sides<'_>) {
         let renamed = self.renamed.clone();
         let is_renamed =
             |old: &str, new: &str| renamed.iter().any(|(was, is)| was == old && is == new);
-        self.renamable(sides, is_renamed, |walk, pair| walk.parameter(pair.sides));
+        self.members_with_renames(sides, is_renamed, |walk, pair| walk.parameter(pair.sides));
     }
 
     fn parameter(&mut self, sides: Sides<'_>) {
@@ -24,18 +24,18 @@ impl Walk<'_> {
             }
             (None, _) => self.breaking(sides, "old clients do not send it"),
             (Some(_), Some(_)) => self.members(sides, |walk, key, sides| match key {
-                // The change of the path says so already.
+                // Already reported as a change of the path.
                 "name" if !walk.renamed.is_empty() => {}
                 "description" | "deprecated" => walk.documentation(sides),
-                "required" => walk.narrows(sides),
-                "allowEmptyValue" => walk.widens(sides),
+                "required" => walk.restricting_flag(sides),
+                "allowEmptyValue" => walk.permitting_flag(sides),
                 "schema" => walk.optional_schema(sides),
                 "x-default-with" => walk.breaking(
                     sides,
                     "it is what an absent value means beside the other parameter",
                 ),
                 "x-needs-paging" => walk.needs_paging(sides),
-                _ => walk.other(key, sides),
+                _ => walk.other_key(key, sides),
             }),
         }
     }
@@ -49,25 +49,26 @@ impl Walk<'_> {
             (None, _) => self.breaking(sides, "old clients do not send it"),
             (Some(_), Some(_)) => self.members(sides, |walk, key, sides| match key {
                 "description" => walk.documentation(sides),
-                "required" => walk.narrows(sides),
+                "required" => walk.restricting_flag(sides),
                 "content" => walk.media_types(
                     sides,
                     |walk, sides| walk.breaking(sides, "clients send this media type"),
                     |walk, sides| walk.compatible(sides, "clients need not send it"),
                 ),
-                _ => walk.other(key, sides),
+                _ => walk.other_key(key, sides),
             }),
         }
     }
 
-    /// The media types of a request or response; `gone` and `new` judge those on one side only.
+    /// The media types of a request or response. `gone` and `new` judge those that only the old or only
+    /// the new contract has.
     pub(super) fn media_types(
         &mut self,
         sides: Sides<'_>,
         gone: fn(&mut Self, Sides<'_>),
         new: fn(&mut Self, Sides<'_>),
     ) {
-        self.renamable(sides, str::eq_ignore_ascii_case, |walk, pair| {
+        self.members_with_renames(sides, str::eq_ignore_ascii_case, |walk, pair| {
             match (pair.sides.old, pair.sides.new) {
                 (Some(_), None) => return gone(walk, pair.sides),
                 (None, _) => return new(walk, pair.sides),
@@ -79,7 +80,7 @@ impl Walk<'_> {
             }
             walk.members(pair.sides, |walk, key, sides| match key {
                 "schema" => walk.optional_schema(sides),
-                _ => walk.other(key, sides),
+                _ => walk.other_key(key, sides),
             });
         });
     }
@@ -91,7 +92,8 @@ pub(super) fn is_optional(new: &Value) -> bool {
     new.is_object() && new.get("required").is_none()
 }
 
-/// The parameters whose names differ in two spellings of one path, as keys of the normal form.
+/// The path parameters that have different names in two versions of one path, as keys of the normal
+/// form.
 pub(super) fn renamed_parameters(old: &str, new: &str) -> Vec<(String, String)> {
     let key = |segment: &str| format!("path {}", segment.trim_matches(['{', '}']));
     let segments = old.split('/').zip(new.split('/'));

@@ -1,18 +1,19 @@
 //! The rules for responses.
 //!
-//! Imports the module's `document`, `sides` and `walk`.
+//! Imports the module's `operations`, `sides` and `walk`.
 
 use serde_json::Value;
 
-use super::document::operations;
+use super::operations::operations;
 use super::sides::Sides;
 use super::walk::Walk;
 
 impl Walk<'_> {
-    /// `revalidates`: whether the operation gains the optional header `If-None-Match`.
-    pub(super) fn response(&mut self, status: &str, sides: Sides<'_>, revalidates: bool) {
+    /// The response for a status. `allows_304`: whether a new status 304 is compatible, because no old
+    /// client can cause one.
+    pub(super) fn response(&mut self, status: &str, sides: Sides<'_>, allows_304: bool) {
         match (sides.old, sides.new) {
-            _ if status.starts_with("x-") => self.other(status, sides),
+            _ if status.starts_with("x-") => self.other_key(status, sides),
             (Some(_), None) => self.breaking(sides, "clients may wait for this status"),
             (None, Some(new)) if is_error(status) && self.is_envelope(new) => {
                 self.compatible(sides, "clients expect new errors in the known envelope");
@@ -20,7 +21,7 @@ impl Walk<'_> {
             (None, _) if is_error(status) => {
                 self.breaking(sides, "its body is not that of the known errors");
             }
-            (None, Some(new)) if status == "304" && revalidates && new.get("content").is_none() => {
+            (None, Some(new)) if status == "304" && allows_304 && new.get("content").is_none() => {
                 self.compatible(sides, "only who sends the new If-None-Match gets it");
             }
             (None, _) => self.breaking(sides, "clients do not expect this status"),
@@ -41,7 +42,7 @@ impl Walk<'_> {
                 Some(_) => walk.breaking(sides, "clients may follow it"),
                 None => walk.compatible(sides, "no client follows it yet"),
             }),
-            _ => self.other(key, sides),
+            _ => self.other_key(key, sides),
         }
     }
 
@@ -51,14 +52,14 @@ impl Walk<'_> {
             (None, _) => self.compatible(sides, "clients ignore headers that they do not know"),
             (Some(_), Some(_)) => self.members(sides, |walk, key, sides| match key {
                 "description" | "deprecated" => walk.documentation(sides),
-                "required" => walk.narrows(sides),
+                "required" => walk.restricting_flag(sides),
                 "schema" => walk.optional_schema(sides),
-                _ => walk.other(key, sides),
+                _ => walk.other_key(key, sides),
             }),
         }
     }
 
-    /// Whether a response has the body of an error that the old contract has somewhere.
+    /// Whether a response has the same body as some error response of the old contract.
     fn is_envelope(&self, response: &Value) -> bool {
         let content = response.get("content");
         content.is_some()
@@ -70,7 +71,7 @@ impl Walk<'_> {
     }
 }
 
-/// `404`, `4XX`, `503` and their like.
+/// Whether a status like `404`, `4XX` or `503` is an error.
 fn is_error(status: &str) -> bool {
     status.starts_with(['4', '5'])
 }

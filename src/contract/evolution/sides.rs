@@ -1,25 +1,25 @@
-//! The two sides of a change, and how the members of two objects pair up.
+//! The old and the new side of a change, and the pairing of the members of two objects.
 //!
-//! Imports the diff's excerpts.
+//! Imports the diff's `excerpt`.
 
 use serde_json::{Map, Value};
 
 use super::super::diff::excerpt;
 
-/// How the set of values that something allows has changed.
+/// The change of a set of allowed values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effect {
-    /// Some values are not allowed any more.
+    /// Some values are no longer allowed.
     Narrower,
     /// More values are allowed.
     Wider,
-    /// The same values, in other words.
+    /// The same values are allowed, in another notation.
     Same,
-    /// Both narrower and wider, or it cannot be told.
+    /// Some values are no longer allowed and others are new, or the effect is not known.
     Incomparable,
 }
 
-/// The two sides of a change: what stood there, and what stands there now.
+/// The two sides of a change: the value at one place in the old and in the new document, if present.
 #[derive(Clone, Copy)]
 pub(super) struct Sides<'a> {
     pub(super) old: Option<&'a Value>,
@@ -34,12 +34,12 @@ impl<'a> Sides<'a> {
         }
     }
 
-    /// Both sides, if there are two.
+    /// Both values, if both are present.
     pub(super) fn both(self) -> Option<(&'a Value, &'a Value)> {
         self.old.zip(self.new)
     }
 
-    /// The members under this key.
+    /// The members with this key.
     pub(super) fn get(self, key: &str) -> Self {
         Self {
             old: self.old.and_then(|old| old.get(key)),
@@ -47,41 +47,41 @@ impl<'a> Sides<'a> {
         }
     }
 
-    /// Whether each side is `true`; absent flags are false, and other values are none.
+    /// Both values as flags; an absent flag is false. None if a value is not a boolean.
     pub(super) fn flags(self) -> Option<(bool, bool)> {
         let flag = |side: Option<&Value>| side.map_or(Some(false), Value::as_bool);
         flag(self.old).zip(flag(self.new))
     }
 
-    /// Both sides, for people.
+    /// The change as text for a report.
     pub(super) fn text(self) -> String {
         let [old, new] = [self.old, self.new].map(|side| side.map(Value::to_string));
         match (old, new) {
-            (Some(old), Some(new)) => is_now(&old, &new),
-            (Some(old), None) => format!("gone: {}", excerpt::start(&old)),
-            (None, Some(new)) => format!("new: {}", excerpt::start(&new)),
+            (Some(old), Some(new)) => change_text(&old, &new),
+            (Some(old), None) => format!("gone: {}", excerpt::beginning(&old)),
+            (None, Some(new)) => format!("new: {}", excerpt::beginning(&new)),
             (None, None) => "unchanged".to_owned(),
         }
     }
 }
 
-/// Two texts, cut around their first difference.
-pub(super) fn is_now(old: &str, new: &str) -> String {
-    let (old, new) = excerpt::both(old, new);
+/// The text of a change from one text to another; both are cut around their first difference.
+pub(super) fn change_text(old: &str, new: &str) -> String {
+    let (old, new) = excerpt::around_difference(old, new);
     format!("{old} is now {new}")
 }
 
-/// A member of two objects: on one side only, or on both.
+/// A member of two objects, present in one of them or in both.
 pub(super) struct Pair<'a> {
-    /// Its name in the old object; in the new one, for what is only there.
+    /// Its name in the old object, or in the new one if only that has it.
     pub(super) old_name: &'a str,
-    /// Its name in the new object; in the old one, for what is only there.
+    /// Its name in the new object, or in the old one if only that has it.
     pub(super) new_name: &'a str,
     pub(super) sides: Sides<'a>,
 }
 
-/// The members of two objects, in the order of the old one. What is missing in the new object is
-/// paired with what is only there if `is_renamed` says that it is the same under another name.
+/// The members of two objects, in the order of the old one. A member that the new object lacks is
+/// paired with one that the old object lacks if `is_renamed` accepts their names.
 pub(super) fn pairs<'a>(
     old: &'a Map<String, Value>,
     new: &'a Map<String, Value>,

@@ -1,28 +1,29 @@
-//! The walk through two documents, which collects the changes: where it stands in both, and which
-//! operations a change there affects.
+//! The walk through two documents side by side, which collects the changes. It knows its place in both
+//! documents and the operations that a change at this place affects.
 //!
-//! Imports the diff's normal form, and the module's `change`, `sides` and `users`.
+//! Imports the diff's normal form, and the module's `change`, `sides` and `usage`.
 
 use serde_json::{Map, Value};
 
 use super::super::diff::{Normalised, push};
-use super::change::{Change, Found, Severity};
+use super::change::{Change, Occurrence, Severity};
 use super::sides::{Effect, Pair, Sides, pairs};
-use super::users::{Users, union};
+use super::usage::{SchemaUsage, union};
 
 /// The walk through two documents in normal form, side by side.
 pub(super) struct Walk<'a> {
     old: &'a Normalised,
     new: &'a Normalised,
-    /// Where it stands, in the old document's normal form.
+    /// The pointer to the present place in the normal form of the old document.
     pub(super) at: String,
-    /// Where it stands in the new document's: elsewhere under what was renamed.
+    /// The same for the new document. It differs inside renamed members.
     new_at: String,
-    /// Whom a change here concerns.
-    pub(super) users: Users,
-    /// The parameters of the path that have other names now, as keys of the normal form.
+    /// The operations that a change at the present place affects.
+    pub(super) usage: SchemaUsage,
+    /// The renamed parameters of the present path: old and new keys of the normal form.
     pub(super) renamed: Vec<(String, String)>,
-    pub(super) found: Vec<Found>,
+    /// The changes so far.
+    pub(super) occurrences: Vec<Occurrence>,
 }
 
 impl<'a> Walk<'a> {
@@ -32,9 +33,9 @@ impl<'a> Walk<'a> {
             new,
             at: String::new(),
             new_at: String::new(),
-            users: Users::default(),
+            usage: SchemaUsage::default(),
             renamed: Vec::new(),
-            found: Vec::new(),
+            occurrences: Vec::new(),
         }
     }
 
@@ -48,10 +49,10 @@ impl<'a> Walk<'a> {
         &self.new.document
     }
 
-    /// Applies `rule` to each member of two objects that differs. What is no object on both sides
-    /// (absent counts as empty) differs as a whole, which no rule explains.
+    /// Applies `rule` to each member that differs between two objects. An absent side counts as an
+    /// empty object; if a side is another value, the whole is a change that no rule covers.
     pub(super) fn members(&mut self, sides: Sides<'_>, rule: impl Fn(&mut Self, &str, Sides<'_>)) {
-        self.renamable(
+        self.members_with_renames(
             sides,
             |_, _| false,
             |walk, pair| {
@@ -60,8 +61,9 @@ impl<'a> Walk<'a> {
         );
     }
 
-    /// [`Walk::members`] of an object in which a member may have another name now.
-    pub(super) fn renamable(
+    /// [`Walk::members`] of objects whose members may be renamed. `is_renamed` decides whether an old and a
+    /// new name belong to the same member.
+    pub(super) fn members_with_renames(
         &mut self,
         sides: Sides<'_>,
         is_renamed: impl Fn(&str, &str) -> bool,
@@ -70,19 +72,19 @@ impl<'a> Walk<'a> {
         let empty = Map::new();
         let object = |side: Option<&'_ Value>| side.is_none_or(Value::is_object);
         if !object(sides.old) || !object(sides.new) {
-            return self.unknown(sides);
+            return self.without_rule(sides);
         }
         let old = sides.old.and_then(Value::as_object).unwrap_or(&empty);
         let new = sides.new.and_then(Value::as_object).unwrap_or(&empty);
         for pair in pairs(old, new, is_renamed) {
             if pair.sides.old != pair.sides.new || pair.old_name != pair.new_name {
-                self.inside(&pair, |walk| rule(walk, &pair));
+                self.at_member(&pair, |walk| rule(walk, &pair));
             }
         }
     }
 
-    /// Walks on in a member.
-    pub(super) fn inside(&mut self, pair: &Pair<'_>, walk: impl FnOnce(&mut Self)) {
+    /// Moves to a member of the present place, runs `walk` there, and moves back.
+    pub(super) fn at_member(&mut self, pair: &Pair<'_>, walk: impl FnOnce(&mut Self)) {
         let (length, new_length) = (self.at.len(), self.new_at.len());
         push(&mut self.at, pair.old_name);
         push(&mut self.new_at, pair.new_name);
@@ -91,68 +93,80 @@ impl<'a> Walk<'a> {
         self.new_at.truncate(new_length);
     }
 
-    /// Walks on under a key that has the same name on both sides.
-    pub(super) fn under(&mut self, key: &str, sides: Sides<'_>, walk: impl FnOnce(&mut Self)) {
+    /// [`Walk::at_member`] for a member that has the same key on both sides.
+    pub(super) fn at_key(&mut self, key: &str, sides: Sides<'_>, walk: impl FnOnce(&mut Self)) {
         let pair = Pair {
             old_name: key,
             new_name: key,
             sides,
         };
-        self.inside(&pair, walk);
+        self.at_member(&pair, walk);
     }
 
-    /// Walks on in something that concerns others.
-    pub(super) fn with_users(&mut self, users: Users, walk: impl FnOnce(&mut Self)) {
-        let outer = std::mem::replace(&mut self.users, users);
+    /// Runs `walk` at a place that has another usage than the place around it.
+    pub(super) fn with_usage(&mut self, usage: SchemaUsage, walk: impl FnOnce(&mut Self)) {
+        let outer = std::mem::replace(&mut self.usage, usage);
         walk(self);
-        self.users = outer;
+        self.usage = outer;
     }
 
+    /// Adds a breaking change.
     pub(super) fn breaking(&mut self, sides: Sides<'_>, why: &'static str) {
         self.breaking_as(sides, sides.text(), why);
     }
 
-    /// [`Walk::breaking`], told in other words than both sides whole.
+    /// [`Walk::breaking`] with a description of the change in place of both values.
     pub(super) fn breaking_as(&mut self, sides: Sides<'_>, what: String, why: &'static str) {
-        let operations = union(&self.users.sent, &self.users.received);
+        let operations = union(&self.usage.sent, &self.usage.received);
         self.add(Severity::Breaking, operations, sides, what, why);
     }
 
+    /// Adds a compatible change.
     pub(super) fn compatible(&mut self, sides: Sides<'_>, why: &'static str) {
         self.compatible_as(sides, sides.text(), why);
     }
 
-    /// [`Walk::compatible`], told in other words than both sides whole.
+    /// [`Walk::compatible`] with a description of the change in place of both values.
     pub(super) fn compatible_as(&mut self, sides: Sides<'_>, what: String, why: &'static str) {
-        let operations = union(&self.users.sent, &self.users.received);
+        let operations = union(&self.usage.sent, &self.usage.received);
         self.add(Severity::Compatible, operations, sides, what, why);
     }
 
-    /// Text for people.
+    /// Adds a compatible change of documentation.
     pub(super) fn documentation(&mut self, sides: Sides<'_>) {
         self.compatible(sides, "documentation");
     }
 
-    /// No rule knows what this does to clients.
-    pub(super) fn unknown(&mut self, sides: Sides<'_>) {
-        self.breaking(sides, "no rule says that clients can take this");
+    /// Adds a breaking change, because no rule says what it does to clients.
+    pub(super) fn without_rule(&mut self, sides: Sides<'_>) {
+        self.breaking(sides, "no rule says that clients can handle this");
     }
 
-    /// A change to the set of allowed values.
-    pub(super) fn values(&mut self, effect: Effect, sides: Sides<'_>) {
-        self.values_as(effect, sides, sides.text());
+    /// Adds a change of the set of allowed values. A narrower set breaks clients that send the value, a
+    /// wider one breaks clients that receive it.
+    pub(super) fn allowed_values(&mut self, effect: Effect, sides: Sides<'_>) {
+        self.allowed_values_as(effect, sides, sides.text());
     }
 
-    /// [`Walk::values`], told in other words than both sides whole.
-    pub(super) fn values_as(&mut self, effect: Effect, sides: Sides<'_>, what: String) {
-        let Users { sent, received } = self.users.clone();
+    /// [`Walk::allowed_values`] with a description of the change in place of both values.
+    pub(super) fn allowed_values_as(&mut self, effect: Effect, sides: Sides<'_>, what: String) {
+        let SchemaUsage {
+            sent,
+            received,
+            is_in_one_of_or_not,
+        } = self.usage.clone();
         let (severity, operations, why) = match effect {
-            Effect::Narrower if self.users.is_sent() => (
+            Effect::Narrower | Effect::Wider if is_in_one_of_or_not => (
+                Severity::Breaking,
+                union(&sent, &received),
+                "no rule says what this does within a oneOf or not",
+            ),
+            Effect::Narrower if self.usage.is_sent() => (
                 Severity::Breaking,
                 sent,
                 "clients may send what is refused now",
             ),
-            Effect::Wider if self.users.is_received() => (
+            Effect::Wider if self.usage.is_received() => (
                 Severity::Breaking,
                 received,
                 "clients may receive what was not promised before",
@@ -170,18 +184,18 @@ impl<'a> Walk<'a> {
             Effect::Same => (
                 Severity::Compatible,
                 union(&sent, &received),
-                "the same values, written otherwise",
+                "the same values in another notation",
             ),
             Effect::Incomparable => (
                 Severity::Breaking,
                 union(&sent, &received),
-                "neither does the old include the new nor the new the old, as far as can be told",
+                "neither set of values is known to include the other",
             ),
         };
         self.add(severity, operations, sides, what, why);
     }
 
-    /// Adds a change at this place.
+    /// Adds a change at the present place.
     fn add(
         &mut self,
         severity: Severity,
@@ -201,7 +215,7 @@ impl<'a> Walk<'a> {
             what,
             why,
         };
-        self.found.push(Found {
+        self.occurrences.push(Occurrence {
             change,
             old: sides.old.cloned(),
             new: sides.new.cloned(),

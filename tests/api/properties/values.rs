@@ -1,10 +1,10 @@
-//! Values that a schema allows and forbids: at its bounds, next to them, and of every kind of text.
+//! Values that a schema allows or forbids: at its bounds, next to them, and strings of every kind.
 
 use serde_json::{Map, Value, json};
 
 use super::resources::Property;
 
-/// One string of each kind that a program may treat in its own way.
+/// One string of each kind that a program may treat specially.
 const TEXTS: [&str; 20] = [
     "plain text",
     "UPPER and lower",
@@ -28,19 +28,19 @@ const TEXTS: [&str; 20] = [
     "null",
 ];
 
-/// Values for the properties of one shop. No two emails are the same.
+/// Generates values for the properties of one shop. No two emails are equal.
 #[derive(Default)]
 pub struct Samples {
     emails: usize,
 }
 
 impl Samples {
-    /// Values that the property may have: every one that its schema lists, or one of each kind.
+    /// Valid values of the property: all that its schema lists, or one of each kind.
     pub fn valid(&mut self, property: &Property) -> Vec<Value> {
         let schema = property.schema;
         let mut values: Vec<Value> = match schema["type"].as_str() {
             _ if schema["enum"].is_array() => schema["enum"].as_array().unwrap().clone(),
-            // Those that the sample shop has.
+            // The ids in the sample shop.
             Some("integer") if property.is_reference => (1..=5).map(Value::from).collect(),
             Some("integer") => {
                 let [least, most] = range(property);
@@ -51,13 +51,13 @@ impl Samples {
             kind => panic!("a property of type {kind:?}"),
         };
         if schema["nullable"] == true {
-            // In between, so that it follows a value and is followed by one.
+            // In the middle, so that there is a value before and after it.
             values.insert(1, Value::Null);
         }
         values
     }
 
-    /// Emails of the longest length and of usual ones.
+    /// Emails of the maximum length and of usual lengths.
     fn emails(&mut self, property: &Property) -> Vec<Value> {
         let longest = property.number("maxLength").unwrap();
         let local = ["UPPER.Case", "a+tag", "o'brien", "x_y-z", "1"];
@@ -81,14 +81,14 @@ impl Samples {
         values.find(|value| value != than).unwrap()
     }
 
-    /// A body with what is required.
+    /// A body with the required properties.
     pub fn draft(&mut self, properties: &[Property]) -> Value {
         let required = properties.iter().filter(|it| it.is_required);
         let members = required.map(|it| (it.name.clone(), self.valid(it)[0].clone()));
         Value::Object(members.collect())
     }
 
-    /// A body with everything.
+    /// A body with all properties.
     pub fn whole_draft(&mut self, properties: &[Property]) -> Value {
         let members: Map<String, Value> = properties
             .iter()
@@ -98,14 +98,14 @@ impl Samples {
     }
 }
 
-/// An email of so many characters: labels of a domain have at most 63, the part before it 64.
+/// An email of this length. The labels of a domain have at most 63 characters, the local part 64.
 fn email(number: usize, length: i64) -> String {
     let mut domain = String::from("example.com");
     let local = format!("{number:064}");
     let length = usize::try_from(length).unwrap();
     while domain.len() + local.len() + 1 < length {
         let missing = length - domain.len() - local.len() - 1;
-        // A label of one character is a dot and that character.
+        // The shortest label takes two characters: a dot and one character.
         let label = match missing {
             1 => panic!("no email of {length} characters"),
             65 => 62,
@@ -124,7 +124,7 @@ fn range(property: &Property) -> [i64; 2] {
     ]
 }
 
-/// The least and the greatest length.
+/// The minimum and the maximum length.
 fn lengths(property: &Property) -> [usize; 2] {
     let length = |keyword| {
         property
@@ -144,14 +144,14 @@ fn strings(property: &Property) -> Vec<Value> {
         .filter(|text| (least..=most).contains(&text.chars().count()))
         .collect();
     for length in [least, least + 1, most - 1, most] {
-        // Of one byte each, and of four.
+        // Characters of one byte and of four bytes.
         texts.extend(["x", "\u{1f600}"].map(|character| character.repeat(length)));
     }
     texts.dedup();
     texts.into_iter().map(Value::from).collect()
 }
 
-/// Values that the property may not have: next to its bounds, and of other types.
+/// Invalid values of the property: next to its bounds, and of other types.
 pub fn invalid(property: &Property) -> Vec<Value> {
     let schema = property.schema;
     let mut values = vec![json!(true), json!(["x"]), json!({"x": "y"}), json!(1.5)];
@@ -198,7 +198,7 @@ pub fn invalid(property: &Property) -> Vec<Value> {
     values
 }
 
-/// JSON in ASCII: every other character is an escape, or two.
+/// The JSON in ASCII: all other characters are escaped.
 pub fn escaped(json: &str) -> String {
     let mut out = String::new();
     for character in json.chars() {

@@ -1,4 +1,5 @@
-//! What is said of a difference: the place, the sides, why there is no comparing, and the remedy.
+//! The report on differences: the place, both values, the problem of a document without normal form, and
+//! the remedy.
 
 use ecommerce_api::contract::diff::{diff, normalise, report};
 use serde_json::{Value, json};
@@ -7,7 +8,7 @@ use super::super::labelled::base;
 use super::{GET, shop, with};
 
 #[test]
-fn a_document_without_normal_form_is_a_difference_that_says_why() {
+fn a_document_without_normal_form_is_a_difference_with_a_problem() {
     let missing = at_get("/responses/404");
     for (pointer, value, place, words) in [
         (
@@ -32,7 +33,7 @@ fn a_document_without_normal_form_is_a_difference_that_says_why() {
             "/components/responses/Missing",
             json!({ "$ref": "#/components/responses/Missing" }),
             "/components/responses/Missing",
-            "in a circle",
+            "leads to itself",
         ),
         (
             "/components/schemas/Pet/properties/name",
@@ -44,7 +45,7 @@ fn a_document_without_normal_form_is_a_difference_that_says_why() {
             "/components/schemas/Name",
             json!({ "properties": { "x": { "$ref": "#/components/schemas/Name/properties/x" } } }),
             "/components/schemas/Name/properties/x",
-            "in a circle",
+            "leads to itself",
         ),
         (
             &at_get("/parameters/0"),
@@ -75,7 +76,7 @@ fn a_document_without_normal_form_is_a_difference_that_says_why() {
             "/components/parameters/Id",
             json!({ "$ref": "#/components/parameters/Id" }),
             "/components/parameters/Id",
-            "in a circle",
+            "leads to itself",
         ),
         ("/tags/1/name", json!("Pets"), "/tags", "declared twice"),
     ] {
@@ -125,7 +126,7 @@ getPet (GET /pets/{id})
   at /paths/~1pets~1{id}/get/summary
     contract:  "Get a pet"
     generated: "Fetch a pet"
-    both have it, differently: make the handler or its answers say what the contract says, or change the contract
+    both have it, differently: make the handler or its responses say what the contract says, or change the contract
 
 getPet (GET /pets/{id}), putPet (PUT /pets/{id})
   at /components/responses/Missing/description, referenced at /paths/~1pets~1{id}/get/responses/404, and at 1 more place
@@ -160,7 +161,7 @@ requestBodies
 }
 
 #[test]
-fn a_long_text_is_cut_around_the_place_where_the_sides_part() {
+fn a_long_text_is_cut_around_the_first_difference() {
     let long = "word ".repeat(200);
     let contract = with(&[("/info/description", json!(format!("{long}here")))]);
     let generated = with(&[("/info/description", json!(format!("{long}there")))]);
@@ -172,7 +173,7 @@ fn a_long_text_is_cut_around_the_place_where_the_sides_part() {
     assert!(text.lines().all(|line| line.len() < 200), "{text}");
 }
 
-/// Takes this header away from each response that has it, and says how many had it.
+/// Removes this header from every response, and returns the number of responses that had it.
 fn without_header(document: &mut Value, name: &str) -> usize {
     match document {
         Value::Object(members) => {

@@ -1,4 +1,4 @@
-//! What breaks callers of an operation.
+//! Edits that break callers of an operation.
 
 use serde_json::json;
 
@@ -59,27 +59,31 @@ pub const BREAKS_CALLERS: &[Case] = &[
     (FORTH, "a parameter moves from the query to a header", |c| {
         set(c, &format!("{PARAMETERS}/Limit/in"), json!("header"));
     }),
-    (FORTH, "a parameter's greatest value sinks", |c| {
+    (FORTH, "the maximum of a parameter is lower", |c| {
         set(c, &format!("{PARAMETERS}/Limit/schema/maximum"), json!(100));
     }),
-    (FORTH, "a parameter's least value rises", |c| {
+    (FORTH, "the minimum of a parameter is higher", |c| {
         set(c, &format!("{PARAMETERS}/Page/schema/minimum"), json!(2));
     }),
-    (FORTH, "a parameter's range loses its end", |c| {
+    (FORTH, "the maximum of a parameter is excluded", |c| {
         set(
             c,
             &format!("{PARAMETERS}/Page/schema/exclusiveMaximum"),
             json!(true),
         );
     }),
-    (FORTH, "a parameter's values become multiples", |c| {
-        set(
-            c,
-            &format!("{PARAMETERS}/Limit/schema/multipleOf"),
-            json!(10),
-        );
-    }),
-    (FORTH, "a parameter is another type", |c| {
+    (
+        FORTH,
+        "the values of a parameter have to be multiples",
+        |c| {
+            set(
+                c,
+                &format!("{PARAMETERS}/Limit/schema/multipleOf"),
+                json!(10),
+            );
+        },
+    ),
+    (FORTH, "a parameter has another type", |c| {
         set(
             c,
             &format!("{PARAMETERS}/UserId/schema"),
@@ -91,15 +95,19 @@ pub const BREAKS_CALLERS: &[Case] = &[
     }),
     (
         FORTH,
-        "a default: what an absent value means has changed",
+        "a default changes the meaning of an absent value",
         |c| {
             set(c, &format!("{PARAMETERS}/Limit/schema/default"), json!(10));
         },
     ),
-    (FORTH, "the body is gone: its senders are refused", |c| {
-        drop(take(c, &format!("{USERS}/post/requestBody")));
-    }),
-    (BACK, "a body that could be left out is required", |c| {
+    (
+        FORTH,
+        "the body is gone: clients that send one are refused",
+        |c| {
+            drop(take(c, &format!("{USERS}/post/requestBody")));
+        },
+    ),
+    (BACK, "an optional body becomes required", |c| {
         drop(take(c, &format!("{USERS}/post/requestBody/required")));
     }),
     (FORTH, "a required body where there was none", |c| {
@@ -119,7 +127,7 @@ pub const BREAKS_CALLERS: &[Case] = &[
     }),
     (
         FORTH,
-        "one operation asks for a token: nobody has one",
+        "one operation requires a token: no client has one",
         |c| {
             set(
                 c,
@@ -129,7 +137,7 @@ pub const BREAKS_CALLERS: &[Case] = &[
             set(c, &format!("{USERS}/get/security"), json!([{"bearer": []}]));
         },
     ),
-    (FORTH, "every operation asks for a token", |c| {
+    (FORTH, "every operation requires a token", |c| {
         set(
             c,
             "/components/securitySchemes",
@@ -140,27 +148,23 @@ pub const BREAKS_CALLERS: &[Case] = &[
     (FORTH, "the server's URL gains a path", |c| {
         set(c, "/servers/0/url", json!("http://localhost:8088/v2"));
     }),
+    (FORTH, "an operation moves to another server", |c| {
+        set(
+            c,
+            &format!("{USERS}/get/servers"),
+            json!([{"url": "http://elsewhere"}]),
+        );
+    }),
     (
         FORTH,
-        "an operation with servers of its own is elsewhere",
-        |c| {
-            set(
-                c,
-                &format!("{USERS}/get/servers"),
-                json!([{"url": "http://elsewhere"}]),
-            );
-        },
-    ),
-    (
-        FORTH,
-        "another host: a generated client calls it without being told",
+        "another host: generated clients call it by default",
         |c| {
             set(c, "/servers/0/url", json!("https://shop.example.com"));
         },
     ),
     (
         FORTH,
-        "a header of the whole path comes in front of the other parameters",
+        "a header of the path comes in front of the parameters of the operation",
         |c| {
             let header = json!({"name": "X-Note", "in": "header", "schema": {"type": "string"}});
             set(c, &format!("{USERS}/parameters"), json!([header]));
@@ -168,7 +172,7 @@ pub const BREAKS_CALLERS: &[Case] = &[
     ),
     (
         BACK,
-        "a parameter that may be left out now comes behind the other one",
+        "a required parameter becomes optional, so that generators put it behind the other one",
         |c| {
             set(c, &format!("{PARAMETERS}/Limit/required"), json!(true));
         },

@@ -1,4 +1,4 @@
-//! What clients can take.
+//! Edits that are compatible for clients.
 
 use serde_json::json;
 
@@ -21,23 +21,23 @@ pub const COMPATIBLE: &[Case] = &[
     }),
     (
         FORTH,
-        "304 to those who send the new header: nobody does yet",
+        "a 304 with the new header: no client sends it yet",
         |c| revalidate(c, IF_NONE_MATCH, "header", "304"),
     ),
-    (FORTH, "the same of a header in small letters", |c| {
+    (FORTH, "a 304 with the new header in lower case", |c| {
         revalidate(c, "if-none-match", "header", "304");
     }),
     (BACK, "a required parameter may be left out now", |c| {
         set(c, &format!("{PARAMETERS}/Page/required"), json!(true));
     }),
-    (FORTH, "larger pages are allowed", |c| {
+    (FORTH, "larger pages are accepted", |c| {
         set(
             c,
             &format!("{PARAMETERS}/Limit/schema/maximum"),
             json!(10_000),
         );
     }),
-    (FORTH, "a parameter takes larger numbers", |c| {
+    (FORTH, "larger numbers are accepted in a parameter", |c| {
         let page = format!("{PARAMETERS}/Page/schema");
         set(
             c,
@@ -80,7 +80,7 @@ pub const COMPATIBLE: &[Case] = &[
             &format!("{SCHEMAS}/UserDraft/properties/password/minLength"),
         ));
     }),
-    (FORTH, "any text is accepted as email", |c| {
+    (FORTH, "any string is accepted as an email address", |c| {
         drop(take(
             c,
             &format!("{SCHEMAS}/UserDraft/properties/email/format"),
@@ -99,12 +99,12 @@ pub const COMPATIBLE: &[Case] = &[
             &format!("{SCHEMAS}/UserDraft/additionalProperties"),
         ));
     }),
-    (BACK, "fewer bounds on what is sent", |c| {
+    (BACK, "an empty object is accepted", |c| {
         set(c, &format!("{SCHEMAS}/UserChanges/minProperties"), json!(1));
     }),
     (
         FORTH,
-        "another property in an answer: clients ignore it",
+        "a new property in a response: clients ignore it",
         |c| {
             set(
                 c,
@@ -113,7 +113,7 @@ pub const COMPATIBLE: &[Case] = &[
             );
         },
     ),
-    (FORTH, "and one that is always there", |c| {
+    (FORTH, "a new required property in a response", |c| {
         set(
             c,
             &format!("{SCHEMAS}/Product/properties/price"),
@@ -121,51 +121,51 @@ pub const COMPATIBLE: &[Case] = &[
         );
         set(c, &format!("{SCHEMAS}/Product/required/-"), json!("price"));
     }),
-    (FORTH, "a property that was null at times is not", |c| {
+    (FORTH, "a property is no longer null", |c| {
         drop(take(
             c,
             &format!("{SCHEMAS}/Product/properties/image_url/nullable"),
         ));
     }),
-    (FORTH, "a shorter text than was promised", |c| {
+    (FORTH, "a string is shorter than promised", |c| {
         set(
             c,
             &format!("{SCHEMAS}/User/properties/email/maxLength"),
             json!(100),
         );
     }),
-    (
-        BACK,
-        "a number that fits 32 bits where 64 were promised",
-        |c| {
-            set(
-                c,
-                &format!("{SCHEMAS}/User/properties/id/format"),
-                json!("int64"),
-            );
-        },
-    ),
-    (BACK, "a whole number where any was promised", |c| {
+    (BACK, "a number of 32 bits where 64 were promised", |c| {
+        set(
+            c,
+            &format!("{SCHEMAS}/User/properties/id/format"),
+            json!("int64"),
+        );
+    }),
+    (BACK, "an integer where any number was promised", |c| {
         set(
             c,
             &format!("{SCHEMAS}/Pagination/properties/total/type"),
             json!("number"),
         );
     }),
-    (FORTH, "shorter lists than were promised", |c| {
+    (FORTH, "a list is shorter than promised", |c| {
         set(
             c,
             &format!("{SCHEMAS}/UserListResponse/properties/data/maxItems"),
             json!(10),
         );
     }),
-    (FORTH, "a new error in the envelope", |c| {
-        set(
-            c,
-            &format!("{USERS}/get/responses/409"),
-            json!({"$ref": "#/components/responses/Conflict"}),
-        );
-    }),
+    (
+        FORTH,
+        "a new error with the body of the other errors",
+        |c| {
+            set(
+                c,
+                &format!("{USERS}/get/responses/409"),
+                json!({"$ref": "#/components/responses/Conflict"}),
+            );
+        },
+    ),
     (FORTH, "a new header: clients ignore it", |c| {
         set(
             c,
@@ -173,14 +173,14 @@ pub const COMPATIBLE: &[Case] = &[
             json!({"schema": {"type": "string"}}),
         );
     }),
-    (BACK, "a header is always there now", |c| {
+    (BACK, "a header becomes required", |c| {
         drop(take(c, &format!("{HEADERS}/Location/required")));
     }),
-    (FORTH, "a link that nobody follows yet", |c| {
+    (FORTH, "a new link: no client follows it yet", |c| {
         let links = json!({"user": {"operationId": "getUser"}});
         set(c, &format!("{USERS}/post/responses/201/links"), links);
     }),
-    (BACK, "no token is needed any more", |c| {
+    (BACK, "a token is no longer required", |c| {
         set(
             c,
             "/components/securitySchemes",
@@ -189,7 +189,7 @@ pub const COMPATIBLE: &[Case] = &[
         set(c, &format!("{USERS}/get/security"), json!([{"bearer": []}]));
         take(c, "/components/securitySchemes");
     }),
-    (FORTH, "a token may be sent, and need not", |c| {
+    (FORTH, "a token is optional", |c| {
         set(
             c,
             "/components/securitySchemes",
@@ -203,7 +203,7 @@ pub const COMPATIBLE: &[Case] = &[
     }),
     (
         FORTH,
-        "another tag: the old class has the method still",
+        "another tag: the class of the first tag still has the method",
         |c| {
             set(c, &format!("{USERS}/get/tags/-"), json!("Admin"));
         },
@@ -211,44 +211,44 @@ pub const COMPATIBLE: &[Case] = &[
     (FORTH, "a schema that nothing uses", |c| {
         set(c, &format!("{SCHEMAS}/Category"), json!({"type": "object"}));
     }),
-    (FORTH, "deprecation is a word of warning", |c| {
+    (FORTH, "deprecation is documentation", |c| {
         set(c, &format!("{USERS}/get/deprecated"), json!(true));
     }),
-    (FORTH, "a summary is for people", |c| {
+    (FORTH, "a summary is documentation", |c| {
         set(c, &format!("{USERS}/get/summary"), json!("All users"));
     }),
-    (FORTH, "a description of a schema is for people", |c| {
+    (FORTH, "the description of a schema is documentation", |c| {
         set(
             c,
             &format!("{SCHEMAS}/User/description"),
             json!("Who shops"),
         );
     }),
-    (FORTH, "a description of a response is for people", |c| {
-        set(
-            c,
-            "/components/responses/NotFound/description",
-            json!("It is not there"),
-        );
-    }),
-    (FORTH, "the title is for people", |c| {
+    (
+        FORTH,
+        "the description of a response is documentation",
+        |c| {
+            set(
+                c,
+                "/components/responses/NotFound/description",
+                json!("It is not there"),
+            );
+        },
+    ),
+    (FORTH, "the title is documentation", |c| {
         set(c, "/info/title", json!("Shop"));
     }),
-    (FORTH, "the licence is for people", |c| {
+    (FORTH, "the licence is documentation", |c| {
         set(c, "/info/license/name", json!("Apache-2.0"));
     }),
     (FORTH, "an extension is documentation", |c| {
         set(c, &format!("{USERS}/get/x-internal"), json!(true));
     }),
-    (
-        FORTH,
-        "callbacks to those who ask for them: nobody does yet",
-        |c| {
-            set(
-                c,
-                &format!("{USERS}/post/callbacks"),
-                json!({"created": {}}),
-            );
-        },
-    ),
+    (FORTH, "a new callback: no client asks for it yet", |c| {
+        set(
+            c,
+            &format!("{USERS}/post/callbacks"),
+            json!({"created": {}}),
+        );
+    }),
 ];

@@ -1,47 +1,47 @@
-//! Edits to what is written once: servers, the names in paths, extensions of everything.
+//! Edits of servers, path parameters, media types and extensions.
 
 use ecommerce_api::contract::evolution::Severity;
 use serde_json::json;
 
 use super::{B, BACK, C, Case, FORTH, SCHEMAS, USER, USERS, rename, set, take};
 
-/// Why the label is right; the old and the new servers; and what the change does to clients.
+/// The reason for the label, the old and the new servers, and the label.
 pub type Row = (&'static str, &'static str, &'static str, Option<Severity>);
 
-/// The servers, of which generated clients call the first.
+/// Changes of the servers. Generated clients call the first one by default.
 pub const SERVERS: &[Row] = &[
     (
-        "the default is another",
+        "the first server is another one",
         r#"[{"url": "https://a.example"}]"#,
         r#"[{"url": "https://b.example"}]"#,
         B,
     ),
     (
-        "the default has another port",
+        "the first server has another port",
         r#"[{"url": "https://a.example"}]"#,
         r#"[{"url": "https://a.example:8443"}]"#,
         B,
     ),
     (
-        "the default has another path",
+        "the first server has another path",
         r#"[{"url": "https://a.example"}]"#,
         r#"[{"url": "https://a.example/v2"}]"#,
         B,
     ),
     (
-        "the default moves to the second place",
+        "the first server moves to the second place",
         r#"[{"url": "https://a.example"}]"#,
         r#"[{"url": "https://b.example"}, {"url": "https://a.example"}]"#,
         B,
     ),
     (
-        "there is no default",
+        "there is no server",
         r#"[{"url": "https://a.example"}]"#,
         "[]",
         B,
     ),
     (
-        "a second server",
+        "a second server is added",
         r#"[{"url": "https://a.example"}]"#,
         r#"[{"url": "https://a.example"}, {"url": "https://b.example"}]"#,
         C,
@@ -53,13 +53,13 @@ pub const SERVERS: &[Row] = &[
         B,
     ),
     (
-        "the second server is another",
+        "the second server is another one",
         r#"[{"url": "https://a.example"}, {"url": "https://b.example"}]"#,
         r#"[{"url": "https://a.example"}, {"url": "https://c.example"}]"#,
         B,
     ),
     (
-        "a description is for people",
+        "descriptions and extensions are documentation",
         r#"[{"url": "https://a.example", "description": "A"}]"#,
         r#"[{"url": "https://a.example", "description": "B", "x-note": "new"}]"#,
         C,
@@ -71,45 +71,69 @@ pub const SERVERS: &[Row] = &[
         C,
     ),
     (
-        "a part of the URL has another default",
+        "a variable of the URL has another default",
         r#"[{"url": "https://{a}.example", "variables": {"a": {"default": "b"}}}]"#,
         r#"[{"url": "https://{a}.example", "variables": {"a": {"default": "c"}}}]"#,
         B,
     ),
 ];
 
-/// Renames that generated clients show.
+/// Breaking edits.
 pub const BREAKING: &[Case] = &[
-    (FORTH, "a path parameter is a named argument", |c| {
-        rename_id(c);
-    }),
-    (FORTH, "so it is when the path has other changes", |c| {
-        rename_id(c);
-        set(c, "/paths/~1api~1users~1{user}/get/summary", json!("One"));
-    }),
-    (FORTH, "a change under a path that was renamed", |c| {
-        rename_id(c);
-        take(c, "/paths/~1api~1users~1{user}/delete");
-    }),
-    (BACK, "calls for which clients wait are gone", |c| {
+    (
+        FORTH,
+        "a renamed path parameter: generated clients name an argument after it",
+        |c| {
+            rename_id(c);
+        },
+    ),
+    (
+        FORTH,
+        "a renamed path parameter, and another change of the path",
+        |c| {
+            rename_id(c);
+            set(c, "/paths/~1api~1users~1{user}/get/summary", json!("One"));
+        },
+    ),
+    (
+        FORTH,
+        "a removed operation of a path whose parameter is renamed",
+        |c| {
+            rename_id(c);
+            take(c, "/paths/~1api~1users~1{user}/delete");
+        },
+    ),
+    (BACK, "a removed callback: clients may wait for it", |c| {
         let callbacks = json!({"created": {}});
         set(c, &format!("{USERS}/post/callbacks"), callbacks);
     }),
-    (FORTH, "an extension that only a schema can have", |c| {
-        set(c, "/x-error-codes", json!({"A": 400}));
-    }),
+    (
+        FORTH,
+        "an extension that has a meaning only in a schema",
+        |c| {
+            set(c, "/x-error-codes", json!({"A": 400}));
+        },
+    ),
 ];
 
-/// What only looks like more than documentation.
+/// Compatible edits.
 pub const COMPATIBLE: &[Case] = &[
-    (FORTH, "letter case of a media type that is sent", |c| {
-        let content = format!("{USERS}/post/requestBody/content/application~1json");
-        rename(c, &content, "Application~1JSON");
-    }),
-    (FORTH, "letter case of a media type that is received", |c| {
-        let content = format!("{USERS}/get/responses/200/content/application~1json");
-        rename(c, &content, "application~1JSON");
-    }),
+    (
+        FORTH,
+        "the letter case of a media type that clients send",
+        |c| {
+            let content = format!("{USERS}/post/requestBody/content/application~1json");
+            rename(c, &content, "Application~1JSON");
+        },
+    ),
+    (
+        FORTH,
+        "the letter case of a media type that clients receive",
+        |c| {
+            let content = format!("{USERS}/get/responses/200/content/application~1json");
+            rename(c, &content, "application~1JSON");
+        },
+    ),
     (FORTH, "an extension of the document", |c| {
         set(c, "/x-note", json!("new"));
     }),
@@ -152,7 +176,7 @@ pub const COMPATIBLE: &[Case] = &[
     }),
 ];
 
-/// Renames the parameter of one path, and the path with it.
+/// Renames the parameter of a path, in the path and in the list of parameters.
 fn rename_id(document: &mut serde_json::Value) {
     rename(document, USER, "~1api~1users~1{user}");
     let user = "/paths/~1api~1users~1{user}";

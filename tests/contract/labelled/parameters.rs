@@ -4,14 +4,14 @@ use ecommerce_api::contract::evolution::Severity;
 
 use super::{B, C, N};
 
-/// Why the label is right; the old and the new list; and what the change does to callers. `=page`
-/// stands for a parameter called `page`, `!page` for one that is required.
+/// The reason for the label, the old and the new list, and the label. `=page` is short for an optional
+/// parameter called `page`, `!page` for a required one.
 pub type Row = (&'static str, &'static str, &'static str, Option<Severity>);
 
-/// The order, in which generated methods take them.
+/// Changes of the order, in which generated methods take their arguments.
 pub const ORDER: &[Row] = &[
     (
-        "two parameters of one type swap their values",
+        "an existing call swaps the values of two parameters",
         r#"["=page", "=limit"]"#,
         r#"["=limit", "=page"]"#,
         B,
@@ -23,107 +23,107 @@ pub const ORDER: &[Row] = &[
         B,
     ),
     (
-        "a header between others",
+        "a header moves in front of another parameter",
         r#"["=page", {"in": "header", "name": "X-Note"}, "=limit"]"#,
         r#"[{"in": "header", "name": "x-note"}, "=page", "=limit"]"#,
         B,
     ),
     (
-        "behind all others",
+        "a parameter is added behind all others",
         r#"["=page"]"#,
         r#"["=page", "=limit"]"#,
         C,
     ),
     (
-        "in front of the others",
+        "a parameter is added in front of the others",
         r#"["=page"]"#,
         r#"["=limit", "=page"]"#,
         B,
     ),
     (
-        "between the others",
+        "a parameter is added between the others",
         r#"["=page", "=limit"]"#,
         r#"["=page", "=sort", "=limit"]"#,
         B,
     ),
     (
-        "the first, for some generators",
+        "a required parameter moves behind an optional one",
         r#"["!shop", "=page"]"#,
         r#"["=page", "!shop"]"#,
         B,
     ),
     (
-        "what is required comes first, so that the other comes first now",
+        "generators put required parameters first, so that the other one is first now",
         r#"["!shop", "!page"]"#,
         r#"["=shop", "!page"]"#,
         B,
     ),
     (
-        "the last of those that are required may be absent",
+        "the last required parameter becomes optional",
         r#"["!shop", "!page", "=limit"]"#,
         r#"["!shop", "=page", "=limit"]"#,
         C,
     ),
     (
-        "the same order otherwise",
+        "the same order in another notation",
         r#"["=page", "=limit"]"#,
         r#"[{"name": "page", "in": "query"}, {"in": "query", "name": "limit"}]"#,
         N,
     ),
 ];
 
-/// The extensions of parameters.
+/// Changes of extensions of parameters.
 pub const EXTENSIONS: &[Row] = &[
     (
-        "what an absent value means was not said",
+        "the meaning of an absent value is new",
         r#"[{"in": "query", "name": "limit"}]"#,
         r#"[{"in": "query", "name": "limit", "x-default-with": {"page": 10}}]"#,
         B,
     ),
     (
-        "what an absent value means has changed",
+        "the meaning of an absent value changes",
         r#"[{"in": "query", "name": "limit", "x-default-with": {"page": 10}}]"#,
         r#"[{"in": "query", "name": "limit", "x-default-with": {"page": 20}}]"#,
         B,
     ),
     (
-        "every value needs a page now",
+        "every value requires paging now",
         r#"["=q"]"#,
         r#"[{"in": "query", "name": "q", "x-needs-paging": true}]"#,
         B,
     ),
     (
-        "no value needs a page any more",
+        "no value requires paging any more",
         r#"[{"in": "query", "name": "q", "x-needs-paging": true}]"#,
         r#"["=q"]"#,
         C,
     ),
     (
-        "one value more needs a page",
+        "one more value requires paging",
         r#"[{"in": "query", "name": "sort", "x-needs-paging": ["title"]}]"#,
         r#"[{"in": "query", "name": "sort", "x-needs-paging": ["title", "-title"]}]"#,
         B,
     ),
     (
-        "one value less needs a page",
+        "one value no longer requires paging",
         r#"[{"in": "query", "name": "sort", "x-needs-paging": ["title", "-title"]}]"#,
         r#"[{"in": "query", "name": "sort", "x-needs-paging": ["-title"]}]"#,
         C,
     ),
     (
-        "all values need a page rather than some",
+        "all values require paging instead of some",
         r#"[{"in": "query", "name": "sort", "x-needs-paging": ["title"]}]"#,
         r#"[{"in": "query", "name": "sort", "x-needs-paging": true}]"#,
         B,
     ),
     (
-        "some values need a page rather than all",
+        "some values require paging instead of all",
         r#"[{"in": "query", "name": "sort", "x-needs-paging": true}]"#,
         r#"[{"in": "query", "name": "sort", "x-needs-paging": ["title"]}]"#,
         C,
     ),
     (
-        "the values are a set",
+        "the order of the values does not matter",
         r#"[{"in": "query", "name": "sort", "x-needs-paging": ["title", "-title"]}]"#,
         r#"[{"in": "query", "name": "sort", "x-needs-paging": ["-title", "title"]}]"#,
         N,
@@ -135,13 +135,13 @@ pub const EXTENSIONS: &[Row] = &[
         B,
     ),
     (
-        "an extension that only a schema can have",
+        "an extension that has a meaning only in a schema",
         r#"["=q"]"#,
         r#"[{"in": "query", "name": "q", "x-error-codes": {}}]"#,
         B,
     ),
     (
-        "an extension that nobody relies on",
+        "an extension on which no client relies",
         r#"["=q"]"#,
         r#"[{"in": "query", "name": "q", "x-note": "new"}]"#,
         C,

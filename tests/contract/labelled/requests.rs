@@ -1,4 +1,4 @@
-//! What refuses requests that were fine.
+//! Edits after which requests are refused that were accepted before.
 
 use serde_json::json;
 
@@ -37,14 +37,14 @@ pub const NARROWS_REQUESTS: &[Case] = &[
             );
         },
     ),
-    (FORTH, "the longest title is shorter", |c| {
+    (FORTH, "the longest allowed title is shorter", |c| {
         set(
             c,
             &format!("{SCHEMAS}/ProductDraft/properties/title/maxLength"),
             json!(100),
         );
     }),
-    (FORTH, "the shortest password is longer", |c| {
+    (FORTH, "the shortest allowed password is longer", |c| {
         set(
             c,
             &format!("{SCHEMAS}/UserDraft/properties/password/minLength"),
@@ -72,20 +72,20 @@ pub const NARROWS_REQUESTS: &[Case] = &[
             json!("uri"),
         );
     }),
-    (FORTH, "an enum where any text would do", |c| {
+    (FORTH, "an enum where any string was allowed", |c| {
         set(
             c,
             &format!("{SCHEMAS}/ProductDraft/properties/title/enum"),
             json!(["Tea"]),
         );
     }),
-    (FORTH, "null clears the picture no more", |c| {
+    (FORTH, "null is no longer allowed", |c| {
         drop(take(
             c,
             &format!("{SCHEMAS}/ProductChanges/properties/image_url/nullable"),
         ));
     }),
-    (FORTH, "a number becomes a text", |c| {
+    (FORTH, "a number becomes a string", |c| {
         set(
             c,
             &format!("{SCHEMAS}/CartItemDraft/properties/user_id"),
@@ -94,23 +94,27 @@ pub const NARROWS_REQUESTS: &[Case] = &[
     }),
     (
         FORTH,
-        "a role is gone: those who send it are refused",
+        "a role is gone: clients that send it are refused",
         |c| {
             drop(take(c, &format!("{SCHEMAS}/Role/enum/1")));
         },
     ),
-    (BACK, "an open body is closed: more is refused", |c| {
-        drop(take(
-            c,
-            &format!("{SCHEMAS}/UserDraft/additionalProperties"),
-        ));
-    }),
-    (FORTH, "at least one change is needed", |c| {
+    (
+        BACK,
+        "an open object is closed: unknown properties are refused",
+        |c| {
+            drop(take(
+                c,
+                &format!("{SCHEMAS}/UserDraft/additionalProperties"),
+            ));
+        },
+    ),
+    (FORTH, "an empty object is no longer allowed", |c| {
         set(c, &format!("{SCHEMAS}/UserChanges/minProperties"), json!(1));
     }),
     (
         FORTH,
-        "the body's schema has another name, and generated code with it",
+        "the schema of the body has another name, and so has its type in generated clients",
         |c| {
             let draft = take(c, &format!("{SCHEMAS}/UserDraft"));
             set(c, &format!("{SCHEMAS}/NewUser"), draft);
@@ -118,7 +122,7 @@ pub const NARROWS_REQUESTS: &[Case] = &[
             set(c, &body, json!("#/components/schemas/NewUser"));
         },
     ),
-    (FORTH, "oneOf: no rule knows it", |c| {
+    (FORTH, "a new oneOf: no rule covers it", |c| {
         set(
             c,
             &format!("{SCHEMAS}/UserDraft/oneOf"),

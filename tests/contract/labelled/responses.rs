@@ -1,4 +1,4 @@
-//! What sends responses that were not promised.
+//! Edits after which clients may receive responses that were not promised before.
 
 use serde_json::json;
 
@@ -23,61 +23,61 @@ pub const WIDENS_RESPONSES: &[Case] = &[
             json!(true),
         );
     }),
-    (FORTH, "a longer text than clients have room for", |c| {
+    (FORTH, "a string may be longer", |c| {
         set(
             c,
             &format!("{SCHEMAS}/User/properties/email/maxLength"),
             json!(500),
         );
     }),
-    (FORTH, "a text without limit", |c| {
+    (FORTH, "a string may have any length", |c| {
         drop(take(
             c,
             &format!("{SCHEMAS}/User/properties/email/maxLength"),
         ));
     }),
-    (FORTH, "a number that 32 bits cannot hold", |c| {
+    (FORTH, "a number may exceed 32 bits", |c| {
         set(
             c,
             &format!("{SCHEMAS}/User/properties/id/format"),
             json!("int64"),
         );
     }),
-    (FORTH, "a least value sinks", |c| {
+    (FORTH, "a minimum is lower", |c| {
         set(
             c,
             &format!("{SCHEMAS}/User/properties/id/minimum"),
             json!(0),
         );
     }),
-    (FORTH, "a number becomes a text", |c| {
+    (FORTH, "a number becomes a string", |c| {
         set(
             c,
             &format!("{SCHEMAS}/Removal/properties/cart_items_removed"),
             json!({"type": "string"}),
         );
     }),
-    (FORTH, "a whole number becomes any", |c| {
+    (FORTH, "an integer becomes any number", |c| {
         set(
             c,
             &format!("{SCHEMAS}/Pagination/properties/total/type"),
             json!("number"),
         );
     }),
-    (FORTH, "a role that clients do not know", |c| {
+    (FORTH, "a new role: clients do not know it", |c| {
         set(c, &format!("{SCHEMAS}/Role/enum/-"), json!("GUEST"));
     }),
-    (FORTH, "an error code of another form", |c| {
+    (FORTH, "an error code may have any form", |c| {
         drop(take(
             c,
             &format!("{SCHEMAS}/ErrorInfo/properties/code/pattern"),
         ));
     }),
-    (FORTH, "a list of other things", |c| {
+    (FORTH, "a list has other items", |c| {
         let items = format!("{SCHEMAS}/UserListResponse/properties/data/items/$ref");
         set(c, &items, json!("#/components/schemas/Product"));
     }),
-    (BACK, "a list that was bounded is not", |c| {
+    (BACK, "a list may have any length", |c| {
         set(
             c,
             &format!("{SCHEMAS}/UserListResponse/properties/data/maxItems"),
@@ -96,7 +96,7 @@ pub const WIDENS_RESPONSES: &[Case] = &[
     }),
     (
         FORTH,
-        "a 304 that nobody asked for: there is no body",
+        "a 304 without the header that requests it: it has no body",
         |c| {
             set(
                 c,
@@ -107,19 +107,19 @@ pub const WIDENS_RESPONSES: &[Case] = &[
     ),
     (
         BACK,
-        "a 304 to those who have sent the header all along",
+        "a 304 for a header that clients may have sent before",
         |c| drop(take(c, &format!("{USER}/get/responses/304"))),
     ),
-    (FORTH, "a 304 to another header", |c| {
+    (FORTH, "a 304 with another new header", |c| {
         revalidate(c, "If-Modified", "header", "304");
     }),
-    (FORTH, "a 304 to a query parameter", |c| {
+    (FORTH, "a 304 with a new query parameter", |c| {
         revalidate(c, IF_NONE_MATCH, "query", "304");
     }),
-    (FORTH, "another redirection beside the new header", |c| {
+    (FORTH, "another redirection with the new header", |c| {
         revalidate(c, IF_NONE_MATCH, "header", "303");
     }),
-    (FORTH, "a 304 with a body is none", |c| {
+    (FORTH, "a 304 with a body", |c| {
         revalidate(c, IF_NONE_MATCH, "header", "304");
         set(
             c,
@@ -127,7 +127,7 @@ pub const WIDENS_RESPONSES: &[Case] = &[
             json!({"text/plain": {"schema": {"type": "string"}}}),
         );
     }),
-    (FORTH, "a 304 to a header that everybody has to send", |c| {
+    (FORTH, "a 304 with a new header that is required", |c| {
         revalidate(c, IF_NONE_MATCH, "header", "304");
         let added = c.pointer_mut(&format!("{USERS}/get/parameters"));
         let added = added.and_then(|all| all.as_array_mut()?.last_mut());
@@ -143,22 +143,26 @@ pub const WIDENS_RESPONSES: &[Case] = &[
             json!({"description": "Too fast"}),
         );
     }),
-    (FORTH, "an error with a body of another kind", |c| {
-        let content = json!({"text/plain": {"schema": {"type": "string"}}});
-        set(
-            c,
-            &format!("{USERS}/get/responses/429"),
-            json!({"description": "Too fast", "content": content}),
-        );
-    }),
-    (FORTH, "any status at all", |c| {
+    (
+        FORTH,
+        "an error with another body than the other errors",
+        |c| {
+            let content = json!({"text/plain": {"schema": {"type": "string"}}});
+            set(
+                c,
+                &format!("{USERS}/get/responses/429"),
+                json!({"description": "Too fast", "content": content}),
+            );
+        },
+    ),
+    (FORTH, "any status may occur", |c| {
         set(
             c,
             &format!("{USERS}/get/responses/default"),
             json!({"$ref": "#/components/responses/InternalError"}),
         );
     }),
-    (FORTH, "the answer's media type is another", |c| {
+    (FORTH, "the response has another media type", |c| {
         rename(
             c,
             &format!("{USERS}/get/responses/200/content/application~1json"),
@@ -198,7 +202,7 @@ pub const WIDENS_RESPONSES: &[Case] = &[
         let links = json!({"user": {"operationId": "getUser"}});
         set(c, &format!("{USERS}/post/responses/201/links"), links);
     }),
-    (FORTH, "a discriminator: no rule knows it", |c| {
+    (FORTH, "a new discriminator: no rule covers it", |c| {
         set(
             c,
             &format!("{SCHEMAS}/User/discriminator"),

@@ -1,4 +1,4 @@
-//! What says the same in other words.
+//! Edits that only change the notation.
 
 use serde_json::json;
 
@@ -18,7 +18,7 @@ pub const SAME: &[Case] = &[
     (FORTH, "a flag's default", |c| {
         set(c, &format!("{PARAMETERS}/Page/required"), json!(false));
     }),
-    (FORTH, "a reference in place of what it refers to", |c| {
+    (FORTH, "a reference replaced by its target", |c| {
         let conflict = c.pointer("/components/responses/Conflict").cloned();
         set(
             c,
@@ -26,7 +26,11 @@ pub const SAME: &[Case] = &[
             conflict.expect("a response"),
         );
     }),
-    (FORTH, "the version alone: it is the measure", |c| {
-        set(c, "/info/version", json!("9.9.9"));
-    }),
+    (
+        FORTH,
+        "the version alone: it is compared with the other changes",
+        |c| {
+            set(c, "/info/version", json!("9.9.9"));
+        },
+    ),
 ];

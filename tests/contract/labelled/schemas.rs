@@ -1,11 +1,11 @@
-//! Pairs of schemas, judged where clients send them and where they receive them.
+//! Pairs of schemas, with the effect of the change on clients that send them and that receive them.
 
 use ecommerce_api::contract::evolution::Severity;
 
 use super::{B, C, N};
 
-/// Why the labels are right; the old and the new schema; and what the change does to clients that
-/// send it, and to clients that receive it.
+/// The reason for the labels, the old and the new schema, and the labels: for clients that send the
+/// schema, and for clients that receive it.
 pub type Row = (
     &'static str,
     &'static str,
@@ -14,7 +14,7 @@ pub type Row = (
     Option<Severity>,
 );
 
-/// Numbers.
+/// Bounds of numbers.
 pub const BOUNDS: &[Row] = &[
     (
         "every multiple of 4 is one of 2",
@@ -31,7 +31,7 @@ pub const BOUNDS: &[Row] = &[
         C,
     ),
     (
-        "6 is no multiple of 4, and 4 none of 6",
+        "6 is not a multiple of 4, nor 4 of 6",
         r#"{"type": "integer", "multipleOf": 6}"#,
         r#"{"type": "integer", "multipleOf": 4}"#,
         B,
@@ -73,21 +73,21 @@ pub const BOUNDS: &[Row] = &[
         C,
     ),
     (
-        "0 is a number more",
+        "0 is allowed too",
         r#"{"type": "number", "minimum": 0, "exclusiveMinimum": true}"#,
         r#"{"type": "number", "minimum": 0}"#,
         C,
         B,
     ),
     (
-        "10 is a number less",
+        "10 is no longer allowed",
         r#"{"type": "number", "maximum": 10}"#,
         r#"{"type": "number", "maximum": 10, "exclusiveMaximum": true}"#,
         B,
         C,
     ),
     (
-        "above 0 there is less than from -1",
+        "fewer numbers are above 0 than from -1",
         r#"{"type": "number", "minimum": -1}"#,
         r#"{"type": "number", "minimum": 0, "exclusiveMinimum": true}"#,
         B,
@@ -108,7 +108,7 @@ pub const BOUNDS: &[Row] = &[
         B,
     ),
     (
-        "a bound that is a text",
+        "a bound that is a string",
         r#"{"type": "integer", "minimum": 0}"#,
         r#"{"type": "integer", "minimum": "0"}"#,
         B,
@@ -116,7 +116,7 @@ pub const BOUNDS: &[Row] = &[
     ),
 ];
 
-/// What decides the types in generated clients.
+/// Keywords that decide the types in generated clients.
 pub const TYPES: &[Row] = &[
     (
         "a date becomes a datetime in Python",
@@ -147,42 +147,42 @@ pub const TYPES: &[Row] = &[
         B,
     ),
     (
-        "a format that nobody knows may be a type somewhere",
+        "an unknown format may be a type in some generator",
         r#"{"type": "string"}"#,
         r#"{"type": "string", "format": "colour"}"#,
         B,
         B,
     ),
     (
-        "an email address stays a text in every client",
+        "an email address is a string in every client",
         r#"{"type": "string"}"#,
         r#"{"type": "string", "format": "email"}"#,
         B,
         C,
     ),
     (
-        "numbers of 64 bits hold those of 32",
+        "64 bits hold every number of 32 bits",
         r#"{"type": "integer", "format": "int32"}"#,
         r#"{"type": "integer", "format": "int64"}"#,
         C,
         B,
     ),
     (
-        "a text becomes an enum",
+        "a string becomes an enum",
         r#"{"type": "string"}"#,
         r#"{"type": "string", "enum": ["A", "B"]}"#,
         B,
         B,
     ),
     (
-        "an enum becomes a text",
+        "an enum becomes a string",
         r#"{"type": "string", "enum": ["A", "B"]}"#,
         r#"{"type": "string"}"#,
         B,
         B,
     ),
     (
-        "a boolean stays one",
+        "an enum of booleans makes no type",
         r#"{"type": "boolean"}"#,
         r#"{"type": "boolean", "enum": [true]}"#,
         B,
@@ -196,14 +196,14 @@ pub const TYPES: &[Row] = &[
         C,
     ),
     (
-        "an allOf around one reference is that reference",
+        "an allOf of one reference means the reference",
         r##"{"allOf": [{"$ref": "#/components/schemas/Role"}]}"##,
         r##"{"$ref": "#/components/schemas/Role"}"##,
         C,
         C,
     ),
     (
-        "null beside a reference",
+        "nullable beside a reference",
         r##"{"$ref": "#/components/schemas/Role"}"##,
         r##"{"allOf": [{"$ref": "#/components/schemas/Role"}], "nullable": true}"##,
         C,
@@ -217,49 +217,49 @@ pub const TYPES: &[Row] = &[
         B,
     ),
     (
-        "with properties beside the reference it is a type of its own",
+        "properties beside a reference make a type of their own",
         r##"{"$ref": "#/components/schemas/Removal"}"##,
         r##"{"allOf": [{"$ref": "#/components/schemas/Removal"}], "properties": {"a": {}}}"##,
         B,
         B,
     ),
     (
-        "a title names the type",
+        "generated clients name the type after the title",
         r#"{"type": "object", "properties": {"a": {}}}"#,
         r#"{"type": "object", "properties": {"a": {}}, "title": "Thing"}"#,
         B,
         B,
     ),
     (
-        "what is only read is not sent",
+        "a property becomes readOnly: clients must not send it",
         r#"{"type": "string"}"#,
         r#"{"type": "string", "readOnly": true}"#,
         B,
         C,
     ),
     (
-        "what was only read may be sent",
+        "a property is no longer readOnly: clients may send it",
         r#"{"type": "string", "readOnly": true}"#,
         r#"{"type": "string"}"#,
         C,
         C,
     ),
     (
-        "what was only read and is required has to be sent",
+        "a required property is no longer readOnly: clients have to send it",
         r#"{"type": "object", "required": ["a"], "properties": {"a": {"readOnly": true}}}"#,
         r#"{"type": "object", "required": ["a"], "properties": {"a": {}}}"#,
         B,
         C,
     ),
     (
-        "what is only sent is not received",
+        "a property becomes writeOnly: clients do not receive it",
         r#"{"type": "string"}"#,
         r#"{"type": "string", "writeOnly": true}"#,
         C,
         B,
     ),
     (
-        "what was only sent may be received",
+        "a property is no longer writeOnly: clients may receive it",
         r#"{"type": "string", "writeOnly": true}"#,
         r#"{"type": "string"}"#,
         C,
@@ -267,24 +267,24 @@ pub const TYPES: &[Row] = &[
     ),
 ];
 
-/// Schemas that are made of others.
+/// Schemas composed of others.
 pub const COMPOSED: &[Row] = &[
     (
-        "bounds apply in any order",
+        "the order of bounds does not matter",
         r#"{"allOf": [{"minLength": 1}, {"maxLength": 9}]}"#,
         r#"{"allOf": [{"maxLength": 9}, {"minLength": 1}]}"#,
         C,
         C,
     ),
     (
-        "the properties of an allOf come in its order",
+        "generated clients take the properties in the order of the allOf",
         r#"{"allOf": [{"properties": {"a": {}}}, {"properties": {"b": {}}}]}"#,
         r#"{"allOf": [{"properties": {"b": {}}}, {"properties": {"a": {}}}]}"#,
         B,
         B,
     ),
     (
-        "so do those of the schemas that it refers to",
+        "generated clients take the properties of referenced schemas in the order of the allOf",
         r##"{"allOf": [{"$ref": "#/components/schemas/Removal"}, {"properties": {"b": {}}}]}"##,
         r##"{"allOf": [{"properties": {"b": {}}}, {"$ref": "#/components/schemas/Removal"}]}"##,
         B,
@@ -298,21 +298,21 @@ pub const COMPOSED: &[Row] = &[
         C,
     ),
     (
-        "a member more: no rule knows",
+        "one more member: no rule covers it",
         r#"{"allOf": [{"minLength": 1}]}"#,
         r#"{"allOf": [{"minLength": 1}, {"maxLength": 5}]}"#,
         B,
         B,
     ),
     (
-        "a text is no number, in any order",
+        "no value is both a string and a number, so the order does not matter",
         r#"{"anyOf": [{"type": "string"}, {"type": "integer"}]}"#,
         r#"{"anyOf": [{"type": "integer"}, {"type": "string"}]}"#,
         C,
         C,
     ),
     (
-        "an object may fit both, and generated clients take the first",
+        "an object may match both, and generated clients take the first",
         r##"{"anyOf": [{"type": "object"}, {"$ref": "#/components/schemas/Removal"}]}"##,
         r##"{"anyOf": [{"$ref": "#/components/schemas/Removal"}, {"type": "object"}]}"##,
         B,
@@ -326,15 +326,175 @@ pub const COMPOSED: &[Row] = &[
         B,
     ),
     (
-        "without types nobody knows",
+        "without types, a value may match both",
         r#"{"anyOf": [{"type": "number"}, {"maxLength": 1}]}"#,
         r#"{"anyOf": [{"maxLength": 1}, {"type": "number"}]}"#,
         B,
         B,
     ),
+    (
+        "one more schema in a oneOf: values may match two of them",
+        r#"{"oneOf": [{"type": "string"}]}"#,
+        r#"{"oneOf": [{"type": "string"}, {"type": "integer"}]}"#,
+        B,
+        B,
+    ),
+    (
+        "a schema of a oneOf gets wider: values may match two of them",
+        r#"{"oneOf": [{"maxLength": 3}, {"minLength": 5}]}"#,
+        r#"{"oneOf": [{"maxLength": 5}, {"minLength": 5}]}"#,
+        B,
+        B,
+    ),
+    (
+        "a oneOf in another order: no rule covers it",
+        r#"{"oneOf": [{"type": "string"}, {"type": "integer"}]}"#,
+        r#"{"oneOf": [{"type": "integer"}, {"type": "string"}]}"#,
+        B,
+        B,
+    ),
+    (
+        "the schema of a not gets wider: no rule covers it",
+        r#"{"not": {"maxLength": 3}}"#,
+        r#"{"not": {"maxLength": 5}}"#,
+        B,
+        B,
+    ),
+    (
+        "a new not: no rule covers it",
+        r#"{"type": "string"}"#,
+        r#"{"type": "string", "not": {"enum": ["A"]}}"#,
+        B,
+        B,
+    ),
+    (
+        "a not is gone: no rule covers it",
+        r#"{"type": "string", "not": {"enum": ["A"]}}"#,
+        r#"{"type": "string"}"#,
+        B,
+        B,
+    ),
+    (
+        "another discriminator: generated clients choose the type by it",
+        r#"{"oneOf": [{"type": "object"}], "discriminator": {"propertyName": "a"}}"#,
+        r#"{"oneOf": [{"type": "object"}], "discriminator": {"propertyName": "b"}}"#,
+        B,
+        B,
+    ),
+    (
+        "a discriminator is gone: generated clients chose the type by it",
+        r#"{"oneOf": [{"type": "object"}], "discriminator": {"propertyName": "a"}}"#,
+        r#"{"oneOf": [{"type": "object"}]}"#,
+        B,
+        B,
+    ),
 ];
 
-/// Properties and their order.
+/// Why the labels are right; a schema that refers to the component `Part`, directly or by the component
+/// `Whole`, whose property `part` is one; the old and the new `Part`; and what its change does to
+/// clients that send the schema, and to clients that receive it.
+pub type PartRow = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    Option<Severity>,
+    Option<Severity>,
+);
+
+/// Changes of a component schema, by the way in which others refer to it.
+pub const PARTS: &[PartRow] = &[
+    (
+        "an anyOf gets wider with its members",
+        r##"{"anyOf": [{"$ref": "#/components/schemas/Part"}, {"minLength": 9}]}"##,
+        r#"{"maxLength": 3}"#,
+        r#"{"maxLength": 5}"#,
+        C,
+        B,
+    ),
+    (
+        "a value may match another member of the oneOf too",
+        r##"{"oneOf": [{"$ref": "#/components/schemas/Part"}, {"minLength": 5}]}"##,
+        r#"{"maxLength": 3}"#,
+        r#"{"maxLength": 5}"#,
+        B,
+        B,
+    ),
+    (
+        "a value that matched two members of the oneOf may match one",
+        r##"{"oneOf": [{"$ref": "#/components/schemas/Part"}, {"minLength": 4}]}"##,
+        r#"{"maxLength": 5}"#,
+        r#"{"maxLength": 3}"#,
+        B,
+        B,
+    ),
+    (
+        "what the not refers to gets wider, so that fewer values are allowed",
+        r##"{"not": {"$ref": "#/components/schemas/Part"}}"##,
+        r#"{"maxLength": 3}"#,
+        r#"{"maxLength": 5}"#,
+        B,
+        B,
+    ),
+    (
+        "what the not refers to gets narrower, so that more values are allowed",
+        r##"{"not": {"$ref": "#/components/schemas/Part"}}"##,
+        r#"{"maxLength": 5}"#,
+        r#"{"maxLength": 3}"#,
+        B,
+        B,
+    ),
+    (
+        "within the not, through lists and properties",
+        r##"{"not": {"properties": {"a": {"items": {"$ref": "#/components/schemas/Part"}}}}}"##,
+        r#"{"maxLength": 3}"#,
+        r#"{"maxLength": 5}"#,
+        B,
+        B,
+    ),
+    (
+        "within the oneOf, through another component",
+        r##"{"oneOf": [{"$ref": "#/components/schemas/Whole"}, {"type": "object"}]}"##,
+        r#"{"maxLength": 3}"#,
+        r#"{"maxLength": 5}"#,
+        B,
+        B,
+    ),
+    (
+        "an object with the new property did not match the not",
+        r##"{"not": {"$ref": "#/components/schemas/Part"}}"##,
+        r#"{"properties": {"a": {}}}"#,
+        r#"{"properties": {"a": {}, "b": {"type": "string"}}}"#,
+        B,
+        B,
+    ),
+    (
+        "the same values in another notation",
+        r##"{"oneOf": [{"$ref": "#/components/schemas/Part"}, {"type": "string"}]}"##,
+        r#"{"type": "integer", "multipleOf": 1}"#,
+        r#"{"type": "integer"}"#,
+        C,
+        C,
+    ),
+    (
+        "documentation",
+        r##"{"oneOf": [{"$ref": "#/components/schemas/Part"}, {"type": "string"}]}"##,
+        r#"{"type": "integer"}"#,
+        r#"{"type": "integer", "description": "A number"}"#,
+        C,
+        C,
+    ),
+    (
+        "properties may be called like keywords",
+        r##"{"properties": {"not": {"$ref": "#/components/schemas/Part"}}}"##,
+        r#"{"maxLength": 3}"#,
+        r#"{"maxLength": 5}"#,
+        C,
+        B,
+    ),
+];
+
+/// Properties, and their order.
 pub const PROPERTIES: &[Row] = &[
     (
         "generated constructors take properties in order",
@@ -344,35 +504,35 @@ pub const PROPERTIES: &[Row] = &[
         B,
     ),
     (
-        "in a list as well",
+        "the order of properties in the items of a list",
         r#"{"type": "array", "items": {"properties": {"a": {}, "b": {}}}}"#,
         r#"{"type": "array", "items": {"properties": {"b": {}, "a": {}}}}"#,
         B,
         B,
     ),
     (
-        "and in an object whose property has the keyword's name",
+        "the order in a property that is called like the keyword",
         r#"{"properties": {"properties": {"properties": {"a": {}, "b": {}}}}}"#,
         r#"{"properties": {"properties": {"properties": {"b": {}, "a": {}}}}}"#,
         B,
         B,
     ),
     (
-        "and of one that has the name of a keyword for data",
+        "the order in a property that is called like a keyword for plain data",
         r#"{"properties": {"default": {"properties": {"a": {}, "b": {}}}}}"#,
         r#"{"properties": {"default": {"properties": {"b": {}, "a": {}}}}}"#,
         B,
         B,
     ),
     (
-        "the keywords of a property are a set, whatever it is called",
+        "the order of keywords does not matter, also in a property that is called like a keyword",
         r#"{"properties": {"properties": {"type": "array", "maxItems": 9}}}"#,
         r#"{"properties": {"properties": {"maxItems": 9, "type": "array"}}}"#,
         N,
         N,
     ),
     (
-        "an optional property behind the others, in an open object",
+        "an optional property is added behind the others of an open object",
         r#"{"properties": {"a": {}, "b": {}}}"#,
         r#"{"properties": {"a": {}, "b": {}, "c": {}}}"#,
         C,
@@ -393,49 +553,49 @@ pub const PROPERTIES: &[Row] = &[
         B,
     ),
     (
-        "the others had a schema",
+        "a new property had to match the schema for all others",
         r#"{"additionalProperties": {"type": "integer"}, "properties": {"a": {}}}"#,
         r#"{"additionalProperties": {"type": "integer"}, "properties": {"a": {}, "b": {}}}"#,
         B,
         B,
     ),
     (
-        "a new property that has to be there",
+        "a new required property",
         r#"{"properties": {"a": {}}}"#,
         r#"{"required": ["b"], "properties": {"a": {}, "b": {}}}"#,
         B,
         C,
     ),
     (
-        "the last of those that are required may be absent",
+        "the last required property becomes optional",
         r#"{"required": ["a", "b"], "properties": {"a": {}, "b": {}}}"#,
         r#"{"required": ["a"], "properties": {"a": {}, "b": {}}}"#,
         C,
         B,
     ),
     (
-        "generated constructors take what is required first, so that the other comes first now",
+        "generated constructors take required properties first, so that the other one is first now",
         r#"{"required": ["a", "b"], "properties": {"a": {}, "b": {}}}"#,
         r#"{"required": ["b"], "properties": {"a": {}, "b": {}}}"#,
         B,
         B,
     ),
     (
-        "what is required is a set",
+        "the order of `required` does not matter",
         r#"{"required": ["a", "b"], "properties": {"a": {}, "b": {}}}"#,
         r#"{"required": ["b", "a"], "properties": {"a": {}, "b": {}}}"#,
         N,
         N,
     ),
     (
-        "keywords are a set",
+        "the order of keywords does not matter",
         r#"{"type": "string", "maxLength": 9}"#,
         r#"{"maxLength": 9, "type": "string"}"#,
         N,
         N,
     ),
     (
-        "an example is no schema",
+        "the order in an example does not matter",
         r#"{"example": {"properties": {"a": {}, "b": {}}}}"#,
         r#"{"example": {"properties": {"b": {}, "a": {}}}}"#,
         N,
@@ -446,21 +606,21 @@ pub const PROPERTIES: &[Row] = &[
 /// Extensions.
 pub const EXTENSIONS: &[Row] = &[
     (
-        "an extension that nobody relies on",
+        "an extension on which no client relies",
         r#"{"type": "string"}"#,
         r#"{"type": "string", "x-note": "new"}"#,
         C,
         C,
     ),
     (
-        "a code more: the set is open",
+        "a new code: the set is open",
         r#"{"x-error-codes": {"A": 400}}"#,
         r#"{"x-error-codes": {"A": 400, "B": 404}}"#,
         C,
         C,
     ),
     (
-        "a code less: clients look for it",
+        "a code is gone: clients may look for it",
         r#"{"x-error-codes": {"A": 400, "B": 404}}"#,
         r#"{"x-error-codes": {"A": 400}}"#,
         B,
@@ -474,7 +634,7 @@ pub const EXTENSIONS: &[Row] = &[
         B,
     ),
     (
-        "codes that stood in prose are data now",
+        "the codes are listed for the first time",
         "{}",
         r#"{"x-error-codes": {"A": 400}}"#,
         C,
@@ -488,28 +648,28 @@ pub const EXTENSIONS: &[Row] = &[
         B,
     ),
     (
-        "no table of codes",
+        "the codes become a list",
         r#"{"x-error-codes": {"A": 400}}"#,
         r#"{"x-error-codes": ["A"]}"#,
         B,
         B,
     ),
     (
-        "a table without codes",
+        "an empty table of codes is added",
         "{}",
         r#"{"x-error-codes": {}}"#,
         C,
         C,
     ),
     (
-        "a reason more: the set is open",
+        "a new reason: the set is open",
         r#"{"x-error-reasons": {"A": 409}}"#,
         r#"{"x-error-reasons": {"A": 409, "B": 409}}"#,
         C,
         C,
     ),
     (
-        "a reason less: clients look for it",
+        "a reason is gone: clients may look for it",
         r#"{"x-error-reasons": {"A": 409, "B": 409}}"#,
         r#"{"x-error-reasons": {"B": 409}}"#,
         B,
@@ -523,7 +683,7 @@ pub const EXTENSIONS: &[Row] = &[
         B,
     ),
     (
-        "an extension that only a parameter can have",
+        "an extension that has a meaning only in a parameter",
         "{}",
         r#"{"x-needs-paging": true}"#,
         B,

@@ -1,0 +1,152 @@
+//! The source files of the service import only what their layer allows, without import cycles.
+
+mod imports;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use imports::{Imports, Module, Sources, Target, chain};
+
+/// The modules of the crate, the lowest layer first, each with the other modules that it may import.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("config", &[]),
+    ("error", &[]),
+    ("passwords", &["error"]),
+    ("embedded", &[]),
+    ("contract", &["error"]),
+    ("db", &["error", "passwords"]),
+    ("api", &["error", "passwords", "contract", "db"]),
+    ("server", &["error", "api"]),
+    (
+        "commands",
+        &[
+            "config",
+            "error",
+            "passwords",
+            "embedded",
+            "contract",
+            "db",
+            "api",
+            "server",
+        ],
+    ),
+    ("main", &["config", "commands", "db"]),
+];
+
+/// The crates that a module must not use. A name stands for every crate whose name begins with it.
+const FORBIDDEN_CRATES: &[(&str, &[&str])] = &[
+    ("contract", &["poem", "diesel"]),
+    ("db", &["poem"]),
+    ("api", &["diesel", "mysql"]),
+];
+
+/// The resources of the shop. Within a layer their modules must not import each other.
+const RESOURCES: [&str; 3] = ["users", "products", "cart"];
+
+/// Imports that break a rule and still have to be removed. A test fails when one of them breaks no rule
+/// any more.
+const EXCEPTIONS: &[(&str, &str)] = &[
+    ("src/api/lists/paging.rs", "src/api/gate.rs"),
+    ("src/api/responses.rs", "src/api/json.rs"),
+    ("src/api/rows.rs", "src/api/lists.rs"),
+    ("src/api/validation.rs", "src/api/lists.rs"),
+    ("src/contract/schema.rs", "src/contract/operation.rs"),
+    // A cart item is read with its user and product.
+    ("src/db/cart.rs", "src/db/products.rs"),
+    ("src/db/cart.rs", "src/db/users.rs"),
+    ("src/db/shared.rs", "src/db/pool.rs"),
+];
+
+/// Splits the imports into the exceptions and all others.
+fn split_imports(sources: &Sources) -> (Imports<'_>, Imports<'_>) {
+    let is_exception = |(from, to): &(&Module, &Module)| {
+        EXCEPTIONS.contains(&(sources.file(from), sources.file(to)))
+    };
+    sources.imports().into_iter().partition(is_exception)
+}
+
+/// Whether two modules of one layer belong to two resources.
+fn are_of_two_resources(one: &Module, other: &Module) -> bool {
+    let resource = |module: &Module| {
+        let is_resource = |name: &&String| RESOURCES.contains(&name.as_str());
+        module.iter().find(is_resource).cloned()
+    };
+    let pair = resource(one).zip(resource(other));
+    one.first() == other.first() && pair.is_some_and(|(one, other)| one != other)
+}
+
+#[test]
+fn there_is_no_import_cycle() {
+    let sources = Sources::read();
+    let (_, imports) = split_imports(&sources);
+    let mut cycles: BTreeMap<BTreeSet<&Module>, String> = BTreeMap::new();
+    for module in sources.0.keys() {
+        if let Some(cycle) = chain(module, module, &imports) {
+            let files: Vec<&str> = cycle.iter().map(|module| sources.file(module)).collect();
+            cycles.insert(cycle.into_iter().collect(), files.join(" -> "));
+        }
+    }
+    let cycles: Vec<String> = cycles.into_values().collect();
+    assert_eq!(cycles, Vec::<String>::new(), "import cycles");
+}
+
+#[test]
+fn a_module_imports_only_from_the_layers_below_it() {
+    let sources = Sources::read();
+    for (from, to) in sources.imports() {
+        let (Some(upper), Some(lower)) = (from.first(), to.first()) else {
+            continue;
+        };
+        let allowed = LAYERS.iter().find(|(name, _)| name == upper);
+        let (_, allowed) = allowed.unwrap_or_else(|| panic!("{upper} is not in LAYERS"));
+        assert!(
+            upper == lower || allowed.contains(&lower.as_str()),
+            "{} imports {}",
+            sources.file(from),
+            sources.file(to)
+        );
+    }
+}
+
+#[test]
+fn a_module_uses_no_crate_that_belongs_to_another_layer() {
+    let sources = Sources::read();
+    for source in sources.0.values() {
+        for (scope, path) in &source.paths {
+            let Some(Target::Crate(used)) = sources.resolve(scope, path, 0) else {
+                continue;
+            };
+            let is_forbidden = FORBIDDEN_CRATES
+                .iter()
+                .filter(|(module, _)| scope.first().is_some_and(|first| first == module))
+                .flat_map(|(_, crates)| *crates)
+                .any(|name| used.starts_with(name));
+            assert!(!is_forbidden, "{} uses {used}", source.file);
+        }
+    }
+}
+
+#[test]
+fn the_modules_of_two_resources_do_not_import_each_other() {
+    let sources = Sources::read();
+    let (_, imports) = split_imports(&sources);
+    for (from, to) in imports {
+        let (one, other) = (sources.file(from), sources.file(to));
+        assert!(!are_of_two_resources(from, to), "{one} imports {other}");
+    }
+}
+
+#[test]
+fn every_exception_is_still_needed() {
+    let sources = Sources::read();
+    let (exceptions, imports) = split_imports(&sources);
+    let needed: BTreeSet<(&str, &str)> = exceptions
+        .into_iter()
+        .filter(|(from, to)| are_of_two_resources(from, to) || chain(to, from, &imports).is_some())
+        .map(|(from, to)| (sources.file(from), sources.file(to)))
+        .collect();
+    let listed: BTreeSet<(&str, &str)> = EXCEPTIONS.iter().copied().collect();
+    assert_eq!(
+        listed, needed,
+        "remove from EXCEPTIONS what breaks no rule any more"
+    );
+}
