@@ -34,7 +34,7 @@ Users, products and the cart of a shop, over HTTP and JSON.
 
 **Responses.** Every success is `{\"success\": true, \"data\": …, \"message\": \"…\"}`, every \
 failure `{\"success\": false, \"error\": {\"code\": \"…\", \"message\": \"…\"}}`; a 400 adds \
-`details`, one entry for each thing that is wrong, and never repeats the values that were sent. \
+`details`, one entry for each violation, and never repeats the values that were sent. \
 A `reason` tells failures with the same code apart.
 
 **Lists.** Without parameters a list holds every row, in the order of the ids. With `page` or \
@@ -42,8 +42,8 @@ A `reason` tells failures with the same code apart.
 `sort` orders it, other parameters filter it. A query parameter that an operation does not know \
 is refused.
 
-**Requests.** Bodies are `application/json`, at most 1 MiB, and a property that a schema does \
-not name is refused. An update changes the properties that are present: `null` clears one that \
+**Requests.** Bodies are `application/json`, at most 1 MiB and nested at most 64 levels deep, and \
+a property that a schema does not name is refused. An update changes the properties that are present: `null` clears one that \
 is nullable, and an absent one stays as it is.
 
 **Conditions.** A response that shows one user, product or cart item carries an `ETag`: the tag \

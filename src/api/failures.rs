@@ -13,14 +13,12 @@ use poem_openapi::ApiResponse;
 use poem_openapi::registry::{MetaResponse, MetaResponses, MetaSchema, Registry};
 use poem_openapi::types::Type;
 
-use crate::error::{Conflict, Error, Violation};
+use crate::error::{Conflict, Error};
 
+use super::details::{MORE_VIOLATIONS, details};
 use super::responses::{json, meta_response, response_header};
-use super::schemas::{ErrorDetail, ErrorInfo, ErrorResponse};
-use super::types::{Always, Word};
-
-/// As many details as a response carries: the contract's `maxItems`.
-const MAX_DETAILS: usize = 1000;
+use super::schemas::{ErrorInfo, ErrorResponse};
+use super::types::Always;
 
 /// After how many seconds a client may try again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
@@ -130,16 +128,14 @@ impl Refusal {
             }
             _ => {}
         }
-        let (status, message) = self.parts();
+        let (status, mut message) = self.parts();
         let details = match self {
             Self::Domain(Error::Invalid(violations)) => {
-                let shown = violations.iter().take(MAX_DETAILS);
-                let detail = |violation: &Violation| ErrorDetail {
-                    field: violation.field.chars().take(255).collect(),
-                    message: violation.message.chars().take(255).collect(),
-                    place: Some(Word(violation.place)),
-                };
-                Some(shown.map(detail).collect())
+                let details = details(violations);
+                if details.len() < violations.len() {
+                    message = MORE_VIOLATIONS.into();
+                }
+                Some(details)
             }
             _ => None,
         };

@@ -10,6 +10,7 @@ pub mod cart;
 mod compression;
 pub mod conditions;
 pub mod cors;
+mod details;
 mod document;
 pub mod failures;
 pub mod gate;

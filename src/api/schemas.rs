@@ -300,8 +300,9 @@ pub struct ErrorInfo {
     /// What went wrong, for people
     #[oai(validator(max_length = 255))]
     pub(super) message: String,
-    /// Every single thing that is wrong with the request
-    #[oai(validator(max_items = 1000))]
+    /// The violations found in the request, at most 100 of them and 64 KiB in all; `message` says when
+    /// there are more
+    #[oai(validator(max_items = 100))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) details: Option<Vec<ErrorDetail>>,
     /// Which of several failures of this kind it is, for programs, where there are several. Expect
