@@ -4,13 +4,13 @@
 //! request bodies with them; serde writes answers with them. Lists are written row by row (see
 //! `lists`): their types only say what comes out.
 
-use poem_openapi::types::{Email, MaybeUndefined, Password};
+use poem_openapi::types::{MaybeUndefined, Password};
 use poem_openapi::{Enum, Object};
 use serde::Serialize;
 
 use crate::error::Place;
 
-use super::types::{Always, Id, Nullable, Word};
+use super::types::{Always, Email, Id, Nullable, Word};
 
 /// What a user may do
 #[derive(Enum, Serialize, Clone, Copy, PartialEq, Eq)]

@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Violation;
 
+use super::email::is_email;
 use super::json::MAX_VIOLATIONS;
 
 /// At most so many characters of a name that the client chose are repeated to it.
@@ -68,7 +69,7 @@ impl Inline {
     }
 
     fn validator(&self) -> &Validator {
-        let schema = || compile(&draft4(self.schema, false));
+        let schema = || compile(&draft4(self.schema, false), false);
         self.validator.get_or_init(schema)
     }
 
@@ -118,15 +119,21 @@ fn compile_components<'n>(
                 "allOf": [{ "$ref": format!("#/components/schemas/{name}") }],
                 "components": components,
             });
-            (name, compile(&schema))
+            (name, compile(&schema, closed))
         })
         .collect()
 }
 
-fn compile(schema: &Value) -> Validator {
-    jsonschema::draft4::options()
+/// A validator of requests, or (`closed`) of responses. In a response `jsonschema`'s own format `email`
+/// counts: it accepts more, and emails that were stored before are shown as they are.
+fn compile(schema: &Value, closed: bool) -> Validator {
+    let mut options = jsonschema::draft4::options()
         .should_validate_formats(true)
-        .should_ignore_unknown_formats(true)
+        .should_ignore_unknown_formats(true);
+    if !closed {
+        options = options.with_format("email", is_email);
+    }
+    options
         .build(schema)
         .expect("the contract's schemas compile: the tests compile each")
 }
