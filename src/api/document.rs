@@ -37,29 +37,28 @@ failure `{\"success\": false, \"error\": {\"code\": \"…\", \"message\": \"…\
 `details`, one entry for each violation, and never repeats the values that were sent. \
 A `reason` tells failures with the same code apart.
 
-**Lists.** Without parameters a list holds every row, in the order of the ids. With `page` or \
-`limit` it holds that page, a `pagination` object, and the headers `Link` and `X-Total-Count`. \
-`sort` orders it, other parameters filter it. A query parameter that an operation does not know \
-is refused.
+**Lists.** Without parameters a list has every row, ordered by id. With `page` or `limit` it has \
+that page, a `pagination` object, and the headers `Link` and `X-Total-Count`. `sort` orders the \
+list, other parameters filter it. An unknown query parameter is refused.
 
 **Requests.** Bodies are `application/json`, at most 1 MiB and nested at most 64 levels deep, and \
-a property that a schema does not name is refused. An update changes the properties that are present: `null` clears one that \
-is nullable, and an absent one stays as it is.
+a property that a schema does not name is refused. An update changes the properties that are \
+present: `null` clears a nullable property, and absent properties stay as they are.
 
-**Conditions.** A response that shows one user, product or cart item carries an `ETag`: the tag \
-of what it shows in `data`, which changes whenever that does. Send the tag as `If-None-Match` \
-when you get the same again, and the response is a 304 without a body while nothing has changed. \
-Send it as `If-Match` when you update or delete, and nothing is done, and the response is a 412, \
-when what it shows has changed since (a changed password does not show). Operations that do not \
-name these headers ignore them.
+**Conditions.** A response with one user, product or cart item has an `ETag`: the entity tag of \
+its `data`, which changes whenever the data does. Send the tag as `If-None-Match` to get the same \
+resource again: while nothing has changed, the response is a 304 without a body. Send it as \
+`If-Match` to update or delete the resource: when the data has changed since, nothing is done and the \
+response is a 412 (a changed password is not part of the data). Operations that do not list these \
+headers ignore them.
 
-**Tracing.** Send `X-Request-Id` (up to 128 letters, digits, dots, dashes and underscores) and \
-the response and the server's log carry it; without one the server makes one up.";
+**Tracing.** Send `X-Request-Id` (up to 128 letters, digits, dots, dashes and underscores), and \
+the response and the server's log have the same id. Without one, the server generates an id.";
 
-/// What the parameter of every operation is for.
-const REQUEST_ID: &str = "An id for this request, which the response and the server's log then \
-carry: up to 128 letters, digits, dots, dashes and underscores. The server replaces an unusable one \
-and makes one up where there is none.";
+/// The description of the parameter `X-Request-Id` of every operation.
+const REQUEST_ID: &str = "An id for this request, which the response and the server's log have, \
+too. It has up to 128 letters, digits, dots, dashes and underscores; the server generates one when \
+it is absent or malformed.";
 
 /// All operations. poem-openapi's tuple of APIs would emit a path twice where two of them share it.
 pub(super) struct Shop {
@@ -154,7 +153,7 @@ pub(super) fn service(shop: Shop) -> OpenApiService<Shop, ()> {
         .license(LicenseObject::new("MIT").url("https://opensource.org/license/mit"))
         .server(
             ServerObject::new("http://localhost:8088")
-                .description("The server as it starts without any settings"),
+                .description("The server with its default settings"),
         )
 }
 

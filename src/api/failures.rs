@@ -293,17 +293,17 @@ impl<S: ErrorSet> ApiResponse for Failure<S> {
 pub(super) fn failure(status: StatusCode) -> MetaResponse {
     let description = match status {
         StatusCode::BAD_REQUEST => {
-            "The request does not keep to the contract; `details` has every violation"
+            "The request does not keep to the contract; `details` names the violations"
         }
         StatusCode::NOT_FOUND => "The user, product or cart item does not exist",
-        StatusCode::CONFLICT => "The request contradicts what is stored; `reason` tells how",
+        StatusCode::CONFLICT => "The request conflicts with stored data; `reason` says how",
         StatusCode::PRECONDITION_FAILED => {
-            "It is in none of the states that `If-Match` names; nothing was changed"
+            "The resource is in none of the states that `If-Match` names; nothing was changed"
         }
         StatusCode::PAYLOAD_TOO_LARGE => "The body is larger than 1 MiB",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "The body is not declared as `application/json`",
         StatusCode::SERVICE_UNAVAILABLE => {
-            "The database is away or the server is overloaded; try again after `Retry-After` seconds. Whether a change was made is unknown"
+            "The database is unavailable or the server is overloaded; try again after `Retry-After` seconds. Whether a change was made is unknown"
         }
         _ => "The server failed; its log has the cause under the request id",
     };
@@ -314,7 +314,7 @@ pub(super) fn failure(status: StatusCode) -> MetaResponse {
     };
     let retry_after = response_header(
         "retry-after",
-        "After how many seconds another try may succeed",
+        "The number of seconds after which the request may be repeated",
         schema,
     );
     let headers = if status == StatusCode::SERVICE_UNAVAILABLE {

@@ -61,11 +61,11 @@ const REQUEST_ID: &str = "x-request-id";
 /// The contract's tags, in its order.
 #[derive(poem_openapi::Tags)]
 enum Tag {
-    /// The people who shop here, and those who run the shop
+    /// Customers and administrators of the shop
     Users,
-    /// What the shop sells
+    /// The products that the shop sells
     Products,
-    /// Which products lie in whose cart
+    /// The items in users' carts
     Cart,
 }
 

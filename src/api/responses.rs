@@ -116,7 +116,7 @@ impl<T: Type> ApiResponse for Answer<T> {
 impl<T: Type> ApiResponse for Found<T> {
     fn meta() -> MetaResponses {
         let not_modified = MetaResponse {
-            description: "It is still in one of the states that `If-None-Match` names; there is no body",
+            description: "The resource is in one of the states that `If-None-Match` names; there is no body",
             status: Some(StatusCode::NOT_MODIFIED.as_u16()),
             status_range: None,
             content: Vec::new(),
@@ -153,8 +153,7 @@ fn tag_header() -> MetaHeader {
         pattern: Some(r#"^"[!#-~]{1,64}"$"#.to_owned()),
         ..MetaSchema::new("string")
     };
-    let description =
-        "The tag of what `data` shows, or would show; another whenever that is another";
+    let description = "The entity tag of the resource, which changes whenever its `data` does";
     response_header("etag", description, schema)
 }
 
@@ -164,7 +163,7 @@ impl<T: Type> ApiResponse for Created<T> {
             max_length: Some(255),
             ..MetaSchema::new_with_format("string", "uri-reference")
         };
-        let location = response_header("location", "The path of what was created", schema);
+        let location = response_header("location", "The path of the created resource", schema);
         MetaResponses {
             responses: vec![success::<T>(
                 StatusCode::CREATED,

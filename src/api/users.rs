@@ -34,26 +34,27 @@ pub struct Users {
 impl Users {
     /// List users
     ///
-    /// Every user, or one page of them, in the order of the ids unless `sort` says otherwise. The
-    /// filters `q`, `email` and `role` all have to hold.
+    /// All users, or one page of them, ordered by id unless `sort` is given. A user has to match
+    /// each of the filters `q`, `email` and `role` that is given.
     #[oai(path = "/api/users", method = "get", operation_id = "listUsers")]
     async fn list(
         &self,
-        /// Which page, from 1; 1 when only `limit` is given. A page past the end is empty.
+        /// The number of the page, from 1; 1 when only `limit` is given. A page past the end is
+        /// empty.
         #[oai(name = "page")]
         number: Query<Option<Id>>,
-        /// How many rows a page holds; 10 when only `page` is given.
+        /// The number of rows on a page; 10 when only `page` is given.
         #[oai(
             name = "limit",
             validator(minimum(value = "1"), maximum(value = "1000"))
         )]
         size: Query<Option<i32>>,
-        /// The property that orders the list; a minus sign reverses the order. The id orders rows that
-        /// are equal in it, in the same direction.
+        /// The property that orders the list; a minus sign reverses the order. Rows with equal
+        /// values are ordered by id, in the same direction.
         sort: Query<Option<Word<UserOrder>>>,
-        /// Only users whose email begins with this text. The database's collation compares them: with
-        /// the tables that the server creates, letter case and accents do not count. No character
-        /// has a special meaning. Only together with `page` or `limit`.
+        /// Only users whose email begins with this text, as the database's collation compares: in
+        /// the tables that the server creates, letter case and accents are ignored. No character is
+        /// a wildcard. Only together with `page` or `limit`.
         #[oai(name = "q", validator(min_length = 2, max_length = 255))]
         prefix: Query<Option<String>>,
         /// Only the user with exactly this email; letter case counts.
@@ -82,8 +83,8 @@ impl Users {
 
     /// Create a user
     ///
-    /// The email must not belong to another user; letter case does not count. The password is
-    /// stored as an Argon2id hash and never shown.
+    /// The email must not belong to another user, in any letter case. The password is stored as an
+    /// Argon2id hash and never shown.
     #[oai(path = "/api/users", method = "post", operation_id = "createUser")]
     async fn create(
         &self,
@@ -118,9 +119,9 @@ impl Users {
         &self,
         /// The user's id
         id: Path<Id>,
-        /// The tags, separated by commas, of the states that the client has, or `*` for any; 304
-        /// when it still has one of them. A weak tag (`W/"…"`) stands for its strong one; what is
-        /// no tag is none of them.
+        /// The entity tags, separated by commas, of the states that the client already has, or `*`
+        /// for any state. 304 when the present state has one of these tags. A weak tag (`W/"…"`)
+        /// matches like the strong one; malformed tags match nothing.
         #[oai(name = "If-None-Match")]
         if_none_match: Header<Option<Tags>>,
     ) -> Result<Found<UserResponse>, FindError> {
@@ -131,20 +132,20 @@ impl Users {
 
     /// Update a user
     ///
-    /// Changes the properties that are present and leaves the others; an empty object changes
-    /// nothing. What getting the user shows may be sent back, `id` included, and changes nothing
-    /// either, as long as it keeps to the schema of the body.
+    /// Changes the properties that are present and leaves the others as they are; an empty object
+    /// changes nothing. The `data` of a response may be sent as it is, `id` included, and changes
+    /// nothing either, provided that it keeps to the schema of the body.
     #[oai(path = "/api/users/:id", method = "put", operation_id = "updateUser")]
     async fn update(
         &self,
         /// The user's id
         id: Path<Id>,
-        /// The tags, separated by commas, of the states in which it may be changed, or `*` for any;
-        /// 412 when it has none of them now. A weak tag (`W/"…"`), and what is no tag, is none of
-        /// them.
+        /// The entity tags, separated by commas, of the states in which the resource may be
+        /// changed, or `*` for any state. 412 when the present state has none of these tags. Weak
+        /// tags (`W/"…"`) and malformed tags match nothing.
         #[oai(name = "If-Match")]
         if_match: Header<Option<Tags>>,
-        /// What to change
+        /// The changes
         body: JsonBody<UserChanges>,
     ) -> Result<Updated<UserResponse>, ChangeError> {
         let UserChanges {
@@ -173,8 +174,8 @@ impl Users {
 
     /// Delete a user
     ///
-    /// Removes the user and everything in the user's cart, both or neither. 409 when other tables
-    /// of the shop, orders for example, still refer to the user.
+    /// Deletes the user and everything in the user's cart, in one transaction. 409 when other
+    /// tables of the shop, orders for example, still refer to the user.
     #[oai(
         path = "/api/users/:id",
         method = "delete",
@@ -184,9 +185,9 @@ impl Users {
         &self,
         /// The user's id
         id: Path<Id>,
-        /// The tags, separated by commas, of the states in which it may be changed, or `*` for any;
-        /// 412 when it has none of them now. A weak tag (`W/"…"`), and what is no tag, is none of
-        /// them.
+        /// The entity tags, separated by commas, of the states in which the resource may be
+        /// changed, or `*` for any state. 412 when the present state has none of these tags. Weak
+        /// tags (`W/"…"`) and malformed tags match nothing.
         #[oai(name = "If-Match")]
         if_match: Header<Option<Tags>>,
     ) -> Result<Answer<RemovalResponse>, ChangeError> {
@@ -200,8 +201,7 @@ impl Users {
 
     /// List a user's cart
     ///
-    /// The items in one user's cart, each with its product, in the order in which they were added
-    /// unless `sort` says otherwise.
+    /// The items in one user's cart, each with its product, ordered by id unless `sort` is given.
     #[oai(
         path = "/api/users/:id/cart",
         method = "get",
@@ -211,16 +211,18 @@ impl Users {
         &self,
         /// The user's id
         id: Path<Id>,
-        /// Which page, from 1; 1 when only `limit` is given. A page past the end is empty.
+        /// The number of the page, from 1; 1 when only `limit` is given. A page past the end is
+        /// empty.
         #[oai(name = "page")]
         number: Query<Option<Id>>,
-        /// How many rows a page holds; 10 when only `page` is given.
+        /// The number of rows on a page; 10 when only `page` is given.
         #[oai(
             name = "limit",
             validator(minimum(value = "1"), maximum(value = "1000"))
         )]
         size: Query<Option<i32>>,
-        /// The property that orders the list; a minus sign reverses the order.
+        /// The property that orders the list; a minus sign reverses the order. Rows with equal
+        /// values are ordered by id, in the same direction.
         sort: Query<Option<Word<CartOrder>>>,
     ) -> Result<Listing<UserCartResponse>, FindError> {
         let is_reversed = sort.0.is_some_and(|sort| sort.0.is_reversed);
