@@ -37,18 +37,12 @@ impl Cart {
     #[oai(path = "/api/cart", method = "get", operation_id = "listCartItems")]
     async fn list(
         &self,
-        /// The number of the page, from 1; 1 when only `limit` is given. A page past the end is
-        /// empty.
-        #[oai(name = "page")]
-        number: Query<Option<Id>>,
-        /// The number of rows on a page; 10 when only `page` is given.
+        #[oai(name = "page")] number: Query<Option<Id>>,
         #[oai(
             name = "limit",
             validator(minimum(value = "1"), maximum(value = "1000"))
         )]
         size: Query<Option<i32>>,
-        /// The property that orders the list; a minus sign reverses the order. Rows with equal
-        /// values are ordered by id, in the same direction.
         sort: Query<Option<Word<CartOrder>>>,
     ) -> Result<Listing<CartItemListResponse>, RequestError> {
         let page = page(number.0, size.0);
@@ -85,13 +79,8 @@ impl Cart {
     #[oai(path = "/api/cart/:id", method = "get", operation_id = "getCartItem")]
     async fn get(
         &self,
-        /// The cart item's id
         id: Path<Id>,
-        /// The entity tags, separated by commas, of the states that the client already has, or `*`
-        /// for any state. 304 when the present state has one of these tags. A weak tag (`W/"…"`)
-        /// matches like the strong one; malformed tags match nothing.
-        #[oai(name = "If-None-Match")]
-        if_none_match: Header<Option<Tags>>,
+        #[oai(name = "If-None-Match")] if_none_match: Header<Option<Tags>>,
     ) -> Result<Found<CartItemResponse>, FindError> {
         let item = self.db.cart_item(id.0.0).await?;
         let body = CartItemResponse::new(item, "Cart item found");
@@ -108,13 +97,8 @@ impl Cart {
     )]
     async fn remove(
         &self,
-        /// The cart item's id
         id: Path<Id>,
-        /// The entity tags, separated by commas, of the states in which the resource may be
-        /// changed, or `*` for any state. 412 when the present state has none of these tags. Weak
-        /// tags (`W/"…"`) and malformed tags match nothing.
-        #[oai(name = "If-Match")]
-        if_match: Header<Option<Tags>>,
+        #[oai(name = "If-Match")] if_match: Header<Option<Tags>>,
     ) -> Result<Answer<RemovalResponse>, EditError> {
         let condition = condition::<_, CartItem>(if_match.0);
         let query = async move |mut conn: Pooled| {
@@ -133,11 +117,7 @@ impl Cart {
         method = "delete",
         operation_id = "clearUserCart"
     )]
-    async fn clear(
-        &self,
-        /// The id of the user who has the cart
-        user_id: Path<Id>,
-    ) -> Result<Answer<RemovalResponse>, FindError> {
+    async fn clear(&self, user_id: Path<Id>) -> Result<Answer<RemovalResponse>, FindError> {
         let query = async move |mut conn: Pooled| db::cart::clear(&mut conn, user_id.0.0).await;
         let removed = self.db.run(query).await?;
         Ok(Answer(RemovalResponse::of_cart_items(removed)))

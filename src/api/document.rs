@@ -24,6 +24,7 @@ use crate::error::Conflict;
 use super::cart::Cart;
 use super::failures::{CODES, failure, reason};
 use super::lists::{Lists, paging};
+use super::parameters;
 use super::products::Products;
 use super::responses::response_header;
 use super::users::Users;
@@ -54,11 +55,6 @@ headers ignore them.
 
 **Tracing.** Send `X-Request-Id` (up to 128 letters, digits, dots, dashes and underscores), and \
 the response and the server's log have the same id. Without one, the server generates an id.";
-
-/// The description of the parameter `X-Request-Id` of every operation.
-const REQUEST_ID: &str = "An id for this request, which the response and the server's log have, \
-too. It has up to 128 letters, digits, dots, dashes and underscores; the server generates one when \
-it is absent or malformed.";
 
 /// All operations. poem-openapi's tuple of APIs would emit a path twice where two of them share it.
 pub(super) struct Shop {
@@ -96,8 +92,9 @@ impl OpenApi for Shop {
                 None => paths.push(path),
             }
         }
-        for operation in paths.iter_mut().flat_map(|path| &mut path.operations) {
-            complete(operation);
+        for path in &mut paths {
+            path.operations.iter_mut().for_each(complete);
+            parameters::describe(path);
         }
         vec![MetaApi { paths }]
     }
@@ -126,7 +123,7 @@ fn complete(operation: &mut MetaOperation) {
         name: "X-Request-Id".to_owned(),
         schema: MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))),
         in_type: MetaParamIn::Header,
-        description: Some(REQUEST_ID.to_owned()),
+        description: None,
         required: false,
         deprecated: false,
         explode: true,

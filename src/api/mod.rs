@@ -16,6 +16,7 @@ pub mod failures;
 pub mod gate;
 pub mod json;
 mod lists;
+mod parameters;
 pub mod products;
 pub mod responses;
 pub mod rows;

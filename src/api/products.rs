@@ -37,11 +37,7 @@ impl Products {
     #[oai(path = "/api/products", method = "get", operation_id = "listProducts")]
     async fn list(
         &self,
-        /// The number of the page, from 1; 1 when only `limit` is given. A page past the end is
-        /// empty.
-        #[oai(name = "page")]
-        number: Query<Option<Id>>,
-        /// The number of rows on a page; 10 when only `page` is given.
+        #[oai(name = "page")] number: Query<Option<Id>>,
         #[oai(
             name = "limit",
             validator(minimum(value = "1"), maximum(value = "1000"))
@@ -104,13 +100,8 @@ impl Products {
     )]
     async fn get(
         &self,
-        /// The product's id
         id: Path<Id>,
-        /// The entity tags, separated by commas, of the states that the client already has, or `*`
-        /// for any state. 304 when the present state has one of these tags. A weak tag (`W/"…"`)
-        /// matches like the strong one; malformed tags match nothing.
-        #[oai(name = "If-None-Match")]
-        if_none_match: Header<Option<Tags>>,
+        #[oai(name = "If-None-Match")] if_none_match: Header<Option<Tags>>,
     ) -> Result<Found<ProductResponse>, FindError> {
         let product = self.db.product(id.0.0).await?;
         let body = ProductResponse::new(product, "Product found");
@@ -130,13 +121,8 @@ impl Products {
     )]
     async fn update(
         &self,
-        /// The product's id
         id: Path<Id>,
-        /// The entity tags, separated by commas, of the states in which the resource may be
-        /// changed, or `*` for any state. 412 when the present state has none of these tags. Weak
-        /// tags (`W/"…"`) and malformed tags match nothing.
-        #[oai(name = "If-Match")]
-        if_match: Header<Option<Tags>>,
+        #[oai(name = "If-Match")] if_match: Header<Option<Tags>>,
         /// The changes
         body: JsonBody<ProductChanges>,
     ) -> Result<Updated<ProductResponse>, EditError> {
@@ -161,13 +147,8 @@ impl Products {
     )]
     async fn delete(
         &self,
-        /// The product's id
         id: Path<Id>,
-        /// The entity tags, separated by commas, of the states in which the resource may be
-        /// changed, or `*` for any state. 412 when the present state has none of these tags. Weak
-        /// tags (`W/"…"`) and malformed tags match nothing.
-        #[oai(name = "If-Match")]
-        if_match: Header<Option<Tags>>,
+        #[oai(name = "If-Match")] if_match: Header<Option<Tags>>,
     ) -> Result<Answer<RemovalResponse>, ChangeError> {
         let condition = condition::<_, Product>(if_match.0);
         let query = async move |mut conn: Pooled| {
@@ -188,20 +169,13 @@ impl Products {
     )]
     async fn carts(
         &self,
-        /// The product's id
         id: Path<Id>,
-        /// The number of the page, from 1; 1 when only `limit` is given. A page past the end is
-        /// empty.
-        #[oai(name = "page")]
-        number: Query<Option<Id>>,
-        /// The number of rows on a page; 10 when only `page` is given.
+        #[oai(name = "page")] number: Query<Option<Id>>,
         #[oai(
             name = "limit",
             validator(minimum(value = "1"), maximum(value = "1000"))
         )]
         size: Query<Option<i32>>,
-        /// The property that orders the list; a minus sign reverses the order. Rows with equal
-        /// values are ordered by id, in the same direction.
         sort: Query<Option<Word<CartOrder>>>,
     ) -> Result<Listing<ProductCartsResponse>, FindError> {
         let is_reversed = sort.0.is_some_and(|sort| sort.0.is_reversed);

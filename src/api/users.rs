@@ -39,18 +39,12 @@ impl Users {
     #[oai(path = "/api/users", method = "get", operation_id = "listUsers")]
     async fn list(
         &self,
-        /// The number of the page, from 1; 1 when only `limit` is given. A page past the end is
-        /// empty.
-        #[oai(name = "page")]
-        number: Query<Option<Id>>,
-        /// The number of rows on a page; 10 when only `page` is given.
+        #[oai(name = "page")] number: Query<Option<Id>>,
         #[oai(
             name = "limit",
             validator(minimum(value = "1"), maximum(value = "1000"))
         )]
         size: Query<Option<i32>>,
-        /// The property that orders the list; a minus sign reverses the order. Rows with equal
-        /// values are ordered by id, in the same direction.
         sort: Query<Option<Word<UserOrder>>>,
         /// Only users whose email begins with this text, as the database's collation compares: in
         /// the tables that the server creates, letter case and accents are ignored. No character is
@@ -117,13 +111,8 @@ impl Users {
     #[oai(path = "/api/users/:id", method = "get", operation_id = "getUser")]
     async fn get(
         &self,
-        /// The user's id
         id: Path<Id>,
-        /// The entity tags, separated by commas, of the states that the client already has, or `*`
-        /// for any state. 304 when the present state has one of these tags. A weak tag (`W/"…"`)
-        /// matches like the strong one; malformed tags match nothing.
-        #[oai(name = "If-None-Match")]
-        if_none_match: Header<Option<Tags>>,
+        #[oai(name = "If-None-Match")] if_none_match: Header<Option<Tags>>,
     ) -> Result<Found<UserResponse>, FindError> {
         let user = self.db.user(id.0.0).await?;
         let body = UserResponse::new(user, "User found");
@@ -138,13 +127,8 @@ impl Users {
     #[oai(path = "/api/users/:id", method = "put", operation_id = "updateUser")]
     async fn update(
         &self,
-        /// The user's id
         id: Path<Id>,
-        /// The entity tags, separated by commas, of the states in which the resource may be
-        /// changed, or `*` for any state. 412 when the present state has none of these tags. Weak
-        /// tags (`W/"…"`) and malformed tags match nothing.
-        #[oai(name = "If-Match")]
-        if_match: Header<Option<Tags>>,
+        #[oai(name = "If-Match")] if_match: Header<Option<Tags>>,
         /// The changes
         body: JsonBody<UserChanges>,
     ) -> Result<Updated<UserResponse>, ChangeError> {
@@ -183,13 +167,8 @@ impl Users {
     )]
     async fn delete(
         &self,
-        /// The user's id
         id: Path<Id>,
-        /// The entity tags, separated by commas, of the states in which the resource may be
-        /// changed, or `*` for any state. 412 when the present state has none of these tags. Weak
-        /// tags (`W/"…"`) and malformed tags match nothing.
-        #[oai(name = "If-Match")]
-        if_match: Header<Option<Tags>>,
+        #[oai(name = "If-Match")] if_match: Header<Option<Tags>>,
     ) -> Result<Answer<RemovalResponse>, ChangeError> {
         let condition = condition::<_, User>(if_match.0);
         let query = async move |mut conn: Pooled| {
@@ -209,20 +188,13 @@ impl Users {
     )]
     async fn cart(
         &self,
-        /// The user's id
         id: Path<Id>,
-        /// The number of the page, from 1; 1 when only `limit` is given. A page past the end is
-        /// empty.
-        #[oai(name = "page")]
-        number: Query<Option<Id>>,
-        /// The number of rows on a page; 10 when only `page` is given.
+        #[oai(name = "page")] number: Query<Option<Id>>,
         #[oai(
             name = "limit",
             validator(minimum(value = "1"), maximum(value = "1000"))
         )]
         size: Query<Option<i32>>,
-        /// The property that orders the list; a minus sign reverses the order. Rows with equal
-        /// values are ordered by id, in the same direction.
         sort: Query<Option<Word<CartOrder>>>,
     ) -> Result<Listing<UserCartResponse>, FindError> {
         let is_reversed = sort.0.is_some_and(|sort| sort.0.is_reversed);
