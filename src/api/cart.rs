@@ -22,9 +22,9 @@ use super::types::{Id, Word};
 /// The operations on cart items.
 #[derive(Clone)]
 pub struct Cart {
-    /// The shop.
+    /// The database.
     pub db: Database,
-    /// Its lists.
+    /// The reader of lists.
     pub lists: Lists,
 }
 

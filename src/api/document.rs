@@ -1,10 +1,9 @@
 //! The three groups of operations as one API, and the OpenAPI document that poem-openapi generates
-//! from it: what the contract gate compares with the contract.
+//! from it, which the contract gate compares with the contract.
 //!
-//! What the generator cannot say is added here, and each addition states what some code does: the
-//! request id that [`super::App`] takes and puts on every response, the 413 and 415 of every
-//! operation that takes a body, and that [`super::json::JsonBody`] refuses properties that a schema
-//! does not name. The extensions (`x-…`) are written from the tables that the code itself reads.
+//! Added here is what poem-openapi cannot know: the header `X-Request-Id` of requests and responses,
+//! 413 and 415 for each operation with a body, and that [`super::json::JsonBody`] refuses unknown
+//! properties. The extensions (`x-…`) come from the tables that the code itself uses.
 
 use std::collections::HashMap;
 
@@ -161,7 +160,7 @@ pub(super) fn service(shop: Shop) -> OpenApiService<Shop, ()> {
 #[must_use]
 pub fn generated_document() -> Value {
     let document = service(Shop::new(&Database::nowhere(), Validation::Off)).spec();
-    // Strictly, since a key that the generator wrote twice would hide what stands under the first.
+    // A duplicate key would hide the value of the first one.
     let (mut document, duplicates) =
         contract::json::parse(document.as_bytes()).expect("poem-openapi writes JSON");
     assert!(duplicates.is_empty(), "generated twice: {duplicates:?}");
@@ -171,7 +170,7 @@ pub fn generated_document() -> Value {
     document
 }
 
-/// Lists the codes and reasons of errors, each with its status.
+/// Adds the extensions with the codes and reasons of errors, each with its status.
 fn name_codes(document: &mut Value) {
     let properties = &mut document["components"]["schemas"]["ErrorInfo"]["properties"];
     let codes = CODES.iter().map(|(status, code)| (*code, status.as_u16()));
@@ -181,8 +180,8 @@ fn name_codes(document: &mut Value) {
     properties["reason"]["x-error-reasons"] = reasons.into_iter().collect();
 }
 
-/// Says of the parameters of lists what `page` and `limit` mean without each other, and which other
-/// parameters need them.
+/// Adds the extensions of the parameters of lists: the defaults of `page` and `limit`, and which other
+/// parameters need one of them.
 fn describe_paging(document: &mut Value) {
     let paths = document["paths"].as_object_mut().into_iter().flatten();
     let operations = paths
@@ -213,7 +212,7 @@ fn describe_paging(document: &mut Value) {
     }
 }
 
-/// Notes on each schema of a request body that unknown properties are refused.
+/// Adds `additionalProperties: false` to each schema of a request body.
 fn close_request_bodies(document: &mut Value) {
     let paths = document["paths"].as_object().into_iter().flatten();
     let operations = paths.filter_map(|(_, item)| item.as_object()).flatten();

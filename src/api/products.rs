@@ -23,9 +23,9 @@ use super::types::{Id, Word, check_id};
 /// The operations on products.
 #[derive(Clone)]
 pub struct Products {
-    /// The shop.
+    /// The database.
     pub db: Database,
-    /// Its lists.
+    /// The reader of lists.
     pub lists: Lists,
 }
 

@@ -19,12 +19,12 @@ use super::json::MEDIA_TYPE;
 /// 200 and a body.
 pub struct Answer<T>(pub T);
 
-/// A body whose `data` is one thing of the shop, which has a tag.
-pub trait Shows {
-    /// That thing.
+/// A body whose `data` is one resource, which has an entity tag.
+pub trait ResourceBody {
+    /// The type of the resource.
     type Data: Serialize;
 
-    /// It.
+    /// The resource.
     fn data(&self) -> &Self::Data;
 }
 
@@ -36,7 +36,7 @@ pub enum Found<T> {
     NotModified(ETag),
 }
 
-impl<T: Shows> Found<T> {
+impl<T: ResourceBody> Found<T> {
     /// `body`, unless `If-None-Match` says that the client has it.
     pub(super) fn unless(if_none_match: Option<Tags>, body: T) -> Self {
         if let Some(tags) = if_none_match {
@@ -66,7 +66,7 @@ impl<T: Serialize + Send> IntoResponse for Answer<T> {
     }
 }
 
-impl<T: Serialize + Shows + Send> IntoResponse for Found<T> {
+impl<T: Serialize + ResourceBody + Send> IntoResponse for Found<T> {
     fn into_response(self) -> Response {
         match self {
             Self::Whole(body) => Updated(body).into_response(),
@@ -75,7 +75,7 @@ impl<T: Serialize + Shows + Send> IntoResponse for Found<T> {
     }
 }
 
-impl<T: Serialize + Shows + Send> IntoResponse for Updated<T> {
+impl<T: Serialize + ResourceBody + Send> IntoResponse for Updated<T> {
     fn into_response(self) -> Response {
         tagged(json(StatusCode::OK, &self.0), &ETag::of(self.0.data()))
     }
@@ -88,7 +88,7 @@ fn tagged(mut response: Response, tag: &ETag) -> Response {
     response
 }
 
-impl<T: Serialize + Shows + Send> IntoResponse for Created<T> {
+impl<T: Serialize + ResourceBody + Send> IntoResponse for Created<T> {
     fn into_response(self) -> Response {
         let mut response = tagged(
             json(StatusCode::CREATED, &self.body),

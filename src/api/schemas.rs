@@ -1,8 +1,9 @@
-//! One type for each of the contract's `components/schemas`, in its order and under its names.
+//! One type for each of the contract's `components/schemas`, in the contract's order and with its
+//! names.
 //!
-//! poem-openapi derives the schemas from these types (the contract gate compares them) and reads
-//! request bodies with them; serde writes answers with them. Lists are written row by row (see
-//! `lists`): their types only say what comes out.
+//! poem-openapi derives the schemas from these types (the contract gate compares them) and parses
+//! request bodies into them; serde writes response bodies from them. The types of whole lists only
+//! describe the response, which is written row by row (see `lists`).
 
 use poem_openapi::types::{MaybeUndefined, Password};
 use poem_openapi::{Enum, Object};
@@ -17,9 +18,9 @@ use super::types::{Always, Email, Id, Nullable, Word};
 #[oai(rename_all = "UPPERCASE")]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Role {
-    /// Runs the shop.
+    /// An administrator of the shop.
     Admin,
-    /// Shops.
+    /// A customer.
     User,
 }
 

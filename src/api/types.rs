@@ -1,5 +1,7 @@
-//! Types that the contract has and poem-openapi does not: an id, a constant flag, a closed set of
-//! texts that is no component, and what is always there but may be null.
+//! Types that the contract has and poem-openapi does not: an id, an email address, a constant flag, an
+//! inline string enum, and a required property that may be null.
+//!
+//! Imports `contract` for the format of an email address.
 
 use std::borrow::Cow;
 
@@ -17,12 +19,12 @@ use crate::error::{Error, Place, Violation};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Id(pub i32);
 
-/// Checks the id that an update may carry, as it was shown, against the one in the path.
+/// Checks the `id` in the body of an update, if there is one, against the id in the path.
 ///
 /// # Errors
 /// `Invalid` when they differ.
-pub(super) fn check_id(shown: Option<Id>, in_path: Id) -> Result<(), Error> {
-    if shown.is_none_or(|id| id == in_path) {
+pub(super) fn check_id(in_body: Option<Id>, in_path: Id) -> Result<(), Error> {
+    if in_body.is_none_or(|id| id == in_path) {
         return Ok(());
     }
     let violation = Violation::in_body("/id", "must be the id in the path");
@@ -170,16 +172,16 @@ impl<const VALUE: bool> ToJSON for Always<VALUE> {
     }
 }
 
-/// A closed set of values, each with the text that stands for it.
+/// A closed set of values, each with its text in JSON and in parameters.
 pub trait Words: Copy + PartialEq + Send + Sync + 'static {
-    /// Every text and its value, in the contract's order.
+    /// Each text and its value, in the contract's order.
     const ALL: &'static [(&'static str, Self)];
-    /// The text that an absent value means, if the contract names one.
+    /// The contract's `default`, if there is one.
     const DEFAULT: Option<&'static str> = None;
 }
 
-/// One of [`Words`]: a string enum that is written out where it is used. poem-openapi's own `Enum`
-/// makes a component of each.
+/// One value of [`Words`], as an inline string enum. poem-openapi's own `Enum` makes a component of
+/// each enum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Word<T>(pub T);
 
@@ -256,7 +258,7 @@ impl Words for Place {
     ];
 }
 
-/// A property that is always there and may be null; `Option` would say that it may be absent.
+/// A required property that may be null; `Option` would mean that it may be absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Nullable<T>(pub Option<T>);
 

@@ -24,9 +24,9 @@ use super::types::{Id, Word, check_id};
 /// The operations on users.
 #[derive(Clone)]
 pub struct Users {
-    /// The shop.
+    /// The database.
     pub db: Database,
-    /// Its lists.
+    /// The reader of lists.
     pub lists: Lists,
 }
 
@@ -133,12 +133,12 @@ impl Users {
         body: JsonBody<UserChanges>,
     ) -> Result<Updated<UserResponse>, ChangeError> {
         let UserChanges {
-            id: shown,
+            id: id_in_body,
             email,
             password,
             role,
         } = body.0;
-        check_id(shown, id.0)?;
+        check_id(id_in_body, id.0)?;
         let password = match password {
             Some(password) => Some(passwords::hash(password.0.into()).await?),
             None => None,
