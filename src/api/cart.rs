@@ -24,9 +24,9 @@ use super::types::{Id, Word};
 /// The operations on cart items.
 #[derive(Clone)]
 pub struct Cart {
-    /// The shop.
+    /// The database.
     pub db: Database,
-    /// Its lists.
+    /// The reader of lists.
     pub lists: Lists,
 }
 
@@ -34,22 +34,18 @@ pub struct Cart {
 impl Cart {
     /// List cart items
     ///
-    /// Every item in every cart, or one page of them, each with its user and product, in the order
-    /// of the ids unless `sort` says otherwise.
+    /// The items in all carts, or one page of them, each with its user and product, ordered by id
+    /// unless `sort` is given.
     #[oai(path = "/api/cart", method = "get", operation_id = "listCartItems")]
     async fn list(
         &self,
         context: Data<&RequestContext>,
-        /// Which page, from 1; 1 when only `limit` is given. A page past the end is empty.
-        #[oai(name = "page")]
-        number: Query<Option<Id>>,
-        /// How many rows a page holds; 10 when only `page` is given.
+        #[oai(name = "page")] number: Query<Option<Id>>,
         #[oai(
             name = "limit",
             validator(minimum(value = "1"), maximum(value = "1000"))
         )]
         size: Query<Option<i32>>,
-        /// The property that orders the list; a minus sign reverses the order.
         sort: Query<Option<Word<CartOrder>>>,
     ) -> Result<Listing<CartItemListResponse>, RequestError> {
         let page = page(number.0, size.0);
@@ -64,12 +60,12 @@ impl Cart {
 
     /// Add a product to a cart
     ///
-    /// One item for each call; adding the same product twice makes two items. 409 when the user or
-    /// the product does not exist.
+    /// Adds one item; adding the same product twice adds two. 409 when the user or the product does
+    /// not exist.
     #[oai(path = "/api/cart", method = "post", operation_id = "addCartItem")]
     async fn add(
         &self,
-        /// Whose cart, and which product
+        /// The user and the product
         body: JsonBody<CartItemDraft>,
     ) -> Result<Created<CartItemResponse>, CreateError> {
         let item = self.db.add_to_cart(body.0.into()).await?;
@@ -86,13 +82,8 @@ impl Cart {
     #[oai(path = "/api/cart/:id", method = "get", operation_id = "getCartItem")]
     async fn get(
         &self,
-        /// The cart item's id
         id: Path<Id>,
-        /// The tags, separated by commas, of the states that the client has, or `*` for any; 304
-        /// when it still has one of them. A weak tag (`W/"…"`) stands for its strong one; what is
-        /// no tag is none of them.
-        #[oai(name = "If-None-Match")]
-        if_none_match: Header<Option<Tags>>,
+        #[oai(name = "If-None-Match")] if_none_match: Header<Option<Tags>>,
     ) -> Result<Found<CartItemResponse>, FindError> {
         let item = self.db.cart_item(id.0.0).await?;
         let body = CartItemResponse::new(item, "Cart item found");
@@ -101,7 +92,7 @@ impl Cart {
 
     /// Remove a cart item
     ///
-    /// Takes one item out of its cart; the user and the product stay.
+    /// Removes one item from its cart; the user and the product remain.
     #[oai(
         path = "/api/cart/:id",
         method = "delete",
@@ -109,13 +100,8 @@ impl Cart {
     )]
     async fn remove(
         &self,
-        /// The cart item's id
         id: Path<Id>,
-        /// The tags, separated by commas, of the states in which it may be changed, or `*` for any;
-        /// 412 when it has none of them now. A weak tag (`W/"…"`), and what is no tag, is none of
-        /// them.
-        #[oai(name = "If-Match")]
-        if_match: Header<Option<Tags>>,
+        #[oai(name = "If-Match")] if_match: Header<Option<Tags>>,
     ) -> Result<Answer<RemovalResponse>, EditError> {
         let condition = condition::<_, CartItem>(if_match.0);
         let query = async move |mut conn: Pooled| {
@@ -127,18 +113,14 @@ impl Cart {
 
     /// Empty a user's cart
     ///
-    /// Takes every item out of one user's cart; 404 when there is no such user, and 0 items
-    /// removed when the cart is empty already.
+    /// Removes every item from one user's cart. 404 when the user does not exist; no item is
+    /// removed when the cart is already empty.
     #[oai(
         path = "/api/cart/user/:user_id",
         method = "delete",
         operation_id = "clearUserCart"
     )]
-    async fn clear(
-        &self,
-        /// The id of the user whose cart it is
-        user_id: Path<Id>,
-    ) -> Result<Answer<RemovalResponse>, FindError> {
+    async fn clear(&self, user_id: Path<Id>) -> Result<Answer<RemovalResponse>, FindError> {
         let query = async move |mut conn: Pooled| db::cart::clear(&mut conn, user_id.0.0).await;
         let removed = self.db.run(query).await?;
         Ok(Answer(RemovalResponse::of_cart_items(removed)))

@@ -1,17 +1,20 @@
-//! Conditional requests (RFC 9110, 13): the tag of what an answer shows, and the headers in which a
-//! client sends tags back.
+//! Conditional requests (RFC 9110, 13): the entity tag of a resource, and the headers in which a client
+//! sends tags back.
 //!
-//! A tag is a hash of the JSON in `data`, as the present release writes it: what is shown is in it
-//! and nothing else, so no password, no message, and no version column in the tables. It is the same
-//! in every process, and the same whether the answer is compressed or not; no response of an operation may be cached
-//! (`Cache-Control: no-store`) or asked for in ranges, where that would matter.
+//! A tag is a hash of the JSON in `data`, as the present release writes it: no password, no message,
+//! and no version column in the tables. It is the same in every process, and for the compressed
+//! response and the plain one; a response of an operation may be neither cached
+//! (`Cache-Control: no-store`) nor requested in ranges, where that would matter.
 //!
-//! `If-None-Match` compares weakly, after the row was read as ever. `If-Match` compares strongly, and
-//! not here: it becomes a [`Condition`] that `db` asks about the row once it is locked, in the
-//! transaction that changes it. Text that is no tag matches nothing: a request that sends it as
-//! `If-Match` changes nothing, and one that sends it as `If-None-Match` gets the whole response.
+//! `If-None-Match` compares weakly, after the row has been read. `If-Match` compares strongly: it
+//! becomes a [`Condition`] that `db` checks on the locked row, in the transaction that changes the
+//! row. A malformed tag matches nothing: with it alone, `If-Match` changes nothing, and
+//! `If-None-Match` gets the whole response.
 //!
-//! Imports `db` for the type of a condition, and knows no SQL.
+//! The lists are parsed here, not with the crate `headers`: in debug builds it panics when a tag has a
+//! space in it.
+//!
+//! Imports `db` for the type of a condition.
 
 use std::borrow::Cow;
 
@@ -25,10 +28,10 @@ use serde::Serialize;
 
 use crate::db::Condition;
 
-/// The white space of HTTP.
-const BLANK: [char; 2] = [' ', '\t'];
+/// The white space between the elements of a list (RFC 9110, 5.6.3).
+const WHITE_SPACE: [char; 2] = [' ', '\t'];
 
-/// The tag of what an answer shows: 128 bits of BLAKE2b, in hexadecimal.
+/// An entity tag: 128 bits of BLAKE2b, in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ETag(String);
 
@@ -45,12 +48,12 @@ impl ETag {
         Self(format!("{:032x}", u128::from_be_bytes(hash)))
     }
 
-    /// The value of the header `ETag` of a response that may be stored and compressed.
+    /// The weak tag as a header's value, for a response that may be stored and compressed.
     pub(super) fn weak_header(&self) -> Option<HeaderValue> {
         HeaderValue::try_from(format!("W/\"{}\"", self.0)).ok()
     }
 
-    /// The value of the header `ETag`; there is always one.
+    /// The strong tag as a header's value. It is always `Some`.
     pub(super) fn header(&self) -> Option<HeaderValue> {
         HeaderValue::try_from(format!("\"{}\"", self.0)).ok()
     }
@@ -59,13 +62,13 @@ impl ETag {
 /// The value of `If-Match` or `If-None-Match`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tags {
-    /// `*`: that of whatever exists.
+    /// `*`, which matches every tag.
     Any,
-    /// These.
+    /// The tags of a list.
     Listed(Vec<SentTag>),
 }
 
-/// One tag that a client has sent.
+/// One tag in a header of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SentTag {
     is_weak: bool,
@@ -73,18 +76,18 @@ pub struct SentTag {
 }
 
 impl Tags {
-    /// Reads a header's value: `*`, or a list of tags (RFC 9110, 8.8.3), of which some elements may be
-    /// empty. Elements that are no tags are left out.
+    /// Reads a header's value: `*`, or a list of tags (RFC 9110, 8.8.3). Elements that are empty or
+    /// malformed are left out.
     pub(super) fn parse(text: &str) -> Self {
-        if text.trim_matches(BLANK) == "*" {
+        if text.trim_matches(WHITE_SPACE) == "*" {
             return Self::Any;
         }
         let mut tags = Vec::new();
         let mut rest = text;
         while !rest.is_empty() {
-            let (tag, after) = read_tag(rest.trim_start_matches(BLANK));
+            let (tag, after) = read_tag(rest.trim_start_matches(WHITE_SPACE));
             let (garbage, next) = after.split_once(',').unwrap_or((after, ""));
-            if garbage.trim_matches(BLANK).is_empty() {
+            if garbage.trim_matches(WHITE_SPACE).is_empty() {
                 tags.extend(tag);
             }
             rest = next;
@@ -92,7 +95,7 @@ impl Tags {
         Self::Listed(tags)
     }
 
-    /// Whether one of them is `tag`, weak or not: enough to keep a copy.
+    /// Whether `tag` is among these, weak tags included: the client may keep its copy.
     pub(super) fn match_weakly(&self, tag: &ETag) -> bool {
         match self {
             Self::Any => true,
@@ -100,7 +103,7 @@ impl Tags {
         }
     }
 
-    /// Whether one of them is `tag`, and none of the weak ones: enough to change what it names.
+    /// Whether `tag` is among the strong ones of these: the client may change the resource.
     pub(super) fn match_strongly(&self, tag: &ETag) -> bool {
         match self {
             Self::Any => true,
@@ -111,7 +114,8 @@ impl Tags {
     }
 }
 
-/// The tag that `text` begins with, and what follows; no tag, and all of the text, when there is none.
+/// The tag that `text` begins with, and the text after it; `None` and the whole text when it begins
+/// with none.
 fn read_tag(text: &str) -> (Option<SentTag>, &str) {
     let (is_weak, quoted) = match text.strip_prefix("W/") {
         Some(quoted) => (true, quoted),
@@ -129,7 +133,7 @@ fn read_tag(text: &str) -> (Option<SentTag>, &str) {
     }
 }
 
-/// What `If-Match` demands of a row that is shown as `S`.
+/// The condition that `If-Match` sets for a row whose representation is `S`.
 pub(super) fn condition<R, S>(if_match: Option<Tags>) -> Option<Condition<R>>
 where
     R: Clone,

@@ -1,19 +1,21 @@
 //! CORS: which pages of other origins may call the API from a browser.
+//!
+//! Imports nothing of ours.
 
 use std::str::FromStr;
 
 use poem::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use poem::{Request, Response};
 
-/// What a page may send.
+/// The methods and headers that a page may send.
 const ALLOW_METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, DELETE");
 const ALLOW_HEADERS: HeaderValue =
     HeaderValue::from_static("Content-Type, If-Match, If-None-Match, X-Request-Id");
-/// What a page may read, beyond the few headers that it always may.
+/// The response headers that a page may read, beside the few that browsers always expose.
 const EXPOSE_HEADERS: HeaderValue = HeaderValue::from_static(
     "Allow, ETag, Link, Location, Retry-After, X-Request-Id, X-Total-Count",
 );
-/// For how many seconds a browser may remember the answer to a preflight request.
+/// The number of seconds for which a browser may cache the response to a preflight request.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
 /// The origins that may call.
@@ -55,7 +57,7 @@ fn origin(text: &str) -> Result<HeaderValue, String> {
 }
 
 impl Cors {
-    /// The request headers that decide what an answer is like, as the value of `Vary`.
+    /// The value of `Vary`: the request headers on which responses depend.
     pub(super) fn vary(&self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::Any => "Accept-Encoding",
@@ -63,7 +65,7 @@ impl Cors {
         })
     }
 
-    /// Says on an answer which origin may read it. `origin` is the request's.
+    /// Adds the headers that let the page of `origin`, the request's, read the response.
     pub(super) fn mark(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
         let allowed = match self {
             Self::Any => Some(HeaderValue::from_static("*")),
@@ -76,8 +78,8 @@ impl Cors {
     }
 }
 
-/// The answer to a preflight request; `None` when `request` is not one. Which origin may
-/// read it is marked on it as on every answer.
+/// The response to a preflight request, without the headers that [`Cors::mark`] adds to every response;
+/// `None` when `request` is not a preflight request.
 pub(super) fn preflight(request: &Request) -> Option<Response> {
     let asks = request
         .headers()
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_origin_that_is_named_may_read_whatever_resembles_it() {
+    fn only_a_named_origin_may_read_and_none_that_resembles_it() {
         let cors: Cors = "https://shop.example,http://localhost:3000"
             .parse()
             .unwrap();

@@ -1,10 +1,9 @@
 //! The three groups of operations as one API, and the OpenAPI document that poem-openapi generates
-//! from it: what the contract gate compares with the contract.
+//! from it, which the contract gate compares with the contract.
 //!
-//! What the generator cannot say is added here, and each addition states what some code does: the
-//! request id that [`super::App`] takes and puts on every response, the 413 and 415 of every
-//! operation that takes a body, and that [`super::json::JsonBody`] refuses properties that a schema
-//! does not name. The extensions (`x-…`) are written from the tables that the code itself reads.
+//! Added here is what poem-openapi cannot know: the header `X-Request-Id` of requests and responses,
+//! 413 and 415 for each operation with a body, and that [`super::json::JsonBody`] refuses unknown
+//! properties. The extensions (`x-…`) come from the tables that the code itself uses.
 
 use std::collections::HashMap;
 
@@ -22,6 +21,7 @@ use crate::db::Database;
 use crate::error::Conflict;
 
 use super::cart::Cart;
+use super::descriptions;
 use super::failures::{KINDS, body_failures, reason};
 use super::lists::{Lists, paging};
 use super::products::Products;
@@ -34,32 +34,26 @@ Users, products and the cart of a shop, over HTTP and JSON.
 
 **Responses.** Every success is `{\"success\": true, \"data\": …, \"message\": \"…\"}`, every \
 failure `{\"success\": false, \"error\": {\"code\": \"…\", \"message\": \"…\"}}`; a 400 adds \
-`details`, one entry for each thing that is wrong, and never repeats the values that were sent. \
+`details`, one entry for each violation, and never repeats the values that were sent. \
 A `reason` tells failures with the same code apart.
 
-**Lists.** Without parameters a list holds every row, in the order of the ids. With `page` or \
-`limit` it holds that page, a `pagination` object, and the headers `Link` and `X-Total-Count`. \
-`sort` orders it, other parameters filter it. A query parameter that an operation does not know \
-is refused.
+**Lists.** Without parameters a list has every row, ordered by id. With `page` or `limit` it has \
+that page, a `pagination` object, and the headers `Link` and `X-Total-Count`. `sort` orders the \
+list, other parameters filter it. An unknown query parameter is refused.
 
-**Requests.** Bodies are `application/json`, at most 1 MiB, and a property that a schema does \
-not name is refused. An update changes the properties that are present: `null` clears one that \
-is nullable, and an absent one stays as it is.
+**Requests.** Bodies are `application/json`, at most 1 MiB and nested at most 64 levels deep, and \
+a property that a schema does not name is refused. An update changes the properties that are \
+present: `null` clears a nullable property, and absent properties stay as they are.
 
-**Conditions.** A response that shows one user, product or cart item carries an `ETag`: the tag \
-of what it shows in `data`, which changes whenever that does. Send the tag as `If-None-Match` \
-when you get the same again, and the response is a 304 without a body while nothing has changed. \
-Send it as `If-Match` when you update or delete, and nothing is done, and the response is a 412, \
-when what it shows has changed since (a changed password does not show). Operations that do not \
-name these headers ignore them.
+**Conditions.** A response with one user, product or cart item has an `ETag`: the entity tag of \
+its `data`, which changes whenever the data does. Send the tag as `If-None-Match` to get the same \
+resource again: while nothing has changed, the response is a 304 without a body. Send it as \
+`If-Match` to update or delete the resource: when the data has changed since, nothing is done and the \
+response is a 412 (a changed password is not part of the data). Operations that do not list these \
+headers ignore them.
 
-**Tracing.** Send `X-Request-Id` (up to 128 letters, digits, dots, dashes and underscores) and \
-the response and the server's log carry it; without one the server makes one up.";
-
-/// What the parameter of every operation is for.
-const REQUEST_ID: &str = "An id for this request, which the response and the server's log then \
-carry: up to 128 letters, digits, dots, dashes and underscores. The server replaces an unusable one \
-and makes one up where there is none.";
+**Tracing.** Send `X-Request-Id` (up to 128 letters, digits, dots, dashes and underscores), and \
+the response and the server's log have the same id. Without one, the server generates an id.";
 
 /// All operations. poem-openapi's tuple of APIs would emit a path twice where two of them share it.
 pub(super) struct Shop {
@@ -97,8 +91,9 @@ impl OpenApi for Shop {
                 None => paths.push(path),
             }
         }
-        for operation in paths.iter_mut().flat_map(|path| &mut path.operations) {
-            complete(operation);
+        for path in &mut paths {
+            path.operations.iter_mut().for_each(complete);
+            descriptions::describe(path);
         }
         vec![MetaApi { paths }]
     }
@@ -121,7 +116,7 @@ fn complete(operation: &mut MetaOperation) {
         name: "X-Request-Id".to_owned(),
         schema: MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))),
         in_type: MetaParamIn::Header,
-        description: Some(REQUEST_ID.to_owned()),
+        description: None,
         required: false,
         deprecated: false,
         explode: true,
@@ -148,7 +143,7 @@ pub(super) fn service(shop: Shop) -> OpenApiService<Shop, ()> {
         .license(LicenseObject::new("MIT").url("https://opensource.org/license/mit"))
         .server(
             ServerObject::new("http://localhost:8088")
-                .description("The server as it starts without any settings"),
+                .description("The server with its default settings"),
         )
 }
 
@@ -159,7 +154,7 @@ pub(super) fn service(shop: Shop) -> OpenApiService<Shop, ()> {
 #[must_use]
 pub fn generated_document() -> Value {
     let document = service(Shop::new(&Database::nowhere(), Validation::Off)).spec();
-    // Strictly, since a key that the generator wrote twice would hide what stands under the first.
+    // A duplicate key would hide the value of the first one.
     let (mut document, duplicates) =
         contract::json::parse(document.as_bytes()).expect("poem-openapi writes JSON");
     assert!(duplicates.is_empty(), "generated twice: {duplicates:?}");
@@ -169,7 +164,7 @@ pub fn generated_document() -> Value {
     document
 }
 
-/// Lists the codes and reasons of errors, each with its status.
+/// Adds the extensions with the codes and reasons of errors, each with its status.
 fn name_codes(document: &mut Value) {
     let properties = &mut document["components"]["schemas"]["ErrorInfo"]["properties"];
     let codes = KINDS.iter().map(|kind| (kind.code, kind.status.as_u16()));
@@ -179,8 +174,8 @@ fn name_codes(document: &mut Value) {
     properties["reason"]["x-error-reasons"] = reasons.into_iter().collect();
 }
 
-/// Says of the parameters of lists what `page` and `limit` mean without each other, and which other
-/// parameters need them.
+/// Adds the extensions of the parameters of lists: the defaults of `page` and `limit`, and which other
+/// parameters need one of them.
 fn describe_paging(document: &mut Value) {
     let paths = document["paths"].as_object_mut().into_iter().flatten();
     let operations = paths
@@ -211,7 +206,7 @@ fn describe_paging(document: &mut Value) {
     }
 }
 
-/// Notes on each schema of a request body that unknown properties are refused.
+/// Adds `additionalProperties: false` to each schema of a request body.
 fn close_request_bodies(document: &mut Value) {
     let paths = document["paths"].as_object().into_iter().flatten();
     let operations = paths.filter_map(|(_, item)| item.as_object()).flatten();

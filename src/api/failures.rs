@@ -18,12 +18,10 @@ use poem_openapi::types::Type;
 
 use crate::error::{Cause, Conflict, Error, Violation};
 
+use super::details::{MORE_VIOLATIONS, details};
 use super::responses::{json, meta_response, response_header};
-use super::schemas::{ErrorDetail, ErrorInfo, ErrorResponse};
-use super::types::{Always, Word};
-
-/// As many details as a response carries: the contract's `maxItems`.
-const MAX_DETAILS: usize = 1000;
+use super::schemas::{ErrorInfo, ErrorResponse};
+use super::types::Always;
 
 /// What is known of the failures with one status.
 pub(super) struct Kind {
@@ -45,7 +43,7 @@ pub(super) struct Kind {
 pub(super) static KINDS: [Kind; 12] = [
     kind(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", EVERY,
         "The request does not keep to the contract",
-        "The request does not keep to the contract; `details` has every violation"),
+        "The request does not keep to the contract; `details` names the violations"),
     kind(StatusCode::NOT_FOUND, "NOT_FOUND", FINDS | EDITS | CHANGES,
         "There is nothing at this path; see /api/docs",
         "The user, product or cart item does not exist"),
@@ -54,10 +52,10 @@ pub(super) static KINDS: [Kind; 12] = [
         ""),
     kind(StatusCode::CONFLICT, "CONFLICT", CREATES | CHANGES,
         "The request contradicts what is stored",
-        "The request contradicts what is stored; `reason` tells how"),
+        "The request conflicts with stored data; `reason` says how"),
     kind(StatusCode::PRECONDITION_FAILED, "PRECONDITION_FAILED", EDITS | CHANGES,
         "The resource has none of the tags in If-Match",
-        "It is in none of the states that `If-Match` names; nothing was changed"),
+        "The resource is in none of the states that `If-Match` names; nothing was changed"),
     kind(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", HAS_BODY,
         "The body is larger than 1 MiB",
         "The body is larger than 1 MiB"),
@@ -78,7 +76,7 @@ pub(super) static KINDS: [Kind; 12] = [
         ""),
     kind(StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", EVERY,
         "The service is unavailable for the moment; try again later",
-        "The database is away or the server is overloaded; try again after `Retry-After` seconds. Whether a change was made is unknown")
+        "The database is unavailable or the server is overloaded; try again after `Retry-After` seconds. Whether a change was made is unknown")
         .retry_after(1),
 ];
 
@@ -144,7 +142,7 @@ fn retry_after_header() -> MetaHeader {
         maximum: Some(3600.0),
         ..MetaSchema::new_with_format("integer", "int32")
     };
-    let description = "After how many seconds another try may succeed";
+    let description = "The number of seconds after which the request may be repeated";
     response_header("retry-after", description, schema)
 }
 
@@ -237,20 +235,19 @@ impl Failure {
     }
 
     fn envelope(&self) -> ErrorResponse {
-        let detail = |violation: &Violation| ErrorDetail {
-            field: violation.field.chars().take(255).collect(),
-            message: violation.message.chars().take(255).collect(),
-            place: Some(Word(violation.place)),
-        };
-        let details = |violations: &Vec<Violation>| {
-            let shown = violations.iter().take(MAX_DETAILS);
-            shown.map(detail).collect()
+        let violations = self.details.as_deref();
+        let details = violations.map(details);
+        let shown = details.as_ref().map_or(0, Vec::len);
+        let message = if shown < violations.map_or(0, <[_]>::len) {
+            MORE_VIOLATIONS.to_owned()
+        } else {
+            self.message.clone().into_owned()
         };
         let error = ErrorInfo {
             code: self.kind.code.to_owned(),
             reason: self.reason.map(str::to_owned),
-            message: self.message.clone().into_owned(),
-            details: self.details.as_ref().map(details),
+            message,
+            details,
         };
         let success = Always;
         ErrorResponse { success, error }

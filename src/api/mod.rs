@@ -9,6 +9,8 @@ mod compression;
 pub mod conditions;
 pub mod context;
 pub mod cors;
+mod descriptions;
+mod details;
 mod document;
 pub mod failures;
 pub mod hosts;

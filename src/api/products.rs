@@ -25,9 +25,9 @@ use super::types::{Id, Word, check_id};
 /// The operations on products.
 #[derive(Clone)]
 pub struct Products {
-    /// The shop.
+    /// The database.
     pub db: Database,
-    /// Its lists.
+    /// The reader of lists.
     pub lists: Lists,
 }
 
@@ -35,26 +35,24 @@ pub struct Products {
 impl Products {
     /// List products
     ///
-    /// Every product, or one page of them, in the order of the ids unless `sort` says otherwise.
+    /// All products, or one page of them, ordered by id unless `sort` is given.
     #[oai(path = "/api/products", method = "get", operation_id = "listProducts")]
     async fn list(
         &self,
         context: Data<&RequestContext>,
-        /// Which page, from 1; 1 when only `limit` is given. A page past the end is empty.
-        #[oai(name = "page")]
-        number: Query<Option<Id>>,
-        /// How many rows a page holds; 10 when only `page` is given.
+        #[oai(name = "page")] number: Query<Option<Id>>,
         #[oai(
             name = "limit",
             validator(minimum(value = "1"), maximum(value = "1000"))
         )]
         size: Query<Option<i32>>,
-        /// The property that orders the list; a minus sign reverses the order. The id orders rows that
-        /// are equal in it, in the same direction. By title only together with `page` or `limit`.
+        /// The property that orders the list; a minus sign reverses the order. Rows with equal
+        /// values are ordered by id, in the same direction. `title` and `-title` only together with
+        /// `page` or `limit`.
         sort: Query<Option<Word<ProductOrder>>>,
-        /// Only products whose title begins with this text. The database's collation compares them:
-        /// with the tables that the server creates, letter case and accents do not count. No
-        /// character has a special meaning. Only together with `page` or `limit`.
+        /// Only products whose title begins with this text, as the database's collation compares:
+        /// in the tables that the server creates, letter case and accents are ignored. No character
+        /// is a wildcard. Only together with `page` or `limit`.
         #[oai(name = "q", validator(min_length = 2, max_length = 255))]
         prefix: Query<Option<String>>,
     ) -> Result<Listing<ProductListResponse>, RequestError> {
@@ -76,7 +74,7 @@ impl Products {
 
     /// Create a product
     ///
-    /// Only the title is needed.
+    /// Only the title is required.
     #[oai(
         path = "/api/products",
         method = "post",
@@ -107,13 +105,8 @@ impl Products {
     )]
     async fn get(
         &self,
-        /// The product's id
         id: Path<Id>,
-        /// The tags, separated by commas, of the states that the client has, or `*` for any; 304
-        /// when it still has one of them. A weak tag (`W/"…"`) stands for its strong one; what is
-        /// no tag is none of them.
-        #[oai(name = "If-None-Match")]
-        if_none_match: Header<Option<Tags>>,
+        #[oai(name = "If-None-Match")] if_none_match: Header<Option<Tags>>,
     ) -> Result<Found<ProductResponse>, FindError> {
         let product = self.db.product(id.0.0).await?;
         let body = ProductResponse::new(product, "Product found");
@@ -122,10 +115,10 @@ impl Products {
 
     /// Update a product
     ///
-    /// Changes the properties that are present and leaves the others; an empty object changes
-    /// nothing, and `null` clears the image or the description. What getting the product shows may
-    /// be sent back, `id` included, and changes nothing either, as long as it keeps to the schema of
-    /// the body.
+    /// Changes the properties that are present and leaves the others as they are; an empty object
+    /// changes nothing, and `null` clears the image or the description. The `data` of a response
+    /// may be sent as it is, `id` included, and changes nothing either, provided that it keeps to
+    /// the schema of the body.
     #[oai(
         path = "/api/products/:id",
         method = "put",
@@ -133,14 +126,9 @@ impl Products {
     )]
     async fn update(
         &self,
-        /// The product's id
         id: Path<Id>,
-        /// The tags, separated by commas, of the states in which it may be changed, or `*` for any;
-        /// 412 when it has none of them now. A weak tag (`W/"…"`), and what is no tag, is none of
-        /// them.
-        #[oai(name = "If-Match")]
-        if_match: Header<Option<Tags>>,
-        /// What to change
+        #[oai(name = "If-Match")] if_match: Header<Option<Tags>>,
+        /// The changes
         body: JsonBody<ProductChanges>,
     ) -> Result<Updated<ProductResponse>, EditError> {
         check_id(body.0.id, id.0)?;
@@ -155,8 +143,8 @@ impl Products {
 
     /// Delete a product
     ///
-    /// Removes the product and takes it out of every cart, both or neither. 409 when other tables
-    /// of the shop, orders for example, still refer to the product.
+    /// Deletes the product and removes it from every cart, in one transaction. 409 when other
+    /// tables of the shop, orders for example, still refer to the product.
     #[oai(
         path = "/api/products/:id",
         method = "delete",
@@ -164,13 +152,8 @@ impl Products {
     )]
     async fn delete(
         &self,
-        /// The product's id
         id: Path<Id>,
-        /// The tags, separated by commas, of the states in which it may be changed, or `*` for any;
-        /// 412 when it has none of them now. A weak tag (`W/"…"`), and what is no tag, is none of
-        /// them.
-        #[oai(name = "If-Match")]
-        if_match: Header<Option<Tags>>,
+        #[oai(name = "If-Match")] if_match: Header<Option<Tags>>,
     ) -> Result<Answer<RemovalResponse>, ChangeError> {
         let condition = condition::<_, Product>(if_match.0);
         let query = async move |mut conn: Pooled| {
@@ -182,8 +165,8 @@ impl Products {
 
     /// List the carts that hold a product
     ///
-    /// The cart items that contain one product, each with its user, in the order in which they
-    /// were added unless `sort` says otherwise.
+    /// The cart items that contain one product, each with its user, ordered by id unless `sort` is
+    /// given.
     #[oai(
         path = "/api/products/:id/carts",
         method = "get",
@@ -192,18 +175,13 @@ impl Products {
     async fn carts(
         &self,
         context: Data<&RequestContext>,
-        /// The product's id
         id: Path<Id>,
-        /// Which page, from 1; 1 when only `limit` is given. A page past the end is empty.
-        #[oai(name = "page")]
-        number: Query<Option<Id>>,
-        /// How many rows a page holds; 10 when only `page` is given.
+        #[oai(name = "page")] number: Query<Option<Id>>,
         #[oai(
             name = "limit",
             validator(minimum(value = "1"), maximum(value = "1000"))
         )]
         size: Query<Option<i32>>,
-        /// The property that orders the list; a minus sign reverses the order.
         sort: Query<Option<Word<CartOrder>>>,
     ) -> Result<Listing<ProductCartsResponse>, FindError> {
         let is_reversed = sort.0.is_some_and(|sort| sort.0.is_reversed);

@@ -25,12 +25,12 @@ pub(super) struct CheckedOnItsWay;
 /// 200 and a body.
 pub struct Answer<T>(pub T);
 
-/// A body whose `data` is one thing of the shop, which has a tag.
-pub trait Shows {
-    /// That thing.
+/// A body whose `data` is one resource, which has an entity tag.
+pub trait ResourceBody {
+    /// The type of the resource.
     type Data: Serialize;
 
-    /// It.
+    /// The resource.
     fn data(&self) -> &Self::Data;
 }
 
@@ -42,7 +42,7 @@ pub enum Found<T> {
     NotModified(ETag),
 }
 
-impl<T: Shows> Found<T> {
+impl<T: ResourceBody> Found<T> {
     /// `body`, unless `If-None-Match` says that the client has it.
     pub(super) fn unless(if_none_match: Option<Tags>, body: T) -> Self {
         if let Some(tags) = if_none_match {
@@ -72,7 +72,7 @@ impl<T: Serialize + Send> IntoResponse for Answer<T> {
     }
 }
 
-impl<T: Serialize + Shows + Send> IntoResponse for Found<T> {
+impl<T: Serialize + ResourceBody + Send> IntoResponse for Found<T> {
     fn into_response(self) -> Response {
         match self {
             Self::Whole(body) => Updated(body).into_response(),
@@ -81,7 +81,7 @@ impl<T: Serialize + Shows + Send> IntoResponse for Found<T> {
     }
 }
 
-impl<T: Serialize + Shows + Send> IntoResponse for Updated<T> {
+impl<T: Serialize + ResourceBody + Send> IntoResponse for Updated<T> {
     fn into_response(self) -> Response {
         tagged(json(StatusCode::OK, &self.0), &ETag::of(self.0.data()))
     }
@@ -94,7 +94,7 @@ fn tagged(mut response: Response, tag: &ETag) -> Response {
     response
 }
 
-impl<T: Serialize + Shows + Send> IntoResponse for Created<T> {
+impl<T: Serialize + ResourceBody + Send> IntoResponse for Created<T> {
     fn into_response(self) -> Response {
         let mut response = tagged(
             json(StatusCode::CREATED, &self.body),
@@ -122,7 +122,7 @@ impl<T: Type> ApiResponse for Answer<T> {
 impl<T: Type> ApiResponse for Found<T> {
     fn meta() -> MetaResponses {
         let not_modified = MetaResponse {
-            description: "It is still in one of the states that `If-None-Match` names; there is no body",
+            description: "The resource is in one of the states that `If-None-Match` names; there is no body",
             status: Some(StatusCode::NOT_MODIFIED.as_u16()),
             status_range: None,
             content: Vec::new(),
@@ -159,8 +159,7 @@ fn tag_header() -> MetaHeader {
         pattern: Some(r#"^"[!#-~]{1,64}"$"#.to_owned()),
         ..MetaSchema::new("string")
     };
-    let description =
-        "The tag of what `data` shows, or would show; another whenever that is another";
+    let description = "The entity tag of the resource, which changes whenever its `data` does";
     response_header("etag", description, schema)
 }
 
@@ -170,7 +169,7 @@ impl<T: Type> ApiResponse for Created<T> {
             max_length: Some(255),
             ..MetaSchema::new_with_format("string", "uri-reference")
         };
-        let location = response_header("location", "The path of what was created", schema);
+        let location = response_header("location", "The path of the created resource", schema);
         MetaResponses {
             responses: vec![success::<T>(
                 StatusCode::CREATED,

@@ -1,10 +1,12 @@
-//! From the database's rows to the contract's types and back: plain conversions, and the messages
-//! that count rows.
+//! Conversions between the database's rows and the contract's types, and the messages that say how
+//! many rows there are.
+//!
+//! Imports `db` for the types of the rows.
 
 use crate::db;
 
 use super::lists::ListOf;
-use super::responses::{Shows, counted};
+use super::responses::{ResourceBody, counted};
 use super::schemas::{
     CartItem, CartItemDraft, CartItemListResponse, CartItemResponse, Product, ProductCartItem,
     ProductCartsResponse, ProductChanges, ProductDraft, ProductListResponse, ProductResponse,
@@ -147,7 +149,7 @@ impl CartItemResponse {
     }
 }
 
-impl Shows for UserResponse {
+impl ResourceBody for UserResponse {
     type Data = User;
 
     fn data(&self) -> &User {
@@ -155,7 +157,7 @@ impl Shows for UserResponse {
     }
 }
 
-impl Shows for ProductResponse {
+impl ResourceBody for ProductResponse {
     type Data = Product;
 
     fn data(&self) -> &Product {
@@ -163,7 +165,7 @@ impl Shows for ProductResponse {
     }
 }
 
-impl Shows for CartItemResponse {
+impl ResourceBody for CartItemResponse {
     type Data = CartItem;
 
     fn data(&self) -> &CartItem {
@@ -172,7 +174,7 @@ impl Shows for CartItemResponse {
 }
 
 impl RemovalResponse {
-    /// Nothing but cart items was removed.
+    /// The response to a removal of cart items alone.
     pub(super) fn of_cart_items(removed: usize) -> Self {
         Self::new(
             removed,
@@ -180,7 +182,7 @@ impl RemovalResponse {
         )
     }
 
-    /// `what` ("User") was deleted, and `removed` cart items with it.
+    /// The response to the deletion of a user or product (`what`), which removed these cart items, too.
     pub(super) fn cascading(what: &str, removed: usize) -> Self {
         Self::new(
             removed,

@@ -1,25 +1,26 @@
-//! One type for each of the contract's `components/schemas`, in its order and under its names.
+//! One type for each of the contract's `components/schemas`, in the contract's order and with its
+//! names.
 //!
-//! poem-openapi derives the schemas from these types (the contract gate compares them) and reads
-//! request bodies with them; serde writes answers with them. Lists are written row by row (see
-//! `lists`): their types only say what comes out.
+//! poem-openapi derives the schemas from these types (the contract gate compares them) and parses
+//! request bodies into them; serde writes response bodies from them. The types of whole lists only
+//! describe the response, which is written row by row (see `lists`).
 
-use poem_openapi::types::{Email, MaybeUndefined, Password};
+use poem_openapi::types::{MaybeUndefined, Password};
 use poem_openapi::{Enum, Object};
 use serde::Serialize;
 
 use crate::error::Place;
 
-use super::types::{Always, Id, Nullable, Word};
+use super::types::{Always, Email, Id, Nullable, Word};
 
-/// What a user may do
+/// The role of a user
 #[derive(Enum, Serialize, Clone, Copy, PartialEq, Eq)]
 #[oai(rename_all = "UPPERCASE")]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Role {
-    /// Runs the shop.
+    /// An administrator of the shop.
     Admin,
-    /// Shops.
+    /// A customer.
     User,
 }
 
@@ -28,7 +29,7 @@ pub enum Role {
 pub struct User {
     /// The user's id
     pub(super) id: Id,
-    /// The user's email address, as it was stored
+    /// The user's email address, as it is stored
     #[oai(validator(max_length = 255))]
     pub(super) email: String,
     pub(super) role: Role,
@@ -37,7 +38,7 @@ pub struct User {
 /// A user to create
 #[derive(Object)]
 pub struct UserDraft {
-    /// An email address that no other user has
+    /// An email address (RFC 5321, without a display name) that no other user has
     #[oai(validator(max_length = 255))]
     pub(super) email: Email,
     /// The password; only its Argon2id hash is stored
@@ -46,17 +47,17 @@ pub struct UserDraft {
     pub(super) role: Role,
 }
 
-/// What to change of a user; what is absent stays as it is
+/// Changes to a user; absent properties stay as they are
 #[derive(Object)]
 pub struct UserChanges {
-    /// An email address that no other user has
+    /// An email address (RFC 5321, without a display name) that no other user has
     #[oai(validator(max_length = 255))]
     pub(super) email: Option<Email>,
     /// The new password; only its Argon2id hash is stored
     #[oai(write_only, validator(min_length = 6, max_length = 255))]
     pub(super) password: Option<Password>,
     pub(super) role: Option<Role>,
-    /// The user's id, as it was shown; another id than the one in the path is refused
+    /// The user's id, which must be the one in the path
     pub(super) id: Option<Id>,
 }
 
@@ -68,10 +69,10 @@ pub struct Product {
     /// The product's name
     #[oai(validator(max_length = 255))]
     pub(super) title: String,
-    /// Where its picture is
+    /// The address of the product's picture
     #[oai(validator(max_length = 500))]
     pub(super) image_url: Nullable<String>,
-    /// What there is to say about it
+    /// The product's description
     #[oai(validator(max_length = 16383))]
     pub(super) description: Nullable<String>,
 }
@@ -82,38 +83,38 @@ pub struct ProductDraft {
     /// The product's name
     #[oai(validator(min_length = 1, max_length = 255))]
     pub(super) title: String,
-    /// Where its picture is
+    /// The address of the product's picture
     #[oai(nullable, validator(max_length = 500))]
     pub(super) image_url: MaybeUndefined<String>,
-    /// What there is to say about it
+    /// The product's description
     #[oai(nullable, validator(max_length = 16383))]
     pub(super) description: MaybeUndefined<String>,
 }
 
-/// What to change of a product; what is absent stays as it is, and `null` clears
+/// Changes to a product; absent properties stay as they are, and `null` clears
 #[derive(Object)]
 pub struct ProductChanges {
     /// The product's name
     #[oai(validator(min_length = 1, max_length = 255))]
     pub(super) title: Option<String>,
-    /// Where its picture is
+    /// The address of the product's picture
     #[oai(nullable, validator(max_length = 500))]
     pub(super) image_url: MaybeUndefined<String>,
-    /// What there is to say about it
+    /// The product's description
     #[oai(nullable, validator(max_length = 16383))]
     pub(super) description: MaybeUndefined<String>,
-    /// The product's id, as it was shown; another id than the one in the path is refused
+    /// The product's id, which must be the one in the path
     pub(super) id: Option<Id>,
 }
 
-/// A product in a user's cart, with both
+/// An item in a user's cart, with its user and product
 #[derive(Object, Serialize)]
 pub struct CartItem {
     /// The cart item's id
     pub(super) id: Id,
-    /// The id of the user whose cart it is
+    /// The id of the user who has the cart
     pub(super) user_id: Id,
-    /// The id of the product in it
+    /// The id of the product in the cart
     pub(super) product_id: Id,
     pub(super) user: User,
     pub(super) product: Product,
@@ -122,7 +123,7 @@ pub struct CartItem {
 /// A product to add to a user's cart
 #[derive(Object)]
 pub struct CartItemDraft {
-    /// The id of the user whose cart it is
+    /// The id of the user who has the cart
     pub(super) user_id: Id,
     /// The id of the product to add
     pub(super) product_id: Id,
@@ -133,9 +134,9 @@ pub struct CartItemDraft {
 pub struct UserCartItem {
     /// The cart item's id
     pub(super) id: Id,
-    /// The id of the user whose cart it is
+    /// The id of the user who has the cart
     pub(super) user_id: Id,
-    /// The id of the product in it
+    /// The id of the product in the cart
     pub(super) product_id: Id,
     pub(super) product: Product,
 }
@@ -145,30 +146,30 @@ pub struct UserCartItem {
 pub struct ProductCartItem {
     /// The cart item's id
     pub(super) id: Id,
-    /// The id of the user whose cart it is
+    /// The id of the user who has the cart
     pub(super) user_id: Id,
-    /// The id of the product in it
+    /// The id of the product in the cart
     pub(super) product_id: Id,
     pub(super) user: User,
 }
 
-/// What a deletion took with it
+/// What a deletion removed from carts
 #[derive(Object, Serialize)]
 pub struct Removal {
-    /// How many cart items are gone
+    /// The number of cart items removed
     #[oai(validator(minimum(value = "0"), maximum(value = "2147483647")))]
     pub(super) cart_items_removed: i32,
 }
 
-/// Where a page lies in its list
+/// The position of a page in its list
 #[derive(Object, Serialize)]
 pub struct Pagination {
-    /// Which page this is, from 1
+    /// The number of the page, from 1
     pub(super) page: Id,
-    /// How many rows a page holds
+    /// The number of rows on a page
     #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
     pub(super) limit: i32,
-    /// How many rows the whole list has
+    /// The number of rows of the whole list
     #[oai(validator(minimum(value = "0"), maximum(value = "9007199254740991")))]
     pub(super) total: i64,
 }
@@ -179,7 +180,7 @@ pub struct UserResponse {
     /// Always true
     pub(super) success: Always<true>,
     pub(super) data: User,
-    /// What happened, for people
+    /// What was done, for people
     #[oai(validator(max_length = 255))]
     pub(super) message: String,
 }
@@ -192,7 +193,7 @@ pub struct UserListResponse {
     /// The users
     pub(super) data: Vec<User>,
     pub(super) pagination: Option<Pagination>,
-    /// What happened, for people
+    /// What was done, for people
     #[oai(validator(max_length = 255))]
     pub(super) message: String,
 }
@@ -203,7 +204,7 @@ pub struct ProductResponse {
     /// Always true
     pub(super) success: Always<true>,
     pub(super) data: Product,
-    /// What happened, for people
+    /// What was done, for people
     #[oai(validator(max_length = 255))]
     pub(super) message: String,
 }
@@ -216,7 +217,7 @@ pub struct ProductListResponse {
     /// The products
     pub(super) data: Vec<Product>,
     pub(super) pagination: Option<Pagination>,
-    /// What happened, for people
+    /// What was done, for people
     #[oai(validator(max_length = 255))]
     pub(super) message: String,
 }
@@ -227,7 +228,7 @@ pub struct CartItemResponse {
     /// Always true
     pub(super) success: Always<true>,
     pub(super) data: CartItem,
-    /// What happened, for people
+    /// What was done, for people
     #[oai(validator(max_length = 255))]
     pub(super) message: String,
 }
@@ -240,7 +241,7 @@ pub struct CartItemListResponse {
     /// The cart items
     pub(super) data: Vec<CartItem>,
     pub(super) pagination: Option<Pagination>,
-    /// What happened, for people
+    /// What was done, for people
     #[oai(validator(max_length = 255))]
     pub(super) message: String,
 }
@@ -253,7 +254,7 @@ pub struct UserCartResponse {
     /// The items in the cart
     pub(super) data: Vec<UserCartItem>,
     pub(super) pagination: Option<Pagination>,
-    /// What happened, for people
+    /// What was done, for people
     #[oai(validator(max_length = 255))]
     pub(super) message: String,
 }
@@ -266,7 +267,7 @@ pub struct ProductCartsResponse {
     /// The cart items
     pub(super) data: Vec<ProductCartItem>,
     pub(super) pagination: Option<Pagination>,
-    /// What happened, for people
+    /// What was done, for people
     #[oai(validator(max_length = 255))]
     pub(super) message: String,
 }
@@ -277,7 +278,7 @@ pub struct RemovalResponse {
     /// Always true
     pub(super) success: Always<true>,
     pub(super) data: Removal,
-    /// What happened, for people
+    /// What was done, for people
     #[oai(validator(max_length = 255))]
     pub(super) message: String,
 }
@@ -293,25 +294,26 @@ pub struct ErrorResponse {
 /// What went wrong
 #[derive(Object, Serialize)]
 pub struct ErrorInfo {
-    /// What kind of failure it is, for programs. Expect new codes in later versions; `x-error-codes`
-    /// has today's, each with its status.
+    /// The kind of failure, for programs. Later versions may have new codes; `x-error-codes` lists
+    /// the present ones, each with its status.
     #[oai(validator(max_length = 64))]
     pub(super) code: String,
     /// What went wrong, for people
     #[oai(validator(max_length = 255))]
     pub(super) message: String,
-    /// Every single thing that is wrong with the request
-    #[oai(validator(max_items = 1000))]
+    /// The violations found in the request, at most 100 of them and 64 KiB in all; `message` says when
+    /// there are more
+    #[oai(validator(max_items = 100))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) details: Option<Vec<ErrorDetail>>,
-    /// Which of several failures of this kind it is, for programs, where there are several. Expect
-    /// new reasons in later versions; `x-error-reasons` has today's, each with its status.
+    /// The cause, for programs, where a `code` has several. Later versions may have new reasons;
+    /// `x-error-reasons` lists the present ones, each with its status.
     #[oai(validator(max_length = 64))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<String>,
 }
 
-/// One thing that is wrong with a request
+/// One violation in a request
 #[derive(Object, Serialize)]
 pub struct ErrorDetail {
     /// A JSON pointer into the body (`/email`), or the name of a parameter or header (`page`)
@@ -320,7 +322,7 @@ pub struct ErrorDetail {
     /// What is wrong, without the value that was sent
     #[oai(validator(max_length = 255))]
     pub(super) message: String,
-    /// Where in the request it is wrong
+    /// The part of the request that has the violation
     #[serde(rename = "in", skip_serializing_if = "Option::is_none")]
     #[oai(rename = "in")]
     pub(super) place: Option<Word<Place>>,

@@ -1,7 +1,7 @@
-//! What stands beside the contract: `/`, `/health`, the contract itself as `/api/openapi.yaml`,
+//! The paths that are not in the contract: `/`, `/health`, the contract itself as `/api/openapi.yaml`,
 //! `/api/openapi.json` and `/api/swagger.json`, and the pages of `/api/docs`.
 //!
-//! Uses `error`, and nothing of the database: whether it answers is asked through a function.
+//! Imports `error`. The database is reached through a function that the caller passes in.
 
 mod docs;
 
@@ -18,8 +18,8 @@ use super::failures::Failure;
 
 /// The site's routes.
 ///
-/// `json` and `yaml` are the contract as text; `ping` asks whether the database responds, and takes no
-/// longer than `/health` may.
+/// `json` and `yaml` are the contract as text; `ping` checks that the database responds, within the
+/// time that `/health` may take.
 pub fn routes<P, F>(json: impl Into<Bytes>, yaml: impl Into<Bytes>, ping: P) -> Route
 where
     P: Fn() -> F + Send + Sync + 'static,
@@ -39,8 +39,8 @@ where
     docs::add_to(route)
 }
 
-/// The contract in one of its forms, or a 304 when the client has it. The tag is weak, since the
-/// response may be compressed and stored.
+/// The contract as YAML or JSON, or a 304 when the client already has it. The tag is weak, since the
+/// response may be stored and compressed.
 fn contract(content_type: &'static str, text: &Bytes) -> RouteMethod {
     let (text, tag) = (text.clone(), ETag::of_bytes(text));
     poem::get(make_sync(move |request: Request| {
@@ -60,7 +60,7 @@ fn contract(content_type: &'static str, text: &Bytes) -> RouteMethod {
     }))
 }
 
-/// Name, version and where to go next.
+/// The body of `/`: name, version and links.
 fn root() -> Bytes {
     envelope(
         &json!({
@@ -74,12 +74,12 @@ fn root() -> Bytes {
     )
 }
 
-/// Whether requests can be served: 200, or 503 when the database does not answer.
+/// Responds with 200, or with 503 when the database does not respond.
 async fn health(ping: impl Future<Output = Result<(), Error>>) -> poem::Result<Response> {
     ping.await.map_err(Failure::from)?;
     Ok(success(&envelope(
         &json!({"database": "up"}),
-        "The database answers",
+        "The database responds",
     )))
 }
 
@@ -89,7 +89,7 @@ fn envelope(data: &Value, message: &str) -> Bytes {
     envelope.to_string().into()
 }
 
-/// A success that is true of this moment only and so never stored.
+/// A 200 that must not be stored, since it describes the present moment.
 fn success(envelope: &Bytes) -> Response {
     let mut response = content("application/json", envelope.clone());
     response
@@ -98,7 +98,7 @@ fn success(envelope: &Bytes) -> Response {
     response
 }
 
-/// A 200 that browsers ask for anew each time. Its length is declared, so that a HEAD has it too.
+/// A 200 that browsers revalidate each time. Its length is declared, so that a HEAD has it, too.
 fn content(content_type: &str, body: impl Into<Bytes>) -> Response {
     let body: Bytes = body.into();
     Response::builder()
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_contract_is_served_as_it_was_given() {
+    async fn the_contract_is_served_unchanged() {
         let json = r#"{"openapi":"3.0.3"}"#;
         for (path, content_type, contract) in [
             ("/api/swagger.json", "application/json", json),
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn health_is_200_while_the_database_answers() {
+    async fn health_is_200_while_the_database_responds() {
         let (status, headers, text) = get(&site(), "/health").await;
         assert_eq!(status, StatusCode::OK);
         assert_eq!(headers[header::CACHE_CONTROL], "no-store");
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn health_is_503_when_the_database_does_not_answer() {
+    async fn health_is_503_when_the_database_does_not_respond() {
         let site = routes("", "", || {
             ready(Err(Error::Unavailable("secret host".into())))
         });
@@ -236,7 +236,7 @@ mod tests {
             assert!(rest.starts_with("</script>"), "a script with a body");
         }
 
-        // Every part that the page asks for is there, and is what it is asked for as.
+        // Each script and style that the page links to is served with the right media type.
         let links = page
             .split('"')
             .filter(|text| text.starts_with("docs/"))
@@ -249,13 +249,13 @@ mod tests {
             } else {
                 "text/javascript"
             };
-            let for_good = link.contains("?v=");
+            let is_versioned = link.contains("?v=");
             let (status, headers, text) = get(&site, link.leak()).await;
             assert_eq!(status, StatusCode::OK);
             let content_type = headers[header::CONTENT_TYPE].to_str().unwrap();
             assert!(content_type.starts_with(expected), "{content_type}");
             let caching = headers[header::CACHE_CONTROL].to_str().unwrap();
-            assert_eq!(caching.contains("immutable"), for_good);
+            assert_eq!(caching.contains("immutable"), is_versioned);
             assert!(!text.is_empty());
         }
         let slash = call(&site, Method::GET, "/api/docs/").await;

@@ -1,6 +1,6 @@
 //! The orders of lists: the values of `sort`, and the indexes that they need.
 //!
-//! Imports `db` for the orders and the indexes that it knows.
+//! Imports `db` for the types of orders and indexes.
 
 use crate::db::{Database, ListIndex, Order, products, users};
 use crate::error::{Error, Place, Violation};
@@ -19,11 +19,11 @@ pub struct CartOrder {
     pub is_reversed: bool,
 }
 
-/// Refuses the parameters that are used and need an index, in a database without it: the whole table
-/// would be read for each page.
+/// Refuses parameters that need `index` when the database does not have it: each page would read the
+/// whole table. `used` has the parameters and whether the request uses them.
 ///
 /// # Errors
-/// `Invalid`, naming them, or those of the database.
+/// `Invalid` with the names of the parameters, or an error of the database.
 pub(super) async fn check_index(
     db: &Database,
     index: ListIndex,

@@ -5,10 +5,10 @@ use poem_openapi::Tags;
 /// The tags, in the contract's order.
 #[derive(Tags)]
 pub(super) enum Tag {
-    /// The people who shop here, and those who run the shop
+    /// Customers and administrators of the shop
     Users,
-    /// What the shop sells
+    /// The products that the shop sells
     Products,
-    /// Which products lie in whose cart
+    /// The items in users' carts
     Cart,
 }

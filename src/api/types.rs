@@ -1,5 +1,7 @@
-//! Types that the contract has and poem-openapi does not: an id, a constant flag, a closed set of
-//! texts that is no component, and what is always there but may be null.
+//! Types that the contract has and poem-openapi does not: an id, an email address, a constant flag, an
+//! inline string enum, and a required property that may be null.
+//!
+//! Imports `contract` for the format of an email address.
 
 use std::borrow::Cow;
 
@@ -10,18 +12,19 @@ use poem_openapi::types::{
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use crate::contract::email::is_email;
 use crate::error::{Error, Place, Violation};
 
 /// An id (or another count from 1): an `int32` of at least 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Id(pub i32);
 
-/// Checks the id that an update may carry, as it was shown, against the one in the path.
+/// Checks the `id` in the body of an update, if there is one, against the id in the path.
 ///
 /// # Errors
 /// `Invalid` when they differ.
-pub(super) fn check_id(shown: Option<Id>, in_path: Id) -> Result<(), Error> {
-    if shown.is_none_or(|id| id == in_path) {
+pub(super) fn check_id(in_body: Option<Id>, in_path: Id) -> Result<(), Error> {
+    if in_body.is_none_or(|id| id == in_path) {
         return Ok(());
     }
     let violation = Violation::in_body("/id", "must be the id in the path");
@@ -71,6 +74,48 @@ impl ParseFromParameter for Id {
 }
 
 impl ToJSON for Id {
+    fn to_json(&self) -> Option<Value> {
+        self.0.to_json()
+    }
+}
+
+/// An email address that a client sends. poem-openapi's own `Email` accepts more than addresses (see
+/// [`crate::contract::email`]).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Email(pub String);
+
+impl Type for Email {
+    const IS_REQUIRED: bool = true;
+    type RawValueType = String;
+    type RawElementValueType = String;
+
+    fn name() -> Cow<'static, str> {
+        "email".into()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("string", "email")))
+    }
+
+    fn as_raw_value(&self) -> Option<&String> {
+        Some(&self.0)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a String> + 'a> {
+        Box::new(std::iter::once(&self.0))
+    }
+}
+
+impl ParseFromJSON for Email {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        match value {
+            Some(Value::String(text)) if is_email(&text) => Ok(Self(text)),
+            _ => Err(ParseError::custom("is not an email address")),
+        }
+    }
+}
+
+impl ToJSON for Email {
     fn to_json(&self) -> Option<Value> {
         self.0.to_json()
     }
@@ -127,16 +172,16 @@ impl<const VALUE: bool> ToJSON for Always<VALUE> {
     }
 }
 
-/// A closed set of values, each with the text that stands for it.
+/// A closed set of values, each with its text in JSON and in parameters.
 pub trait Words: Copy + PartialEq + Send + Sync + 'static {
-    /// Every text and its value, in the contract's order.
+    /// Each text and its value, in the contract's order.
     const ALL: &'static [(&'static str, Self)];
-    /// The text that an absent value means, if the contract names one.
+    /// The contract's `default`, if there is one.
     const DEFAULT: Option<&'static str> = None;
 }
 
-/// One of [`Words`]: a string enum that is written out where it is used. poem-openapi's own `Enum`
-/// makes a component of each.
+/// One value of [`Words`], as an inline string enum. poem-openapi's own `Enum` makes a component of
+/// each enum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Word<T>(pub T);
 
@@ -213,7 +258,7 @@ impl Words for Place {
     ];
 }
 
-/// A property that is always there and may be null; `Option` would say that it may be absent.
+/// A required property that may be null; `Option` would mean that it may be absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Nullable<T>(pub Option<T>);
 

@@ -26,9 +26,9 @@ use super::types::{Id, Word, check_id};
 /// The operations on users.
 #[derive(Clone)]
 pub struct Users {
-    /// The shop.
+    /// The database.
     pub db: Database,
-    /// Its lists.
+    /// The reader of lists.
     pub lists: Lists,
 }
 
@@ -36,8 +36,8 @@ pub struct Users {
 impl Users {
     /// List users
     ///
-    /// Every user, or one page of them, in the order of the ids unless `sort` says otherwise. The
-    /// filters `q`, `email` and `role` all have to hold.
+    /// All users, or one page of them, ordered by id unless `sort` is given. A user has to match
+    /// each of the filters `q`, `email` and `role` that is given.
     #[expect(
         clippy::too_many_arguments,
         reason = "one for each parameter of the operation"
@@ -46,21 +46,16 @@ impl Users {
     async fn list(
         &self,
         context: Data<&RequestContext>,
-        /// Which page, from 1; 1 when only `limit` is given. A page past the end is empty.
-        #[oai(name = "page")]
-        number: Query<Option<Id>>,
-        /// How many rows a page holds; 10 when only `page` is given.
+        #[oai(name = "page")] number: Query<Option<Id>>,
         #[oai(
             name = "limit",
             validator(minimum(value = "1"), maximum(value = "1000"))
         )]
         size: Query<Option<i32>>,
-        /// The property that orders the list; a minus sign reverses the order. The id orders rows that
-        /// are equal in it, in the same direction.
         sort: Query<Option<Word<UserOrder>>>,
-        /// Only users whose email begins with this text. The database's collation compares them: with
-        /// the tables that the server creates, letter case and accents do not count. No character
-        /// has a special meaning. Only together with `page` or `limit`.
+        /// Only users whose email begins with this text, as the database's collation compares: in
+        /// the tables that the server creates, letter case and accents are ignored. No character is
+        /// a wildcard. Only together with `page` or `limit`.
         #[oai(name = "q", validator(min_length = 2, max_length = 255))]
         prefix: Query<Option<String>>,
         /// Only the user with exactly this email; letter case counts.
@@ -91,8 +86,8 @@ impl Users {
 
     /// Create a user
     ///
-    /// The email must not belong to another user; letter case does not count. The password is
-    /// stored as an Argon2id hash and never shown.
+    /// The email must not belong to another user, in any letter case. The password is stored as an
+    /// Argon2id hash and never shown.
     #[oai(path = "/api/users", method = "post", operation_id = "createUser")]
     async fn create(
         &self,
@@ -125,13 +120,8 @@ impl Users {
     #[oai(path = "/api/users/:id", method = "get", operation_id = "getUser")]
     async fn get(
         &self,
-        /// The user's id
         id: Path<Id>,
-        /// The tags, separated by commas, of the states that the client has, or `*` for any; 304
-        /// when it still has one of them. A weak tag (`W/"…"`) stands for its strong one; what is
-        /// no tag is none of them.
-        #[oai(name = "If-None-Match")]
-        if_none_match: Header<Option<Tags>>,
+        #[oai(name = "If-None-Match")] if_none_match: Header<Option<Tags>>,
     ) -> Result<Found<UserResponse>, FindError> {
         let user = self.db.user(id.0.0).await?;
         let body = UserResponse::new(user, "User found");
@@ -140,29 +130,24 @@ impl Users {
 
     /// Update a user
     ///
-    /// Changes the properties that are present and leaves the others; an empty object changes
-    /// nothing. What getting the user shows may be sent back, `id` included, and changes nothing
-    /// either, as long as it keeps to the schema of the body.
+    /// Changes the properties that are present and leaves the others as they are; an empty object
+    /// changes nothing. The `data` of a response may be sent as it is, `id` included, and changes
+    /// nothing either, provided that it keeps to the schema of the body.
     #[oai(path = "/api/users/:id", method = "put", operation_id = "updateUser")]
     async fn update(
         &self,
-        /// The user's id
         id: Path<Id>,
-        /// The tags, separated by commas, of the states in which it may be changed, or `*` for any;
-        /// 412 when it has none of them now. A weak tag (`W/"…"`), and what is no tag, is none of
-        /// them.
-        #[oai(name = "If-Match")]
-        if_match: Header<Option<Tags>>,
-        /// What to change
+        #[oai(name = "If-Match")] if_match: Header<Option<Tags>>,
+        /// The changes
         body: JsonBody<UserChanges>,
     ) -> Result<Updated<UserResponse>, ChangeError> {
         let UserChanges {
-            id: shown,
+            id: id_in_body,
             email,
             password,
             role,
         } = body.0;
-        check_id(shown, id.0)?;
+        check_id(id_in_body, id.0)?;
         let password = match password {
             Some(password) => Some(passwords::hash(password.0.into()).await?),
             None => None,
@@ -182,8 +167,8 @@ impl Users {
 
     /// Delete a user
     ///
-    /// Removes the user and everything in the user's cart, both or neither. 409 when other tables
-    /// of the shop, orders for example, still refer to the user.
+    /// Deletes the user and everything in the user's cart, in one transaction. 409 when other
+    /// tables of the shop, orders for example, still refer to the user.
     #[oai(
         path = "/api/users/:id",
         method = "delete",
@@ -191,13 +176,8 @@ impl Users {
     )]
     async fn delete(
         &self,
-        /// The user's id
         id: Path<Id>,
-        /// The tags, separated by commas, of the states in which it may be changed, or `*` for any;
-        /// 412 when it has none of them now. A weak tag (`W/"…"`), and what is no tag, is none of
-        /// them.
-        #[oai(name = "If-Match")]
-        if_match: Header<Option<Tags>>,
+        #[oai(name = "If-Match")] if_match: Header<Option<Tags>>,
     ) -> Result<Answer<RemovalResponse>, ChangeError> {
         let condition = condition::<_, User>(if_match.0);
         let query = async move |mut conn: Pooled| {
@@ -209,8 +189,7 @@ impl Users {
 
     /// List a user's cart
     ///
-    /// The items in one user's cart, each with its product, in the order in which they were added
-    /// unless `sort` says otherwise.
+    /// The items in one user's cart, each with its product, ordered by id unless `sort` is given.
     #[oai(
         path = "/api/users/:id/cart",
         method = "get",
@@ -219,18 +198,13 @@ impl Users {
     async fn cart(
         &self,
         context: Data<&RequestContext>,
-        /// The user's id
         id: Path<Id>,
-        /// Which page, from 1; 1 when only `limit` is given. A page past the end is empty.
-        #[oai(name = "page")]
-        number: Query<Option<Id>>,
-        /// How many rows a page holds; 10 when only `page` is given.
+        #[oai(name = "page")] number: Query<Option<Id>>,
         #[oai(
             name = "limit",
             validator(minimum(value = "1"), maximum(value = "1000"))
         )]
         size: Query<Option<i32>>,
-        /// The property that orders the list; a minus sign reverses the order.
         sort: Query<Option<Word<CartOrder>>>,
     ) -> Result<Listing<UserCartResponse>, FindError> {
         let is_reversed = sort.0.is_some_and(|sort| sort.0.is_reversed);

@@ -1,7 +1,11 @@
-//! JSON as the contract means it: one value, and no object with the same key twice.
+//! Strict JSON: one value, in which no object has the same key twice.
 //!
-//! `serde_json` silently keeps the last of two equal keys. A client that sends both believes in one of
-//! them, and nobody knows in which: so the body is refused and the key named.
+//! `serde_json` silently keeps the last of two equal keys. Client and server could then disagree about
+//! what was sent, so a duplicate key is a violation.
+//!
+//! Documents come from clients, so that reading one costs time and memory in proportion to its length
+//! at most: nesting and the number of violations are limited, and a pointer is built only for a
+//! violation.
 
 use std::fmt;
 
@@ -13,47 +17,104 @@ use crate::error::Violation;
 
 use super::schema::{child, printable};
 
-/// Reads `bytes` as one JSON value. Of a key that stands twice in an object the first value counts,
-/// and the violations name it, so that the rest can be checked all the same.
+/// How many violations of one value are collected at most; there may be more.
+pub const MAX_VIOLATIONS: usize = 101;
+
+/// How deep arrays and objects may be nested.
+pub const MAX_DEPTH: usize = 64;
+
+/// Reads `bytes` as one JSON value. Of a duplicate key the first value counts, and a violation names
+/// the key, so that the rest can be checked all the same. At most [`MAX_VIOLATIONS`] are collected.
 ///
 /// # Errors
-/// When the bytes are not JSON: one violation at the whole body (`""`), with the line and column.
+/// One violation: at the whole body (`""`), with line and column, when the bytes are not JSON; at the
+/// array or object in question when the value is nested deeper than [`MAX_DEPTH`].
 pub fn parse(bytes: &[u8]) -> Result<(Value, Vec<Violation>), Violation> {
-    let mut duplicates = Vec::new();
+    let mut found = Found::default();
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Strict {
-        duplicates: &mut duplicates,
+        place: None,
+        found: &mut found,
     }
     .deserialize(&mut deserializer)
     .and_then(|value| deserializer.end().map(|()| value));
     match value {
-        Ok(value) => {
-            let twice = |pointer| Violation::in_body(pointer, "is there twice");
-            Ok((value, duplicates.into_iter().map(twice).collect()))
-        }
+        Ok(value) => Ok((value, found.duplicates)),
         Err(_) if bytes.is_empty() => Err(Violation::in_body(
             "",
             "must not be empty: send a JSON object",
         )),
         // The reasons that serde_json gives for bad syntax do not quote the input.
-        Err(error) => Err(Violation::in_body(
-            "",
-            format!("is not JSON: {}", printable(&error.to_string())),
-        )),
+        Err(error) => Err(found.too_deep.unwrap_or_else(|| {
+            Violation::in_body(
+                "",
+                format!("is not JSON: {}", printable(&error.to_string())),
+            )
+        })),
     }
 }
 
-/// Builds a `Value` as `serde_json` would, and notes the pointer of each duplicate key, relative to
-/// this value. Whoever holds the value puts its own place in front: the pointers of a body without
-/// duplicates are never built.
-struct Strict<'a> {
-    duplicates: &'a mut Vec<String>,
+/// The violations found so far.
+#[derive(Default)]
+struct Found {
+    duplicates: Vec<Violation>,
+    too_deep: Option<Violation>,
 }
 
-/// Puts `segment` in front of the pointers from `known` on, which were found below it.
-fn prefix(duplicates: &mut [String], known: usize, segment: &str) {
-    for pointer in &mut duplicates[known..] {
-        pointer.insert_str(0, &child("", segment));
+impl Found {
+    fn add_duplicate(&mut self, object: Option<&Place<'_>>, key: &str) {
+        if self.duplicates.len() < MAX_VIOLATIONS {
+            let pointer = pointer(object) + &child("", key);
+            let problem = Violation::in_body(pointer, "is there twice");
+            self.duplicates.push(problem);
+        }
+    }
+}
+
+/// The place of a value that is inside an array or object.
+struct Place<'p> {
+    /// The place of that array or object; `None` when it is the whole document.
+    parent: Option<&'p Place<'p>>,
+    segment: Segment<'p>,
+    /// How many arrays and objects are around the value.
+    depth: usize,
+}
+
+enum Segment<'p> {
+    Key(&'p str),
+    Index(usize),
+}
+
+/// The JSON pointer of a place.
+fn pointer(place: Option<&Place<'_>>) -> String {
+    let Some(place) = place else {
+        return String::new();
+    };
+    let mut pointer = pointer(place.parent);
+    pointer += &match place.segment {
+        Segment::Key(key) => child("", key),
+        Segment::Index(index) => child("", &index.to_string()),
+    };
+    pointer
+}
+
+/// Builds a `Value` as `serde_json` would, and collects the violations of the format.
+struct Strict<'a> {
+    /// Where the value is; `None` when it is the whole document.
+    place: Option<&'a Place<'a>>,
+    found: &'a mut Found,
+}
+
+impl Strict<'_> {
+    /// The depth of what is inside this array or object.
+    fn enter<E: serde::de::Error>(&mut self) -> Result<usize, E> {
+        let depth = self.place.map_or(0, |place| place.depth);
+        if depth == MAX_DEPTH {
+            let problem = format!("is nested deeper than {MAX_DEPTH} levels");
+            self.found.too_deep = Some(Violation::in_body(pointer(self.place), problem));
+            return Err(E::custom("nested too deep"));
+        }
+        Ok(depth + 1)
     }
 }
 
@@ -100,39 +161,44 @@ impl<'de> Visitor<'de> for Strict<'_> {
         Ok(Value::Null)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<Value, A::Error> {
+        let depth = self.enter()?;
         let mut items = Vec::new();
         loop {
-            let known = self.duplicates.len();
-            match seq.next_element_seed(Strict {
-                duplicates: &mut *self.duplicates,
-            })? {
-                Some(item) => {
-                    if self.duplicates.len() > known {
-                        prefix(self.duplicates, known, &items.len().to_string());
-                    }
-                    items.push(item);
-                }
+            let place = Place {
+                parent: self.place,
+                segment: Segment::Index(items.len()),
+                depth,
+            };
+            let item = seq.next_element_seed(Strict {
+                place: Some(&place),
+                found: &mut *self.found,
+            })?;
+            match item {
+                Some(item) => items.push(item),
                 None => return Ok(Value::Array(items)),
             }
         }
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Value, A::Error> {
+        let depth = self.enter()?;
         let mut object = Map::new();
         while let Some(key) = map.next_key::<String>()? {
-            let known = self.duplicates.len();
+            let place = Place {
+                parent: self.place,
+                segment: Segment::Key(&key),
+                depth,
+            };
             let value = map.next_value_seed(Strict {
-                duplicates: &mut *self.duplicates,
+                place: Some(&place),
+                found: &mut *self.found,
             })?;
-            if self.duplicates.len() > known {
-                prefix(self.duplicates, known, &key);
-            }
             match object.entry(key) {
-                Entry::Vacant(place) => {
-                    place.insert(value);
+                Entry::Vacant(entry) => {
+                    entry.insert(value);
                 }
-                Entry::Occupied(place) => self.duplicates.push(child("", place.key())),
+                Entry::Occupied(entry) => self.found.add_duplicate(self.place, entry.key()),
             }
         }
         Ok(Value::Object(object))
@@ -177,6 +243,29 @@ mod tests {
     }
 
     #[test]
+    fn arrays_and_objects_are_nested_64_deep_and_no_deeper() {
+        for (open, inner, close) in [("[", "", "]"), (r#"{"a/b":"#, "{}", "}")] {
+            let nested = |depth| format!("{}{inner}{}", open.repeat(depth), close.repeat(depth));
+            let allowed = if inner.is_empty() { 64 } else { 63 };
+            assert!(parse(nested(allowed).as_bytes()).is_ok(), "{open}");
+            let violation = parse(nested(allowed + 1).as_bytes()).unwrap_err();
+            assert_eq!(violation.message, "is nested deeper than 64 levels");
+            let step = if inner.is_empty() { "/0" } else { "/a~1b" };
+            assert_eq!(violation.field, step.repeat(64));
+        }
+        let endless = parse("[".repeat(100_000).as_bytes()).unwrap_err();
+        assert_eq!(endless.message, "is nested deeper than 64 levels");
+    }
+
+    #[test]
+    fn of_very_many_duplicate_keys_the_first_are_named() {
+        let text = format!("{{\"a\":0{}}}", r#","a":1"#.repeat(1000));
+        let (value, violations) = parse(text.as_bytes()).unwrap();
+        assert_eq!(value, serde_json::json!({"a": 0}));
+        assert_eq!(violations.len(), MAX_VIOLATIONS);
+    }
+
+    #[test]
     fn what_is_not_json_is_refused_without_an_echo() {
         for text in [
             "",
@@ -202,9 +291,5 @@ mod tests {
             );
         }
         assert!(parse(b"\"\xff\"").is_err(), "invalid UTF-8");
-        assert!(
-            parse("[".repeat(100_000).as_bytes()).is_err(),
-            "deep nesting"
-        );
     }
 }

@@ -6,6 +6,7 @@
 //! fault of the build: the tests read it whole before anything ships.
 
 pub mod diff;
+pub mod email;
 pub mod evolution;
 pub mod json;
 mod operation;

@@ -6,7 +6,7 @@
 //! the schema does not name is a violation, although clients must tolerate it, since it is how a
 //! password would leak.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::sync::{LazyLock, OnceLock};
 
@@ -15,6 +15,9 @@ use jsonschema::{ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
 use crate::error::Violation;
+
+use super::email::is_email;
+use super::json::MAX_VIOLATIONS;
 
 /// At most so many characters of a name that the client chose are repeated to it.
 const MAX_NAME: usize = 64;
@@ -66,7 +69,7 @@ impl Inline {
     }
 
     fn validator(&self) -> &Validator {
-        let schema = || compile(&draft4(self.schema, false));
+        let schema = || compile(&draft4(self.schema, false), false);
         self.validator.get_or_init(schema)
     }
 
@@ -81,23 +84,24 @@ impl Inline {
     }
 }
 
-/// All violations that `validator` finds in `value`, each at its place.
+/// The violations that `validator` finds in `value`, each at its place; at most [`MAX_VIOLATIONS`].
 pub(super) fn violations(validator: &Validator, value: &Value) -> Vec<Violation> {
     if validator.is_valid(value) {
         return Vec::new();
     }
     let errors: Vec<_> = validator.iter_errors(value).collect();
     // What has the wrong type is also none of the values of an `enum`: one mistake, said once.
-    let has_wrong_type = |at: &ValidationError<'_>| {
-        errors.iter().any(|other| {
-            matches!(other.kind(), ValidationErrorKind::Type { .. })
-                && other.instance_path() == at.instance_path()
-        })
-    };
+    let has_wrong_type: HashSet<&str> = errors
+        .iter()
+        .filter(|error| matches!(error.kind(), ValidationErrorKind::Type { .. }))
+        .map(|error| error.instance_path().as_str())
+        .collect();
     let counts = |error: &&ValidationError<'_>| {
-        !matches!(error.kind(), ValidationErrorKind::Enum { .. }) || !has_wrong_type(error)
+        !matches!(error.kind(), ValidationErrorKind::Enum { .. })
+            || !has_wrong_type.contains(error.instance_path().as_str())
     };
-    errors.iter().filter(counts).flat_map(describe).collect()
+    let counted = errors.iter().filter(counts).flat_map(describe);
+    counted.take(MAX_VIOLATIONS).collect()
 }
 
 fn compile_components<'n>(
@@ -115,15 +119,21 @@ fn compile_components<'n>(
                 "allOf": [{ "$ref": format!("#/components/schemas/{name}") }],
                 "components": components,
             });
-            (name, compile(&schema))
+            (name, compile(&schema, closed))
         })
         .collect()
 }
 
-fn compile(schema: &Value) -> Validator {
-    jsonschema::draft4::options()
+/// A validator of requests, or (`closed`) of responses. In a response `jsonschema`'s own format `email`
+/// counts: it accepts more, and emails that were stored before are shown as they are.
+fn compile(schema: &Value, closed: bool) -> Validator {
+    let mut options = jsonschema::draft4::options()
         .should_validate_formats(true)
-        .should_ignore_unknown_formats(true)
+        .should_ignore_unknown_formats(true);
+    if !closed {
+        options = options.with_format("email", is_email);
+    }
+    options
         .build(schema)
         .expect("the contract's schemas compile: the tests compile each")
 }
@@ -180,6 +190,7 @@ fn describe(error: &ValidationError<'_>) -> Vec<Violation> {
         ValidationErrorKind::AdditionalProperties { unexpected } => {
             return unexpected
                 .iter()
+                .take(MAX_VIOLATIONS)
                 .map(|name| Violation::in_body(child(field, name), "is not a known property"))
                 .collect();
         }

@@ -1,5 +1,7 @@
 //! Users: what their operations do to the shop.
 
+use ecommerce_api::api::validation::Validation;
+use ecommerce_api::contract::email::is_email;
 use ecommerce_api::db::session::Session;
 use serde_json::json;
 
@@ -89,6 +91,82 @@ async fn an_email_is_taken_whatever_its_letter_case() {
         )
         .await;
     assert_eq!(own.expect(200)["email"], "BOB@example.com");
+}
+
+/// What is not an email address, though it has one in it or looks like one.
+const NOT_EMAILS: [&str; 21] = [
+    "\"Ada\r\nBcc: x@y.z <v@c.co>\"",
+    "Ada\r\nBcc: x@y.z <v@c.co>",
+    "\"Ada\r\nBcc: x\"@c.co",
+    "Ada <v@c.co>",
+    " <v@c.co>",
+    "<v@c.co>",
+    "v@c.co (Ada)",
+    "v@c.co\n",
+    " v@c.co",
+    "\"\"@c.co",
+    "\"a\tb\"@c.co",
+    "\"a\"b\"@c.co",
+    "v\u{0}@c.co",
+    "é@c.co",
+    "v@é.co",
+    "v@c_d.co",
+    "v@c..co",
+    "v@[192.0.2.256]",
+    "v@[IPv6:x]",
+    "v@c.co,w@c.co",
+    "mailto:<v@c.co>",
+];
+
+#[tokio::test]
+async fn an_email_is_an_address_without_a_name_around_it() {
+    let shop = Shop::open().await;
+    let path = format!("/api/users/{}", shop.create_user("ada@example.com").await);
+    for email in [
+        "a@b",
+        "Ada.O'Neil+shop@example.com",
+        "\"a b\"@c.co",
+        "\"Ada <a@b.co>\"@c.co",
+        "\"a\\\"b\"@c.co",
+        "a@xn--bcher-kva.example",
+        "a@[192.0.2.1]",
+        "a@[IPv6:2001:db8::1]",
+    ] {
+        assert!(is_email(email), "{email}");
+        let user = shop.put(&path, &json!({"email": email})).await.expect(200);
+        assert_eq!(user["email"], email);
+    }
+    let problem = ["/email must be an email address"];
+    for other in NOT_EMAILS {
+        assert!(!is_email(other), "{other:?}");
+        let changes = json!({"email": other});
+        let refused = shop.put(&path, &changes).await.violations();
+        assert_eq!(refused, problem, "{other:?}");
+        let draft = json!({"email": other, "password": "secret", "role": "USER"});
+        let refused = shop.post("/api/users", &draft).await.violations();
+        assert_eq!(refused, problem, "{other:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_email_that_was_stored_before_is_shown_whatever_it_is() {
+    let shop = Shop::open_with(Validation::Enforce).await;
+    let id = shop.create_user("ada@example.com").await;
+    let path = format!("/api/users/{id}");
+    for stored in NOT_EMAILS {
+        let bytes: Vec<String> = stored.bytes().map(|byte| byte.to_string()).collect();
+        let literal = format!("CHAR({} USING utf8mb4)", bytes.join(","));
+        let update = format!("UPDATE users SET email = {literal} WHERE id = {id}");
+        shop.execute(update).await;
+        let user = shop.get(&path).await.expect(200);
+        assert_eq!(user["email"], stored);
+        let users = shop.get("/api/users").await.expect(200);
+        assert_eq!(users[0]["email"], stored);
+        let changed = shop.put(&path, &json!({"role": "ADMIN"})).await.expect(200);
+        assert_eq!(changed["email"], stored);
+        let sent_back = shop.put(&path, &user).await.violations();
+        assert_eq!(sent_back, ["/email must be an email address"]);
+    }
 }
 
 #[tokio::test]

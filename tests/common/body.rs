@@ -63,8 +63,8 @@ pub fn violations(it: &Answered<'_>) -> Vec<String> {
     );
     let details = error["details"].as_array();
     demand(
-        status != 400 || details.is_some_and(|all| (1..=1000).contains(&all.len())),
-        "between 1 and 1000 `details`",
+        status != 400 || details.is_some_and(|all| (1..=100).contains(&all.len())),
+        "between 1 and 100 `details`",
     );
     for detail in details.into_iter().flatten() {
         let field = detail["field"].as_str().unwrap_or("(none)");

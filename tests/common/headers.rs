@@ -30,8 +30,9 @@ const TABLE: [(&str, Condition); 16] = [
     // ── Of the body ──
     ("content-type", |it, value| it.content_type() == Some(value)),
     ("content-encoding", |it, value| {
-        let taken = it.sent.header("accept-encoding").unwrap_or_default();
-        value == "gzip" && taken.contains("gzip") && it.content_type().is_some()
+        let accepted = it.sent.header("accept-encoding").unwrap_or_default();
+        let accepts_gzip = accepted.to_ascii_lowercase().contains("gzip");
+        value == "gzip" && accepts_gzip && it.content_type().is_some()
     }),
     // ── Of every response ──
     ("vary", |it, value| {

@@ -137,14 +137,14 @@ fn page_headers() -> Vec<MetaHeader> {
     vec![
         header(
             "link",
-            "Only beside a page: the pages `first`, `prev`, `next` and `last` of the list, those \
-             that there are (RFC 8288). Each is a reference relative to the request's URL that \
-             keeps its other parameters. Absent where it would be longer than 4096 bytes.",
+            "Only with a page: links to the pages `first`, `prev`, `next` and `last` of the list, \
+             as far as they exist (RFC 8288). Each is a reference relative to the request's URL and \
+             keeps the other parameters. Absent when it would be longer than 4096 bytes.",
             links,
         ),
         header(
             "x-total-count",
-            "Only beside a page: how many rows the whole list has",
+            "Only with a page: the number of rows of the whole list",
             total,
         ),
     ]

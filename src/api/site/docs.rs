@@ -1,9 +1,9 @@
-//! `/api/docs`: Swagger UI, from assets inside the binary and under a strict content policy.
+//! `/api/docs`: Swagger UI, from assets inside the binary and under a strict content security policy.
 //!
-//! poem-openapi carries Swagger UI as one page with everything inline, for which a policy would
-//! have to allow inline scripts. So that page is taken apart, and its script and style are served
-//! as files; page and start-up script are ours. All links are relative: the pages also work behind
-//! a proxy that serves them under a prefix.
+//! poem-openapi contains Swagger UI as one page with inline script and style, for which the policy
+//! would have to allow inline scripts. The script and the style are therefore cut out of that page
+//! and served as files; the page itself and the script that starts Swagger UI are ours. All links are
+//! relative, so that the page also works behind a proxy that adds a prefix to its path.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
@@ -25,23 +25,22 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \
 const PAGE: &str = include_str!("docs.html");
 const START_SCRIPT: &str = include_str!("init.js");
 
-/// Made when somebody first asks for it: it takes 1.6 MB, and most servers are never asked.
+/// Created at the first request: it takes 1.6 MB, and most servers never get such a request.
 static SWAGGER_UI: LazyLock<SwaggerUi> = LazyLock::new(|| {
     let page = OpenApiService::new((), "", "").swagger_ui_html();
     SwaggerUi::from_page(&page)
-        .expect("this module's test saw this very page, compiled in, come apart")
+        .expect("the page is compiled in, and a test of this module splits it")
 });
 
 struct SwaggerUi {
     script: Bytes,
     style: Bytes,
-    /// Changes with the content, so that browsers may keep a version for good.
+    /// A hash of the content, part of the URLs, so that browsers may cache the files for ever.
     version: String,
 }
 
 impl SwaggerUi {
-    /// Takes the script and the style out of poem-openapi's page; `None` if they are not where
-    /// they were.
+    /// Cuts the script and the style out of poem-openapi's page; `None` if the page has neither.
     fn from_page(page: &str) -> Option<Self> {
         let inline = |open: &str, close: &str| {
             let (_, rest) = page.split_once(open)?;
@@ -61,7 +60,7 @@ impl SwaggerUi {
     }
 }
 
-/// Adds the page and its parts to `route`.
+/// Adds the page, its scripts and its style to `route`.
 pub(super) fn add_to(route: Route) -> Route {
     let page = make_sync(|_| {
         let page = PAGE.replace("{version}", &SWAGGER_UI.version);
@@ -95,7 +94,7 @@ pub(super) fn add_to(route: Route) -> Route {
 
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// What the page asks for under a version of its own: good for ever.
+/// A file that the page links to with its version, so that it may be cached for ever.
 fn versioned(content_type: &str, body: &Bytes) -> Response {
     let mut response = content(content_type, body.clone());
     response.headers_mut().insert(
@@ -110,12 +109,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn swagger_ui_comes_apart_into_script_and_style() {
+    fn swagger_ui_is_split_into_script_and_style() {
         let page = OpenApiService::new((), "", "").swagger_ui_html();
-        let ui = SwaggerUi::from_page(&page).expect("poem-openapi's page has changed its shape");
+        let ui = SwaggerUi::from_page(&page).expect("poem-openapi's page has no script or style");
         let script = std::str::from_utf8(&ui.script).expect("UTF-8");
         let style = std::str::from_utf8(&ui.style).expect("UTF-8");
-        // Whole, not cut off at a tag within: both ends are there.
+        // Both ends are there: nothing was cut off at a tag inside the text.
         assert!(script.contains("exports.SwaggerUIBundle=") && script.ends_with("})()));"));
         assert!(style.contains(".swagger-ui .opblock") && style.ends_with("*/"));
     }
