@@ -20,11 +20,11 @@ lies *ARGS:
 check:
     bash .ci/run
 
-# Compare the document that the code generates with the contract
+# Compare the document that the code generates with the contract, for every contract
 openapi-check:
     cargo run --quiet -- openapi --check
 
-# Lint the contract, and prove that the lint bites
+# Lint the contracts, and prove that the lint bites
 lint:
     .ci/lint
 
@@ -60,13 +60,13 @@ test-browser:
 proof *ARGS:
     .ci/proof {{ARGS}}
 
-# Check the released contracts, list what changed for clients since the newest, and whether the version moved enough
-compare-contract:
-    .ci/contract compare
+# Check the released contracts, list what changed for clients since the newest, and whether the version moved enough; a name compares only that contract
+compare-contract *NAME:
+    .ci/contract compare {{NAME}}
 
-# Keep the contract as released, and pin it: once that is committed, neither changes again
-release-contract:
-    .ci/contract release
+# Keep each contract (or the one of this name) as released, and pin it: once that is committed, neither changes again
+release-contract *NAME:
+    .ci/contract release {{NAME}}
 
 # Print src/db/schema.rs anew, from the migrations
 schema:

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 /// The contract that the edits are made to: a released one, which never changes.
 pub fn base() -> &'static Value {
     static BASE: LazyLock<Value> = LazyLock::new(|| {
-        let source = include_str!("../../openapi/released/0.1.1.yaml");
+        let source = include_str!("../../openapi/released/openapi/0.1.1.yaml");
         contract::parse(source).expect("a released contract is YAML")
     });
     &BASE
