@@ -163,7 +163,7 @@ pub(super) fn service(shop: Shop) -> OpenApiService<Shop, ()> {
 /// # Panics
 /// When poem-openapi writes something that is not JSON, or the same key twice.
 #[must_use]
-pub fn generated_document() -> Value {
+pub(super) fn generated_document() -> Value {
     let document = service(Shop::new(&Database::nowhere(), Validation::Off)).spec();
     // Strictly, since a key that the generator wrote twice would hide what stands under the first.
     let (mut document, duplicates) =

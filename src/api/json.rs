@@ -12,7 +12,7 @@ use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchemaRef, Registry
 use poem_openapi::types::{ParseFromJSON, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-use crate::contract;
+use crate::contract::{self, Operation};
 use crate::error::{Error, Violation};
 
 use super::failures::{Refusal, refuse};
@@ -51,12 +51,17 @@ impl<T: Type> Payload for JsonBody<T> {
 impl<T: ParseFromJSON> ParsePayload for JsonBody<T> {
     const IS_REQUIRED: bool = true;
 
-    async fn from_request(_request: &Request, body: &mut RequestBody) -> Result<Self> {
+    async fn from_request(request: &Request, body: &mut RequestBody) -> Result<Self> {
         let bytes = body.take()?.into_bytes().await?;
+        let operation = request.data::<&'static Operation>();
+        let schema = operation.and_then(|operation| operation.body.as_ref());
+        let schema = schema.ok_or_else(|| {
+            refuse(&Error::Internal("a body outside of an operation".into()).into())
+        })?;
         let invalid = |violations| refuse(&Error::Invalid(violations).into());
         let (value, mut violations) =
             contract::json::parse(&bytes).map_err(|violation| invalid(vec![violation]))?;
-        violations.extend(contract::request_violations(&T::name(), &value));
+        violations.extend(schema.violations(&value));
         if !violations.is_empty() {
             return Err(invalid(violations));
         }

@@ -9,6 +9,7 @@
 pub mod cart;
 mod compression;
 pub mod conditions;
+pub mod contracts;
 pub mod cors;
 mod document;
 pub mod failures;
@@ -36,11 +37,9 @@ use poem::http::{HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response};
 use tracing::Instrument;
 
-use crate::contract::{self, Operation};
+use crate::contract::Operation;
 use crate::db::Database;
 use crate::error::Error;
-
-pub use document::generated_document;
 
 use cors::Cors;
 use failures::{Refusal, refuse};
@@ -91,7 +90,7 @@ impl App {
     #[must_use]
     pub fn new(db: &Database, settings: Settings) -> Self {
         // Read now, or the first request would wait for it.
-        let _ = contract::operations();
+        let _ = contracts::contracts();
         let operations = document::service(document::Shop::new(db, settings.validation));
         let operations = operations.into_endpoint();
         let ping = {
@@ -101,7 +100,7 @@ impl App {
                 async move { db.ping().await }
             }
         };
-        let site = site::routes(contract::document().to_string(), contract::SOURCE, ping);
+        let site = site::routes(contracts::contracts().iter().map(site::Document::of), ping);
         Self {
             operations: operations.map_to_response().boxed(),
             site: site.map_to_response().boxed(),
@@ -113,7 +112,7 @@ impl App {
     async fn answer(
         &self,
         mut request: Request,
-        operation: Option<&Operation>,
+        operation: Option<&'static Operation>,
     ) -> poem::Result<Response> {
         self.settings
             .hosts
@@ -124,7 +123,7 @@ impl App {
         }
         if let Some(operation) = operation {
             // A body that nobody asked for is left where it is.
-            let body = match operation.body {
+            let body = match &operation.body {
                 Some(_) => gate::take_body(&mut request).await,
                 None => Ok(()),
             };
@@ -132,9 +131,10 @@ impl App {
             gate::check_parameters(operation, &request)
                 .and(body)
                 .map_err(|refusal| refuse(&refusal))?;
+            request.set_data(operation);
         }
         let is_in_contract =
-            operation.is_some() || !contract::methods(request.uri().path()).is_empty();
+            operation.is_some() || !contracts::methods(request.uri().path()).is_empty();
         let routes = if is_in_contract {
             &self.operations
         } else {
@@ -281,7 +281,7 @@ fn operation(request: &Request) -> Option<&'static Operation> {
         Method::HEAD => &Method::GET,
         ref method => method,
     };
-    contract::find(method.as_str(), request.uri().path())
+    contracts::find(method.as_str(), request.uri().path())
 }
 
 /// The client's request id if it is one that can be logged and sent back as it is, else a new one:
@@ -296,7 +296,7 @@ fn request_id(request: &Request) -> String {
 
 /// The methods that `path` takes, as the value of `Allow`. Beside the contract there is only GET.
 fn allow(path: &str) -> String {
-    let mut methods = contract::methods(path);
+    let mut methods = contracts::methods(path);
     if methods.is_empty() {
         methods.push("GET");
     }

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use poem::http::Method;
 use poem::{Body, Response};
 
-use crate::contract::{self, Operation};
+use crate::contract::Operation;
 use crate::error::{Error, Violation};
 
+use super::contracts;
 use super::failures::Refusal;
 use super::lists::UnderWay;
 
@@ -68,8 +69,7 @@ impl Validation {
 
     /// How the rows of a list of this operation are to be checked; none when they are not.
     pub(super) fn row_validator(self, operation: &str) -> Option<RowValidator> {
-        let operation = contract::operations()
-            .iter()
+        let operation = contracts::operations()
             .find(|other| other.id == operation)
             .filter(|_| self.looks())?;
         Some(RowValidator {
@@ -101,6 +101,9 @@ impl Validation {
     }
 }
 
+/// Where the rows of a list stand in its body.
+const LIST: &str = "/data";
+
 /// The check of a list that is longer than its first chunk: row by row, before they leave.
 #[derive(Clone, Copy)]
 pub(super) struct RowValidator {
@@ -114,25 +117,12 @@ impl RowValidator {
     /// # Errors
     /// With [`Validation::Enforce`], when one strays.
     pub(super) fn check_rows(self, rows: &[u8], before: usize) -> Result<(), Error> {
-        let mut violations = self.operation.row_violations(rows);
+        let violations = self.operation.row_violations(200, LIST, before, rows);
         if violations.is_empty() {
             return Ok(());
         }
-        for violation in &mut violations {
-            if let Some(pointer) = in_whole_list(&violation.field, before) {
-                violation.field = pointer;
-            }
-        }
         self.validation.report(self.operation, 200, &violations)
     }
-}
-
-/// A pointer to one of some rows, as one to the same in the list, where so many go before.
-fn in_whole_list(pointer: &str, before: usize) -> Option<String> {
-    let row = pointer.strip_prefix("/data/")?;
-    let (row, place) = row.split_at(row.find('/').unwrap_or(row.len()));
-    let row: usize = row.parse().ok()?;
-    Some(format!("/data/{}{place}", row + before))
 }
 
 fn violations(operation: &Operation, response: &Response, body: &Bytes) -> Vec<Violation> {
@@ -151,7 +141,7 @@ fn log(operation: &Operation, status: u16, violations: &[Violation]) {
     const MAX_PLACES: usize = 10;
     for Violation { field, message, .. } in violations.iter().take(MAX_PLACES) {
         tracing::error!(
-            operation = operation.id,
+            operation = operation.id.as_str(),
             status,
             pointer = field,
             problem = message,
@@ -169,7 +159,7 @@ mod tests {
     /// The response to `HEAD` of an operation that always has an `ETag`, without one.
     #[tokio::test]
     async fn the_head_of_a_response_is_checked_where_there_is_no_body_to_check() {
-        let mut operations = contract::operations().iter();
+        let mut operations = contracts::operations();
         let operation = operations.find(|operation| operation.id == "getUser");
         for (validation, passes) in [
             (Validation::Off, true),

@@ -88,7 +88,7 @@ impl Edition {
     /// # Errors
     /// In one line, what is wrong and where: when it is no YAML, or [`Edition::new`] refuses it.
     pub fn read(yaml: &str) -> Result<Self, String> {
-        let document = super::parse(yaml).map_err(|error| {
+        let document = super::read_yaml(yaml).map_err(|error| {
             let first = error.lines().next().unwrap_or_default();
             format!("not YAML: {first}")
         })?;
