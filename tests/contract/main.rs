@@ -10,6 +10,7 @@ mod examples;
 mod generated;
 mod labelled;
 mod lint;
+mod made_up;
 mod mutation;
 mod releases;
 
