@@ -20,11 +20,11 @@ lies *ARGS:
 check:
     bash .ci/run
 
-# Compare the document that the code generates with the contract
+# Compare the document that the code generates with the contract, for every contract
 openapi-check:
     cargo run --quiet -- openapi --check
 
-# Lint the contract, and prove that each rule of the lint reports a broken contract
+# Lint the contracts, and prove that each rule of the lint reports a broken contract
 lint:
     .ci/lint
 
@@ -60,13 +60,13 @@ test-browser:
 proof *ARGS:
     .ci/proof {{ARGS}}
 
-# Check the released contracts, list the changes for clients since the newest, and check that the version moved far enough
-compare-contract:
-    .ci/contract compare
+# Check the released contracts, list the changes for clients since the newest, and check that the version moved far enough; a name compares only that contract
+compare-contract *NAME:
+    .ci/contract compare {{NAME}}
 
-# Release the contract: keep a copy and pin its hash. Once committed, neither may change
-release-contract:
-    .ci/contract release
+# Release each contract, or the one of this name: keep a copy and pin its hash. Once committed, neither may change
+release-contract *NAME:
+    .ci/contract release {{NAME}}
 
 # Write src/db/schema.rs from the migrations
 schema:

@@ -55,8 +55,14 @@ enum Command {
         #[arg(long)]
         rng_seed: Option<u64>,
     },
-    /// Print the contract as JSON; needs no database
+    /// Print a contract as JSON; needs no database
     Openapi {
+        /// Which contract; needed where there are several, except by --check, which checks them all
+        #[arg(long, value_name = "NAME")]
+        contract: Option<String>,
+        /// Print the names of the contracts, one a line
+        #[arg(long, conflicts_with_all = ["contract", "generated", "check", "compare"])]
+        names: bool,
         /// Print the document that the code generates instead
         #[arg(long, conflicts_with = "check")]
         generated: bool,
@@ -146,15 +152,23 @@ fn run(Cli { command, settings }: Cli) -> anyhow::Result<()> {
             },
         ),
         Command::Openapi {
+            contract,
+            names,
             generated,
             check,
             compare,
-        } => match compare.as_slice() {
-            [old, new @ ..] => commands::compare(old, new.first().map(PathBuf::as_path)),
-            [] if generated => commands::openapi(Document::Generated),
-            [] if check => commands::openapi(Document::Check),
-            [] => commands::openapi(Document::Contract),
-        },
+        } => {
+            let contract = contract.as_deref();
+            match compare.as_slice() {
+                [old, new @ ..] => {
+                    commands::compare(old, new.first().map(PathBuf::as_path), contract)
+                }
+                [] if names => commands::openapi(Document::Names, None),
+                [] if generated => commands::openapi(Document::Generated, contract),
+                [] if check => commands::openapi(Document::Check, contract),
+                [] => commands::openapi(Document::Contract, contract),
+            }
+        }
     }
 }
 

@@ -52,8 +52,8 @@ pub(super) async fn check(
     }
     let bytes = read(request).await?;
     let (value, mut violations) = contract::json::parse(&bytes).map_err(invalid)?;
-    if let Some(component) = operation.body {
-        violations.extend(contract::request_violations(component, &value));
+    if let Some(body) = &operation.body {
+        violations.extend(body.violations(&value));
     }
     if violations.is_empty() {
         Ok(CheckedBody::new(value))

@@ -152,7 +152,7 @@ pub(super) fn service(shop: Shop) -> OpenApiService<Shop, ()> {
 /// # Panics
 /// When poem-openapi writes something that is not JSON, or the same key twice.
 #[must_use]
-pub fn generated_document() -> Value {
+pub(super) fn generated_document() -> Value {
     let document = service(Shop::new(&Database::nowhere(), Validation::Off)).spec();
     // A duplicate key would hide the value of the first one.
     let (mut document, duplicates) =

@@ -91,7 +91,7 @@ impl Lists {
             tokio::spawn(task.in_current_span());
         } else {
             let key = Key {
-                operation: context.operation.id,
+                operation: &context.operation.id,
                 owner,
                 caller: context.caller,
             };

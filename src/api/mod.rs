@@ -8,6 +8,7 @@ pub mod cart;
 mod compression;
 pub mod conditions;
 pub mod context;
+pub mod contracts;
 pub mod cors;
 mod descriptions;
 mod details;
@@ -31,17 +32,15 @@ pub mod types;
 pub mod users;
 pub mod validation;
 
-use crate::contract;
 use crate::db::Database;
 
-pub use document::generated_document;
 pub use pipeline::{Pipeline, Settings};
 
 /// The service over `db`.
 #[must_use]
 pub fn service(db: &Database, settings: Settings) -> Pipeline {
     // Read now, or the first request would wait for it.
-    let _ = contract::operations();
+    let _ = contracts::contracts();
     let operations = document::service(document::Shop::new(db, settings.validation));
     let ping = {
         let db = db.clone();
@@ -50,6 +49,6 @@ pub fn service(db: &Database, settings: Settings) -> Pipeline {
             async move { db.ping().await }
         }
     };
-    let site = site::routes(contract::document().to_string(), contract::SOURCE, ping);
+    let site = site::routes(contracts::contracts().iter().map(site::Document::of), ping);
     Pipeline::new(operations, site, settings)
 }

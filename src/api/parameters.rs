@@ -1,10 +1,9 @@
 //! The parameters of a request, checked against the contract: each one, in path, query and headers.
 
-use percent_encoding::percent_decode_str;
 use poem::Request;
 use poem::http::HeaderValue;
 
-use crate::contract::{Operation, Parameter};
+use crate::contract::Operation;
 use crate::error::{Place, Violation};
 
 use super::lists::paging;
@@ -12,7 +11,7 @@ use super::lists::paging;
 /// Makes each header parameter one line of ASCII. Several lines are one list (RFC 9110, 5.3), of
 /// which the framework would read only the first; and it would take a line with other bytes for
 /// absent, so that a condition would not hold anything back.
-fn join_headers(operation: &Operation, request: &mut Request) {
+fn join_headers(operation: &'static Operation, request: &mut Request) {
     for name in header_names(operation) {
         let lines = request.headers().get_all(name).iter();
         let lines: Vec<&[u8]> = lines.map(HeaderValue::as_bytes).collect();
@@ -29,121 +28,24 @@ fn join_headers(operation: &Operation, request: &mut Request) {
     }
 }
 
-fn header_names(operation: &Operation) -> impl Iterator<Item = &'static str> {
+fn header_names(operation: &'static Operation) -> impl Iterator<Item = &'static str> {
     let parameters = operation.parameters.iter();
     let headers = parameters.filter(|parameter| parameter.place == Place::Header);
-    headers.map(|parameter| parameter.name)
+    headers.map(|parameter| parameter.name.as_str())
 }
 
 /// Everything that is wrong with the parameters of a request to `operation`, in path, query and
 /// headers. Each of its header parameters is one line of ASCII then.
-pub(super) fn check(operation: &Operation, request: &mut Request) -> Vec<Violation> {
+pub(super) fn check(operation: &'static Operation, request: &mut Request) -> Vec<Violation> {
     join_headers(operation, request);
-    let mut violations = Vec::new();
-    let segments = operation
-        .path
-        .split('/')
-        .zip(request.uri().path().split('/'));
-    for (placeholder, text) in segments.filter(|(segment, _)| segment.starts_with('{')) {
-        let name = placeholder.trim_matches(['{', '}']);
-        if let Some(parameter) = operation
-            .parameters
-            .iter()
-            .find(|parameter| parameter.place == Place::Path && parameter.name == name)
-        {
-            violations.extend(violation(parameter, text));
-        }
-    }
-    let (mut seen, mut unpaged) = (Vec::new(), Vec::new());
-    for pair in request
-        .uri()
-        .query()
-        .unwrap_or_default()
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-    {
-        let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
-        let Some(name) = decode(name) else {
-            violations.push(Violation::new(
-                Place::Query,
-                shown(name),
-                "has a broken percent-encoding",
-            ));
-            continue;
-        };
-        let known = operation
-            .parameters
-            .iter()
-            .find(|parameter| parameter.place == Place::Query && parameter.name == name);
-        match known {
-            None => violations.push(Violation::new(
-                Place::Query,
-                shown(&name),
-                "is not a known query parameter",
-            )),
-            Some(parameter) if seen.contains(&parameter.name) => {
-                violations.push(Violation::new(
-                    Place::Query,
-                    parameter.name,
-                    "is there twice",
-                ));
-            }
-            Some(parameter) => {
-                seen.push(parameter.name);
-                violations.extend(violation(parameter, text));
-                let value = decode(text).unwrap_or_default();
-                if paging::is_needed(operation.id, parameter.name, &value) {
-                    unpaged.push(parameter.name);
-                }
-            }
-        }
-    }
-    if !seen.iter().any(|name| paging::PARAMETERS.contains(name)) {
-        let problem = "needs `page` or `limit` beside it";
-        let unpaged = unpaged.into_iter();
-        violations.extend(unpaged.map(|name| Violation::new(Place::Query, name, problem)));
-    }
-    for parameter in &operation.parameters {
-        if parameter.place == Place::Header
-            && let Some(value) = request.headers().get(parameter.name)
-        {
-            violations.extend(parameter.violation(value.to_str().unwrap_or_default()));
-        }
-    }
-    violations
-}
-
-fn violation(parameter: &Parameter, text: &str) -> Option<Violation> {
-    match decode(text) {
-        Some(text) => parameter.violation(&text),
-        None => Some(Violation::new(
-            parameter.place,
-            parameter.name,
-            "has a broken percent-encoding",
-        )),
-    }
-}
-
-/// A percent-encoded name or value; `None` when an escape is not two hexadecimal digits or the
-/// bytes are not UTF-8.
-pub(super) fn decode(text: &str) -> Option<String> {
-    let escapes = text.split('%').skip(1);
-    let whole = |escape: &str| {
-        escape.len() >= 2 && escape.bytes().take(2).all(|byte| byte.is_ascii_hexdigit())
+    let query = request.uri().query().unwrap_or_default();
+    let header = |name: &str| {
+        let value = request.headers().get(name)?;
+        Some(value.to_str().unwrap_or_default())
     };
-    if !escapes.into_iter().all(whole) {
-        return None;
-    }
-    let plus_is_space = text.replace('+', " ");
-    percent_decode_str(&plus_is_space)
-        .decode_utf8()
-        .ok()
-        .map(Into::into)
-}
-
-/// A name that the client chose, as it may be repeated to it.
-fn shown(name: &str) -> String {
-    crate::contract::printable(name)
+    let mut violations = operation.parameter_violations(request.uri().path(), query, header);
+    violations.extend(paging::violations(&operation.id, query));
+    violations
 }
 
 #[cfg(test)]
@@ -152,11 +54,11 @@ mod tests {
     use poem::http::Uri;
 
     use super::*;
-    use crate::contract;
+    use crate::api::contracts;
 
     fn violations(method: &str, uri: &str) -> Vec<String> {
         let uri: Uri = uri.parse().unwrap();
-        let operation = contract::find(method, uri.path()).unwrap();
+        let operation = contracts::find(method, uri.path()).unwrap();
         let mut request = Request::builder().uri(uri).finish();
         let violations = check(operation, &mut request).into_iter();
         let lines =
@@ -196,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_header_that_came_in_several_lines_is_checked_as_one() {
-        let operation = contract::find("DELETE", "/api/cart/1").unwrap();
+        let operation = contracts::find("DELETE", "/api/cart/1").unwrap();
         let check = |lines: &[&[u8]]| {
             let mut request = Request::builder()
                 .uri(Uri::from_static("/api/cart/1"))

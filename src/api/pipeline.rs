@@ -13,7 +13,7 @@ use poem::http::{HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response};
 use tracing::Instrument;
 
-use crate::contract::{self, Operation};
+use crate::contract::Operation;
 use crate::deadlines;
 use crate::error::Error;
 
@@ -23,7 +23,7 @@ use super::failures::Failure;
 use super::hosts::Hosts;
 use super::observe::{REQUEST_ID, RequestLog};
 use super::validation::Validation;
-use super::{body, compression, parameters};
+use super::{body, compression, contracts, parameters};
 
 /// What an operator can set about the service.
 #[derive(Debug, Clone)]
@@ -113,7 +113,7 @@ impl Pipeline {
     /// A request that is for no operation.
     async fn pass_to_site(&self, request: Request) -> poem::Result<Response> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let is_in_contract = !contract::methods(&path).is_empty();
+        let is_in_contract = !contracts::methods(&path).is_empty();
         if method == Method::OPTIONS && (is_in_contract || path == "*") {
             return Ok(options(&path));
         }
@@ -193,7 +193,10 @@ impl Endpoint for Pipeline {
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let operation = operation(&request);
-        let log = RequestLog::begin(&request, operation.map_or("", |operation| operation.id));
+        let log = RequestLog::begin(
+            &request,
+            operation.map_or("", |operation| operation.id.as_str()),
+        );
         let span = tracing::info_span!("request", id = &*log.request_id);
         let response = self.respond(request, operation, &log);
         let response = response.instrument(span.clone()).await;
@@ -207,7 +210,7 @@ fn operation(request: &Request) -> Option<&'static Operation> {
         Method::HEAD => &Method::GET,
         ref method => method,
     };
-    contract::find(method.as_str(), request.uri().path())
+    contracts::find(method.as_str(), request.uri().path())
 }
 
 /// Calls an endpoint, for no longer than the deadline allows. What is dropped midway here, by the
@@ -248,7 +251,7 @@ fn options(path: &str) -> Response {
 
 /// The methods that `path` takes, as the value of `Allow`. Beside the contract there is only GET.
 fn allow(path: &str) -> String {
-    let mut methods = contract::methods(path);
+    let mut methods = contracts::methods(path);
     if methods.is_empty() {
         methods.push("GET");
     }

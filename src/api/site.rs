@@ -1,7 +1,7 @@
-//! The paths that are not in the contract: `/`, `/health`, the contract itself as `/api/openapi.yaml`,
-//! `/api/openapi.json` and `/api/swagger.json`, and the pages of `/api/docs`.
+//! The paths that are in no contract: `/`, `/health`, each contract itself as `/api/<name>.yaml` and
+//! `/api/<name>.json` (the first one also as `/api/swagger.json`), and the pages of `/api/docs`.
 //!
-//! Imports `error`. The database is reached through a function that the caller passes in.
+//! Imports `contract` and `error`. The database is reached through a function that the caller passes in.
 
 mod docs;
 
@@ -14,29 +14,54 @@ use serde_json::{Value, json};
 use crate::error::Error;
 
 use super::conditions::{ETag, Tags};
+use super::contracts::Published;
 use super::failures::Failure;
 
-/// The site's routes.
-///
-/// `json` and `yaml` are the contract as text; `ping` checks that the database responds, within the
-/// time that `/health` may take.
-pub fn routes<P, F>(json: impl Into<Bytes>, yaml: impl Into<Bytes>, ping: P) -> Route
+/// A contract as the site serves it: at `/api/<name>.json` and `/api/<name>.yaml`.
+pub struct Document {
+    name: String,
+    json: Bytes,
+    yaml: Bytes,
+}
+
+impl Document {
+    /// The contract as it is written, and as JSON.
+    #[must_use]
+    pub fn of(published: &Published) -> Self {
+        let contract = &published.contract;
+        Self {
+            name: contract.name().to_owned(),
+            json: contract.document().to_string().into(),
+            yaml: published.source.into(),
+        }
+    }
+}
+
+/// The site's routes. `ping` checks that the database responds, within the time that `/health` may
+/// take.
+pub fn routes<P, F>(documents: impl IntoIterator<Item = Document>, ping: P) -> Route
 where
     P: Fn() -> F + Send + Sync + 'static,
     F: Future<Output = Result<(), Error>> + Send + 'static,
 {
-    let json: Bytes = json.into();
     let root = root();
-    let route = Route::new()
+    let mut route = Route::new()
         .at("/", poem::get(make_sync(move |_| success(&root))))
-        .at("/health", poem::get(make(move |_| health(ping()))))
-        .at("/api/swagger.json", contract("application/json", &json))
-        .at("/api/openapi.json", contract("application/json", &json))
-        .at(
-            "/api/openapi.yaml",
-            contract("application/yaml", &yaml.into()),
-        );
-    docs::add_to(route)
+        .at("/health", poem::get(make(move |_| health(ping()))));
+    let mut names = Vec::new();
+    for Document { name, json, yaml } in documents {
+        let as_json = || contract("application/json", &json);
+        let as_yaml = contract("application/yaml", &yaml);
+        if names.is_empty() {
+            // The path that many tools try first.
+            route = route.at("/api/swagger.json", as_json());
+        }
+        route = route
+            .at(format!("/api/{name}.json"), as_json())
+            .at(format!("/api/{name}.yaml"), as_yaml);
+        names.push(name);
+    }
+    docs::add_to(route, &names)
 }
 
 /// The contract as YAML or JSON, or a 304 when the client already has it. The tag is weak, since the
@@ -136,8 +161,17 @@ mod tests {
         (parts.status, parts.headers, text)
     }
 
+    fn documents() -> Vec<Document> {
+        let document = |name: &str, version| Document {
+            name: name.to_owned(),
+            json: format!(r#"{{"openapi":"{version}"}}"#).into(),
+            yaml: format!("openapi: {version}").into(),
+        };
+        vec![document("openapi", "3.0.3"), document("other", "3.0.0")]
+    }
+
     fn site() -> Route {
-        routes(r#"{"openapi":"3.0.3"}"#, "openapi: 3.0.3", || ready(Ok(())))
+        routes(documents(), || ready(Ok(())))
     }
 
     fn json_of(text: &str) -> Value {
@@ -161,10 +195,13 @@ mod tests {
     #[tokio::test]
     async fn the_contract_is_served_unchanged() {
         let json = r#"{"openapi":"3.0.3"}"#;
+        let other = r#"{"openapi":"3.0.0"}"#;
         for (path, content_type, contract) in [
             ("/api/swagger.json", "application/json", json),
             ("/api/openapi.json", "application/json", json),
             ("/api/openapi.yaml", "application/yaml", "openapi: 3.0.3"),
+            ("/api/other.json", "application/json", other),
+            ("/api/other.yaml", "application/yaml", "openapi: 3.0.0"),
         ] {
             let (_, headers, text) = get(&site(), path).await;
             assert_eq!(headers[header::CONTENT_TYPE], content_type);
@@ -191,7 +228,7 @@ mod tests {
 
     #[tokio::test]
     async fn health_is_503_when_the_database_does_not_respond() {
-        let site = routes("", "", || {
+        let site = routes(documents(), || {
             ready(Err(Error::Unavailable("secret host".into())))
         });
         let (status, headers, text) = get(&site, "/health").await;
@@ -204,7 +241,7 @@ mod tests {
     #[tokio::test]
     async fn health_follows_the_database_down_and_up() {
         let is_up = Arc::new(AtomicBool::new(true));
-        let site = routes("", "", {
+        let site = routes(documents(), {
             let is_up = Arc::clone(&is_up);
             move || {
                 ready(if is_up.load(Ordering::Relaxed) {
@@ -258,6 +295,9 @@ mod tests {
             assert_eq!(caching.contains("immutable"), is_versioned);
             assert!(!text.is_empty());
         }
+        let (.., script) = get(&site, "/api/docs/init.js").await;
+        let contracts = r#"const contracts = ["openapi","other"];"#;
+        assert!(script.contains(contracts), "{script}");
         let slash = call(&site, Method::GET, "/api/docs/").await;
         assert_eq!(slash.headers()[header::LOCATION], "../docs");
     }

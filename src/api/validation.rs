@@ -99,6 +99,9 @@ impl Validation {
     }
 }
 
+/// The JSON pointer of the rows in the body of a list.
+const LIST: &str = "/data";
+
 /// Checks the rows of a list that has more than one chunk, before they are sent.
 #[derive(Clone, Copy)]
 pub(super) struct RowValidator {
@@ -112,26 +115,12 @@ impl RowValidator {
     /// # Errors
     /// With [`Validation::Enforce`], when one does not conform.
     pub(super) fn check_rows(self, rows: &[u8], before: usize) -> Result<(), Error> {
-        let mut violations = self.operation.row_violations(rows);
+        let violations = self.operation.row_violations(200, LIST, before, rows);
         if violations.is_empty() {
             return Ok(());
         }
-        for violation in &mut violations {
-            if let Some(pointer) = in_whole_list(&violation.field, before) {
-                violation.field = pointer;
-            }
-        }
         self.validation.report(self.operation, 200, &violations)
     }
-}
-
-/// Turns a pointer that counts from the first of some rows into one that counts from the beginning of
-/// the list, where `before` rows precede them.
-fn in_whole_list(pointer: &str, before: usize) -> Option<String> {
-    let row = pointer.strip_prefix("/data/")?;
-    let (row, place) = row.split_at(row.find('/').unwrap_or(row.len()));
-    let row: usize = row.parse().ok()?;
-    Some(format!("/data/{}{place}", row + before))
 }
 
 fn violations(operation: &Operation, response: &Response, body: &Bytes) -> Vec<Violation> {
@@ -150,7 +139,7 @@ fn log(operation: &Operation, status: u16, violations: &[Violation]) {
     const MAX_PLACES: usize = 10;
     for Violation { field, message, .. } in violations.iter().take(MAX_PLACES) {
         tracing::error!(
-            operation = operation.id,
+            operation = operation.id.as_str(),
             status,
             pointer = field,
             problem = message,
@@ -164,12 +153,12 @@ fn log(operation: &Operation, status: u16, violations: &[Violation]) {
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
-    use crate::contract;
+    use crate::api::contracts;
 
     /// The response to `HEAD` of an operation that always has an `ETag`, without one.
     #[tokio::test]
     async fn the_head_of_a_response_is_checked_where_there_is_no_body_to_check() {
-        let mut operations = contract::operations().iter();
+        let mut operations = contracts::operations();
         let operation = operations.find(|operation| operation.id == "getUser");
         for (validation, passes) in [
             (Validation::Off, true),

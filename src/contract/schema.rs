@@ -1,18 +1,14 @@
-//! The contract's schemas as validators.
+//! Compiled schemas, and what they find wrong with a value in words.
 //!
-//! OpenAPI 3.0 schemas are JSON Schema draft 4 with a few words of their own (`nullable`,
-//! `format: int32`); they are rewritten to plain draft 4 and compiled once by `jsonschema`.
-//! Requests are checked as the contract is written. Answers are checked *closed*: a property that
-//! the schema does not name is a violation, although clients must tolerate it, since it is how a
-//! password would leak.
+//! Imports `error` and nothing else of ours.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::sync::{LazyLock, OnceLock};
+use std::sync::LazyLock;
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::error::Violation;
 
@@ -22,66 +18,48 @@ use super::json::MAX_VIOLATIONS;
 /// At most so many characters of a name that the client chose are repeated to it.
 const MAX_NAME: usize = 64;
 
-/// Everything in `value`, a request body, that does not keep to `components/schemas/<component>`.
+/// The formats that draft 4 does not know, as 2020-12 does.
+const LATER_FORMATS: [&str; 5] = [
+    "duration",
+    "json-pointer",
+    "uri-reference",
+    "uri-template",
+    "uuid",
+];
+
+/// Which way a value goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Direction {
+    /// From a client: checked as the contract is written.
+    Request,
+    /// To a client: checked *closed*. A property that the schema does not name is a violation,
+    /// although clients must tolerate it, since that is how a password would leak.
+    Response,
+}
+
+/// Compiles a schema of JSON Schema draft 4. In a response `jsonschema`'s own format `email` counts: it
+/// accepts more, and emails that were stored before are shown as they are.
 ///
-/// # Panics
-/// When no request body of the contract is of that component.
-#[must_use]
-pub fn request_violations(component: &str, value: &Value) -> Vec<Violation> {
-    violations(&REQUESTS[component], value)
-}
-
-/// One for each component that is a request body. The first of them waits some milliseconds for
-/// it; a server that is only read from needs none of that memory.
-static REQUESTS: LazyLock<HashMap<&str, Validator>> = LazyLock::new(|| {
-    let bodies = super::operations()
-        .iter()
-        .filter_map(|operation| operation.body);
-    compile_components(bodies, false)
-});
-
-/// Everything in `value`, part of an answer, that `components/schemas/<component>` does not allow.
-pub(super) fn response_violations(component: &str, value: &Value) -> Vec<Violation> {
-    static RESPONSES: LazyLock<HashMap<&str, Validator>> =
-        LazyLock::new(|| compile_components(components().keys().map(String::as_str), true));
-    violations(&RESPONSES[component], value)
-}
-
-fn components() -> &'static Map<String, Value> {
-    super::document()["components"]["schemas"]
-        .as_object()
-        .expect("the contract has schemas")
-}
-
-/// A schema that stands outside the components (of a parameter or a header), compiled when it is
-/// first needed: most of the many that there are never are.
-pub(super) struct Inline {
-    schema: &'static Value,
-    validator: OnceLock<Validator>,
-}
-
-impl Inline {
-    pub(super) fn new(schema: &'static Value) -> Self {
-        Self {
-            schema,
-            validator: OnceLock::new(),
-        }
+/// # Errors
+/// What is wrong with it.
+pub(super) fn compile(schema: &Value, direction: Direction) -> Result<Validator, String> {
+    let mut options = jsonschema::draft4::options()
+        .should_validate_formats(true)
+        .should_ignore_unknown_formats(true);
+    for format in LATER_FORMATS {
+        let validator = LazyLock::new(move || {
+            let options = jsonschema::draft202012::options().should_validate_formats(true);
+            options.build(&json!({ "format": format })).ok()
+        });
+        options = options.with_format(format, move |text: &str| {
+            let validator = validator.as_ref();
+            validator.is_none_or(|validator| validator.is_valid(&text.into()))
+        });
     }
-
-    fn validator(&self) -> &Validator {
-        let schema = || compile(&draft4(self.schema, false), false);
-        self.validator.get_or_init(schema)
+    if direction == Direction::Request {
+        options = options.with_format("email", is_email);
     }
-
-    pub(super) fn is_valid(&self, value: &Value) -> bool {
-        self.validator().is_valid(value)
-    }
-
-    /// The first thing that is wrong with `value`, which is a text or a number, if anything is.
-    pub(super) fn violation(&self, value: &Value) -> Option<String> {
-        let violations = violations(self.validator(), value);
-        violations.into_iter().next().map(|first| first.message)
-    }
+    options.build(schema).map_err(|error| error.to_string())
 }
 
 /// The violations that `validator` finds in `value`, each at its place; at most [`MAX_VIOLATIONS`].
@@ -102,81 +80,6 @@ pub(super) fn violations(validator: &Validator, value: &Value) -> Vec<Violation>
     };
     let counted = errors.iter().filter(counts).flat_map(describe);
     counted.take(MAX_VIOLATIONS).collect()
-}
-
-fn compile_components<'n>(
-    names: impl Iterator<Item = &'n str>,
-    closed: bool,
-) -> HashMap<&'n str, Validator> {
-    let all: Map<String, Value> = components()
-        .iter()
-        .map(|(name, schema)| (name.clone(), draft4(schema, closed)))
-        .collect();
-    let components = json!({ "schemas": all });
-    names
-        .map(|name| {
-            let schema = json!({
-                "allOf": [{ "$ref": format!("#/components/schemas/{name}") }],
-                "components": components,
-            });
-            (name, compile(&schema, closed))
-        })
-        .collect()
-}
-
-/// A validator of requests, or (`closed`) of responses. In a response `jsonschema`'s own format `email`
-/// counts: it accepts more, and emails that were stored before are shown as they are.
-fn compile(schema: &Value, closed: bool) -> Validator {
-    let mut options = jsonschema::draft4::options()
-        .should_validate_formats(true)
-        .should_ignore_unknown_formats(true);
-    if !closed {
-        options = options.with_format("email", is_email);
-    }
-    options
-        .build(schema)
-        .expect("the contract's schemas compile: the tests compile each")
-}
-
-/// An OpenAPI 3.0 schema as JSON Schema draft 4. Keys inside `properties` are names, not keywords.
-fn draft4(schema: &Value, closed: bool) -> Value {
-    let Some(keywords) = schema.as_object() else {
-        return schema.clone();
-    };
-    let mut out = Map::new();
-    for (keyword, value) in keywords {
-        let rewritten = match (keyword.as_str(), value) {
-            ("properties", Value::Object(properties)) => Value::Object(
-                properties
-                    .iter()
-                    .map(|(name, schema)| (name.clone(), draft4(schema, closed)))
-                    .collect(),
-            ),
-            ("allOf" | "anyOf" | "oneOf", Value::Array(schemas)) => schemas
-                .iter()
-                .map(|schema| draft4(schema, closed))
-                .collect(),
-            ("items" | "additionalProperties" | "not", _) => draft4(value, closed),
-            _ => value.clone(),
-        };
-        out.insert(keyword.clone(), rewritten);
-    }
-    if closed && out.contains_key("properties") && !out.contains_key("additionalProperties") {
-        out.insert("additionalProperties".into(), false.into());
-    }
-    if schema["format"] == "int32" {
-        out.entry("minimum").or_insert(i32::MIN.into());
-        out.entry("maximum").or_insert(i32::MAX.into());
-    }
-    if schema["nullable"] == true {
-        if let Some(kind) = out.get_mut("type") {
-            *kind = json!([kind.clone(), "null"]);
-        }
-        if let Some(Value::Array(values)) = out.get_mut("enum") {
-            values.push(Value::Null);
-        }
-    }
-    Value::Object(out)
 }
 
 /// One error of the validator as violations: where, and what is wrong, without the value itself.
@@ -279,8 +182,9 @@ pub fn printable(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn messages(component: &str, value: &Value) -> Vec<String> {
-        let mut lines: Vec<_> = request_violations(component, value)
+    fn messages(schema: &Value, value: &Value) -> Vec<String> {
+        let validator = compile(schema, Direction::Request).expect("it compiles");
+        let mut lines: Vec<_> = violations(&validator, value)
             .into_iter()
             .map(|violation| format!("{} {}", violation.field, violation.message))
             .collect();
@@ -290,66 +194,74 @@ mod tests {
 
     #[test]
     fn every_violation_is_reported_at_its_own_place() {
+        let schema = json!({
+            "type": "object",
+            "additionalProperties": false,
+            "required": ["email", "secret", "kind"],
+            "properties": {
+                "email": {"type": "string", "format": "email"},
+                "secret": {"type": "string"},
+                "kind": {"type": "string", "enum": ["A", "B"]},
+                "note": {"type": ["string", "null"], "minLength": 1},
+                "count": {"type": "integer", "minimum": 1, "maximum": 9},
+            },
+        });
+        let wrong = json!({"email": "nobody", "kind": "C", "a/b": 1, "c~": 2});
         assert_eq!(
-            messages(
-                "UserDraft",
-                &json!({"email": "nobody", "role": "ROOT", "a/b": 1, "c~": 2})
-            ),
+            messages(&schema, &wrong),
             [
                 "/a~1b is not a known property",
                 "/c~0 is not a known property",
                 "/email must be an email address",
-                "/password is required",
-                "/role must be one of ADMIN, USER",
+                "/kind must be one of A, B",
+                "/secret is required",
             ]
         );
-        assert_eq!(
-            messages(
-                "ProductDraft",
-                &json!({"title": "", "image_url": 7, "description": null})
-            ),
-            [
-                "/image_url must be a string or null",
-                "/title must not be empty"
-            ]
-        );
-        assert_eq!(
-            messages(
-                "CartItemDraft",
-                &json!({"user_id": 0, "product_id": 2_147_483_648_i64})
-            ),
-            [
-                "/product_id must be at most 2147483647",
-                "/user_id must be at least 1"
-            ]
-        );
-        assert_eq!(messages("UserChanges", &json!([])), [" must be an object"]);
-        assert_eq!(
-            messages("UserChanges", &json!({"role": null})),
-            ["/role must be a string"]
-        );
-        assert_eq!(
-            messages("CartItemDraft", &json!({"user_id": 1.0, "product_id": "1"})).len(),
-            2
-        );
+        let kept = json!({"email": "a@b.c", "secret": "", "kind": "A"});
+        for (name, value, message) in [
+            ("note", json!(null), None),
+            ("note", json!(7), Some("/note must be a string or null")),
+            ("note", json!(""), Some("/note must not be empty")),
+            ("kind", json!(null), Some("/kind must be a string")),
+            ("count", json!(0), Some("/count must be at least 1")),
+            ("count", json!(10), Some("/count must be at most 9")),
+            ("count", json!(1.0), Some("/count must be a whole number")),
+            ("count", json!("1"), Some("/count must be a whole number")),
+        ] {
+            let mut edited = kept.clone();
+            edited[name] = value;
+            assert_eq!(
+                messages(&schema, &edited),
+                Vec::from_iter(message),
+                "{edited}"
+            );
+        }
+        assert_eq!(messages(&schema, &json!([])), [" must be an object"]);
     }
 
     #[test]
     fn lengths_count_characters_not_bytes() {
-        let title = |length: usize| json!({"title": "😀".repeat(length)});
-        assert!(messages("ProductDraft", &title(255)).is_empty());
+        let schema = json!({"type": "string", "maxLength": 255});
+        assert!(messages(&schema, &"😀".repeat(255).into()).is_empty());
         assert_eq!(
-            messages("ProductDraft", &title(256)),
-            ["/title must have at most 255 characters"]
+            messages(&schema, &"😀".repeat(256).into()),
+            [" must have at most 255 characters"]
         );
     }
 
     #[test]
-    fn answers_are_closed() {
-        let user = json!({"id": 1, "email": "a@b.c", "role": "USER"});
-        assert!(response_violations("User", &user).is_empty());
-        let leaky = json!({"id": 1, "email": "a@b.c", "role": "USER", "password": "x"});
-        assert_eq!(response_violations("User", &leaky)[0].field, "/password");
+    fn formats_of_later_drafts_are_checked() {
+        for (format, right, wrong) in [
+            ("uuid", "67e55044-10b1-426f-9247-bb680e5fe0c8", "67e55044"),
+            ("uri-reference", "/a?b#c", "/a b"),
+            ("duration", "P1D", "a day"),
+            ("date", "2024-02-29", "2023-02-29"),
+        ] {
+            let schema = json!({ "format": format });
+            assert!(messages(&schema, &right.into()).is_empty(), "{format}");
+            let expected = format!(" must have the format {format}");
+            assert_eq!(messages(&schema, &wrong.into()), [expected]);
+        }
     }
 
     #[test]

@@ -6,11 +6,11 @@ use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use ecommerce_api::api::contracts;
 use ecommerce_api::api::cors::Cors;
 use ecommerce_api::api::hosts::Hosts;
 use ecommerce_api::api::validation::Validation;
 use ecommerce_api::api::{Settings, service};
-use ecommerce_api::contract;
 use ecommerce_api::db::session::{self, Session};
 use ecommerce_api::db::url::DatabaseUrl;
 use ecommerce_api::db::{Database, migrations, seed};
@@ -187,9 +187,9 @@ impl Shop {
     ) -> (Sent, Answer) {
         let (sent, answer) = self.request(method, path, headers, body).await;
         conformance::check(&sent, &answer.received());
-        if let Some(operation) = contract::find(method.as_str(), sent.path()) {
+        if let Some(operation) = contracts::find(method.as_str(), sent.path()) {
             let mut reached = REACHED.lock().expect("see there");
-            reached.push((operation.id, answer.status.as_u16()));
+            reached.push((operation.id.as_str(), answer.status.as_u16()));
         }
         (sent, answer)
     }

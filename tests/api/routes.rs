@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use ecommerce_api::contract;
+use ecommerce_api::api::contracts;
 use hyper::Method;
 
 use crate::common::headers::{exposed, methods, sendable};
@@ -66,7 +66,7 @@ const GUESSES: [&str; 40] = [
 
 /// A concrete path for each path of the contract and the site.
 fn documented() -> BTreeSet<String> {
-    let operations = contract::operations().iter().map(|it| concrete(it.path));
+    let operations = contracts::operations().map(|it| concrete(&it.path));
     let site = SITE.iter().map(|page| page.path.to_owned());
     operations.chain(site).collect()
 }
@@ -143,9 +143,9 @@ async fn every_other_path_is_a_404() {
 async fn pages_of_other_origins_may_send_and_read_all_that_the_contract_has() {
     let shop = Shop::open_sample().await;
     let origin = ("origin", "https://shop.example");
-    for operation in contract::operations() {
+    for operation in contracts::operations() {
         let preflight = [origin, ("access-control-request-method", &operation.method)];
-        let path = concrete(operation.path);
+        let path = concrete(&operation.path);
         let answer = shop
             .send(Method::OPTIONS, &path, &preflight, Vec::new())
             .await;

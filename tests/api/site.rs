@@ -1,6 +1,6 @@
 //! What stands beside the contract, over a real socket.
 
-use ecommerce_api::contract;
+use ecommerce_api::api::contracts::contracts;
 use hyper::Method;
 
 use crate::harness::Shop;
@@ -23,11 +23,15 @@ async fn the_root_leads_to_everything() {
 #[tokio::test]
 async fn the_contract_is_served_as_it_is() {
     let shop = Shop::open().await;
-    for path in ["/api/swagger.json", "/api/openapi.json"] {
-        assert_eq!(shop.get(path).await.json(), *contract::document());
+    for published in contracts() {
+        let contract = &published.contract;
+        let json = shop.get(&format!("/api/{}.json", contract.name())).await;
+        assert_eq!(json.json(), *contract.document());
+        let yaml = shop.get(&format!("/api/{}.yaml", contract.name())).await;
+        assert_eq!(yaml.body, published.source);
     }
-    let yaml = shop.get("/api/openapi.yaml").await;
-    assert_eq!(yaml.body, contract::SOURCE);
+    let first = shop.get("/api/swagger.json").await.json();
+    assert_eq!(first, *contracts()[0].contract.document());
     for path in [
         "/api/swagger.json",
         "/api/openapi.json",

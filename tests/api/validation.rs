@@ -3,8 +3,8 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use ecommerce_api::api::contracts;
 use ecommerce_api::api::validation::Validation;
-use ecommerce_api::contract;
 use hyper::Method;
 use serde_json::{Value, json};
 
@@ -124,9 +124,7 @@ async fn enforce_answers_a_head_as_its_get() {
     shop.create_user("ada@example.com").await;
     shop.create_product("Pot").await;
     shop.add_to_cart(1, 1).await;
-    let gets = contract::operations()
-        .iter()
-        .filter(|it| it.method == "GET");
+    let gets = contracts::operations().filter(|it| it.method == "GET");
     for operation in gets {
         for (id, status) in [("1", 200), ("0", 400), ("7", 404)] {
             let path = operation.path.replace("{id}", id);

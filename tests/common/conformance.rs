@@ -4,10 +4,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{LazyLock, Mutex};
 
-use ecommerce_api::contract::{self, Operation};
+use ecommerce_api::api::contracts;
+use ecommerce_api::contract::Operation;
 use serde_json::Value;
 
-use super::headers::{self, resolve};
+use super::headers::{self, document_of, resolve};
 use super::site::{Page, page};
 use super::wire::{Received, Sent};
 use super::{body, links};
@@ -33,7 +34,7 @@ impl Endpoint {
         } else {
             &sent.method
         };
-        if let Some(operation) = contract::find(method, sent.path()) {
+        if let Some(operation) = contracts::find(method, sent.path()) {
             return Self::Operation(operation);
         }
         let page = page(sent.path());
@@ -44,7 +45,7 @@ impl Endpoint {
         if sent.method == "OPTIONS" && sent.path() == "*" {
             return Self::WholeServer;
         }
-        let mut methods = contract::methods(sent.path());
+        let mut methods = contracts::methods(sent.path());
         if page.is_some() {
             methods.push("GET");
         }
@@ -119,7 +120,7 @@ impl Answered<'_> {
             Endpoint::Operation(operation) => {
                 let status = status.to_string();
                 let headers = &responses(operation)[status.as_str()];
-                let headers = resolve(headers)["headers"].as_object();
+                let headers = resolve(document_of(operation), headers)["headers"].as_object();
                 let is_page = self.asks_for_page();
                 let shown = headers.into_iter().flatten().filter(|(name, _)| {
                     is_page || !["Link", "X-Total-Count"].contains(&name.as_str())
@@ -145,7 +146,7 @@ impl Answered<'_> {
 
 fn responses(operation: &Operation) -> &'static Value {
     let method = operation.method.to_ascii_lowercase();
-    &contract::document()["paths"][operation.path][method.as_str()]["responses"]
+    &document_of(operation)["paths"][&operation.path][method.as_str()]["responses"]
 }
 
 /// Two responses with the same tag show the same, and two that show the same have the same tag.

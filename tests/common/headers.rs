@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use ecommerce_api::contract;
+use ecommerce_api::api::contracts;
+use ecommerce_api::contract::{Contract, Operation};
 use serde_json::Value;
 
 use super::conformance::{Answered, Endpoint};
@@ -158,15 +159,16 @@ fn set(value: &str) -> BTreeSet<String> {
 /// What a page of another origin has to be allowed to send: the contract's methods but for those
 /// that need no permission.
 pub fn methods() -> BTreeSet<String> {
-    let methods = contract::operations().iter().map(|it| it.method.as_str());
+    let methods = contracts::operations().map(|it| it.method.as_str());
     methods.map(str::to_ascii_lowercase).collect()
 }
 
 /// Which headers it has to be allowed to send: the contract's parameters, and the type of a body.
 pub fn sendable() -> BTreeSet<String> {
-    let names = operations().flat_map(|operation| {
+    let names = operations().flat_map(|(document, operation)| {
         let parameters = operation["parameters"].as_array().into_iter().flatten();
-        let headers = parameters.map(resolve).filter(|it| it["in"] == "header");
+        let parameters = parameters.map(move |it| resolve(document, it));
+        let headers = parameters.filter(|it| it["in"] == "header");
         headers.map(|it| it["name"].as_str().unwrap_or_default())
     });
     let mut names: BTreeSet<String> = names.map(str::to_ascii_lowercase).collect();
@@ -176,16 +178,23 @@ pub fn sendable() -> BTreeSet<String> {
 
 /// Which headers it has to be able to read: those of the contract's responses, and that of a 405.
 pub fn exposed() -> BTreeSet<String> {
-    let responses = operations().flat_map(|operation| entries(&operation["responses"]));
-    let headers = responses.flat_map(|(_, response)| entries(&resolve(response)["headers"]));
+    let headers = operations().flat_map(|(document, operation)| {
+        let responses = entries(&operation["responses"]);
+        responses.flat_map(move |(_, response)| entries(&resolve(document, response)["headers"]))
+    });
     let mut names: BTreeSet<String> = headers.map(|(name, _)| name.to_ascii_lowercase()).collect();
     names.insert("allow".to_owned());
     names
 }
 
-fn operations() -> impl Iterator<Item = &'static Value> {
-    let items = entries(&contract::document()["paths"]).flat_map(|(_, item)| entries(item));
-    items.map(|(_, operation)| operation)
+/// Each operation of each contract, with the document of that contract.
+fn operations() -> impl Iterator<Item = (&'static Value, &'static Value)> {
+    let documents = contracts::contracts().iter();
+    let documents = documents.map(|it| it.contract.document());
+    documents.flat_map(|document| {
+        let items = entries(&document["paths"]).flat_map(|(_, item)| entries(item));
+        items.map(move |(_, operation)| (document, operation))
+    })
 }
 
 fn entries(object: &'static Value) -> impl Iterator<Item = (&'static str, &'static Value)> {
@@ -193,8 +202,20 @@ fn entries(object: &'static Value) -> impl Iterator<Item = (&'static str, &'stat
     members.map(|(name, value)| (name.as_str(), value))
 }
 
-pub fn resolve(value: &'static Value) -> &'static Value {
+/// What a `$ref` of a document leads to; any other value is itself.
+pub fn resolve(document: &'static Value, value: &'static Value) -> &'static Value {
     let target = value["$ref"].as_str();
-    let target = target.and_then(|it| contract::document().pointer(it.trim_start_matches('#')));
+    let target = target.and_then(|it| document.pointer(it.trim_start_matches('#')));
     target.unwrap_or(value)
+}
+
+/// The document of the contract that an operation belongs to.
+pub fn document_of(operation: &Operation) -> &'static Value {
+    let mut contracts = contracts::contracts().iter().map(|it| &it.contract);
+    let has_it = |contract: &&Contract| {
+        let mut operations = contract.operations().iter();
+        operations.any(|it| std::ptr::eq(it, operation))
+    };
+    let contract = contracts.find(has_it);
+    contract.map_or(&Value::Null, Contract::document)
 }

@@ -1,5 +1,6 @@
 //! The contract is YAML that means one thing only, and valid `OpenAPI` 3.0.
 
+use ecommerce_api::api::contracts::contracts;
 use ecommerce_api::contract;
 use serde_json::{Value, json};
 
@@ -17,8 +18,10 @@ fn official_errors(document: &Value) -> Vec<String> {
 
 #[test]
 fn the_contract_is_valid_openapi() {
-    let errors = official_errors(super::contract());
-    assert!(errors.is_empty(), "{}", errors.join("\n"));
+    for (name, document) in super::documents() {
+        let errors = official_errors(document);
+        assert!(errors.is_empty(), "{name}: {}", errors.join("\n"));
+    }
 }
 
 #[test]
@@ -28,10 +31,34 @@ fn an_invalid_document_is_not_valid_openapi() {
     assert!(!official_errors(&broken).is_empty());
 }
 
+/// What CI does for each contract it does for those files: see `.ci/contract`.
+#[test]
+fn every_file_of_a_contract_is_in_the_registry() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi");
+    let files = std::fs::read_dir(directory).expect("the contracts");
+    let files = files.map(|file| file.expect("a file").path());
+    let yaml = files.filter(|file| file.extension().is_some_and(|it| it == "yaml"));
+    let is_contract = |file: &std::path::PathBuf| {
+        let text = std::fs::read_to_string(file).expect("UTF-8");
+        text.lines().any(|line| line.starts_with("openapi:"))
+    };
+    let mut found: Vec<_> = yaml
+        .filter(is_contract)
+        .filter_map(|file| Some(file.file_stem()?.to_string_lossy().into_owned()))
+        .collect();
+    found.sort();
+    let mut known: Vec<_> = super::documents().map(|(name, _)| name).collect();
+    known.sort_unstable();
+    assert_eq!(found, known);
+}
+
 #[test]
 fn keys_and_versions_are_text() {
+    for (name, document) in super::documents() {
+        assert_eq!(document["openapi"], "3.0.3", "{name}");
+        assert!(document["info"]["version"].is_string(), "{name}");
+    }
     let document = super::contract();
-    assert_eq!(document["openapi"], "3.0.3");
     assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
     let responses = &document["paths"]["/api/users"]["get"]["responses"];
     assert!(responses["200"].is_object(), "{responses}");
@@ -46,26 +73,30 @@ fn a_key_that_stands_twice_is_refused() {
         "a:\n  - {'200': 1, '200': 2}",
         r#"{"a": 1, "a": 2}"#,
     ] {
-        assert!(contract::parse(yaml).is_err(), "accepted: {yaml}");
+        assert!(contract::read_yaml(yaml).is_err(), "accepted: {yaml}");
     }
 }
 
 /// A bare `200` and a quoted `'200'` are two keys in YAML and one in JSON, so all are quoted.
 #[test]
 fn no_key_is_a_bare_number() {
-    let bare = contract::SOURCE.lines().enumerate().filter(|(_, line)| {
-        let line = line.trim_start().trim_start_matches("- ");
-        let key = line.split(':').next().unwrap_or_default();
-        line.contains(':') && !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit())
-    });
-    assert_eq!(bare.collect::<Vec<_>>(), []);
+    for published in contracts() {
+        let bare = published.source.lines().enumerate().filter(|(_, line)| {
+            let line = line.trim_start().trim_start_matches("- ");
+            let key = line.split(':').next().unwrap_or_default();
+            line.contains(':') && !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit())
+        });
+        assert_eq!(bare.collect::<Vec<_>>(), []);
+    }
 }
 
 /// A bare `no`, `on` or `y` is a boolean to some YAML readers and a text to others.
 #[test]
 fn every_yaml_reader_finds_the_same_booleans() {
-    let options = serde_saphyr::options! { strict_booleans: true };
-    let strict: Value = serde_saphyr::from_str_with_options(contract::SOURCE, options)
-        .expect("the contract is YAML");
-    assert_eq!(&strict, super::contract());
+    for published in contracts() {
+        let options = serde_saphyr::options! { strict_booleans: true };
+        let strict: Value = serde_saphyr::from_str_with_options(published.source, options)
+            .expect("the contract is YAML");
+        assert_eq!(&strict, published.contract.document());
+    }
 }

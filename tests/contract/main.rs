@@ -12,13 +12,26 @@ mod generated;
 mod labelled;
 mod layers;
 mod lint;
+mod made_up;
 mod mutation;
 mod releases;
 
+use ecommerce_api::api::contracts::{self, Published};
 use serde_json::Value;
 
+/// Every contract, with its name, which a failure has to say.
+fn documents() -> impl Iterator<Item = (&'static str, &'static Value)> {
+    let contracts = contracts::contracts().iter();
+    contracts.map(|it| (it.contract.name(), it.contract.document()))
+}
+
+/// The contract that the made-up faults are put into.
+fn main_contract() -> &'static Published {
+    &contracts::contracts()[0]
+}
+
 fn contract() -> &'static Value {
-    ecommerce_api::contract::document()
+    main_contract().contract.document()
 }
 
 /// Follows a `$ref`, if the object is one.

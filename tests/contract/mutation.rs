@@ -11,7 +11,7 @@ use ecommerce_api::contract::evolution::changes;
 use serde_json::{Value, json};
 
 use super::edits::{Change, Edit, edits, is_example};
-use super::{contract, escape};
+use super::{documents, escape};
 
 /// The entry of `IGNORED` that describes this edit, if there is one.
 fn excuse(edit: &Edit) -> Option<&'static str> {
@@ -241,7 +241,13 @@ fn every_edit_of_a_rare_construct_is_reported() {
 
 #[test]
 fn the_diff_reports_every_edit_to_the_contract() {
-    let contract = contract();
+    for (name, document) in documents() {
+        println!("{name}:");
+        report_every_edit(document);
+    }
+}
+
+fn report_every_edit(contract: &Value) {
     let edits = edits(contract);
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let outcomes: Vec<(&Edit, Outcome)> = thread::scope(|scope| {

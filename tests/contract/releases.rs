@@ -7,10 +7,10 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-const OLDER: &str = include_str!("../../openapi/released/0.1.0.yaml");
-const OLD: &str = include_str!("../../openapi/released/0.1.1.yaml");
+const OLDER: &str = include_str!("../../openapi/released/openapi/0.1.0.yaml");
+const OLD: &str = include_str!("../../openapi/released/openapi/0.1.1.yaml");
 const CONTRACT: &str = "openapi/openapi.yaml";
-const RELEASED: &str = "openapi/released/0.1.1.yaml";
+const RELEASED: &str = "openapi/released/openapi/0.1.1.yaml";
 const PINS: &str = "openapi/released/pins";
 
 /// A repository that has only contracts. 0.1.0 and 0.1.1 are released.
@@ -42,6 +42,8 @@ impl Repository {
     }
 
     fn write(&self, file: &str, text: &str) {
+        let directory = self.at(file).parent().map(fs::create_dir_all);
+        directory.expect("a directory").expect("writable");
         fs::write(self.at(file), text).expect(file);
     }
 
@@ -116,7 +118,8 @@ fn run_in(directory: &Path, command: &str) -> Output {
     Command::new("bash")
         .current_dir(directory)
         .env("CONTRACT_PROGRAM", env!("CARGO_BIN_EXE_ecommerce-api"))
-        .args([".ci/contract", command])
+        .arg(".ci/contract")
+        .args(command.split(' '))
         .output()
         .expect("bash is installed")
 }
@@ -198,7 +201,7 @@ fn a_pin_that_a_merge_added_may_not_change() {
     let pins = repository.read(PINS);
     let (kept, _) = pins.split_once("openapi 0.2.0").expect("the pin of 0.2.0");
     repository.write(PINS, kept);
-    fs::remove_file(repository.at("openapi/released/0.2.0.yaml")).expect("the file");
+    fs::remove_file(repository.at("openapi/released/openapi/0.2.0.yaml")).expect("the file");
     repository.commit();
     repository.fails("pinned openapi 0.2.0 as");
 }
@@ -240,7 +243,7 @@ fn a_pin_may_move_to_another_file_but_not_change() {
 fn removing_a_released_contract_fails() {
     let repository = Repository::new();
     fs::remove_file(repository.at(RELEASED)).expect("the file");
-    repository.fails("has openapi 0.1.1, but there is no openapi/released/0.1.1.yaml");
+    repository.fails("has openapi 0.1.1, but there is no openapi/released/openapi/0.1.1.yaml");
     repository.write(PINS, &repository.first_pin());
     repository.fails("has no such line now");
     repository.commit();
@@ -276,7 +279,7 @@ fn every_released_contract_has_one_pin_of_its_own() {
     let pins = repository.read(PINS);
     repository.write(&RELEASED.replace("0.1.1", "0.3.0"), OLD);
     repository.fails("0.3.0.yaml has no pin");
-    fs::remove_file(repository.at("openapi/released/0.3.0.yaml")).expect("the file");
+    fs::remove_file(repository.at("openapi/released/openapi/0.3.0.yaml")).expect("the file");
     let zeros = "0".repeat(64);
     for (more, words) in [
         (
@@ -289,7 +292,7 @@ fn every_released_contract_has_one_pin_of_its_own() {
         ),
         (
             format!("openapi 0.4.0 {zeros}\n"),
-            "there is no openapi/released/0.4.0.yaml",
+            "there is no openapi/released/openapi/0.4.0.yaml",
         ),
         (
             "openapi 0.4.0\n".to_owned(),
@@ -306,6 +309,36 @@ fn every_released_contract_has_one_pin_of_its_own() {
 }
 
 #[test]
+fn each_contract_has_releases_of_its_own() {
+    const OTHER: &str = "openapi/other.yaml";
+    let repository = Repository::new();
+    repository.write(OTHER, OLD);
+    repository.passes("release other");
+    assert_eq!(repository.read("openapi/released/other/0.1.1.yaml"), OLD);
+    let pins = repository.read(PINS);
+    let hash = repository.hash_of(OTHER);
+    assert!(pins.ends_with(&format!("\nother 0.1.1 {hash}\n")), "{pins}");
+    repository.commit();
+    let said = repository.passes("compare");
+    assert!(said.contains("openapi/0.1.1.yaml: 0 changes"), "{said}");
+    assert!(said.contains("other/0.1.1.yaml: 0 changes"), "{said}");
+
+    let (whole, part) = ("maxLength: 255", "maxLength: 200");
+    repository.write(OTHER, &OLD.replace(whole, part));
+    repository.fails("set it to 0.2.0 or later");
+    repository.passes("compare openapi");
+    let refused = text(&repository.run("compare nothing"));
+    let expected = "no contract called nothing: the contracts are openapi other";
+    assert!(refused.contains(expected), "{refused}");
+
+    repository.write("openapi/released/third/0.1.1.yaml", OLD);
+    repository.fails("openapi/released/third is not a directory called as a contract");
+    fs::remove_dir_all(repository.at("openapi/released/third")).expect("the directory");
+    fs::remove_file(repository.at(OTHER)).expect("the contract");
+    repository.fails("there is no contract called other");
+}
+
+#[test]
 fn each_released_version_moved_far_enough_from_the_one_before() {
     let repository = Repository::new();
     // Adds a breaking change with the version of a compatible one by hand, because `release` refuses it.
@@ -319,12 +352,16 @@ fn each_released_version_moved_far_enough_from_the_one_before() {
         "{}",
         text(&refused)
     );
-    assert!(!repository.at("openapi/released/0.1.2.yaml").exists());
+    assert!(
+        !repository
+            .at("openapi/released/openapi/0.1.2.yaml")
+            .exists()
+    );
     let file = RELEASED.replace("0.1.1", "0.1.2");
     repository.write(&file, &contract);
     let (pins, hash) = (repository.read(PINS), repository.hash_of(&file));
     repository.write(PINS, &format!("{pins}openapi 0.1.2 {hash}\n"));
-    repository.fails("openapi/released/0.1.2.yaml moved too little from 0.1.1");
+    repository.fails("openapi/released/openapi/0.1.2.yaml moved too little from 0.1.1");
 }
 
 #[test]
@@ -344,7 +381,7 @@ fn releasing_keeps_the_contract_and_its_hash() {
     let next = OLD.replace("version: 0.1.1", "version: 0.2.0");
     repository.write(CONTRACT, &next);
     repository.passes("release");
-    assert_eq!(repository.read("openapi/released/0.2.0.yaml"), next);
+    assert_eq!(repository.read("openapi/released/openapi/0.2.0.yaml"), next);
     assert_eq!(repository.read(PINS).lines().count(), 3);
     repository.passes("compare");
 }

@@ -1,4 +1,4 @@
-"""Fuzzes the running service with Schemathesis, from the contract.
+"""Fuzzes the running service with Schemathesis, from its contracts.
 
 A round is one server on a free port, with its own embedded database that is filled with seeded rows,
 and several runs of Schemathesis against it: one with every phase, then more of the stateful phase,
@@ -25,7 +25,7 @@ from verdict import PHASES, Tally
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "target" / "fuzz"
-CONTRACT = ROOT / "openapi" / "openapi.yaml"
+CONTRACTS = ROOT / "openapi"
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 HOOKS = Path(__file__).with_name("hooks.py")
 
@@ -51,8 +51,8 @@ def main() -> int:
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
     server = arguments.server.resolve()
-    contract = json.loads(subprocess.check_output([server, "openapi"], cwd=OUT, env=environment()))
-    tally = Tally(contract)
+    contracts = {name: json.loads(ask(server, "--contract", name)) for name in ask(server, "--names").split()}
+    tally = Tally(contracts)
     seeds: list[int] = []
     problems: list[str] = []
     while not problems and tally.cases() < arguments.cases:
@@ -63,6 +63,11 @@ def main() -> int:
     (OUT / "cases.json").write_text(json.dumps(kept, indent=2) + "\n")
     say(verdict.text(kept))
     return 1 if problems else 0
+
+
+def ask(server: Path, *arguments: str) -> str:
+    """What the program says about its contracts."""
+    return subprocess.check_output([server, "openapi", *arguments], cwd=OUT, env=environment(), text=True)
 
 
 def say(text: str) -> None:
@@ -94,7 +99,8 @@ def attack_a_server(server: Path, first_seed: int, seeds: list[int], tally: Tall
         phases = PHASES
         for seed in range(first_seed, first_seed + STATEFUL_RUNS):
             seeds.append(seed)
-            problems += run(url, seed, phases, directory, tally)
+            for name in tally.contracts:
+                problems += run(url, name, seed, phases, directory, tally)
             if problems or tally.cases("stateful") >= wanted:
                 break
             phases = ["stateful"]
@@ -123,11 +129,12 @@ def address(serving: subprocess.Popen, log: Path) -> str:
     sys.exit(f"the server did not start:\n{log.read_text()}")
 
 
-def run(url: str, seed: int, phases: list[str], directory: Path, tally: Tally) -> list[str]:
-    """Runs Schemathesis once and prints its output. Returns the problems."""
-    report, events = directory / f"report-{seed}.json", directory / f"events-{seed}.ndjson"
+def run(url: str, name: str, seed: int, phases: list[str], directory: Path, tally: Tally) -> list[str]:
+    """Runs Schemathesis once for a contract and prints its output. Returns the problems."""
+    contract = CONTRACTS / f"{name}.yaml"
+    report, events = directory / f"report-{name}-{seed}.json", directory / f"events-{name}-{seed}.ndjson"
     command = [
-        *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run", str(CONTRACT)),
+        *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run", str(contract)),
         *("--url", url, "--checks", "all", "--phases", ",".join(phases), "--mode", "all"),
         *("--seed", str(seed), "--max-examples", str(EXAMPLES), "--no-color"),
         *("--report", "json,ndjson", "--report-json-path", str(report), "--report-ndjson-path", str(events)),
@@ -137,7 +144,7 @@ def run(url: str, seed: int, phases: list[str], directory: Path, tally: Tally) -
         for line in running.stdout:
             say(line)
     problems = verdict.judge(running.returncode, report, events, tally)
-    return [f"seed {seed}: {problem}" for problem in problems]
+    return [f"{name}, seed {seed}: {problem}" for problem in problems]
 
 
 if __name__ == "__main__":

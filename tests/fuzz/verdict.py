@@ -17,8 +17,10 @@ PHASES = ["examples", "coverage", "fuzzing", "stateful"]
 class Tally:
     """The numbers of cases with a response, by operation, phase and status, and of false findings by reason."""
 
-    def __init__(self, contract: dict):
-        self.labels = operations(contract)
+    def __init__(self, contracts: dict[str, dict]):
+        self.contracts = list(contracts)
+        # No two contracts have a path in common.
+        self.labels = {label: id for contract in contracts.values() for label, id in operations(contract).items()}
         self.counts = {operation: Counter() for operation in self.labels.values()}
         self.explained: Counter = Counter()
 

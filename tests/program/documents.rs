@@ -4,15 +4,19 @@ use std::fs;
 use std::io::Read;
 use std::process::Stdio;
 
-use ecommerce_api::contract;
+use ecommerce_api::api::contracts::contracts;
 use serde_json::{Value, json};
 
 use crate::process::{Outcome, directory, program, run, run_in, to_end};
 
+fn contract() -> &'static Value {
+    contracts()[0].contract.document()
+}
+
 #[test]
 fn the_contract_is_printed_as_json() {
     let printed: Value = serde_json::from_str(&run(&["openapi"], &[]).success()).unwrap();
-    assert_eq!(&printed, contract::document());
+    assert_eq!(&printed, contract());
 }
 
 #[test]
@@ -25,13 +29,27 @@ fn the_generated_document_has_the_contract_s_operations() {
         names.sort();
         names
     };
-    assert_eq!(paths(&printed), paths(contract::document()));
+    assert_eq!(paths(&printed), paths(contract()));
 }
 
 #[test]
 fn the_contract_and_the_generated_document_are_equal() {
     let printed = run(&["openapi", "--check"], &[]).success();
     assert!(printed.contains("17 operations"), "{printed}");
+}
+
+#[test]
+fn a_contract_is_chosen_by_its_name() {
+    assert_eq!(run(&["openapi", "--names"], &[]).success(), "openapi\n");
+    let only = run(&["openapi"], &[]).success();
+    let named = run(&["openapi", "--contract", "openapi"], &[]).success();
+    assert_eq!(named, only);
+    for more in [&[][..], &["--check"], &["--generated"]] {
+        let arguments = [&["openapi", "--contract", "nothing"], more].concat();
+        let message = run(&arguments, &[]).failure(2);
+        let expected = "there is no contract called nothing: the contracts are openapi";
+        assert!(message.contains(expected), "{message}");
+    }
 }
 
 /// `openapi --compare` with an older contract of this text.
@@ -43,7 +61,7 @@ fn compare_with(old: &str) -> Outcome {
 
 /// The contract as it was when it had another value at `pointer`, under this version.
 fn older(version: &str, pointer: &str, value: Value) -> String {
-    let mut old = contract::document().clone();
+    let mut old = contract().clone();
     old["info"]["version"] = json!(version);
     *old.pointer_mut(pointer).unwrap() = value;
     old.to_string()
@@ -51,7 +69,7 @@ fn older(version: &str, pointer: &str, value: Value) -> String {
 
 #[test]
 fn the_contract_changed_nothing_since_itself() {
-    let said = compare_with(&contract::document().to_string()).success();
+    let said = compare_with(&contract().to_string()).success();
     assert!(said.contains(": 0 changes for clients from"), "{said}");
 }
 
@@ -64,7 +82,7 @@ fn changes_pass_when_the_version_moved_as_far_as_they_go() {
 
 #[test]
 fn a_breaking_change_without_a_new_version_fails() {
-    let current = contract::document()["info"]["version"].as_str().unwrap();
+    let current = contract()["info"]["version"].as_str().unwrap();
     let longest = "/components/schemas/ProductDraft/properties/title/maxLength";
     let outcome = compare_with(&older(current, longest, json!(300)));
     let (line, _) = outcome.stdout.split_once('\n').unwrap();

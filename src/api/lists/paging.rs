@@ -1,15 +1,16 @@
 //! Pages of lists: what `page` and `limit` mean, which parameters need one of them, and the headers
 //! that lead from a page to the others.
 //!
-//! Imports `db` for the type of a page.
+//! Imports `db` for the type of a page, `contract` for the pairs of a query, and `error`.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use poem::Response;
 use poem::http::HeaderValue;
 
+use crate::contract::query_pairs;
 use crate::db::Page;
+use crate::error::{Place, Violation};
 
-use super::super::parameters::decode;
 use super::super::types::Id;
 
 /// The parameters that ask for a page. Where only one of them is given, the other is as
@@ -43,6 +44,26 @@ pub(in crate::api) fn is_needed(operation: &str, name: &str, value: &str) -> boo
     NEEDED.iter().any(|(id, parameter, values)| {
         *id == operation && *parameter == name && (values.is_empty() || values.contains(&value))
     })
+}
+
+/// Names each parameter of a query that needs a page where the query asks for none.
+pub(in crate::api) fn violations(operation: &str, query: &str) -> Vec<Violation> {
+    let mut unpaged: Vec<String> = Vec::new();
+    for pair in query_pairs(query) {
+        let name = pair.name.unwrap_or_default();
+        if PARAMETERS.contains(&&*name) {
+            return Vec::new();
+        }
+        let value = pair.value.unwrap_or_default();
+        if is_needed(operation, &name, &value) && !unpaged.iter().any(|known| *known == name) {
+            unpaged.push(name.into_owned());
+        }
+    }
+    let problem = "needs `page` or `limit` beside it";
+    let unpaged = unpaged.into_iter();
+    unpaged
+        .map(|name| Violation::new(Place::Query, name, problem))
+        .collect()
 }
 
 /// The page that a list's parameters ask for; `None` when there are none.
@@ -107,12 +128,11 @@ fn last_page(size: i32, total: i64) -> i64 {
 /// client sends is not all allowed in a header.
 fn other_parameters(query: &str) -> String {
     let mut others = String::new();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let (Some(name), Some(value)) = (decode(name), decode(value)) else {
+    for pair in query_pairs(query) {
+        let (Some(name), Some(value)) = (pair.name, pair.value) else {
             continue;
         };
-        if !PARAMETERS.contains(&name.as_str()) {
+        if !PARAMETERS.contains(&&*name) {
             let encoded = |text| utf8_percent_encode(text, ENCODED).to_string();
             others.extend([&encoded(&name), "=", &encoded(&value), "&"]);
         }

@@ -14,6 +14,7 @@ use poem::Route;
 use poem::endpoint::make_sync;
 use poem::http::{StatusCode, header};
 use poem_openapi::OpenApiService;
+use serde_json::json;
 
 use super::content;
 
@@ -60,8 +61,9 @@ impl SwaggerUi {
     }
 }
 
-/// Adds the page, its scripts and its style to `route`.
-pub(super) fn add_to(route: Route) -> Route {
+/// Adds the page, its scripts and its style to `route`; the page shows the contracts of these names.
+pub(super) fn add_to(route: Route, contracts: &[String]) -> Route {
+    let start_script = START_SCRIPT.replace("[\"{contracts}\"]", &json!(contracts).to_string());
     let page = make_sync(|_| {
         let page = PAGE.replace("{version}", &SWAGGER_UI.version);
         let mut response = content("text/html; charset=utf-8", page);
@@ -81,7 +83,7 @@ pub(super) fn add_to(route: Route) -> Route {
             .header(header::LOCATION, "../docs")
             .finish()
     });
-    let start_script = make_sync(|_| content(JAVASCRIPT, START_SCRIPT));
+    let start_script = make_sync(move |_| content(JAVASCRIPT, start_script.clone()));
     let script = make_sync(|_| versioned(JAVASCRIPT, &SWAGGER_UI.script));
     let style = make_sync(|_| versioned("text/css; charset=utf-8", &SWAGGER_UI.style));
     route

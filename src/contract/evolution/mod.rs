@@ -93,7 +93,7 @@ impl Edition {
     /// # Errors
     /// What is wrong and where, in one line, when the text is not YAML or [`Edition::new`] fails.
     pub fn read(yaml: &str) -> Result<Self, String> {
-        let document = super::parse(yaml).map_err(|error| {
+        let document = super::read_yaml(yaml).map_err(|error| {
             let first = error.lines().next().unwrap_or_default();
             format!("not YAML: {first}")
         })?;

@@ -1,6 +1,6 @@
 //! The contract's operations with their examples, and the requests that these are.
 
-use ecommerce_api::contract;
+use ecommerce_api::api::contracts::contracts;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
@@ -8,6 +8,7 @@ use crate::common::headers::resolve;
 
 /// An operation as the contract illustrates it.
 pub struct Illustrated {
+    pub document: &'static Value,
     pub id: &'static str,
     pub method: String,
     path: &'static str,
@@ -27,22 +28,33 @@ pub struct Request {
 }
 
 pub fn operations() -> Vec<Illustrated> {
-    let paths = members(&contract::document()["paths"]);
-    let all = paths.flat_map(|(path, item)| {
-        members(item).map(move |(method, operation)| Illustrated::read(path, method, operation))
-    });
-    all.collect()
+    let mut all = Vec::new();
+    for published in contracts() {
+        let document = published.contract.document();
+        for (path, item) in members(&document["paths"]) {
+            let operations = members(item);
+            all.extend(
+                operations.map(|(method, operation)| {
+                    Illustrated::read(document, path, method, operation)
+                }),
+            );
+        }
+    }
+    all
 }
 
 /// The examples of a media type.
-pub fn examples(content: &'static Value) -> Vec<(&'static str, &'static Value)> {
+pub fn examples(
+    document: &'static Value,
+    content: &'static Value,
+) -> Vec<(&'static str, &'static Value)> {
     let media_type = &content["application/json"];
     if let Some(example) = media_type.get("example") {
         return vec![("", example)];
     }
     let named = members(&media_type["examples"]);
     named
-        .map(|(name, example)| (name, &resolve(example)["value"]))
+        .map(|(name, example)| (name, &resolve(document, example)["value"]))
         .collect()
 }
 
@@ -60,16 +72,23 @@ pub fn text(example: &Value) -> String {
 }
 
 impl Illustrated {
-    fn read(path: &'static str, method: &str, operation: &'static Value) -> Self {
+    fn read(
+        document: &'static Value,
+        path: &'static str,
+        method: &str,
+        operation: &'static Value,
+    ) -> Self {
+        let resolve = |value| resolve(document, value);
         let parameters = operation["parameters"].as_array().into_iter().flatten();
         let body = resolve(&operation["requestBody"]);
         let responses = members(&operation["responses"]);
         Self {
+            document,
             id: operation["operationId"].as_str().unwrap(),
             method: method.to_uppercase(),
             path,
             parameters: parameters.map(resolve).collect(),
-            bodies: examples(&body["content"]),
+            bodies: examples(document, &body["content"]),
             responses: responses
                 .map(|(status, response)| (status.parse().unwrap(), resolve(response)))
                 .collect(),

@@ -223,7 +223,7 @@ async fn every_example_of_an_error_is_the_response_to_a_recorded_request() {
         };
         for operation in operations() {
             for (status, response) in &operation.responses {
-                let errors = examples(&response["content"]).into_iter();
+                let errors = examples(operation.document, &response["content"]).into_iter();
                 for (name, body) in errors.filter(|_| *status >= 400) {
                     let of = format!("{} {status} {name}", operation.id);
                     let line = recorded(operation.id, *status, name);
@@ -271,5 +271,5 @@ async fn produces(
         of.contains(&format!(" {} ", answer.status.as_u16())),
         "{of}: {text}"
     );
-    compare(of, &answer, &request, response, body);
+    compare(of, &answer, &request, (operation.document, response), body);
 }

@@ -1,10 +1,10 @@
 //! What can be written, as the contract says: the resources that are created by a POST, and the
 //! properties of the bodies that write them.
 
-use ecommerce_api::contract;
+use ecommerce_api::api::contracts::contracts;
 use serde_json::Value;
 
-use crate::common::headers::resolve;
+use crate::common::headers;
 
 /// What a POST creates.
 pub struct Resource {
@@ -41,16 +41,17 @@ impl Property {
 /// # Panics
 /// When the contract has fewer than the three that it should have.
 pub fn resources() -> Vec<Resource> {
-    let paths = &contract::document()["paths"];
-    let operations = contract::operations().iter();
+    let contract = &contracts()[0].contract;
+    let paths = &contract.document()["paths"];
+    let operations = contract.operations().iter();
     let created = operations.filter(|operation| operation.method == "POST");
     let resources: Vec<Resource> = created
         .map(|operation| {
-            let list = operation.path;
+            let list = &operation.path;
             let shown = &paths[list]["post"]["responses"]["201"];
             let change = &paths[format!("{list}/{{id}}")]["put"];
             Resource {
-                list: list.to_owned(),
+                list: list.clone(),
                 draft: properties(&paths[list]["post"]["requestBody"], shown),
                 changes: properties(&change["requestBody"], shown),
             }
@@ -62,6 +63,11 @@ pub fn resources() -> Vec<Resource> {
         .sum();
     assert!(resources.len() >= 3 && all >= 14, "the contract has more");
     resources
+}
+
+/// What a `$ref` of the contract leads to.
+fn resolve(value: &'static Value) -> &'static Value {
+    headers::resolve(contracts()[0].contract.document(), value)
 }
 
 fn schema(body: &'static Value) -> &'static Value {

@@ -1,0 +1,102 @@
+//! The registry of the contracts that the service keeps to. Whatever concerns all contracts goes
+//! through this list: the server, the command line, the tests and CI.
+//!
+//! A second contract is a file beside `openapi/openapi.yaml`, and a line in [`PUBLISHED`].
+
+use std::sync::LazyLock;
+
+use serde_json::Value;
+
+use crate::contract::{Contract, Operation};
+
+use super::document::generated_document;
+
+/// A name, the YAML file `openapi/<name>.yaml`, and the function that generates the same document
+/// from the Rust types.
+type Source = (&'static str, &'static str, fn() -> Value);
+
+/// Every contract, the main one first.
+const PUBLISHED: &[Source] = &[(
+    "openapi",
+    include_str!("../../openapi/openapi.yaml"),
+    generated_document,
+)];
+
+/// A contract that the service keeps to.
+pub struct Published {
+    /// The contract.
+    pub contract: Contract,
+    /// The contract as it is written, byte for byte.
+    pub source: &'static str,
+    generate: fn() -> Value,
+}
+
+impl Published {
+    /// The document that poem-openapi generates from the types and handlers; equal to the contract.
+    /// Needs no database.
+    #[must_use]
+    pub fn generated_document(&self) -> Value {
+        (self.generate)()
+    }
+}
+
+/// Every contract, read at the first call.
+///
+/// # Panics
+/// When a contract is not supported: a fault of the build, which any test shows.
+#[must_use]
+pub fn contracts() -> &'static [Published] {
+    static CONTRACTS: LazyLock<Vec<Published>> = LazyLock::new(|| {
+        let published = PUBLISHED.iter().map(|&(name, source, generate)| {
+            let contract = Contract::parse(name, source)
+                .unwrap_or_else(|problem| panic!("openapi/{name}.yaml: {problem}"));
+            Published {
+                contract,
+                source,
+                generate,
+            }
+        });
+        published.collect()
+    });
+    &CONTRACTS
+}
+
+/// The operation for a request with this method (in capitals) to this concrete path.
+#[must_use]
+pub fn find(method: &str, path: &str) -> Option<&'static Operation> {
+    let mut contracts = contracts().iter();
+    contracts.find_map(|it| it.contract.find(method, path))
+}
+
+/// The methods (in capitals) of a concrete path; none when no contract knows the path.
+#[must_use]
+pub fn methods(path: &str) -> Vec<&'static str> {
+    let methods = contracts().iter().map(|it| it.contract.methods(path));
+    methods.max_by_key(Vec::len).unwrap_or_default()
+}
+
+/// The operations of all contracts.
+pub fn operations() -> impl Iterator<Item = &'static Operation> {
+    let contracts = contracts().iter();
+    contracts.flat_map(|it| it.contract.operations())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever is read of one contract may be looked up in any other.
+    #[test]
+    fn no_two_contracts_have_an_operation_or_a_path_in_common() {
+        for (index, one) in contracts().iter().enumerate() {
+            for operation in one.contract.operations() {
+                let path = operation.path.replace(['{', '}'], "");
+                for other in &contracts()[index + 1..] {
+                    let mut others = other.contract.operations().iter();
+                    assert!(others.all(|it| it.id != operation.id), "{}", operation.id);
+                    assert!(other.contract.methods(&path).is_empty(), "{path}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Path templates: which concrete paths they match, and which of several templates wins.
+//!
+//! A placeholder stands for at least one character and no `/`; text may surround it in its segment,
+//! as in `/files/{name}.json`. The more specific of two templates wins: `/things/mine` before
+//! `/things/{id}`. Imports nothing of ours.
+
+use std::cmp::Reverse;
+
+/// A path with placeholders.
+#[derive(Debug)]
+pub(super) struct Template {
+    path: String,
+    /// The text before, between and after the placeholders.
+    literals: Vec<String>,
+    /// The names of the placeholders, one less than there are literals.
+    pub placeholders: Vec<String>,
+}
+
+impl Template {
+    /// Takes a path apart.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn parse(path: &str) -> Result<Self, String> {
+        if !path.starts_with('/') {
+            return Err("a path begins with `/`".to_owned());
+        }
+        let mut literals = Vec::new();
+        let mut placeholders: Vec<String> = Vec::new();
+        let mut rest = path;
+        while let Some((before, after)) = rest.split_once('{') {
+            let Some((name, after)) = after.split_once('}') else {
+                return Err("a `{` has no `}`".to_owned());
+            };
+            if name.is_empty() || name.contains(['{', '/']) {
+                return Err(format!("`{{{name}}}` is not a placeholder"));
+            }
+            if placeholders.iter().any(|known| known == name) {
+                return Err(format!("has the placeholder `{{{name}}}` twice"));
+            }
+            if !placeholders.is_empty() && !before.contains('/') {
+                return Err("two placeholders in one segment are not supported".to_owned());
+            }
+            literals.push(before.to_owned());
+            placeholders.push(name.to_owned());
+            rest = after;
+        }
+        literals.push(rest.to_owned());
+        if literals.iter().any(|literal| literal.contains('}')) {
+            return Err("a `}` has no `{`".to_owned());
+        }
+        if literals.iter().any(|literal| literal.contains(['?', '#'])) {
+            return Err("a path has neither query nor fragment".to_owned());
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            literals,
+            placeholders,
+        })
+    }
+
+    pub(super) fn matches(&self, path: &str) -> bool {
+        self.walk(path, |_, _| {})
+    }
+
+    /// Whether the template matches; tells `found` the index and the value of each placeholder on
+    /// the way.
+    pub(super) fn walk<'p>(&self, path: &'p str, mut found: impl FnMut(usize, &'p str)) -> bool {
+        let Some((first, others)) = self.literals.split_first() else {
+            return false;
+        };
+        let Some(mut rest) = path.strip_prefix(first.as_str()) else {
+            return false;
+        };
+        for (index, literal) in others.iter().enumerate() {
+            // A placeholder ends in its segment: its value and the literal behind it up to the
+            // next `/` are the rest of that segment.
+            let end = rest.find('/').unwrap_or(rest.len());
+            let (segment, behind) = rest.split_at(end);
+            let (in_segment, beyond) = literal.split_at(literal.find('/').unwrap_or(literal.len()));
+            let value = segment.strip_suffix(in_segment);
+            let (Some(value), Some(left)) = (value, behind.strip_prefix(beyond)) else {
+                return false;
+            };
+            if value.is_empty() {
+                return false;
+            }
+            found(index, value);
+            rest = left;
+        }
+        rest.is_empty()
+    }
+
+    /// Templates in this order are tried such that a more specific one comes first.
+    pub(super) fn rank(&self) -> impl Ord + use<> {
+        let literal: usize = self.literals.iter().map(String::len).sum();
+        (self.placeholders.len(), Reverse(literal))
+    }
+
+    /// Whether some path is matched by both templates, and neither is more specific than the other
+    /// in every segment.
+    pub(super) fn is_ambiguous_beside(&self, other: &Self) -> bool {
+        let (ours, theirs) = (self.segments(), other.segments());
+        if ours.len() != theirs.len() {
+            return false;
+        }
+        let pairs = || ours.iter().zip(&theirs);
+        pairs().all(|(a, b)| a.overlaps(b))
+            && (pairs().all(|(a, b)| a.is_within(b)) == pairs().all(|(a, b)| b.is_within(a)))
+    }
+
+    fn segments(&self) -> Vec<Segment<'_>> {
+        let segments = self.path.split('/');
+        segments.map(Segment::parse).collect()
+    }
+}
+
+/// What stands between two slashes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Segment<'t> {
+    Literal(&'t str),
+    Placeholder { before: &'t str, after: &'t str },
+}
+
+impl<'t> Segment<'t> {
+    fn parse(text: &'t str) -> Self {
+        match text.split_once('{') {
+            None => Self::Literal(text),
+            Some((before, rest)) => Self::Placeholder {
+                before,
+                after: rest.split_once('}').map_or("", |(_, after)| after),
+            },
+        }
+    }
+
+    /// Whether some text is matched by both.
+    fn overlaps(&self, other: &Self) -> bool {
+        match (*self, *other) {
+            (Self::Literal(ours), Self::Literal(theirs)) => ours == theirs,
+            (Self::Literal(text), Self::Placeholder { before, after })
+            | (Self::Placeholder { before, after }, Self::Literal(text)) => {
+                let rest = text.strip_prefix(before);
+                let value = rest.and_then(|rest| rest.strip_suffix(after));
+                value.is_some_and(|value| !value.is_empty())
+            }
+            (
+                Self::Placeholder { before, after },
+                Self::Placeholder {
+                    before: other_before,
+                    after: other_after,
+                },
+            ) => {
+                (before.starts_with(other_before) || other_before.starts_with(before))
+                    && (after.ends_with(other_after) || other_after.ends_with(after))
+            }
+        }
+    }
+
+    /// Whether the other matches all that this one matches.
+    fn is_within(&self, other: &Self) -> bool {
+        match (*self, *other) {
+            (
+                Self::Placeholder { before, after },
+                Self::Placeholder {
+                    before: other_before,
+                    after: other_after,
+                },
+            ) => before.starts_with(other_before) && after.ends_with(other_after),
+            (Self::Placeholder { .. }, Self::Literal(_)) => false,
+            (Self::Literal(_), _) => self.overlaps(other),
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    fn values<'p>(template: &str, path: &'p str) -> Option<Vec<&'p str>> {
+        let mut values = Vec::new();
+        let template = Template::parse(template).unwrap();
+        let is_match = template.walk(path, |_, value| values.push(value));
+        is_match.then_some(values)
+    }
+
+    #[test]
+    fn a_template_matches_whole_paths() {
+        for (template, path, expected) in [
+            ("/", "/", Some(vec![])),
+            ("/a", "/a", Some(vec![])),
+            ("/a", "/a/", None),
+            ("/a", "/ab", None),
+            ("/a/{x}", "/a/1", Some(vec!["1"])),
+            ("/a/{x}", "/a/", None),
+            ("/a/{x}", "/a/1/", None),
+            ("/a/{x}", "/a/1/2", None),
+            ("/a/{x}/b", "/a/1/b", Some(vec!["1"])),
+            ("/a/{x}/b", "/a/1/bb", None),
+            ("/a/{x}/b", "/a/b", None),
+            ("/a/{x}/b", "/a//b", None),
+            ("/a/{x}/b/{y}", "/a/1/b/2", Some(vec!["1", "2"])),
+            ("/a/{x}/b/{y}", "/a/1/c/2", None),
+            ("/a/{x}/b/{y}", "/a/1/b/2/3", None),
+            ("/{x}/{y}", "/1/2", Some(vec!["1", "2"])),
+            ("/{x}/{y}", "/1", None),
+            ("/f/{x}.json", "/f/a.b.json", Some(vec!["a.b"])),
+            ("/f/{x}.json", "/f/.json", None),
+            ("/f/{x}.json", "/f/a.json/b", None),
+            ("/f/v{x}-/y{z}", "/f/v1-/y2", Some(vec!["1", "2"])),
+            ("/f/v{x}-/y{z}", "/f/v1/y2", None),
+        ] {
+            assert_eq!(values(template, path), expected, "{template} {path}");
+        }
+    }
+
+    #[test]
+    fn a_template_that_cannot_be_read_says_why() {
+        for (template, problem) in [
+            ("a", "a path begins with `/`"),
+            ("/{a", "a `{` has no `}`"),
+            ("/a}", "a `}` has no `{`"),
+            ("/{}", "`{}` is not a placeholder"),
+            ("/{a/b}", "`{a/b}` is not a placeholder"),
+            ("/{a}/{a}", "has the placeholder `{a}` twice"),
+            (
+                "/{a}-{b}",
+                "two placeholders in one segment are not supported",
+            ),
+            ("/a?b={c}", "a path has neither query nor fragment"),
+        ] {
+            assert_eq!(Template::parse(template).unwrap_err(), problem);
+        }
+    }
+
+    #[test]
+    fn of_two_templates_one_is_more_specific_or_they_are_ambiguous() {
+        for (first, second, is_ambiguous) in [
+            ("/a/{x}", "/a/b", false),
+            ("/a/{x}", "/a/{y}", true),
+            ("/a/{x}", "/{y}/b", true),
+            ("/a/{x}", "/b/{y}", false),
+            ("/a/{x}/b", "/a/{y}", false),
+            ("/a/{x}/b", "/a/c/{y}", true),
+            ("/a/{x}/{y}", "/a/c/{y}", false),
+            ("/a/{x}.json", "/a/{x}", false),
+            ("/a/{x}.json", "/a/b{x}", true),
+            ("/a/{x}.json", "/a/{x}.yaml", false),
+            ("/a/v{x}", "/a/v1", false),
+            ("/a/v{x}", "/a/v", false),
+        ] {
+            let (a, b) = (
+                Template::parse(first).unwrap(),
+                Template::parse(second).unwrap(),
+            );
+            assert_eq!(a.is_ambiguous_beside(&b), is_ambiguous, "{first} {second}");
+            assert_eq!(b.is_ambiguous_beside(&a), is_ambiguous, "{second} {first}");
+        }
+    }
+}

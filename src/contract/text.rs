@@ -1,0 +1,271 @@
+//! Values that are sent as text: those of parameters and of response headers. And the decoding of
+//! percent-encoded text, in paths and in queries.
+//!
+//! Imports the module's `located` and `validators`.
+
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use percent_encoding::percent_decode_str;
+use serde_json::{Number, Value};
+
+use super::located::{Located, Problem};
+use super::schema::Direction;
+use super::validators::{Schema, Schemas};
+
+/// What a value that is sent as text may be.
+pub(super) enum Text {
+    /// A whole number in this range. Nearly every request has one, so it is compared here and needs
+    /// no validator.
+    Integer(RangeInclusive<i64>),
+    /// A value of a JSON type that is compared with a schema.
+    Schema(Type, Arc<Schema>),
+}
+
+/// The JSON type that a text is read as.
+#[derive(Clone, Copy)]
+pub(super) enum Type {
+    String,
+    Integer,
+    Number,
+    Boolean,
+}
+
+/// The keywords of a whole number that decide nothing beside its range.
+const OF_A_RANGE: [&str; 12] = [
+    "type",
+    "format",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "default",
+    "description",
+    "title",
+    "example",
+    "deprecated",
+    "nullable",
+];
+
+impl Text {
+    /// Reads the schema of a value that is sent as text; it has been checked already.
+    ///
+    /// # Errors
+    /// When its type is none that has one spelling as text.
+    pub(super) fn parse(schema: &Located<'_>, schemas: &Schemas) -> Result<Self, Problem> {
+        let schema = schema.clone().resolve(schemas.document(), "schemas")?;
+        let kind = match schema.value["type"].as_str() {
+            Some("string") => Type::String,
+            Some("integer") => Type::Integer,
+            Some("number") => Type::Number,
+            Some("boolean") => Type::Boolean,
+            Some(other) => {
+                let message = format!(
+                    "{other} is not supported here: a value that is sent as text is a string, an \
+                     integer, a number or a boolean"
+                );
+                return Err(schema.require("type")?.problem(message));
+            }
+            None => {
+                let message = "needs a `type`, which tells how its text is read";
+                return Err(schema.problem(message));
+            }
+        };
+        let keywords = schema.members()?;
+        let is_range = keywords
+            .iter()
+            .all(|(keyword, _)| OF_A_RANGE.contains(keyword) || keyword.starts_with("x-"));
+        if matches!(kind, Type::Integer) && is_range {
+            return range(&schema).map(Self::Integer);
+        }
+        let schema = schemas.get(&schema.pointer, Direction::Request);
+        Ok(Self::Schema(kind, schema))
+    }
+
+    /// What is wrong with a text, if anything.
+    ///
+    /// Only the canonical spelling of a whole number counts: `+1`, `01` and `1.0` are wrong.
+    pub(super) fn problem(&self, text: &str) -> Option<String> {
+        match self {
+            Self::Integer(range) if integer(text).is_some_and(|it| range.contains(&it)) => None,
+            Self::Integer(range) => Some(format!(
+                "must be a whole number from {} to {}",
+                range.start(),
+                range.end()
+            )),
+            Self::Schema(kind, schema) => match kind.read(text) {
+                Some(value) => schema.first_problem(&value),
+                None => Some(kind.expectation().to_owned()),
+            },
+        }
+    }
+}
+
+/// The whole numbers that a schema allows. Without bounds of its own these are those of its format,
+/// `int32` or (also without a format) `int64`.
+fn range(schema: &Located<'_>) -> Result<RangeInclusive<i64>, Problem> {
+    let bound = |keyword: &str| match schema.get(keyword) {
+        None => Ok(None),
+        Some(bound) => {
+            let number = bound.value.as_i64();
+            let wrong = || bound.problem("is not a whole number of 64 bits");
+            number.ok_or_else(wrong).map(Some)
+        }
+    };
+    let (lowest, highest) = match schema.value["format"].as_str() {
+        Some("int32") => (i32::MIN.into(), i32::MAX.into()),
+        _ => (i64::MIN, i64::MAX),
+    };
+    let exclusive = |keyword: &str| Ok(i64::from(schema.flag(keyword)?));
+    let minimum = match bound("minimum")? {
+        Some(minimum) => minimum.saturating_add(exclusive("exclusiveMinimum")?),
+        None => lowest,
+    };
+    let maximum = match bound("maximum")? {
+        Some(maximum) => maximum.saturating_sub(exclusive("exclusiveMaximum")?),
+        None => highest,
+    };
+    if minimum.max(lowest) > maximum.min(highest) {
+        return Err(schema.problem("allows no number"));
+    }
+    Ok(minimum.max(lowest)..=maximum.min(highest))
+}
+
+fn integer(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
+    let is_canonical =
+        digits.iter().all(u8::is_ascii_digit) && (digits.first() != Some(&b'0') || text == "0");
+    is_canonical.then(|| text.parse().ok()).flatten()
+}
+
+impl Type {
+    fn read(self, text: &str) -> Option<Value> {
+        match self {
+            Self::String => Some(text.into()),
+            Self::Integer => integer(text).map(Value::from),
+            // JSON's grammar of numbers, without the white space that may stand around a value.
+            Self::Number if !text.contains(char::is_whitespace) => {
+                let number: Option<Number> = serde_json::from_str(text).ok();
+                number.map(Value::Number)
+            }
+            Self::Number => None,
+            Self::Boolean => text.parse::<bool>().ok().map(Value::Bool),
+        }
+    }
+
+    fn expectation(self) -> &'static str {
+        match self {
+            Self::String => "must be a string",
+            Self::Integer => "must be a whole number of 64 bits",
+            Self::Number => "must be a number",
+            Self::Boolean => "must be true or false",
+        }
+    }
+}
+
+/// A name and a value of a query, decoded.
+#[derive(Debug, PartialEq, Eq)]
+pub struct QueryPair<'q> {
+    /// The name as it was sent.
+    pub raw_name: &'q str,
+    /// The name; none where its percent-encoding is broken.
+    pub name: Option<Cow<'q, str>>,
+    /// The value, empty where there is no `=`; none where its percent-encoding is broken.
+    pub value: Option<Cow<'q, str>>,
+}
+
+/// The pairs of a query (what stands behind the `?`), in their order. `+` is a space.
+pub fn query_pairs(query: &str) -> impl Iterator<Item = QueryPair<'_>> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        QueryPair {
+            raw_name: name,
+            name: decode_query(name),
+            value: decode_query(value),
+        }
+    })
+}
+
+fn decode_query(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains('+') {
+        return decode(text);
+    }
+    let spaced = text.replace('+', " ");
+    decode(&spaced).map(|text| Cow::Owned(text.into_owned()))
+}
+
+/// Percent-encoded text; none when an escape is not two hexadecimal digits or the bytes are not
+/// UTF-8.
+pub(super) fn decode(text: &str) -> Option<Cow<'_, str>> {
+    let is_whole = |escape: &str| {
+        let digits = escape.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    let mut escapes = text.split('%').skip(1);
+    if !escapes.all(is_whole) {
+        return None;
+    }
+    percent_decode_str(text).decode_utf8().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_canonical_spelling_of_a_whole_number_is_one() {
+        for text in ["0", "7", "-7", "9223372036854775807"] {
+            assert_eq!(
+                integer(text).map(|it| it.to_string()).as_deref(),
+                Some(text)
+            );
+        }
+        for text in [
+            "",
+            "-",
+            "-0",
+            "+1",
+            "01",
+            "-01",
+            "1.0",
+            "1e2",
+            " 1",
+            "1 ",
+            "abc",
+            "٣",
+            "--1",
+            "9223372036854775808",
+        ] {
+            assert_eq!(integer(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_plus_is_a_space_in_a_query_alone() {
+        assert_eq!(decode("a+b%2B%20").as_deref(), Some("a+b+ "));
+        let pairs: Vec<_> = query_pairs("a+b=c+d%2B&&e&%zz=%&f==").collect();
+        let pair = |raw_name, name: Option<&'static str>, value: Option<&'static str>| QueryPair {
+            raw_name,
+            name: name.map(Cow::Borrowed),
+            value: value.map(Cow::Borrowed),
+        };
+        assert_eq!(
+            pairs,
+            [
+                pair("a+b", Some("a b"), Some("c d+")),
+                pair("e", Some("e"), Some("")),
+                pair("%zz", None, None),
+                pair("f", Some("f"), Some("=")),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_broken_percent_encoding_is_no_text() {
+        for text in ["%", "%2", "%2g", "%%20", "%ff", "%é0"] {
+            assert_eq!(decode(text), None, "{text}");
+        }
+    }
+}
