@@ -1,9 +1,9 @@
-"""Judges the walks: reads what each client recorded, and what the generator called things.
+"""Evaluates the records of the generated clients, and the names that the generator chose.
 
-Prints a table of operations and clients, and fails unless, with every client, every operation of
-the contract succeeded and failed at least once (one that sends only the contract's examples: never
-failed), and every generated model and API class has a name that the contract gave it (an
-`InlineObject1` is a schema that should have one).
+Prints a table of operations and clients. Fails unless each operation of the contract succeeded and
+failed at least once with each client (a client that only sends the examples of the contract must not
+fail), and each generated model and API class has a name from the contract. A name like
+`InlineObject1` belongs to a schema that should have a name.
 
 Usage: verdict.py CONTRACT.json CLIENTS_DIRECTORY CLIENT...
 """
@@ -19,7 +19,7 @@ METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 
 
 def operation_ids(contract: dict[str, Any]) -> list[str]:
-    """The operations, in the contract's order."""
+    """The ids of the operations, in the order of the contract."""
     return [
         operation["operationId"]
         for path in contract["paths"].values()
@@ -29,22 +29,22 @@ def operation_ids(contract: dict[str, Any]) -> list[str]:
 
 
 def cell(outcomes: Iterable[str]) -> str:
-    """`ok 404` or `ok refused`: statuses, and that the client would not send it."""
+    """The outcomes in short, like `ok 404`. `refused`: the client did not send the request."""
     words = ("refused" if outcome.startswith("not sent") else outcome.split()[0] for outcome in outcomes)
     return " ".join(dict.fromkeys(words))
 
 
-def stray_names(contract: dict[str, Any], client: Path) -> list[str]:
-    """Models and API classes of the TypeScript client, one file each, that the contract misses."""
+def mismatched_names(contract: dict[str, Any], client: Path) -> list[str]:
+    """Models and API classes that only the contract or only the TypeScript client has. Each has a file."""
     models = {path.stem for path in (client / "models").glob("*.ts")} - {"index"}
     apis = {path.stem for path in (client / "apis").glob("*.ts")} - {"index"}
-    strays = models ^ set(contract["components"]["schemas"])
-    strays |= apis ^ {f"{tag['name']}Api" for tag in contract["tags"]}
-    return [f"typescript: {name} is not both in the contract and the client" for name in sorted(strays)]
+    mismatches = models ^ set(contract["components"]["schemas"])
+    mismatches |= apis ^ {f"{tag['name']}Api" for tag in contract["tags"]}
+    return [f"typescript: {name} is not both in the contract and the client" for name in sorted(mismatches)]
 
 
 def problems_of(client: str, record: dict[str, list[str]], operations: list[str]) -> list[str]:
-    """Which operations a client should have called otherwise."""
+    """The operations whose outcomes with a client are incomplete or wrong."""
     unknown = [f"{operation} is not an operation of the contract" for operation in record.keys() - operations]
     problems = sorted(unknown)
     for operation in operations:
@@ -60,7 +60,7 @@ def problems_of(client: str, record: dict[str, list[str]], operations: list[str]
 
 
 def print_table(operations: list[str], records: dict[str, dict[str, list[str]]]) -> None:
-    """One line for each operation, one column for each client, as wide as it must be."""
+    """Prints one line for each operation and one column for each client."""
     rows = [["operation", *records]]
     for operation in operations:
         rows.append([operation, *(cell(record.get(operation, [])) for record in records.values())])
@@ -70,7 +70,7 @@ def print_table(operations: list[str], records: dict[str, dict[str, list[str]]])
 
 
 def main(contract_file: str, directory: str, *names: str) -> None:
-    """Prints the table and what is wrong, and exits with 1 where something is."""
+    """Prints the table and the problems, and exits with 1 if there are any."""
     contract = json.loads(Path(contract_file).read_text(encoding="utf-8"))
     clients = Path(directory)
     operations = operation_ids(contract)
@@ -79,7 +79,7 @@ def main(contract_file: str, directory: str, *names: str) -> None:
     }
     print_table(operations, records)
 
-    problems = stray_names(contract, clients / "typescript") if "typescript" in names else []
+    problems = mismatched_names(contract, clients / "typescript") if "typescript" in names else []
     for client, record in records.items():
         problems += problems_of(client, record, operations)
     if not operations:
@@ -88,7 +88,7 @@ def main(contract_file: str, directory: str, *names: str) -> None:
         print(problem, file=sys.stderr)
     if problems:
         sys.exit(1)
-    print(f"{len(operations)} operations x {len(names)} clients: each succeeded and, but with examples alone, failed")
+    print(f"{len(operations)} operations x {len(names)} clients: each succeeded, and each failed except with clients that only send examples")
 
 
 if __name__ == "__main__":

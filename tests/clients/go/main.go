@@ -1,8 +1,8 @@
-// A walk through the shop with nothing but the generated Go client.
+// Calls every operation of the shop with the generated Go client.
 //
 // Every operation is called at least twice: once it succeeds, and once it fails with the error
 // that the contract promises. This client checks the range of a required parameter before it
-// sends, and nothing else; where it refuses, that refusal is what we expect.
+// sends, and nothing else; where it refuses, this refusal is expected.
 //
 // Usage: walk BASE_URL RECORD
 package main
@@ -21,21 +21,21 @@ import (
 	"example.com/shop/ecommerce"
 )
 
-// An id that could exist, and does not.
+// A valid id that does not exist.
 const absent = 2_147_483_647
 
 var (
 	ctx = context.Background()
-	// What came of the calls, by operationId.
+	// The outcomes of the calls, by operationId.
 	outcomes = map[string][]string{}
 )
 
-// A request is ready to be sent, and its answer holds a T.
+// A request is ready to be sent, and its response contains a T.
 type request[T any] interface {
 	Execute() (*T, *http.Response, error)
 }
 
-// operationID is createUser where the request is an ApiCreateUserRequest.
+// operationID is the id of the operation of a request: createUser for an ApiCreateUserRequest.
 func operationID(request any) string {
 	name := reflect.TypeOf(request).Name()
 	name = strings.TrimSuffix(strings.TrimPrefix(name, "Api"), "Request")
@@ -53,7 +53,7 @@ func note(request any, outcome string) {
 	fmt.Printf("%-16s %s\n", operation, outcome)
 }
 
-// ok is the answer of a request that must succeed.
+// ok is the response to a request that must succeed.
 func ok[T any](request request[T]) *T {
 	answer, _, err := request.Execute()
 	if err != nil {
@@ -63,7 +63,7 @@ func ok[T any](request request[T]) *T {
 	return answer
 }
 
-// describe is the code, the reason if any and, in a 400, what is wrong where.
+// describe is the text of an error: its code, its reason if any and, for a 400, its details.
 func describe(operation string, failure *ecommerce.GenericOpenAPIError) string {
 	envelope, typed := failure.Model().(ecommerce.ErrorResponse)
 	if !typed || envelope.Success {
@@ -79,7 +79,7 @@ func describe(operation string, failure *ecommerce.GenericOpenAPIError) string {
 	return outcome
 }
 
-// fails sends a request that must fail with this status, and as describe says.
+// fails sends a request that must fail with this status and this text of describe.
 func fails[T any](request request[T], expected string) {
 	_, response, err := request.Execute()
 	var failure *ecommerce.GenericOpenAPIError
@@ -95,7 +95,7 @@ func fails[T any](request request[T], expected string) {
 	note(request, outcome)
 }
 
-// refuses tries a request that the client itself must not send, because of this parameter.
+// refuses checks that the client does not send a request, because of this parameter.
 func refuses[T any](request request[T], parameter string) {
 	_, response, err := request.Execute()
 	if response != nil || err == nil || !strings.HasPrefix(err.Error(), parameter+" must be ") {
@@ -110,7 +110,7 @@ func equal(seen, expected any) {
 	}
 }
 
-// walkUsers does all to a user but delete it.
+// walkUsers calls all operations on users except the deletion.
 func walkUsers(users *ecommerce.UsersAPIService) ecommerce.User {
 	draft := *ecommerce.NewUserDraft("ada@go.example", "correct horse", ecommerce.ROLE_USER)
 	ada := ok[ecommerce.UserResponse](users.CreateUser(ctx).UserDraft(draft)).Data
@@ -156,7 +156,7 @@ func walkUsers(users *ecommerce.UsersAPIService) ecommerce.User {
 	taken := ecommerce.UserChanges{Email: &everyone.Data[0].Email}
 	fails[ecommerce.UserResponse](change(ada.Id, taken), "409 CONFLICT EMAIL_TAKEN")
 
-	// Only in the state that was seen last: its tag comes with the answer.
+	// Only if it is unchanged since the response that has this tag.
 	_, seen, err := users.GetUser(ctx, ada.Id).Execute()
 	if err != nil {
 		log.Panic(err)
@@ -167,7 +167,7 @@ func walkUsers(users *ecommerce.UsersAPIService) ecommerce.User {
 	fails[ecommerce.UserResponse](
 		users.GetUser(ctx, ada.Id).IfNoneMatch(seen.Header.Get("ETag")), "304")
 
-	// What was shown may be sent back, but not to another id.
+	// The data of a response may be sent back, but not to another id.
 	shown := ecommerce.UserChanges{Id: &ada.Id, Email: &ada.Email, Role: &ada.Role}
 	equal(ok[ecommerce.UserResponse](change(ada.Id, shown)).Data, ada)
 	other := int32(absent)
@@ -176,7 +176,7 @@ func walkUsers(users *ecommerce.UsersAPIService) ecommerce.User {
 	return ada
 }
 
-// walkProducts does all to a product but delete it.
+// walkProducts calls all operations on products except the deletion.
 func walkProducts(products *ecommerce.ProductsAPIService) ecommerce.Product {
 	draft := *ecommerce.NewProductDraft("Teapot 🫖")
 	draft.SetImageUrl("/images/teapot.jpg")
@@ -196,7 +196,7 @@ func walkProducts(products *ecommerce.ProductsAPIService) ecommerce.Product {
 	fails[ecommerce.ProductListResponse](products.ListProducts(ctx).Page(0),
 		"400 VALIDATION_ERROR query:page")
 
-	// Absent stays as it is; null clears.
+	// An absent property is unchanged; null clears it.
 	change := func(id int32, changes ecommerce.ProductChanges) ecommerce.ApiUpdateProductRequest {
 		return products.UpdateProduct(ctx, id).ProductChanges(changes)
 	}
@@ -212,7 +212,7 @@ func walkProducts(products *ecommerce.ProductsAPIService) ecommerce.Product {
 	return teapot
 }
 
-// walkCart goes through the cart, and what users and products show of it.
+// walkCart calls the operations of the cart, and reads the carts of users and products.
 func walkCart(shop *ecommerce.APIClient, user ecommerce.User, product ecommerce.Product) {
 	users, products, cart := shop.UsersAPI, shop.ProductsAPI, shop.CartAPI
 	add := func(user, product int32) ecommerce.ApiAddCartItemRequest {
@@ -250,7 +250,7 @@ func walkCart(shop *ecommerce.APIClient, user ecommerce.User, product ecommerce.
 	ok[ecommerce.CartItemResponse](add(user.Id, product.Id))
 }
 
-// walkDeletions deletes both; the product takes the last cart item with it.
+// walkDeletions deletes the product, with the last cart item, and the user.
 func walkDeletions(shop *ecommerce.APIClient, user, product int32) {
 	removal := ok[ecommerce.RemovalResponse](shop.ProductsAPI.DeleteProduct(ctx, product)).Data
 	equal(removal.CartItemsRemoved, int32(1))

@@ -1,4 +1,4 @@
-"""A walk through the shop with nothing but the client that openapi-python-client makes.
+"""Calls every operation of the shop with the client of openapi-python-client.
 
 Every operation is called at least twice: once it succeeds, and once it fails with the error that
 the contract promises. This client checks nothing at run time; its types are checked by mypy.
@@ -57,11 +57,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 ABSENT = 2_147_483_647
-"""An id that could exist, and does not."""
+"""A valid id that does not exist."""
 
 
 class Walk:
-    """Calls operations, and notes the outcomes of each under its operationId."""
+    """Calls operations, and records the outcomes of each by its operationId."""
 
     def __init__(self) -> None:
         self.outcomes: dict[str, list[str]] = {}
@@ -105,7 +105,7 @@ class Walk:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> None:
-        """The operation must fail: status, code, reason if any and, in a 400, what is wrong where."""
+        """Checks that the operation fails with this status, code, reason (if any) and, for a 400, details."""
         response = operation(*args, **kwargs)
         outcome = str(response.status_code.value)
         # A 304 has no body.
@@ -121,7 +121,7 @@ class Walk:
 
 
 def walk_users(walk: Walk, shop: Client) -> User:
-    """All of a user but the deletion."""
+    """All operations on users except the deletion."""
     draft = UserDraft(email="ada@python-client.example", password="correct horse", role="USER")
     ada = walk.ok(create_user.sync_detailed, client=shop, body=draft).data
     assert (ada.email, ada.role) == (draft.email, "USER")
@@ -160,7 +160,7 @@ def walk_users(walk: Walk, shop: Client) -> User:
     expected = "409 CONFLICT EMAIL_TAKEN"
     walk.fails(expected, update_user.sync_detailed, ada.id, client=shop, body=taken)
 
-    # The tag of the state that was seen last comes with the response.
+    # The response has the tag of the present state.
     tag = get_user.sync_detailed(ada.id, client=shop).headers["ETag"]
     walk.ok(update_user.sync_detailed, ada.id, client=shop, body=promotion, if_match=tag)
     expected = "412 PRECONDITION_FAILED"
@@ -169,7 +169,7 @@ def walk_users(walk: Walk, shop: Client) -> User:
     )
     walk.fails("304", get_user.sync_detailed, ada.id, client=shop, if_none_match=tag)
 
-    # What was shown may be sent back, but not to another id.
+    # The data of a response may be sent back, but not to another id.
     shown = UserChanges.from_dict(promoted.to_dict())
     assert walk.ok(update_user.sync_detailed, ada.id, client=shop, body=shown).data == promoted
     expected, other = "400 VALIDATION_ERROR body:/id", UserChanges(id=ABSENT)
@@ -178,7 +178,7 @@ def walk_users(walk: Walk, shop: Client) -> User:
 
 
 def walk_products(walk: Walk, shop: Client) -> Product:
-    """All of a product but the deletion."""
+    """All operations on products except the deletion."""
     draft = ProductDraft(title="Teapot 🫖", image_url="/images/teapot.jpg", description="Brown")
     teapot = walk.ok(create_product.sync_detailed, client=shop, body=draft).data
     assert teapot.title == "Teapot 🫖"
@@ -195,7 +195,7 @@ def walk_products(walk: Walk, shop: Client) -> Product:
     assert page.data == everything[:2]
     walk.fails("400 VALIDATION_ERROR query:page", list_products.sync_detailed, client=shop, page=0)
 
-    # Absent (`UNSET`) stays as it is; null (`None`) clears.
+    # An absent property (`UNSET`) is unchanged; null (`None`) clears it.
     def change(changes: ProductChanges) -> Product:
         return walk.ok(update_product.sync_detailed, teapot.id, client=shop, body=changes).data
 
@@ -213,7 +213,7 @@ def walk_products(walk: Walk, shop: Client) -> Product:
 
 
 def walk_cart(walk: Walk, shop: Client, user: User, product: Product) -> None:
-    """The cart, and what users and products show of it."""
+    """The cart, and the carts of users and products."""
     draft = CartItemDraft(user_id=user.id, product_id=product.id)
     item = walk.ok(add_cart_item.sync_detailed, client=shop, body=draft).data
     assert (item.user, item.product) == (user, product)
@@ -247,7 +247,7 @@ def walk_cart(walk: Walk, shop: Client, user: User, product: Product) -> None:
 
 
 def walk_deletions(walk: Walk, shop: Client, user: int, product: int) -> None:
-    """Both deletions; the product's takes the last cart item with it."""
+    """The deletions. That of the product removes the last cart item."""
     removal = walk.ok(delete_product.sync_detailed, product, client=shop).data
     assert removal.cart_items_removed == 1
     walk.fails("404 NOT_FOUND", delete_product.sync_detailed, product, client=shop)
@@ -257,7 +257,7 @@ def walk_deletions(walk: Walk, shop: Client, user: int, product: int) -> None:
 
 
 def main(base_url: str, record: str) -> None:
-    """Walks through the shop at the URL and writes the outcomes to the file."""
+    """Calls the operations of the shop at the URL and writes the outcomes to the file."""
     walk = Walk()
     with Client(base_url=base_url, raise_on_unexpected_status=True) as shop:
         user = walk_users(walk, shop)

@@ -1,5 +1,5 @@
 /**
- * A walk through the shop with the types that openapi-typescript makes, and openapi-fetch.
+ * Calls every operation of the shop with the types of openapi-typescript and with openapi-fetch.
  *
  * Every operation is called at least twice: once it succeeds, and once it fails with the error
  * that the contract promises. This client checks nothing at run time, only while it compiles.
@@ -21,7 +21,7 @@ type Query<Name extends 'listUsers' | 'listProducts'> = NonNullable<
 >;
 type Success = { success: true; message: string };
 
-/** An id that could exist, and does not. */
+/** A valid id that does not exist. */
 const ABSENT = 2_147_483_647;
 
 const [baseUrl, contractFile, record] = process.argv.slice(2);
@@ -75,7 +75,7 @@ function describe({ status }: Response, failure: Failure | undefined): string {
 async function exchange<Body extends Success>(call: Called<Body>): Promise<[Body, Headers]> {
   const { data, error, response } = await call;
   const body = data ?? error;
-  // `success` alone tells the compiler which of the two it is.
+  // The compiler narrows the type by `success`.
   if (!body?.success) throw new Error(`${response.url} failed: ${describe(response, body)}`);
   note(response, 'ok');
   return [body, response.headers];
@@ -96,7 +96,7 @@ async function fails(call: Called<Success>, expected: string): Promise<void> {
   note(response, outcome);
 }
 
-/** All of a user but the deletion. */
+/** All operations on users except the deletion. */
 async function walkUsers(): Promise<Schemas['User']> {
   const draft: Schemas['UserDraft'] = {
     email: 'ada@fetch.example',
@@ -148,7 +148,7 @@ async function walkUsers(): Promise<Schemas['User']> {
   const [first] = everyone;
   assert(first);
   await fails(update(id, { email: first.email }), '409 CONFLICT EMAIL_TAKEN');
-  // @ts-expect-error A role that the contract does not know: the compiler says so, and the server.
+  // @ts-expect-error A role that is not in the contract: the compiler refuses it, and so does the server.
   await fails(update(id, { role: 'CHEF' }), '400 VALIDATION_ERROR body:/role');
 
   // The tag of the state before the promotion, and that of the present one.
@@ -159,13 +159,13 @@ async function walkUsers(): Promise<Schemas['User']> {
   await fails(update(id, { role: 'ADMIN' }, { 'If-Match': old }), '412 PRECONDITION_FAILED');
   await fails(get(id, { 'If-None-Match': tag }), '304');
 
-  // What was shown may be sent back, but not to another id.
+  // The data of a response may be sent back, but not to another id.
   deepEqual((await ok(update(id, promoted))).data, promoted);
   await fails(update(id, { id: ABSENT }), '400 VALIDATION_ERROR body:/id');
   return promoted;
 }
 
-/** All of a product but the deletion. */
+/** All operations on products except the deletion. */
 async function walkProducts(): Promise<Schemas['Product']> {
   const draft = { title: 'Teapot 🫖', image_url: '/images/teapot.jpg', description: 'Brown' };
   const create = (body: Schemas['ProductDraft']) => shop.POST('/api/products', { body });
@@ -184,21 +184,21 @@ async function walkProducts(): Promise<Schemas['Product']> {
   deepEqual((await ok(list({ limit: 2 }))).data, everything.slice(0, 2));
   await fails(list({ page: 0 }), '400 VALIDATION_ERROR query:page');
 
-  // Absent stays as it is; null clears.
+  // An absent property is unchanged; null clears it.
   const update = (id: number, body: Schemas['ProductChanges']) =>
     shop.PUT('/api/products/{id}', { params: { path: { id } }, body });
   deepEqual((await ok(update(id, { title: 'Pot 🫖' }))).data, { ...teapot, title: 'Pot 🫖' });
   const { data: cleared } = await ok(update(id, { image_url: null }));
   deepEqual(cleared, { ...teapot, title: 'Pot 🫖', image_url: null });
   await fails(update(ABSENT, {}), '404 NOT_FOUND');
-  // @ts-expect-error A title cannot be cleared: the compiler says so, and so does the server.
+  // @ts-expect-error A title cannot be cleared: the compiler refuses it, and so does the server.
   await fails(update(id, { title: null }), '400 VALIDATION_ERROR body:/title');
-  // @ts-expect-error Undefined is not absent: the compiler says so. (Never called.)
+  // @ts-expect-error Undefined is not absent: the compiler refuses it. (Never called.)
   void (() => update(id, { title: undefined }));
   return cleared;
 }
 
-/** The cart, and what users and products show of it. */
+/** The cart, and the carts of users and products. */
 async function walkCart(user: Schemas['User'], product: Schemas['Product']): Promise<void> {
   const [user_id, product_id] = [user.id, product.id];
   const add = (body: Schemas['CartItemDraft']) => shop.POST('/api/cart', { body });
@@ -234,7 +234,7 @@ async function walkCart(user: Schemas['User'], product: Schemas['Product']): Pro
   await ok(add({ user_id, product_id }));
 }
 
-/** Both deletions; the product's takes the last cart item with it. */
+/** The deletions. That of the product removes the last cart item. */
 async function walkDeletions(user: number, product: number): Promise<void> {
   const deleteProduct = (id: number) =>
     shop.DELETE('/api/products/{id}', { params: { path: { id } } });

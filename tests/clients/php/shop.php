@@ -1,11 +1,11 @@
 <?php
 
 /**
- * A walk through the shop with nothing but the generated PHP client.
+ * Calls every operation of the shop with the generated PHP client.
  *
  * Every operation is called at least twice: once it succeeds, and once it fails with the error that
  * the contract promises. This client checks ranges and lengths before it sends; where it refuses,
- * that refusal is what we expect.
+ * this refusal is expected.
  *
  * Usage: shop.php CLIENT_DIRECTORY BASE_URL RECORD
  */
@@ -27,7 +27,7 @@ use Ecommerce\Model\User;
 use Ecommerce\Model\UserChanges;
 use Ecommerce\Model\UserDraft;
 
-/** An id that could exist, and does not. */
+/** A valid id that does not exist. */
 const ABSENT = 2_147_483_647;
 
 /** Whatever PHP would only warn about ends the walk. */
@@ -35,7 +35,7 @@ set_error_handler(function (int $level, string $message, string $file, int $line
     throw new ErrorException($message, 0, $level, $file, $line);
 });
 
-/** Calls operations, and notes the outcomes of each under its operationId. */
+/** Calls operations, and records the outcomes of each by its operationId. */
 final class Walk
 {
     /** @var array<string, list<string>> */
@@ -64,10 +64,10 @@ final class Walk
         return $response;
     }
 
-    /** The operation must fail: status, code, reason if any and, in a 400, what is wrong where. */
+    /** Checks that the operation fails with this status, code, reason (if any) and, for a 400, details. */
     public function fails(string $expected, Closure $operation, mixed ...$arguments): void
     {
-        // The client returns an error only where the HTTP library does not throw it: never.
+        // Unreachable: the HTTP library throws every error.
         $failure = self::failure($operation, $arguments);
         $outcome = (string) $failure->getCode();
         // A 304 has no body.
@@ -95,7 +95,7 @@ final class Walk
         throw new LogicException(self::operationId($operation) . ' succeeded');
     }
 
-    /** The client must refuse the argument, so that the operation is never sent. */
+    /** Checks that the client refuses the argument and does not send the request. */
     public function refuses(Closure $operation, string $argument, Closure $attempt): void
     {
         try {
@@ -120,7 +120,7 @@ function same(mixed $seen, mixed $expected): void
     }
 }
 
-/** All of a user but the deletion. */
+/** All operations on users except the deletion. */
 function walkUsers(Walk $walk, UsersApi $users): User
 {
     $address = 'ada@php.example';
@@ -128,7 +128,7 @@ function walkUsers(Walk $walk, UsersApi $users): User
     $ada = $walk->ok($users->createUser(...), $draft)->getData();
     same([$ada->getEmail(), $ada->getRole()], [$address, Role::USER]);
     $walk->fails('409 CONFLICT EMAIL_TAKEN', $users->createUser(...), $draft);
-    // Values of a constructor are not checked, those of a setter are.
+    // The client checks values given to a setter, but not those given to a constructor.
     $wrong = new UserDraft(['email' => 'ada', 'password' => 'short', 'role' => Role::USER]);
     $walk->fails('400 VALIDATION_ERROR body:/email body:/password', $users->createUser(...), $wrong);
     $walk->refuses($users->createUser(...), '$password', fn () => $draft->setPassword('short'));
@@ -159,7 +159,7 @@ function walkUsers(Walk $walk, UsersApi $users): User
     $taken = new UserChanges(['email' => $everyone->getData()[0]->getEmail()]);
     $walk->fails('409 CONFLICT EMAIL_TAKEN', $users->updateUser(...), $ada->getId(), $taken);
 
-    // The tag of the state that was seen last comes with the response.
+    // The response has the tag of the present state.
     [, , $headers] = $walk->ok($users->getUserWithHttpInfo(...), $ada->getId());
     $tag = $headers['etag'][0];
     $walk->ok($users->updateUser(...), $ada->getId(), $promotion, if_match: $tag);
@@ -167,7 +167,7 @@ function walkUsers(Walk $walk, UsersApi $users): User
     $walk->fails('412 PRECONDITION_FAILED', $users->updateUser(...), $ada->getId(), $promotion, if_match: $old);
     $walk->fails('304', $users->getUser(...), $ada->getId(), if_none_match: $tag);
 
-    // What was shown may be sent back, but not to another id.
+    // The data of a response may be sent back, but not to another id.
     $shown = new UserChanges((array) json_decode((string) json_encode($promoted)));
     same($walk->ok($users->updateUser(...), $ada->getId(), $shown)->getData(), $promoted);
     $other = new UserChanges(['id' => ABSENT]);
@@ -175,7 +175,7 @@ function walkUsers(Walk $walk, UsersApi $users): User
     return $promoted;
 }
 
-/** All of a product but the deletion. */
+/** All operations on products except the deletion. */
 function walkProducts(Walk $walk, ProductsApi $products): Product
 {
     $draft = new ProductDraft(['title' => 'Teapot 🫖', 'image_url' => '/images/teapot.jpg', 'description' => 'Brown']);
@@ -193,7 +193,7 @@ function walkProducts(Walk $walk, ProductsApi $products): Product
     same($page->getData(), array_slice($everything, 0, 2));
     $walk->refuses($products->listProducts(...), '$page', fn () => $products->listProducts(page: 0));
 
-    // Absent stays as it is; null clears.
+    // An absent property is unchanged; null clears it.
     $retitled = new ProductChanges(['title' => 'Pot 🫖']);
     $teapot->setTitle('Pot 🫖');
     same($walk->ok($products->updateProduct(...), $id, $retitled)->getData(), $teapot);
@@ -205,7 +205,7 @@ function walkProducts(Walk $walk, ProductsApi $products): Product
     return $teapot;
 }
 
-/** The cart, and what users and products show of it. */
+/** The cart, and the carts of users and products. */
 function walkCart(
     Walk $walk,
     CartApi $cart,
@@ -242,7 +242,7 @@ function walkCart(
     $cart->addCartItem($draft);
 }
 
-/** Both deletions; the product's takes the last cart item with it. */
+/** The deletions. That of the product removes the last cart item. */
 function walkDeletions(Walk $walk, UsersApi $users, ProductsApi $products, int $user, int $product): void
 {
     same($walk->ok($products->deleteProduct(...), $product)->getData()->getCartItemsRemoved(), 1);

@@ -1,5 +1,5 @@
-"""Judges a run of the Postman collection: every operation of the contract was sent once, as its
-examples say, and succeeded. Writes the outcomes by operationId.
+"""Checks a run of the Postman collection: each operation of the contract was sent once, with its
+examples, and succeeded. Writes the outcomes by operationId.
 
 Usage: judge.py NEWMAN_REPORT.json CONTRACT.json RECORD
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 
 def operation_id(contract: dict[str, Any], request: dict[str, Any]) -> str:
-    """The operation that a request of the report is for."""
+    """The id of the operation to which a request of the report belongs."""
     path = "/" + "/".join(request["url"]["path"])
     for template, item in contract["paths"].items():
         pattern = re.sub(r"\\{.*?\\}", "[^/]+", re.escape(template))
@@ -22,7 +22,7 @@ def operation_id(contract: dict[str, Any], request: dict[str, Any]) -> str:
 
 
 def outcome(execution: dict[str, Any]) -> str:
-    """`ok`, or the status and body that came instead."""
+    """`ok`, or the status and body of another response."""
     response = execution.get("response")
     if response is None:
         return f"no response: {execution.get('requestError')}"
@@ -33,7 +33,7 @@ def outcome(execution: dict[str, Any]) -> str:
 
 
 def main(report: str, contract_file: str, record: str) -> None:
-    """Prints and writes the outcomes, and exits with 1 where one is not `ok`."""
+    """Prints and writes the outcomes, and exits with 1 if one is not `ok`."""
     contract = json.loads(Path(contract_file).read_text(encoding="utf-8"))
     executions = json.loads(Path(report).read_text(encoding="utf-8"))["run"]["executions"]
     outcomes: dict[str, list[str]] = {}

@@ -1,7 +1,7 @@
-"""A walk through the shop with nothing but the generated Python client.
+"""Calls every operation of the shop with the generated Python client.
 
 Every operation is called at least twice: once it succeeds, and once it fails with the error that
-the contract promises. Where the client itself refuses bad input, that refusal is what we expect.
+the contract promises. Where the client itself refuses invalid input, this refusal is expected.
 
 Usage: shop.py BASE_URL RECORD
 """
@@ -35,11 +35,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 ABSENT = 2_147_483_647
-"""An id that could exist, and does not."""
+"""A valid id that does not exist."""
 
 
 class Walk:
-    """Calls operations, and notes what came of each under its operationId."""
+    """Calls operations, and records the outcomes of each by its operationId."""
 
     def __init__(self) -> None:
         self.outcomes: dict[str, list[str]] = {}
@@ -52,7 +52,7 @@ class Walk:
             print(f"{name:16} {outcome}")
 
     def ok(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The answer of an operation that must succeed."""
+        """The response to an operation that must succeed."""
         answer = operation(*args, **kwargs)
         self._note(operation, "ok")
         return answer
@@ -60,7 +60,7 @@ class Walk:
     def fails(
         self, expected: str, operation: Callable[P, object], *args: P.args, **kwargs: P.kwargs
     ) -> None:
-        """The operation must fail: status, code, reason if any and, in a 400, what is wrong where."""
+        """Checks that the operation fails with this status, code, reason (if any) and, for a 400, details."""
         try:
             operation(*args, **kwargs)
         except ApiException as exception:
@@ -81,7 +81,7 @@ class Walk:
     def refuses(
         self, operation: Callable[..., object], argument: str, attempt: Callable[[], object]
     ) -> None:
-        """The client must refuse the argument, so that the operation is never sent."""
+        """Checks that the client refuses the argument and does not send the request."""
         try:
             attempt()
         except ValidationError as error:
@@ -92,11 +92,11 @@ class Walk:
 
 
 def walk_users(walk: Walk, users: UsersApi) -> User:
-    """All of a user but the deletion."""
+    """All operations on users except the deletion."""
     draft = UserDraft(email="ada@python.example", password="correct horse", role=Role.USER)
     ada = walk.ok(users.create_user, draft).data
     walk.fails("409 CONFLICT EMAIL_TAKEN", users.create_user, draft)
-    # The client knows the lengths, but not what an email address looks like.
+    # The client checks lengths, but not the format of an email address.
     no_address = UserDraft(email="ada", password="correct horse", role=Role.USER)
     walk.fails("400 VALIDATION_ERROR body:/email", users.create_user, no_address)
 
@@ -126,7 +126,7 @@ def walk_users(walk: Walk, users: UsersApi) -> User:
     taken = UserChanges(email=next(user.email for user in everyone.data if user != ada))
     walk.fails("409 CONFLICT EMAIL_TAKEN", users.update_user, ada.id, taken)
 
-    # Only in the state that was seen last: its tag comes with the answer.
+    # Only if it is unchanged since the response that has this tag.
     seen = users.get_user_with_http_info(ada.id)
     assert seen.headers is not None
     again = UserChanges(role=Role.ADMIN)
@@ -134,7 +134,7 @@ def walk_users(walk: Walk, users: UsersApi) -> User:
     walk.fails("412 PRECONDITION_FAILED", users.update_user, ada.id, again, if_match='"old"')
     walk.fails("304", users.get_user, ada.id, if_none_match=seen.headers["etag"])
 
-    # What was shown may be sent back, but not to another id.
+    # The data of a response may be sent back, but not to another id.
     shown = UserChanges.model_validate(promoted.model_dump())
     assert walk.ok(users.update_user, ada.id, shown).data == promoted
     other = UserChanges(id=ABSENT)
@@ -143,7 +143,7 @@ def walk_users(walk: Walk, users: UsersApi) -> User:
 
 
 def walk_products(walk: Walk, products: ProductsApi) -> Product:
-    """All of a product but the deletion."""
+    """All operations on products except the deletion."""
     draft = ProductDraft(title="Teapot 🫖", image_url="/images/teapot.jpg", description="Brown")
     teapot = walk.ok(products.create_product, draft).data
     assert teapot.title == "Teapot 🫖"
@@ -157,7 +157,7 @@ def walk_products(walk: Walk, products: ProductsApi) -> Product:
     assert page.data == everything.data[:2] and page.pagination is not None
     walk.refuses(products.list_products, "page", lambda: products.list_products(page=0))
 
-    # Absent stays as it is; null clears.
+    # An absent property is unchanged; null clears it.
     untouched = walk.ok(products.update_product, teapot.id, ProductChanges(title="Pot 🫖")).data
     assert untouched == teapot.model_copy(update={"title": "Pot 🫖"})
     cleared = walk.ok(products.update_product, teapot.id, ProductChanges(image_url=None)).data
@@ -171,7 +171,7 @@ def walk_products(walk: Walk, products: ProductsApi) -> Product:
 def walk_cart(
     walk: Walk, cart: CartApi, users: UsersApi, products: ProductsApi, user: User, product: Product
 ) -> None:
-    """The cart, and what users and products show of it."""
+    """The cart, and the carts of users and products."""
     draft = CartItemDraft(user_id=user.id, product_id=product.id)
     item = walk.ok(cart.add_cart_item, draft).data
     assert (item.user, item.product) == (user, product)
@@ -200,7 +200,7 @@ def walk_cart(
 
 
 def main(base_url: str, record: str) -> None:
-    """Walks through the shop at the URL and writes what came of it to the file."""
+    """Calls the operations of the shop at the URL and writes the outcomes to the file."""
     walk = Walk()
     with ApiClient(Configuration(host=base_url)) as client:
         users, products, cart = UsersApi(client), ProductsApi(client), CartApi(client)

@@ -1,10 +1,10 @@
 # frozen_string_literal: true
 
-# A walk through the shop with nothing but the generated Ruby client.
+# Calls every operation of the shop with the generated Ruby client.
 #
 # Every operation is called at least twice: once it succeeds, and once it fails with the error that
 # the contract promises. This client checks ranges and lengths before it sends; where it refuses,
-# that refusal is what we expect.
+# this refusal is expected.
 #
 # Usage: shop.rb BASE_URL RECORD (with the client's lib directory in the load path)
 
@@ -14,14 +14,14 @@ require 'ecommerce_client'
 
 include EcommerceClient
 
-# An id that could exist, and does not.
+# A valid id that does not exist.
 ABSENT = 2_147_483_647
 
 def same(seen, expected)
   raise "#{seen.inspect}, not #{expected.inspect}" unless seen == expected
 end
 
-# Calls operations, and notes the outcomes of each under its operationId.
+# Calls operations, and records the outcomes of each by its operationId.
 class Walk
   attr_reader :outcomes
 
@@ -36,7 +36,7 @@ class Walk
     response
   end
 
-  # The operation must fail: status, code, reason if any and, in a 400, what is wrong where.
+  # Checks that the operation fails with this status, code, reason (if any) and, for a 400, details.
   def fails(expected, operation, *arguments)
     failure = failure_of(operation, *arguments)
     outcome = failure.code.to_s
@@ -51,7 +51,7 @@ class Walk
     note(operation, outcome)
   end
 
-  # The client must refuse the argument, so that the operation is never sent.
+  # Checks that the client refuses the argument and does not send the request.
   def refuses(operation, argument)
     yield
   rescue ArgumentError => e
@@ -83,14 +83,14 @@ class Walk
   end
 end
 
-# All of a user but the deletion.
+# All operations on users except the deletion.
 def walk_users(walk, users)
   create, get, list, update = %i[create_user get_user list_users update_user].map { users.method(_1) }
   draft = UserDraft.new(email: 'ada@ruby.example', password: 'correct horse', role: Role::USER)
   ada = walk.ok(create, draft).data
   same([ada.email, ada.role], ['ada@ruby.example', Role::USER])
   walk.fails('409 CONFLICT EMAIL_TAKEN', create, draft)
-  # The client knows the lengths, but not what an email address looks like.
+  # The client checks lengths, but not the format of an email address.
   no_address = UserDraft.new(email: 'ada', password: 'correct horse', role: Role::USER)
   walk.fails('400 VALIDATION_ERROR body:/email', create, no_address)
   walk.refuses(create, 'password') { draft.password = 'short' }
@@ -118,19 +118,19 @@ def walk_users(walk, users)
   taken = UserChanges.new(email: everyone.data.first.email)
   walk.fails('409 CONFLICT EMAIL_TAKEN', update, ada.id, taken)
 
-  # The tag of the state that was seen last comes with the response.
+  # The response has the tag of the present state.
   _, _, headers = walk.ok(users.method(:get_user_with_http_info), ada.id)
   walk.ok(update, ada.id, promotion, { if_match: headers['ETag'] })
   walk.fails('412 PRECONDITION_FAILED', update, ada.id, promotion, { if_match: '"old"' })
   walk.fails('304', get, ada.id, { if_none_match: headers['ETag'] })
 
-  # What was shown may be sent back, but not to another id.
+  # The data of a response may be sent back, but not to another id.
   same(walk.ok(update, ada.id, UserChanges.new(ada.to_hash)).data, ada)
   walk.fails('400 VALIDATION_ERROR body:/id', update, ada.id, UserChanges.new(id: ABSENT))
   ada
 end
 
-# All of a product but the deletion.
+# All operations on products except the deletion.
 def walk_products(walk, products)
   create, get, list, update =
     %i[create_product get_product list_products update_product].map { products.method(_1) }
@@ -146,7 +146,7 @@ def walk_products(walk, products)
   same(walk.ok(list, { limit: 2 }).data, everything.first(2))
   walk.refuses(list, 'page') { products.list_products(page: 0) }
 
-  # Absent stays as it is; null clears.
+  # An absent property is unchanged; null clears it.
   teapot.title = 'Pot 🫖'
   same(walk.ok(update, teapot.id, ProductChanges.new(title: 'Pot 🫖')).data, teapot)
   teapot.image_url = nil
@@ -156,7 +156,7 @@ def walk_products(walk, products)
   teapot
 end
 
-# The cart, and what users and products show of it.
+# The cart, and the carts of users and products.
 def walk_cart(walk, cart, users, products, user, product)
   add, get, list, remove, clear =
     %i[add_cart_item get_cart_item list_cart_items remove_cart_item clear_user_cart].map { cart.method(_1) }
@@ -185,7 +185,7 @@ def walk_cart(walk, cart, users, products, user, product)
   cart.add_cart_item(draft)
 end
 
-# Both deletions; the product's takes the last cart item with it.
+# The deletions. That of the product removes the last cart item.
 def walk_deletions(walk, users, products, user, product)
   delete_product, delete_user = products.method(:delete_product), users.method(:delete_user)
   same(walk.ok(delete_product, product.id).data.cart_items_removed, 1)

@@ -1,5 +1,5 @@
 /**
- * A walk through the shop with nothing but the generated TypeScript client.
+ * Calls every operation of the shop with the generated TypeScript client.
  *
  * Every operation is called at least twice: once it succeeds, and once it fails with the error
  * that the contract promises. This client checks nothing at run time, only while it compiles.
@@ -23,10 +23,10 @@ import {
   UsersApi,
 } from '../../../target/clients/typescript/index';
 
-/** An id that could exist, and does not. */
+/** A valid id that does not exist. */
 const ABSENT = 2_147_483_647;
 
-/** What came of the calls, by operationId. */
+/** The outcomes of the calls, by operationId. */
 const outcomes: Record<string, string[]> = {};
 
 function note(operation: string, outcome: string): void {
@@ -78,7 +78,7 @@ async function fails(call: Promise<unknown>, message: string): Promise<void> {
   await rejects(call, { message });
 }
 
-/** All of a user but the deletion. */
+/** All operations on users except the deletion. */
 async function walkUsers(users: UsersApi): Promise<User> {
   const userDraft = { email: 'ada@typescript.example', password: 'correct horse', role: Role.User };
   const { data: ada } = await users.createUser({ userDraft });
@@ -118,7 +118,7 @@ async function walkUsers(users: UsersApi): Promise<User> {
   ok(email);
   await fails(users.updateUser({ id, userChanges: { email } }), '409 CONFLICT EMAIL_TAKEN');
 
-  // Only in the state that was seen last: its tag comes with the answer.
+  // Only if it is unchanged since the response that has this tag.
   const ifMatch = (await users.getUserRaw({ id })).raw.headers.get('etag') ?? undefined;
   ok(ifMatch);
   const userChanges = { role: Role.Admin };
@@ -129,7 +129,7 @@ async function walkUsers(users: UsersApi): Promise<User> {
   );
   await fails(users.getUser({ id, ifNoneMatch: ifMatch }), '304');
 
-  // What was shown may be sent back, but not to another id.
+  // The data of a response may be sent back, but not to another id.
   deepEqual((await users.updateUser({ id, userChanges: promoted })).data, promoted);
   await fails(
     users.updateUser({ id, userChanges: { id: ABSENT } }),
@@ -138,7 +138,7 @@ async function walkUsers(users: UsersApi): Promise<User> {
   return promoted;
 }
 
-/** All of a product but the deletion. */
+/** All operations on products except the deletion. */
 async function walkProducts(products: ProductsApi): Promise<Product> {
   const productDraft = { title: 'Teapot 🫖', imageUrl: '/images/teapot.jpg', description: 'Brown' };
   const { data: teapot } = await products.createProduct({ productDraft });
@@ -159,19 +159,19 @@ async function walkProducts(products: ProductsApi): Promise<Product> {
   deepEqual(page.pagination, { page: 1, limit: 2, total: everything.length });
   await fails(products.listProducts({ page: 0 }), '400 VALIDATION_ERROR query:page');
 
-  // Absent stays as it is; null clears.
+  // An absent property is unchanged; null clears it.
   const update = async (productChanges: ProductChanges) =>
     (await products.updateProduct({ id, productChanges })).data;
   deepEqual(await update({ title: 'Pot 🫖' }), { ...teapot, title: 'Pot 🫖' });
   const cleared = await update({ imageUrl: null });
   deepEqual(cleared, { ...teapot, title: 'Pot 🫖', imageUrl: null });
-  // @ts-expect-error A title cannot be cleared: the compiler says so, and so does the server.
+  // @ts-expect-error A title cannot be cleared: the compiler refuses it, and so does the server.
   await fails(update({ title: null }), '400 VALIDATION_ERROR body:/title');
   await fails(products.updateProduct({ id: ABSENT, productChanges: {} }), '404 NOT_FOUND');
   return cleared;
 }
 
-/** The cart, and what users and products show of it. */
+/** The cart, and the carts of users and products. */
 async function walkCart(
   cart: CartApi,
   users: UsersApi,
@@ -207,7 +207,7 @@ async function walkCart(
   await cart.addCartItem({ cartItemDraft });
 }
 
-/** Walks through the shop at the URL and writes what came of it to the file. */
+/** Calls the operations of the shop at the URL and writes the outcomes to the file. */
 async function main(basePath: string, record: string): Promise<void> {
   const configuration = new Configuration({ basePath });
   const users = watched(new UsersApi(configuration));

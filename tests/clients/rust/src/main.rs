@@ -1,4 +1,4 @@
-//! A walk through the shop with nothing but the generated Rust client.
+//! Calls every operation of the shop with the generated Rust client.
 //!
 //! Every operation is called at least twice: once it succeeds, and once it fails with the error
 //! that the contract promises. What the client's types forbid (an id beyond `i32`, a null title)
@@ -20,10 +20,10 @@ use serde::Serialize;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// An id that could exist, and does not.
+/// A valid id that does not exist.
 const ABSENT: i32 = i32::MAX;
 
-/// What came of the calls, by operationId.
+/// The outcomes of the calls, by operationId.
 #[derive(Default)]
 struct Walk {
     outcomes: BTreeMap<String, Vec<String>>,
@@ -39,7 +39,7 @@ impl Walk {
         }
     }
 
-    /// The answer of an operation that must succeed.
+    /// The response to an operation that must succeed.
     fn ok<T, E>(&mut self, outcome: std::result::Result<T, Error<E>>) -> Result<T> {
         let answer = outcome.map_err(|error| match error {
             Error::ResponseError(response) => {
@@ -51,8 +51,8 @@ impl Walk {
         Ok(answer)
     }
 
-    /// The operation must have failed: status, code, reason if any and, in a 400, what is wrong
-    /// where.
+    /// Checks that the operation failed with this status, code, reason (if any) and, for a 400,
+    /// details.
     fn fails<T, E: Serialize>(
         &mut self,
         outcome: std::result::Result<T, Error<E>>,
@@ -104,7 +104,7 @@ fn operation_id<E>() -> String {
     name[..1].to_ascii_lowercase() + &name[1..]
 }
 
-/// All of a user but the deletion.
+/// All operations on users except the deletion.
 async fn walk_users(walk: &mut Walk, shop: &Configuration) -> Result<User> {
     let draft = UserDraft::new(
         "ada@rust.example".to_owned(),
@@ -189,7 +189,7 @@ async fn walk_users(walk: &mut Walk, shop: &Configuration) -> Result<User> {
     Ok(expected)
 }
 
-/// A search, which needs a page, and a sorted and filtered one.
+/// A search, which requires paging, and a sorted and filtered list.
 async fn walk_search(walk: &mut Walk, shop: &Configuration, ada: &User) -> Result<()> {
     let search = Some("ada");
     walk.fails(
@@ -211,9 +211,9 @@ async fn walk_search(walk: &mut Walk, shop: &Configuration, ada: &User) -> Resul
     Ok(())
 }
 
-/// Updates that hold only under a condition, and what was shown sent back.
+/// Conditional updates, and an update with the data of a response.
 async fn walk_conditions(walk: &mut Walk, shop: &Configuration, user: &User) -> Result<()> {
-    // Only in a state that the client names; this one shows no headers of answers, so it names any.
+    // This client gives no access to response headers, so the condition is `*`: any state.
     let again = UserChanges {
         role: Some(Role::Admin),
         ..UserChanges::new()
@@ -225,7 +225,7 @@ async fn walk_conditions(walk: &mut Walk, shop: &Configuration, user: &User) -> 
     )?;
     walk.not_modified(&users_api::get_user(shop, user.id, Some("*"), None).await)?;
 
-    // What was shown may be sent back, but not to another id.
+    // The data of a response may be sent back, but not to another id.
     let shown: UserChanges = serde_json::from_value(serde_json::to_value(user)?)?;
     assert_eq!(
         *walk
@@ -243,7 +243,7 @@ async fn walk_conditions(walk: &mut Walk, shop: &Configuration, user: &User) -> 
     )
 }
 
-/// All of a product but the deletion.
+/// All operations on products except the deletion.
 async fn walk_products(walk: &mut Walk, shop: &Configuration) -> Result<Product> {
     let draft = ProductDraft {
         image_url: Some(Some("/images/teapot.jpg".to_owned())),
@@ -281,7 +281,7 @@ async fn walk_products(walk: &mut Walk, shop: &Configuration) -> Result<Product>
         "400 VALIDATION_ERROR query:page",
     )?;
 
-    // Absent (`None`) stays as it is; null (`Some(None)`) clears.
+    // An absent property (`None`) is unchanged; null (`Some(None)`) clears it.
     let retitled = ProductChanges {
         title: Some("Pot 🫖".to_owned()),
         ..ProductChanges::new()
@@ -306,7 +306,7 @@ async fn walk_products(walk: &mut Walk, shop: &Configuration) -> Result<Product>
     Ok(expected)
 }
 
-/// The cart, and what users and products show of it.
+/// The cart, and the carts of users and products.
 async fn walk_cart(
     walk: &mut Walk,
     shop: &Configuration,
@@ -375,7 +375,7 @@ async fn walk_cart(
     Ok(())
 }
 
-/// Both deletions; the product's takes the last cart item with it.
+/// The deletions. That of the product removes the last cart item.
 async fn walk_deletions(
     walk: &mut Walk,
     shop: &Configuration,
