@@ -141,6 +141,19 @@ fn duplicate_keys_far_inside_are_not_named_one_by_one() {
 }
 
 #[test]
+fn a_body_with_a_limit_of_values_costs_little_however_long_it_is() {
+    for item in ["0", "[]", "[0]", "{}", "{\"\":0}", "[[[[[]]]]]"] {
+        let items = (0..MAX_BODY / (item.len() + 1)).map(|_| item.to_owned());
+        let body = listed(items, ["[", "]"]);
+        let cost = measure(|| {
+            let violation = contract::json::parse_limited(body.as_bytes(), 10_000);
+            assert!(violation.is_err(), "{item}");
+        });
+        assert!(cost.bytes_total < 6_000_000, "{item}: {}", cost.bytes_total);
+    }
+}
+
+#[test]
 fn a_body_of_the_largest_size_costs_no_more() {
     for item in ["0", "[]", "[0]", "{}", "{\"\":0}", "[[[[[]]]]]"] {
         let items = (0..MAX_BODY / (item.len() + 1)).map(|_| item.to_owned());

@@ -41,9 +41,9 @@ A `reason` tells failures with the same code apart.
 that page, a `pagination` object, and the headers `Link` and `X-Total-Count`. `sort` orders the \
 list, other parameters filter it. An unknown query parameter is refused.
 
-**Requests.** Bodies are `application/json`, at most 1 MiB and nested at most 64 levels deep, and \
-a property that a schema does not name is refused. An update changes the properties that are \
-present: `null` clears a nullable property, and absent properties stay as they are.
+**Requests.** Bodies are `application/json`: at most 1 MiB and 10,000 values, nested at most 64 \
+levels deep. A property that a schema does not name is refused. An update changes the properties \
+that are present: `null` clears a nullable property, and absent properties stay as they are.
 
 **Conditions.** A response with one user, product or cart item has an `ETag`: the entity tag of \
 its `data`, which changes whenever the data does. Send the tag as `If-None-Match` to get the same \

@@ -3,13 +3,14 @@
 //! `serde_json` silently keeps the last of two equal keys. Client and server could then disagree about
 //! what was sent, so a duplicate key is a violation.
 //!
-//! Documents come from clients, so that reading one costs time and memory in proportion to its length
-//! at most: nesting and the number of violations are limited, and a pointer is built only for a
-//! violation.
+//! Reading a document costs time and memory in proportion to its length at most: nesting and the number
+//! of violations are limited, and a pointer is built only for a violation. Still a document of short
+//! arrays takes a hundred times its length in memory: [`parse_limited`] bounds that for documents that
+//! clients send.
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
@@ -30,7 +31,24 @@ pub const MAX_DEPTH: usize = 64;
 /// One violation: at the whole body (`""`), with line and column, when the bytes are not JSON; at the
 /// array or object in question when the value is nested deeper than [`MAX_DEPTH`].
 pub fn parse(bytes: &[u8]) -> Result<(Value, Vec<Violation>), Violation> {
-    let mut found = Found::default();
+    parse_limited(bytes, usize::MAX)
+}
+
+/// Reads `bytes` as [`parse`] does, and stops after `max_values` values: members of objects, elements
+/// of arrays, and the document itself.
+///
+/// # Errors
+/// Those of [`parse`], or one violation at the whole body when there are more values.
+pub fn parse_limited(
+    bytes: &[u8],
+    max_values: usize,
+) -> Result<(Value, Vec<Violation>), Violation> {
+    let mut found = Found {
+        duplicates: Vec::new(),
+        refusal: None,
+        values: 0,
+        max_values,
+    };
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Strict {
         place: None,
@@ -45,7 +63,7 @@ pub fn parse(bytes: &[u8]) -> Result<(Value, Vec<Violation>), Violation> {
             "must not be empty: send a JSON object",
         )),
         // The reasons that serde_json gives for bad syntax do not quote the input.
-        Err(error) => Err(found.too_deep.unwrap_or_else(|| {
+        Err(error) => Err(found.refusal.unwrap_or_else(|| {
             Violation::in_body(
                 "",
                 format!("is not JSON: {}", printable(&error.to_string())),
@@ -54,14 +72,31 @@ pub fn parse(bytes: &[u8]) -> Result<(Value, Vec<Violation>), Violation> {
     }
 }
 
-/// The violations found so far.
-#[derive(Default)]
+/// What was found so far.
 struct Found {
     duplicates: Vec<Violation>,
-    too_deep: Option<Violation>,
+    /// The violation that ended the reading.
+    refusal: Option<Violation>,
+    values: usize,
+    max_values: usize,
 }
 
 impl Found {
+    fn count_value<E: Error>(&mut self) -> Result<(), E> {
+        self.values += 1;
+        if self.values > self.max_values {
+            let problem = format!("has more than {} values", self.max_values);
+            return Err(self.refuse(Violation::in_body("", problem)));
+        }
+        Ok(())
+    }
+
+    /// Keeps the violation, and gives the error that ends the reading.
+    fn refuse<E: Error>(&mut self, violation: Violation) -> E {
+        self.refusal = Some(violation);
+        E::custom("refused")
+    }
+
     fn add_duplicate(&mut self, object: Option<&Place<'_>>, key: &str) {
         if self.duplicates.len() < MAX_VIOLATIONS {
             let pointer = pointer(object) + &child("", key);
@@ -107,12 +142,12 @@ struct Strict<'a> {
 
 impl Strict<'_> {
     /// The depth of what is inside this array or object.
-    fn enter<E: serde::de::Error>(&mut self) -> Result<usize, E> {
+    fn enter<E: Error>(&mut self) -> Result<usize, E> {
         let depth = self.place.map_or(0, |place| place.depth);
         if depth == MAX_DEPTH {
             let problem = format!("is nested deeper than {MAX_DEPTH} levels");
-            self.found.too_deep = Some(Violation::in_body(pointer(self.place), problem));
-            return Err(E::custom("nested too deep"));
+            let violation = Violation::in_body(pointer(self.place), problem);
+            return Err(self.found.refuse(violation));
         }
         Ok(depth + 1)
     }
@@ -122,6 +157,7 @@ impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        self.found.count_value()?;
         deserializer.deserialize_any(self)
     }
 }
@@ -255,6 +291,16 @@ mod tests {
         }
         let endless = parse("[".repeat(100_000).as_bytes()).unwrap_err();
         assert_eq!(endless.message, "is nested deeper than 64 levels");
+    }
+
+    #[test]
+    fn a_limited_document_has_so_many_values_and_no_more() {
+        // The document, its three members, and the two elements of one of them.
+        let text = br#"{"a":1,"b":[2,{}],"a":3}"#;
+        let (_, duplicates) = parse_limited(text, 6).unwrap();
+        assert_eq!(duplicates.len(), 1);
+        let violation = parse_limited(text, 5).unwrap_err();
+        assert_eq!(violation, Violation::in_body("", "has more than 5 values"));
     }
 
     #[test]
