@@ -80,8 +80,7 @@ pub(super) async fn serve_connection<A: Application + 'static>(
     );
 
     let timer = ClientTimer::start(limits.header_timeout, limits.idle_timeout);
-    let rejection = OnceLock::new();
-    let rejection = Arc::new(rejection);
+    let rejection = Arc::new(OnceLock::new());
     let reject = {
         let (app, rejection) = (Arc::clone(&app), Arc::clone(&rejection));
         move |status| {
@@ -107,7 +106,7 @@ pub(super) async fn serve_connection<A: Application + 'static>(
         (Some((status, request_id)), end) => {
             let problem = match end {
                 Some(Err(error)) => error.to_string(),
-                _ => "the client did not read the response".to_owned(),
+                _ => "its head cannot be read".to_owned(),
             };
             log_rejection(peer, *status, request_id, &problem);
         }
