@@ -21,7 +21,7 @@ use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Body};
 use tokio::net::TcpStream;
 
-use super::body::{RequestBody, ResponseBody, discard};
+use super::body::{RequestBody, ResponseBody};
 use super::rejection::check_transfer_codings;
 use super::stream::TimedStream;
 use super::timer::{ClientTimer, Exchange};
@@ -175,9 +175,8 @@ async fn respond<A: Application>(
     let response: Response<BoxBody<_, _>> = app.get_response(request).await.into();
 
     // On HTTP/2 hyper resets the stream, and keeps the connection.
-    let unread = unread.filter(|_| !is_http2).and_then(|body| body.take());
-    if let Some(body) = unread
-        && (is_body_withheld || !discard(body).await)
+    if let Some(unread) = unread.filter(|_| !is_http2)
+        && !unread.discard(!is_body_withheld).await
     {
         exchange.leave_body_unread();
         return finish(closing(response), exchange);
