@@ -194,9 +194,9 @@ impl UnreadBody {
     }
 }
 
-/// Reads a body that nobody wants, as far as it has arrived already; whether that was all of it.
+/// Reads and discards what has arrived of a body; whether that was all of it.
 ///
-/// It does not wait for the client: the response is ready, and is worth more than the connection.
+/// It does not wait for the client to send more: that would delay a response that is ready.
 async fn discard(mut body: BoxBody<Bytes, io::Error>) -> bool {
     let mut length = 0;
     let mut has_yielded = false;

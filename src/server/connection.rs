@@ -41,7 +41,7 @@ const HTTP2_RESETS: usize = 20;
 /// own:
 ///
 /// - its HTTP/1 header timeout would also close connections that idle between requests, and does
-///   not cover the first bytes, by which HTTP/2 is told from HTTP/1;
+///   not cover the first bytes, which decide between HTTP/1 and HTTP/2;
 /// - its HTTP/2 keep-alive pings would have every living client prove, again and again, that its
 ///   connection is not idle. A dead client is found by the idle timeout as well.
 pub(super) fn protocols() -> auto::Builder<TokioExecutor> {
@@ -145,7 +145,8 @@ fn request_id(response: &Response<Bytes>) -> String {
     id.unwrap_or_default().to_owned()
 }
 
-/// Gives one request to the application; the response, with the timer told who has to act.
+/// Passes one request to the application, and returns its response. The timer stands still meanwhile,
+/// except while the application waits for the request's body.
 async fn respond<A: Application>(
     app: &A,
     mut request: poem::Request,

@@ -130,7 +130,7 @@ async fn what_ends_the_connection_says_so() {
 async fn a_broken_body_ends_the_connection_and_the_response_says_so() {
     let server = Server::start(FAR).await;
     let mut client = server.connect().await;
-    // The handler reads the body, and meets the error.
+    // The handler reads the body, and gets an error.
     client
         .send("POST /slow HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nnonsense\r\n")
         .await;

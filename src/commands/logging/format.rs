@@ -190,7 +190,7 @@ fn json_object(record: Record) -> Value {
             FieldValue::Quoted(text) | FieldValue::Plain(text) => text.into(),
             FieldValue::Json(value) => value,
         };
-        // No field may stand in the place of what every line has.
+        // An event's field does not replace a field that every line has.
         object.entry(name).or_insert(value);
     }
     object.into()
