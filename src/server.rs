@@ -55,7 +55,7 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// Connections at a time; further ones wait in the kernel's backlog.
     pub max_connections: usize,
-    /// How long requests that are in progress when the server is told to stop may take to finish.
+    /// How long requests in progress may take to finish after the server was told to stop.
     pub shutdown_grace: Duration,
 }
 

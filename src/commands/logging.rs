@@ -43,13 +43,14 @@ pub(super) fn start(settings: &Settings) -> anyhow::Result<Log> {
         .fmt_fields(RequestIdOfSpan)
         .with_writer(log.lines());
     // On a terminal NO_COLOR decides.
-    let layer = if io::stderr().is_terminal() {
+    let is_terminal = io::stderr().is_terminal();
+    let layer = if is_terminal {
         layer
     } else {
         layer.with_ansi(false)
     };
     let layer = match log_format {
-        LogFormat::Text => layer.event_format(Text).boxed(),
+        LogFormat::Text => layer.event_format(Text { is_terminal }).boxed(),
         LogFormat::Json => layer.event_format(Json).boxed(),
     };
     tracing_subscriber::registry()

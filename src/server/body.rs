@@ -4,6 +4,7 @@
 //! Imports the timer beside it, and hyper's body trait.
 
 use std::io;
+use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -88,13 +89,24 @@ impl Body for ResponseBody {
     }
 }
 
-/// A request's body. While a read of it is pending, the client has to send. Dropped before its end,
-/// it leaves the rest in [`UnreadBody`].
+/// A request's body. While a read of it is pending, the client has to send. When it is dropped before
+/// its end, the rest is left in [`UnreadBody`].
 pub(super) struct RequestBody {
     /// Always there, but for the moment in which it is dropped.
     body: Option<TimedBody>,
-    is_finished: bool,
+    progress: Progress,
     unread: UnreadBody,
+}
+
+/// How far a body was read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// There may be more.
+    Reading,
+    /// To its end.
+    Finished,
+    /// To an error: where the next request begins cannot be known.
+    Broken,
 }
 
 impl RequestBody {
@@ -102,7 +114,7 @@ impl RequestBody {
         let unread = UnreadBody::default();
         let body = Self {
             body: Some(TimedBody::new(body, exchange, Actor::Client)),
-            is_finished: false,
+            progress: Progress::Reading,
             unread: unread.clone(),
         };
         (body, unread)
@@ -121,8 +133,12 @@ impl Body for RequestBody {
             return Poll::Ready(None);
         };
         let polled = body.poll_frame(cx);
-        if matches!(polled, Poll::Ready(None)) {
-            self.is_finished = true;
+        match polled {
+            Poll::Ready(None) if self.progress == Progress::Reading => {
+                self.progress = Progress::Finished;
+            }
+            Poll::Ready(Some(Err(_))) => self.progress = Progress::Broken,
+            _ => {}
         }
         polled
     }
@@ -140,35 +156,48 @@ impl Body for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        if !self.is_finished
-            && let Some(body) = self.body.take()
-            && !body.body.is_end_stream()
-        {
-            self.unread.put(body.body);
-        }
+        let rest = match (self.progress, self.body.take()) {
+            (Progress::Broken, _) => Rest::Broken,
+            (Progress::Reading, Some(body)) if !body.body.is_end_stream() => Rest::Body(body.body),
+            _ => return,
+        };
+        self.unread.put(rest);
     }
 }
 
 /// What a handler left unread of a request's body.
 #[derive(Clone, Default)]
-pub(super) struct UnreadBody(Arc<Mutex<Option<BoxBody<Bytes, io::Error>>>>);
+pub(super) struct UnreadBody(Arc<Mutex<Rest>>);
+
+#[derive(Default)]
+enum Rest {
+    #[default]
+    Nothing,
+    Body(BoxBody<Bytes, io::Error>),
+    Broken,
+}
 
 impl UnreadBody {
-    fn put(&self, body: BoxBody<Bytes, io::Error>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
+    fn put(&self, rest: Rest) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = rest;
     }
 
-    /// What is left, if anything is.
-    pub(super) fn take(&self) -> Option<BoxBody<Bytes, io::Error>> {
-        let mut body = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        body.take()
+    /// Whether the connection can serve another request: the body was read to its end, or what is
+    /// left has arrived already and is read now, if `may_read` allows that.
+    pub(super) async fn discard(&self, may_read: bool) -> bool {
+        let rest = mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        match rest {
+            Rest::Nothing => true,
+            Rest::Body(body) => may_read && discard(body).await,
+            Rest::Broken => false,
+        }
     }
 }
 
-/// Reads a body that nobody wants, as far as it has arrived already; whether that was all of it.
+/// Reads and discards what has arrived of a body; whether that was all of it.
 ///
-/// It does not wait for the client: the response is ready, and is worth more than the connection.
-pub(super) async fn discard(mut body: BoxBody<Bytes, io::Error>) -> bool {
+/// It does not wait for the client to send more: that would delay a response that is ready.
+async fn discard(mut body: BoxBody<Bytes, io::Error>) -> bool {
     let mut length = 0;
     let mut has_yielded = false;
     while !body.is_end_stream() {

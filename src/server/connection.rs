@@ -21,7 +21,7 @@ use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Body};
 use tokio::net::TcpStream;
 
-use super::body::{RequestBody, ResponseBody, discard};
+use super::body::{RequestBody, ResponseBody};
 use super::rejection::check_transfer_codings;
 use super::stream::TimedStream;
 use super::timer::{ClientTimer, Exchange};
@@ -41,7 +41,7 @@ const HTTP2_RESETS: usize = 20;
 /// own:
 ///
 /// - its HTTP/1 header timeout would also close connections that idle between requests, and does
-///   not cover the first bytes, by which HTTP/2 is told from HTTP/1;
+///   not cover the first bytes, which decide between HTTP/1 and HTTP/2;
 /// - its HTTP/2 keep-alive pings would have every living client prove, again and again, that its
 ///   connection is not idle. A dead client is found by the idle timeout as well.
 pub(super) fn protocols() -> auto::Builder<TokioExecutor> {
@@ -80,8 +80,7 @@ pub(super) async fn serve_connection<A: Application + 'static>(
     );
 
     let timer = ClientTimer::start(limits.header_timeout, limits.idle_timeout);
-    let rejection = OnceLock::new();
-    let rejection = Arc::new(rejection);
+    let rejection = Arc::new(OnceLock::new());
     let reject = {
         let (app, rejection) = (Arc::clone(&app), Arc::clone(&rejection));
         move |status| {
@@ -107,7 +106,7 @@ pub(super) async fn serve_connection<A: Application + 'static>(
         (Some((status, request_id)), end) => {
             let problem = match end {
                 Some(Err(error)) => error.to_string(),
-                _ => "the client did not read the response".to_owned(),
+                _ => "its head cannot be read".to_owned(),
             };
             log_rejection(peer, *status, request_id, &problem);
         }
@@ -146,7 +145,8 @@ fn request_id(response: &Response<Bytes>) -> String {
     id.unwrap_or_default().to_owned()
 }
 
-/// Gives one request to the application; the response, with the timer told who has to act.
+/// Passes one request to the application, and returns its response. The timer stands still meanwhile,
+/// except while the application waits for the request's body.
 async fn respond<A: Application>(
     app: &A,
     mut request: poem::Request,
@@ -176,9 +176,8 @@ async fn respond<A: Application>(
     let response: Response<BoxBody<_, _>> = app.get_response(request).await.into();
 
     // On HTTP/2 hyper resets the stream, and keeps the connection.
-    let unread = unread.filter(|_| !is_http2).and_then(|body| body.take());
-    if let Some(body) = unread
-        && (is_body_withheld || !discard(body).await)
+    if let Some(unread) = unread.filter(|_| !is_http2)
+        && !unread.discard(!is_body_withheld).await
     {
         exchange.leave_body_unread();
         return finish(closing(response), exchange);

@@ -8,5 +8,6 @@ pub mod body;
 pub mod conformance;
 pub mod headers;
 pub mod links;
+pub mod rejection;
 pub mod site;
 pub mod wire;

@@ -93,7 +93,7 @@ fn from_one_crash_to_the_next() {
     let variables = [("DATA_DIR", "deep/data")];
     let data_dir = directory.join("deep/data");
 
-    // The program is killed: MariaDB goes too, and the next start need not wait to be told so.
+    // The program is killed: MariaDB ends too, and the next start waits for that by itself.
     let mut server = Server::start(directory, &variables);
     let teapot = r#"{"title":"Teapot of before"}"#;
     let added = send_json(&server.address, "POST", "/api/products", teapot);

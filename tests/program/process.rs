@@ -127,7 +127,7 @@ impl Outcome {
     }
 }
 
-/// The program while it serves. Dropped, it is told to stop, and waited for.
+/// The program while it serves. Dropping this stops it, and waits for its end.
 pub struct Server {
     child: Child,
     log: Arc<Log>,

@@ -5,21 +5,10 @@ use std::net::TcpStream;
 
 use serde_json::Value;
 
-use crate::common::headers::transfer_violations;
+use crate::common::rejection;
 use crate::common::wire::Received;
 use crate::database::Database;
 use crate::process::{Server, directory};
-
-/// The headers of every response of the service, and the type of its body.
-const HEADERS: [&str; 7] = [
-    "access-control-allow-origin",
-    "access-control-expose-headers",
-    "cache-control",
-    "content-type",
-    "vary",
-    "x-content-type-options",
-    "x-request-id",
-];
 
 /// Sends `request`; the response, which ends the connection, and the address of this end.
 #[track_caller]
@@ -29,8 +18,6 @@ fn exchange(server: &Server, request: &str) -> (Received, String) {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).unwrap();
     let received = Received::read(&bytes);
-    let violations = transfer_violations(&received.headers, &HEADERS);
-    assert!(violations.is_empty(), "{violations:?}");
     (received, stream.local_addr().unwrap().to_string())
 }
 
@@ -68,21 +55,11 @@ fn what_is_not_valid_http_gets_the_error_envelope_and_a_line_of_the_log() {
     ] {
         let (received, peer) = exchange(&server, request);
         assert_eq!(received.status, status, "{received:?}");
+        let violations = rejection::violations(&received);
+        assert!(violations.is_empty(), "{violations:?}");
         let body: Value = serde_json::from_slice(&received.body).unwrap();
-        assert_eq!(body["success"], false, "{body}");
         assert_eq!(body["error"]["code"], code, "{body}");
-        assert!(body["error"]["message"].is_string(), "{body}");
-        for (name, value) in [
-            ("content-type", "application/json"),
-            ("cache-control", "no-store"),
-            ("connection", "close"),
-            ("x-content-type-options", "nosniff"),
-        ] {
-            assert_eq!(received.header(name), Some(value), "{received:?}");
-        }
-
         let id = received.header("x-request-id").unwrap();
-        assert_eq!(id.len(), 32, "{id}");
         let line = server.await_line(id);
         for part in [&peer, &format!("status={status}"), problem] {
             assert!(line.contains(part), "no {part} in {line}");

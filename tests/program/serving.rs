@@ -120,7 +120,7 @@ fn only_the_listed_origins_may_call() {
         assert_eq!(allowed(&server, origin).as_deref(), Some(origin));
     }
     assert_eq!(allowed(&server, "https://c.example"), None);
-    // Nothing means none, and not the default: who writes that wants to be safe.
+    // An empty value means no origin, and not the default: it is the safer reading.
     let server = serve(&database, &[("CORS_ALLOW_ORIGIN", "")]);
     assert_eq!(allowed(&server, "https://a.example"), None);
 }

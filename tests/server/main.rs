@@ -1,7 +1,7 @@
-//! The accept loop over real sockets: what it endures from clients, and how it ends.
+//! The server over real sockets: what clients can do to it, and how it ends.
 //!
-//! Needs no database. Short limits stand in for long ones; a test waits for what it expects (a
-//! response, the end of the connection), never for a time, save where silence is what it is about.
+//! Needs no database. The limits are short. A test waits for what it expects (a response, the end of
+//! the connection), never for a time, except where it tests that nothing happens.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../common/mod.rs"]
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use ecommerce_api::server::Limits;
 
-/// Limits that no test meets unless it sets one.
+/// Limits that no test reaches; a test of a limit sets that one lower.
 const FAR: Limits = Limits {
     header_timeout: Duration::from_secs(30),
     idle_timeout: Duration::from_secs(30),

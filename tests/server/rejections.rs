@@ -127,6 +127,24 @@ async fn what_ends_the_connection_says_so() {
 }
 
 #[tokio::test]
+async fn a_broken_body_ends_the_connection_and_the_response_says_so() {
+    let server = Server::start(FAR).await;
+    let mut client = server.connect().await;
+    // The handler reads the body, and gets an error.
+    client
+        .send("POST /slow HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nnonsense\r\n")
+        .await;
+    let response = client.response().await;
+    assert_eq!(response.status, 400);
+    assert!(
+        response.head.contains("connection: close"),
+        "{}",
+        response.head
+    );
+    assert_eq!(client.rest().await, b"");
+}
+
+#[tokio::test]
 async fn what_is_not_valid_http2_gets_no_response_in_http1() {
     let server = Server::start(FAR).await;
     let mut client = server.connect().await;

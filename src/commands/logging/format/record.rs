@@ -32,7 +32,7 @@ pub(super) enum FieldValue {
 }
 
 impl Record {
-    /// The event, with the id of the request in whose span it is.
+    /// Reads the event, and the request id from the span that it is in.
     pub(super) fn of<S, N>(context: &FmtContext<'_, S, N>, event: &Event<'_>) -> Self
     where
         S: Subscriber + for<'a> LookupSpan<'a>,

@@ -1,0 +1,46 @@
+//! The check of a response to what is not valid HTTP: it is for no operation, and for no path.
+
+use serde_json::Value;
+
+use super::headers::transfer_violations;
+use super::wire::Received;
+
+/// The headers of every response of the service, and the type of its body.
+const HEADERS: [&str; 7] = [
+    "access-control-allow-origin",
+    "access-control-expose-headers",
+    "cache-control",
+    "content-type",
+    "vary",
+    "x-content-type-options",
+    "x-request-id",
+];
+
+/// Everything that is wrong with the response to a rejected request.
+pub fn violations(received: &Received) -> Vec<String> {
+    let mut found = transfer_violations(&received.headers, &HEADERS);
+    for (name, value) in [
+        ("cache-control", "no-store"),
+        ("connection", "close"),
+        ("content-type", "application/json"),
+        ("x-content-type-options", "nosniff"),
+        ("content-length", &received.body.len().to_string()),
+    ] {
+        if received.header(name) != Some(value) {
+            found.push(format!("`{name}` is not `{value}`"));
+        }
+    }
+    let id = received.header("x-request-id").unwrap_or_default();
+    if id.len() != 32 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        found.push(format!("`{id}` is no request id"));
+    }
+    let body: Value = serde_json::from_slice(&received.body).unwrap_or_default();
+    let is_text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
+    if body["success"] != false
+        || !is_text(&body["error"]["code"])
+        || !is_text(&body["error"]["message"])
+    {
+        found.push(format!("body: no error envelope: {body}"));
+    }
+    found
+}
