@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path, Query};
 
-use crate::db::{self, Database, Pooled};
+use crate::db::{self, Database};
 
 use super::Tag;
 use super::conditions::{Tags, condition};
@@ -115,10 +115,7 @@ impl Cart {
         if_match: Header<Option<Tags>>,
     ) -> Result<Answer<RemovalResponse>, EditError> {
         let condition = condition::<_, CartItem>(if_match.0);
-        let query = async move |mut conn: Pooled| {
-            db::cart::remove(&mut conn, id.0.0, condition.as_ref()).await
-        };
-        self.db.run(query).await?;
+        self.db.remove_cart_item(id.0.0, condition).await?;
         Ok(Answer(RemovalResponse::of_cart_items(1)))
     }
 
@@ -136,8 +133,7 @@ impl Cart {
         /// The id of the user whose cart it is
         user_id: Path<Id>,
     ) -> Result<Answer<RemovalResponse>, FindError> {
-        let query = async move |mut conn: Pooled| db::cart::clear(&mut conn, user_id.0.0).await;
-        let removed = self.db.run(query).await?;
+        let removed = self.db.clear_cart(user_id.0.0).await?;
         Ok(Answer(RemovalResponse::of_cart_items(removed)))
     }
 }

@@ -217,7 +217,7 @@ impl Lists {
             let is_waited_for = position.rows > 0
                 && began.elapsed() < CONTINUATION_TIMEOUT
                 && subscribers.iter().any(|subscriber| !subscriber.is_closed());
-            match self.db.cursor().await {
+            match self.db.list_connection().await {
                 Err(Error::Unavailable(_)) if is_waited_for => sleep(CONTINUATION_PAUSE).await,
                 cursor => return cursor,
             }

@@ -11,27 +11,21 @@
 //! on the same pool crate.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
+use deadpool::managed::{self, Manager, Metrics, Object, PoolError, RecycleError, RecycleResult};
 use diesel::ConnectionError;
 use diesel::connection::{Instrumentation, InstrumentationEvent};
 use diesel_async::{AsyncConnection, SimpleAsyncConnection, TransactionManager};
 use mysql_async::{Conn, Opts, OptsBuilder};
-use tracing::Instrument;
 
 use crate::error::Error;
 
-use super::indexes::{self, ListIndex};
-use super::shared::BatchedCalls;
 use super::{Connection, is_lost};
 
 /// How long a request waits for a connection before it is told to come back later.
 const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
-
-/// How long the database may take to answer [`Database::ping`].
-const WAIT_FOR_PING: Duration = Duration::from_secs(1);
 
 /// A connection that was idle for longer is asked for a sign of life before it is used again.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
@@ -46,134 +40,76 @@ const SETUP: [&str; 2] = [
     "SET SESSION innodb_lock_wait_timeout = 5",
 ];
 
-/// The same for a cursor. While its client reads slowly the server waits for us: longer than the
-/// minute that is its default, and than we wait for any client.
-const CURSOR_SETUP: [&str; 3] = [SETUP[0], SETUP[1], "SET SESSION net_write_timeout = 600"];
+/// What a connection for lists is told. While a client reads slowly, the server waits for us: longer
+/// than its default of a minute, and longer than we wait for any client.
+const LIST_SETUP: [&str; 3] = [SETUP[0], SETUP[1], "SET SESSION net_write_timeout = 600"];
 
-/// Cursors that are kept open for the next lists.
-const IDLE_CURSORS: usize = 4;
+/// How many connections are kept open for the next lists.
+const IDLE_LIST_CONNECTIONS: usize = 4;
 
-/// The shop's database: a pool of connections, cheap to clone.
+/// What the connections of a pool are for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Role {
+    /// Statements whose rows are read at once.
+    Requests,
+    /// Lists whose rows are read as slowly as a client takes them.
+    Lists,
+}
+
+impl Role {
+    fn setup(self) -> &'static [&'static str] {
+        match self {
+            Self::Requests => &SETUP,
+            Self::Lists => &LIST_SETUP,
+        }
+    }
+}
+
+/// A pool of connections; cheap to clone.
 #[derive(Clone)]
-pub struct Database {
-    pool: Pool<Connector>,
-    /// Lists have connections of their own, so that slow readers never starve the rest.
-    cursors: Pool<Connector>,
-    pub(super) shared: Arc<BatchedCalls>,
-    /// Which of the indexes was found, by its place in [`ListIndex::ALL`].
-    has_index: Arc<[AtomicBool; ListIndex::ALL.len()]>,
-}
+pub(super) struct Pool(managed::Pool<Connector>);
 
-impl Database {
-    /// A pool of at most `size` connections for requests, and one of at most `cursors` for lists;
-    /// all are opened when they are needed.
-    #[must_use]
-    pub fn new(options: Opts, size: usize, cursors: usize) -> Self {
-        let pool = pool(options.clone(), &SETUP, size);
-        Self {
-            shared: Arc::new(BatchedCalls::new(&pool)),
-            cursors: self::pool(options, &CURSOR_SETUP, cursors),
-            has_index: Arc::default(),
-            pool,
-        }
+impl Pool {
+    /// A pool of at most `size` connections. Each is opened when it is first needed.
+    pub(super) fn new(options: &Opts, role: Role, size: usize) -> Self {
+        let setup = role.setup().to_vec();
+        let options = OptsBuilder::from_opts(options.clone()).setup(setup);
+        let connector = Connector {
+            options: options.into(),
+            generation: Arc::default(),
+        };
+        let pool = managed::Pool::builder(connector).max_size(size).build();
+        Self(pool.expect("a pool without timeouts of its own needs no runtime"))
     }
 
-    /// The pool of a database that is nowhere: for who needs the service's types, but no rows. It
-    /// connects when it is first asked for a connection, and fails.
-    #[must_use]
-    pub fn nowhere() -> Self {
-        Self::new(Opts::default(), 1, 1)
-    }
-
-    /// Runs `query` on a connection of the pool, to its end: also when whoever waits here is
-    /// dropped meanwhile.
+    /// A connection, waited for no longer than [`WAIT_FOR_CONNECTION`].
     ///
     /// # Errors
-    /// Those of the query; [`Error::Unavailable`] when the database cannot be reached or every
-    /// connection stays busy for 5 seconds.
-    pub async fn run<T, F>(&self, query: impl FnOnce(Pooled) -> F + Send) -> Result<T, Error>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T, Error>> + Send + 'static,
-    {
-        let query = query(connection(&self.pool).await?);
-        match tokio::spawn(query.in_current_span()).await {
-            Ok(result) => result,
-            Err(panic) => Err(Error::Internal(panic.into())),
-        }
-    }
-
-    /// A connection to read a list with.
-    ///
-    /// # Errors
-    /// As [`Self::run`].
-    pub async fn cursor(&self) -> Result<ListConnection, Error> {
-        let connection = connection(&self.cursors).await?;
-        Ok(ListConnection(Some(connection)))
-    }
-
-    /// Whether the database has an index. Once there is one, it is taken to stay.
-    ///
-    /// # Errors
-    /// As [`Self::run`].
-    pub async fn has_index(&self, index: ListIndex) -> Result<bool, Error> {
-        let known = &self.has_index[index as usize];
-        if known.load(Ordering::Relaxed) {
-            return Ok(true);
-        }
-        let query =
-            async move |mut connection: Pooled| indexes::exists(&mut connection, index).await;
-        let exists = self.run(query).await?;
-        known.store(exists, Ordering::Relaxed);
-        Ok(exists)
-    }
-
-    /// Whether the database answers within a second.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] when it does not.
-    pub async fn ping(&self) -> Result<(), Error> {
-        let ping = self.run(async |mut connection: Pooled| {
-            connection.batch_execute(SIGN_OF_LIFE).await?;
-            Ok(())
-        });
-        match tokio::time::timeout(WAIT_FOR_PING, ping).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Error::Unavailable("no answer within a second".into())),
+    /// `Unavailable` when the database cannot be reached or every connection stays in use.
+    pub(super) async fn get(&self) -> Result<Pooled, Error> {
+        match tokio::time::timeout(WAIT_FOR_CONNECTION, self.0.get()).await {
+            Ok(Ok(connection)) => Ok(Pooled(connection)),
+            Ok(Err(PoolError::Backend(error))) => Err(Error::Unavailable(error.into())),
+            Ok(Err(error)) => Err(Error::Unavailable(error.to_string().into())),
+            Err(_) => Err(Error::Unavailable("every connection is busy".into())),
         }
     }
 }
 
-fn pool(options: Opts, setup: &[&str], size: usize) -> Pool<Connector> {
-    let options = OptsBuilder::from_opts(options).setup(setup.to_vec()).into();
-    let connector = Connector {
-        options,
-        generation: Arc::default(),
-    };
-    let pool = Pool::builder(connector).max_size(size).build();
-    pool.expect("a pool without timeouts of its own needs no runtime")
-}
-
-/// A connection of `pool`, waited for no longer than [`WAIT_FOR_CONNECTION`].
-pub(super) async fn connection(pool: &Pool<Connector>) -> Result<Pooled, Error> {
-    match tokio::time::timeout(WAIT_FOR_CONNECTION, pool.get()).await {
-        Ok(Ok(connection)) => Ok(Pooled(connection)),
-        Ok(Err(PoolError::Backend(error))) => Err(Error::Unavailable(error.into())),
-        Ok(Err(error)) => Err(Error::Unavailable(error.to_string().into())),
-        Err(_) => Err(Error::Unavailable("every connection is busy".into())),
-    }
-}
-
-/// A connection that a list is read with. It is closed when it is dropped, whatever rows are still
-/// on their way, which also ends the query; [`ListConnection::finish`] keeps it for the next list.
+/// A connection that a list is read with. Dropping it closes it, which ends a query that is still
+/// sending rows; [`ListConnection::finish`] keeps it for the next list.
 pub struct ListConnection(Option<Pooled>);
 
 impl ListConnection {
+    pub(super) fn new(connection: Pooled) -> Self {
+        Self(Some(connection))
+    }
+
     /// The list was read to its end: the connection serves the next one.
     pub fn finish(mut self) {
         let is_wanted = self.0.as_ref().is_some_and(|connection| {
             let pool = Object::pool(&connection.0);
-            pool.is_none_or(|pool| pool.status().available < IDLE_CURSORS)
+            pool.is_none_or(|pool| pool.status().available < IDLE_LIST_CONNECTIONS)
         });
         if is_wanted {
             drop(self.0.take());
@@ -185,13 +121,13 @@ impl std::ops::Deref for ListConnection {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
-        self.0.as_ref().expect("finishing takes the cursor itself")
+        self.0.as_ref().expect("`finish` takes the whole value")
     }
 }
 
 impl std::ops::DerefMut for ListConnection {
     fn deref_mut(&mut self) -> &mut Connection {
-        self.0.as_mut().expect("finishing takes the cursor itself")
+        self.0.as_mut().expect("`finish` takes the whole value")
     }
 }
 
@@ -206,8 +142,8 @@ impl Drop for ListConnection {
     }
 }
 
-/// A connection on loan from the pool.
-pub struct Pooled(Object<Connector>);
+/// A connection that goes back to its pool when it is dropped.
+pub(super) struct Pooled(Object<Connector>);
 
 impl std::ops::Deref for Pooled {
     type Target = Connection;

@@ -120,7 +120,7 @@ impl Shop {
             hosts: Hosts::Loopback,
             validation,
         };
-        let app = App::new(&Database::new(url.async_opts(), 8, 8), settings);
+        let app = App::new(&Database::new(&url.async_opts(), 8, 8), settings);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("its address").to_string();
         let (stop, stopped) = oneshot::channel::<()>();
