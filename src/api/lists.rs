@@ -174,7 +174,10 @@ impl Lists {
                     &mut subscribers,
                     &mut is_under_way,
                 );
-                let sent = chunks.await;
+                let sent = match chunks.await {
+                    Err(error) => Err(cursor.diagnose(error).await),
+                    sent => sent,
+                };
                 if !is_under_way {
                     cursor.finish();
                 }

@@ -15,6 +15,7 @@ use crate::error::Error;
 use super::Connection;
 use super::cart::{self, CartItem, FullItem, NewCartItem};
 use super::coalesce::Coalescer;
+use super::errors::diagnose;
 use super::pool::Pool;
 use super::products::{self, Product};
 use super::users::{self, User};
@@ -82,13 +83,15 @@ fn by_id<T: Clone + Send + 'static>(
         let pool = pool.clone();
         async move {
             let mut conn = pool.get().await?;
-            let rows = match read(&mut conn, &ids).await {
+            let rows = read(&mut conn, &ids).await;
+            let rows = match diagnose(&mut conn, rows).await {
                 Ok(rows) => rows,
                 Err(Error::Internal(_)) if ids.len() > 1 => {
                     // One row cannot be read; that must not fail the reads of the others.
                     let mut results = Vec::with_capacity(ids.len());
                     for id in &ids {
                         let rows = read(&mut conn, std::slice::from_ref(id)).await;
+                        let rows = diagnose(&mut conn, rows).await;
                         results.push(rows.map(|mut rows| rows.pop()));
                     }
                     return Ok(results);
@@ -102,8 +105,9 @@ fn by_id<T: Clone + Send + 'static>(
 }
 
 async fn carts(pool: Pool, ids: Vec<i32>) -> Result<Vec<Cart>, Error> {
-    let carts = cart::of_users(&mut *pool.get().await?, &ids, MAX_CART_ROWS).await?;
-    let Some(carts) = carts else {
+    let mut conn = pool.get().await?;
+    let carts = cart::of_users(&mut conn, &ids, MAX_CART_ROWS).await;
+    let Some(carts) = diagnose(&mut conn, carts).await? else {
         // Which carts are complete is not known.
         return Ok(vec![Cart::TooLarge; ids.len()]);
     };
@@ -117,5 +121,7 @@ async fn carts(pool: Pool, ids: Vec<i32>) -> Result<Vec<Cart>, Error> {
 }
 
 async fn add(pool: Pool, items: Vec<NewCartItem>) -> Result<Vec<Result<FullItem, Error>>, Error> {
-    cart::add(&mut *pool.get().await?, &items).await
+    let mut conn = pool.get().await?;
+    let added = cart::add(&mut conn, &items).await;
+    diagnose(&mut conn, added).await
 }

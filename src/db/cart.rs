@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind::ForeignKeyViolation;
-use diesel::result::Error::{self as DieselError, DatabaseError};
+use diesel::result::Error as DieselError;
 use diesel::sql_types::Integer;
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use futures_util::{StreamExt, TryStreamExt};
@@ -13,14 +13,13 @@ use scoped_futures::ScopedFutureExt;
 
 use crate::error::{Conflict, Error};
 
+use super::errors::{QueryError, diagnose, or_missing};
 use super::ids::Ids;
 use super::products::{self, Product};
 use super::schema::{cart, products as products_table, users as users_table};
+use super::transaction::{Condition, Retries, check_precondition, transaction};
 use super::users::{self, User};
-use super::{
-    Condition, Connection, DEADLOCK_RETRIES, List, ListRange, check_precondition, is_lost,
-    is_passing, last_insert_id, lost_deadlock, or_missing, pause_apart, transaction,
-};
+use super::{Connection, List, ListRange, last_insert_id};
 
 /// The most bytes of text that are read of many carts at a time.
 const MAX_CARTS: usize = 512 * 1024;
@@ -290,13 +289,15 @@ type Parents = Result<(User, Product), Error>;
 /// The user and the product of each item, read together, or alone where one cannot be read: the
 /// others are not to blame.
 async fn parents_of(conn: &mut Connection, items: &[NewCartItem]) -> Result<Vec<Parents>, Error> {
-    match read_parents(conn, items).await {
+    let parents = read_parents(conn, items).await;
+    match diagnose(conn, parents).await {
         Err(Error::Internal(_)) if items.len() > 1 => {}
         parents => return parents,
     }
     let mut each = Vec::with_capacity(items.len());
     for item in items {
-        match read_parents(conn, std::slice::from_ref(item)).await {
+        let parents = read_parents(conn, std::slice::from_ref(item)).await;
+        match diagnose(conn, parents).await {
             Ok(mut parents) => each.append(&mut parents),
             Err(error @ Error::Internal(_)) => each.push(Err(error)),
             Err(error) => return Err(error),
@@ -336,8 +337,8 @@ async fn insert_known(
             Ok(ids.into_iter().map(Ok).collect())
         }
         Err(error) if items.len() == 1 => Ok(vec![Err(refused(conn, items[0], error).await)]),
-        Err(error @ DatabaseError(..)) if !is_lost(&error) => insert_each(conn, items).await,
-        Err(error) => Err(error.into()),
+        Err(error) if error.is_lost() => Err(error.into()),
+        Err(_) => insert_each(conn, items).await,
     }
 }
 
@@ -359,18 +360,18 @@ async fn insert_each(
             ))
         } else {
             match insert(conn, std::slice::from_ref(item)).await {
-                Ok(()) => new_ids(conn, 1)
-                    .await
-                    .map(|ids| ids[0])
-                    .map_err(Error::from),
-                Err(error) if is_lost(&error) => {
+                Ok(()) => {
+                    let ids = new_ids(conn, 1).await.map_err(Error::from);
+                    diagnose(conn, ids).await.map(|ids| ids[0])
+                }
+                Err(error) if error.is_lost() => {
                     // Those before this one are stored, and their callers are to know it.
                     let error = Error::from(error);
                     results.resize_with(items.len(), || Err(error.share()));
                     return Ok(results);
                 }
                 Err(error) => {
-                    if is_passing(&error) {
+                    if error.is_temporary() {
                         in_vain.push(item);
                     }
                     Err(refused(conn, *item, error).await)
@@ -382,22 +383,20 @@ async fn insert_each(
 }
 
 /// Inserts all or none.
-async fn insert(conn: &mut Connection, items: &[NewCartItem]) -> QueryResult<()> {
+async fn insert(conn: &mut Connection, items: &[NewCartItem]) -> Result<(), QueryError> {
     // As a text: diesel would prepare a statement for each number of rows, every time.
     let row = |item: &NewCartItem| format!("({}, {})", item.user_id, item.product_id);
     let rows: Vec<String> = items.iter().map(row).collect();
     let rows = rows.join(", ");
     let text = format!("INSERT INTO cart (user_id, product_id) VALUES {rows}");
-    let mut attempt = 0;
+    let mut retries = Retries::default();
     loop {
-        let inserted = conn.batch_execute(&text).await;
-        match inserted {
-            Ok(()) => return Ok(()),
-            Err(error) if lost_deadlock(&error) && attempt < DEADLOCK_RETRIES => {
-                attempt += 1;
-                pause_apart(attempt).await;
-            }
-            Err(error) => return Err(error),
+        let Err(error) = conn.batch_execute(&text).await else {
+            return Ok(());
+        };
+        let error = QueryError::from(error).diagnose(conn).await;
+        if !retries.again_after(&error).await {
+            return Err(error);
         }
     }
 }
@@ -421,11 +420,12 @@ async fn new_ids(conn: &mut Connection, rows: usize) -> QueryResult<Vec<i32>> {
 
 /// Why an item was not added. A violated foreign key means that the user or the product was deleted
 /// after it was read: what is missing now tells which.
-async fn refused(conn: &mut Connection, item: NewCartItem, error: DieselError) -> Error {
-    if !matches!(error, DatabaseError(ForeignKeyViolation, _)) {
+async fn refused(conn: &mut Connection, item: NewCartItem, error: QueryError) -> Error {
+    if !error.is_violation(ForeignKeyViolation) {
         return error.into();
     }
-    match read_parents(conn, &[item]).await.map(|mut both| both.pop()) {
+    let parents = read_parents(conn, &[item]).await;
+    match diagnose(conn, parents).await.map(|mut both| both.pop()) {
         Ok(Some(Err(missing))) => missing,
         Ok(_) => error.into(),
         Err(error) => error,
@@ -442,7 +442,10 @@ pub async fn remove(
     condition: Option<&Condition<(CartItem, User, Product)>>,
 ) -> Result<(), Error> {
     let removed = if condition.is_none() {
-        diesel::delete(cart::table.find(id)).execute(conn).await
+        diesel::delete(cart::table.find(id))
+            .execute(conn)
+            .await
+            .map_err(QueryError::from)
     } else {
         let removal = transaction(conn, |conn| {
             async move {

@@ -22,7 +22,7 @@ use super::indexes::{self, ListIndex};
 use super::pool::{ListConnection, Pool, Role};
 use super::products::{self, NewProduct, Product, ProductChanges};
 use super::users::{self, NewUser, User, UserChanges};
-use super::{Condition, Connection};
+use super::{Condition, Connection, errors};
 
 /// How long the database may take to answer [`Database::ping`].
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
@@ -64,7 +64,7 @@ impl Database {
     /// # Errors
     /// [`Error::Unavailable`] when the database cannot be reached or every connection stays in use.
     pub async fn list_connection(&self) -> Result<ListConnection, Error> {
-        Ok(ListConnection::new(self.list_pool.get().await?))
+        self.list_pool.get_for_list().await
     }
 
     /// Whether the database has an index. Once it was found, it is taken to stay.
@@ -262,7 +262,10 @@ impl Database {
         + 'static,
     ) -> Result<T, Error> {
         let mut conn = self.pool.get().await?;
-        let query = async move { query(&mut conn).await };
+        let query = async move {
+            let result = query(&mut conn).await;
+            errors::diagnose(&mut conn, result).await
+        };
         match tokio::spawn(query.in_current_span()).await {
             Ok(result) => result,
             Err(panic) => Err(Error::Internal(panic.into())),

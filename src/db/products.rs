@@ -3,18 +3,16 @@
 use diesel::mysql::Mysql;
 use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind::ForeignKeyViolation;
-use diesel::result::Error as DieselError;
 use diesel_async::RunQueryDsl;
 use scoped_futures::ScopedFutureExt;
 
 use crate::error::{Conflict, Error};
 
+use super::errors::{or_conflict, or_missing};
 use super::ids::Ids;
 use super::schema::{cart, products};
-use super::{
-    Condition, Connection, List, ListRange, Order, beginning_with, check_precondition,
-    last_insert_id, or_conflict, or_missing, transaction,
-};
+use super::transaction::{Condition, check_precondition, transaction};
+use super::{Connection, List, ListRange, Order, beginning_with, last_insert_id};
 
 /// A product.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
@@ -242,10 +240,8 @@ pub async fn delete(
         }
         .scope_boxed()
     });
-    removed.await.map_err(|error| match error {
-        DieselError::DatabaseError(..) => {
-            or_conflict(ForeignKeyViolation, Conflict::HasDependents)(error)
-        }
-        error => or_missing("Product")(error),
-    })
+    let conflict = Conflict::HasDependents;
+    removed
+        .await
+        .map_err(or_conflict(ForeignKeyViolation, conflict, "Product"))
 }

@@ -5,7 +5,6 @@ use diesel::expression::AsExpression;
 use diesel::mysql::{Mysql, MysqlValue};
 use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind::{ForeignKeyViolation, UniqueViolation};
-use diesel::result::Error as DieselError;
 use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl;
@@ -14,13 +13,12 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::error::{Conflict, Error};
 
+use super::errors::{or_conflict, or_missing};
 use super::ids::Ids;
 use super::schema::sql_types::UsersRoleEnum;
 use super::schema::{cart, users};
-use super::{
-    Condition, Connection, List, ListRange, Order, beginning_with, check_precondition,
-    last_insert_id, or_conflict, or_missing, transaction,
-};
+use super::transaction::{Condition, check_precondition, transaction};
+use super::{Connection, List, ListRange, Order, beginning_with, last_insert_id};
 
 diesel::define_sql_function! {
     /// The bytes of a text, in hexadecimal.
@@ -231,7 +229,7 @@ pub async fn create(conn: &mut Connection, new: &NewUser) -> Result<User, Error>
         .scope_boxed()
     })
     .await
-    .map_err(or_conflict(UniqueViolation, Conflict::EmailTaken))
+    .map_err(or_conflict(UniqueViolation, Conflict::EmailTaken, "User"))
 }
 
 /// Changes a user and gives it back as it is then.
@@ -275,10 +273,8 @@ pub async fn update(
         }
         .scope_boxed()
     });
-    user.await.map_err(|error| match error {
-        DieselError::DatabaseError(..) => or_conflict(UniqueViolation, Conflict::EmailTaken)(error),
-        error => or_missing("User")(error),
-    })
+    user.await
+        .map_err(or_conflict(UniqueViolation, Conflict::EmailTaken, "User"))
 }
 
 /// The user, whom nobody else can change until this transaction ends.
@@ -309,10 +305,8 @@ pub async fn delete(
         }
         .scope_boxed()
     });
-    removed.await.map_err(|error| match error {
-        DieselError::DatabaseError(..) => {
-            or_conflict(ForeignKeyViolation, Conflict::HasDependents)(error)
-        }
-        error => or_missing("User")(error),
-    })
+    let conflict = Conflict::HasDependents;
+    removed
+        .await
+        .map_err(or_conflict(ForeignKeyViolation, conflict, "User"))
 }

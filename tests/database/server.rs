@@ -29,6 +29,25 @@ pub struct Server {
 pub static SERVER: LazyLock<Server> = LazyLock::new(|| {
     let directory = fresh_directory("main");
     make_certificates(&directory);
+    install(&directory);
+    let server = start(directory, &["--innodb-log-file-size=16M"], Some("here"));
+    server.sql(
+        "mysql",
+        "CREATE USER shop IDENTIFIED BY 'p w/#:@?&=%ü'; GRANT ALL ON *.* TO shop;
+         CREATE DATABASE `my shop`",
+    );
+    server
+});
+
+/// Starts a server of its own for one test, with these options.
+pub fn own_server(name: &str, options: &[&str]) -> Server {
+    let directory = fresh_directory(name);
+    install(&directory);
+    start(directory, options, None)
+}
+
+/// Creates the system tables of a server.
+fn install(directory: &Path) {
     let data = format!("--datadir={}/data", directory.display());
     let install = [
         "--no-defaults",
@@ -40,16 +59,9 @@ pub static SERVER: LazyLock<Server> = LazyLock::new(|| {
     run(Command::new("mariadb-install-db")
         .args(install)
         // A starting server deletes every temporary table in its directory for such: not a shared one.
-        .env("TMPDIR", &directory)
+        .env("TMPDIR", directory)
         .args(as_root()));
-    let server = start(directory, &["--innodb-log-file-size=16M"], Some("here"));
-    server.sql(
-        "mysql",
-        "CREATE USER shop IDENTIFIED BY 'p w/#:@?&=%ü'; GRANT ALL ON *.* TO shop;
-         CREATE DATABASE `my shop`",
-    );
-    server
-});
+}
 
 /// A server without TLS; knows the same users.
 pub static PLAIN: LazyLock<Server> = LazyLock::new(|| small("plain", None));
