@@ -94,7 +94,7 @@ impl Refusal {
             Self::Domain(Error::Conflict(conflict)) => {
                 (StatusCode::CONFLICT, conflict.to_string().into())
             }
-            Self::Domain(Error::Unavailable(_)) | Self::Overloaded => (
+            Self::Domain(Error::Unavailable(_) | Error::Busy(_)) | Self::Overloaded => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The service is unavailable for the moment; try again later".into(),
             ),
@@ -128,6 +128,7 @@ impl Refusal {
             Self::Domain(Error::Unavailable(cause)) => {
                 tracing::warn!(%cause, "database unavailable");
             }
+            Self::Domain(Error::Busy(cause)) => tracing::warn!(%cause, "too busy"),
             _ => {}
         }
         let (status, message) = self.parts();

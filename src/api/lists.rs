@@ -221,7 +221,9 @@ impl Lists {
                 && began.elapsed() < CONTINUATION_TIMEOUT
                 && subscribers.iter().any(|subscriber| !subscriber.is_closed());
             match self.db.list_connection().await {
-                Err(Error::Unavailable(_)) if is_waited_for => sleep(CONTINUATION_PAUSE).await,
+                Err(Error::Unavailable(_) | Error::Busy(_)) if is_waited_for => {
+                    sleep(CONTINUATION_PAUSE).await
+                }
                 cursor => return cursor,
             }
         }

@@ -83,13 +83,13 @@ impl<K: Copy + Send + 'static, T: Send + 'static> Coalescer<K, T> {
     /// The result for `key`.
     ///
     /// # Errors
-    /// That of the batch; `Unavailable` when too many calls wait or the batch takes too long.
+    /// That of the batch; `Busy` when too many calls wait, `Unavailable` when the batch takes too long.
     pub(super) async fn call(&self, key: K) -> Result<T, Error> {
         let (caller, result) = oneshot::channel();
         let is_worker_needed = {
             let mut queue = self.shared.queue();
             if queue.waiting.len() >= MAX_WAITING {
-                return Err(Error::Unavailable("too many calls wait".into()));
+                return Err(Error::Busy("too many calls wait for a batch"));
             }
             queue.waiting.push_back(Call { key, caller });
             let is_needed = queue.workers < WORKERS;
@@ -101,7 +101,7 @@ impl<K: Copy + Send + 'static, T: Send + 'static> Coalescer<K, T> {
         }
         match result.await {
             Ok(result) => result,
-            Err(_) => Err(Error::Unavailable("the service is stopping".into())),
+            Err(_) => Err(Error::Busy("the process is stopping")),
         }
     }
 }

@@ -62,7 +62,8 @@ impl Database {
     /// A connection to read a list with, by the `list` functions of the resources' modules.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when the database cannot be reached or every connection stays in use.
+    /// [`Error::Unavailable`] when the database cannot be reached, [`Error::Busy`] when every
+    /// connection stays in use.
     pub async fn list_connection(&self) -> Result<ListConnection, Error> {
         self.list_pool.get_for_list().await
     }

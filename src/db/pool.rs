@@ -98,7 +98,7 @@ impl Pool {
     /// A connection for statements whose rows are read at once.
     ///
     /// # Errors
-    /// `Unavailable` when the database cannot be reached or every connection stays in use.
+    /// `Unavailable` when the database cannot be reached, `Busy` when every connection stays in use.
     pub(super) async fn get(&self) -> Result<Pooled, Error> {
         Ok(Pooled(self.object().await?))
     }
@@ -116,7 +116,7 @@ impl Pool {
             Ok(object) => return Ok(object),
             Err(PoolError::Backend(error)) => error.into(),
             Err(PoolError::Timeout(TimeoutType::Wait)) => {
-                "every connection of the pool is in use".into()
+                return Err(Error::Busy("every connection to the database is in use"));
             }
             Err(PoolError::Timeout(TimeoutType::Create)) => {
                 let limit = CONNECT_TIMEOUT.as_secs();

@@ -394,3 +394,21 @@ fn a_server_that_restarts_costs_no_more_than_one_request() {
         );
     }
 }
+
+#[test]
+fn a_pool_in_use_and_a_server_that_says_nothing_are_told_apart() {
+    let shop = Shop::on(&GERMAN, "busy");
+    // It accepts connections, and never greets.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let url = DatabaseUrl::parse(&format!("mysql://clerk@127.0.0.1:{port}/shop")).unwrap();
+    shop.runtime.block_on(async {
+        let silent = Database::new(&url.async_opts(), 1, 1);
+        let db = Database::new(&shop.url.async_opts(), 1, 1);
+        let _in_use = db.list_connection().await.unwrap();
+        let (busy, away) = tokio::join!(db.list_connection(), silent.list_connection());
+        assert!(matches!(busy, Err(Error::Busy(_))));
+        let away = away.err().map(|error| error.to_string());
+        assert!(away.is_some_and(|error| error.contains("connecting took more than 5 s")));
+    });
+}

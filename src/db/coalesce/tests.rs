@@ -343,10 +343,7 @@ async fn a_full_queue_refuses_at_once_and_recovers() {
     let mut waiting = pin!(join_all((0..calls).map(|key| gated.coalescer.call(key))));
     assert!((&mut waiting).now_or_never().is_none());
     let refused = gated.coalescer.call(calls).now_or_never();
-    assert!(
-        matches!(refused, Some(Err(Error::Unavailable(_)))),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Some(Err(Error::Busy(_)))), "{refused:?}");
     gated.gate.add_permits(MAX_WAITING);
     let results = soon(waiting).await.into_iter().map(Result::unwrap);
     assert!(results.eq(0..calls), "each of those that waited is served");
