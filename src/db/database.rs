@@ -19,8 +19,9 @@ use crate::error::Error;
 use super::batches::{Batches, Cart};
 use super::cart::{self, CartItem, FullItem, NewCartItem};
 use super::indexes::{self, ListIndex};
-use super::pool::{ListConnection, Pool, Role};
+use super::pool::{ListConnection, Pool};
 use super::products::{self, NewProduct, Product, ProductChanges};
+use super::session_settings::Purpose;
 use super::users::{self, NewUser, User, UserChanges};
 use super::{Condition, Connection, errors};
 
@@ -43,10 +44,10 @@ impl Database {
     /// Each is opened when it is first needed.
     #[must_use]
     pub fn new(options: &Opts, size: usize, list_size: usize) -> Self {
-        let pool = Pool::new(options, Role::Requests, size);
+        let pool = Pool::new(options, Purpose::Requests, size);
         Self {
             batches: Arc::new(Batches::new(&pool)),
-            list_pool: Pool::new(options, Role::Lists, list_size),
+            list_pool: Pool::new(options, Purpose::Lists, list_size),
             has_index: Arc::default(),
             pool,
         }

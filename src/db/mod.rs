@@ -34,6 +34,7 @@ pub mod products;
 pub mod schema;
 pub mod seed;
 pub mod session;
+mod session_settings;
 mod transaction;
 pub mod url;
 pub mod users;

@@ -12,7 +12,7 @@
 //! the same pool crate, deadpool, whose [`Metrics`] know each connection's age. Its hooks would not
 //! spare the [`Manager`], which does the same in one place.
 //!
-//! Imports `db::errors`.
+//! Imports `db::errors` and `db::session_settings`.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,6 +27,7 @@ use mysql_async::{Conn, Opts, OptsBuilder};
 
 use crate::error::Error;
 
+use super::session_settings::{Purpose, setup};
 use super::{Connection, errors};
 
 /// How long a request waits until a connection of the pool is free.
@@ -44,44 +45,14 @@ const TEST_TIMEOUT: Duration = Duration::from_secs(1);
 /// How many list connections are kept open for the next lists.
 const IDLE_LIST_CONNECTIONS: usize = 4;
 
-/// What each connection is told first. Strict: a value that does not fit its column is an error,
-/// never cut, whatever the server's own mode is. And no request waits for a lock for a minute.
-const SETUP: [&str; 2] = [
-    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
-    "SET SESSION innodb_lock_wait_timeout = 5",
-];
-
-/// What a connection for lists is told. While a client reads slowly, the server waits for us: longer
-/// than its default of a minute, and longer than we wait for any client.
-const LIST_SETUP: [&str; 3] = [SETUP[0], SETUP[1], "SET SESSION net_write_timeout = 600"];
-
-/// What the connections of a pool are for.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Role {
-    /// Statements whose rows are read at once.
-    Requests,
-    /// Lists whose rows are read as slowly as a client takes them.
-    Lists,
-}
-
-impl Role {
-    fn setup(self) -> &'static [&'static str] {
-        match self {
-            Self::Requests => &SETUP,
-            Self::Lists => &LIST_SETUP,
-        }
-    }
-}
-
 /// A pool of connections; cheap to clone.
 #[derive(Clone)]
 pub(super) struct Pool(managed::Pool<Connector>);
 
 impl Pool {
     /// A pool of at most `size` connections. Each is opened when it is first needed.
-    pub(super) fn new(options: &Opts, role: Role, size: usize) -> Self {
-        let setup = role.setup().to_vec();
-        let options = OptsBuilder::from_opts(options.clone()).setup(setup);
+    pub(super) fn new(options: &Opts, purpose: Purpose, size: usize) -> Self {
+        let options = OptsBuilder::from_opts(options.clone()).setup(setup(purpose));
         let connector = Connector {
             options: options.into(),
             last_loss: Mutex::new(None),

@@ -25,6 +25,7 @@ use diesel_async::async_connection_wrapper::{AsyncConnectionWrapper, BlockOn};
 use diesel_migrations::MigrationHarness;
 use tokio::runtime::Runtime;
 
+use super::session_settings::{Purpose, setup};
 use super::url::{DatabaseUrl, Tls};
 
 /// How long a server may take to answer before it counts as unreachable.
@@ -63,11 +64,8 @@ type Wrapper = AsyncConnectionWrapper<AsyncMysqlConnection, OwnRuntime>;
 pub fn connect(url: &DatabaseUrl) -> Result<Session, ConnectError> {
     let mut session = connect_to_server(url)?;
     let name = url.database();
-    // Strict, as for requests: a value that does not fit its column is an error, never cut.
     session
-        .batch_execute(&format!(
-            "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'; USE `{name}`"
-        ))
+        .batch_execute(&format!("USE `{name}`"))
         .map_err(|error| ConnectError {
             target: url.to_string(),
             cause: error.to_string(),
@@ -102,7 +100,9 @@ fn connect_to_server(url: &DatabaseUrl) -> Result<Session, ConnectError> {
 }
 
 fn establish(url: &DatabaseUrl) -> Result<Wrapper, String> {
-    let options = mysql_async::OptsBuilder::from_opts(url.async_opts()).db_name(None::<String>);
+    let options = mysql_async::OptsBuilder::from_opts(url.async_opts())
+        .db_name(None::<String>)
+        .setup(setup(Purpose::Maintenance));
     let connection = OwnRuntime.block_on(async {
         let connecting = async {
             let connection = mysql_async::Conn::new(options)

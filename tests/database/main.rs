@@ -10,5 +10,6 @@ mod lists;
 mod migrations;
 mod seed;
 mod server;
+mod settings;
 mod tls;
 mod url;
