@@ -18,11 +18,37 @@ use super::coalesce::Coalescer;
 use super::errors::diagnose;
 use super::pool::Pool;
 use super::products::{self, Product};
+use super::scope::Scope;
 use super::users::{self, User};
 
 /// The most rows that one statement reads for the carts of many users. Larger carts are read with a
 /// list connection each.
 const MAX_CART_ROWS: usize = 4096;
+
+/// What a caller asks for: the row with this id, or what belongs to it, as this scope shows it.
+/// Callers share a read only under the same key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    scope: Scope,
+    id: i32,
+}
+
+impl Key {
+    /// The key of a row that every caller sees.
+    pub(super) fn for_everyone(id: i32) -> Self {
+        let scope = Scope::Everyone;
+        Self { scope, id }
+    }
+}
+
+/// The ids of keys whose rows one statement may read, since every caller sees the same of them.
+fn ids(keys: &[Key]) -> Vec<i32> {
+    let id = |Key {
+                  scope: Scope::Everyone,
+                  id,
+              }: &Key| *id;
+    keys.iter().map(id).collect()
+}
 
 /// What a batch found out about one user's cart.
 #[derive(Clone)]
@@ -35,12 +61,13 @@ pub(super) enum Cart {
     TooLarge,
 }
 
-/// One coalescer for each kind of batch.
+/// One coalescer for each kind of batch. Additions have no scope: each caller gets the item that it
+/// added, and no other.
 pub(super) struct Batches {
-    pub(super) users: Coalescer<i32, Result<Option<User>, Error>>,
-    pub(super) products: Coalescer<i32, Result<Option<Product>, Error>>,
-    pub(super) items: Coalescer<i32, Result<Option<FullItem>, Error>>,
-    pub(super) carts: Coalescer<i32, Cart>,
+    pub(super) users: Coalescer<Key, Result<Option<User>, Error>>,
+    pub(super) products: Coalescer<Key, Result<Option<Product>, Error>>,
+    pub(super) items: Coalescer<Key, Result<Option<FullItem>, Error>>,
+    pub(super) carts: Coalescer<Key, Cart>,
     pub(super) additions: Coalescer<NewCartItem, Result<FullItem, Error>>,
 }
 
@@ -63,7 +90,7 @@ impl Batches {
                 |conn, ids| cart::with_ids(conn, ids).boxed(),
                 |(item, ..)| item.id,
             ),
-            carts: Coalescer::new(move |ids| carts(for_carts.clone(), ids)),
+            carts: Coalescer::new(move |keys: Vec<Key>| carts(for_carts.clone(), ids(&keys))),
             additions: Coalescer::new(move |items| add(for_additions.clone(), items)),
         }
     }
@@ -77,10 +104,10 @@ fn by_id<T: Clone + Send + 'static>(
     pool: &Pool,
     read: Read<T>,
     id: fn(&T) -> i32,
-) -> Coalescer<i32, Result<Option<T>, Error>> {
+) -> Coalescer<Key, Result<Option<T>, Error>> {
     let pool = pool.clone();
-    Coalescer::new(move |ids: Vec<i32>| {
-        let pool = pool.clone();
+    Coalescer::new(move |keys: Vec<Key>| {
+        let (pool, ids) = (pool.clone(), ids(&keys));
         async move {
             let mut conn = pool.get().await?;
             let rows = read(&mut conn, &ids).await;

@@ -16,7 +16,7 @@ use tracing::Instrument;
 
 use crate::error::Error;
 
-use super::batches::{Batches, Cart};
+use super::batches::{Batches, Cart, Key};
 use super::cart::{self, CartItem, FullItem, NewCartItem};
 use super::indexes::{self, ListIndex};
 use super::pool::{ListConnection, Pool};
@@ -101,7 +101,7 @@ impl Database {
     /// # Errors
     /// `NotFound`.
     pub async fn user(&self, id: i32) -> Result<User, Error> {
-        let user = self.batches.users.call(id).await??;
+        let user = self.batches.users.call(Key::for_everyone(id)).await??;
         user.ok_or(Error::NotFound("User"))
     }
 
@@ -152,7 +152,7 @@ impl Database {
     /// # Errors
     /// `NotFound`.
     pub async fn product(&self, id: i32) -> Result<Product, Error> {
-        let product = self.batches.products.call(id).await??;
+        let product = self.batches.products.call(Key::for_everyone(id)).await??;
         product.ok_or(Error::NotFound("Product"))
     }
 
@@ -202,7 +202,7 @@ impl Database {
     /// # Errors
     /// `NotFound`.
     pub async fn cart_item(&self, id: i32) -> Result<FullItem, Error> {
-        let item = self.batches.items.call(id).await??;
+        let item = self.batches.items.call(Key::for_everyone(id)).await??;
         item.ok_or(Error::NotFound("Cart item"))
     }
 
@@ -215,7 +215,7 @@ impl Database {
         &self,
         user_id: i32,
     ) -> Result<Option<Vec<(CartItem, Product)>>, Error> {
-        match self.batches.carts.call(user_id).await? {
+        match self.batches.carts.call(Key::for_everyone(user_id)).await? {
             Cart::NoUser => Err(Error::NotFound("User")),
             Cart::Items(items) => Ok(Some(Arc::unwrap_or_clone(items))),
             Cart::TooLarge => Ok(None),

@@ -32,6 +32,7 @@ pub mod products;
     reason = "the same; and test builds let it pass"
 )]
 pub mod schema;
+mod scope;
 pub mod seed;
 pub mod session;
 mod session_settings;
@@ -48,6 +49,7 @@ use crate::error::Error;
 pub use database::Database;
 pub use indexes::ListIndex;
 pub use pool::ListConnection;
+pub use scope::Scope;
 pub use transaction::Condition;
 
 /// A connection, as the query functions take it.
