@@ -73,15 +73,15 @@ pub fn migrate_status(settings: &Settings) -> anyhow::Result<()> {
 pub fn check(settings: &Settings) -> anyhow::Result<()> {
     let target = Target::open(settings)?;
     let mut session = target.connect()?;
-    let misfits = schema_check::misfits(&mut session)?;
-    for misfit in &misfits {
-        print(misfit)?;
+    let mismatches = schema_check::mismatches(&mut session)?;
+    for mismatch in &mismatches {
+        print(mismatch)?;
     }
-    if !misfits.is_empty() {
+    if !mismatches.is_empty() {
         bail!(
             "the tables of {} do not fit in {} places",
             target.url,
-            misfits.len()
+            mismatches.len()
         );
     }
     for warning in schema_check::warnings(&mut session)? {
@@ -92,12 +92,12 @@ pub fn check(settings: &Settings) -> anyhow::Result<()> {
 
 /// Fails, with what does not fit line by line, unless the tables are what the program needs.
 pub(super) fn require_tables(session: &mut Session, url: &DatabaseUrl) -> anyhow::Result<()> {
-    let misfits = schema_check::misfits(session)?;
-    if !misfits.is_empty() {
+    let mismatches = schema_check::mismatches(session)?;
+    if !mismatches.is_empty() {
         bail!(
             "the tables of {url} do not fit:\n  {}\nmend them; missing ones are created by \
              `ecommerce-api migrate run`, or when serving by MIGRATE_ON_START=true",
-            misfits.join("\n  ")
+            mismatches.join("\n  ")
         );
     }
     Ok(())

@@ -149,9 +149,7 @@ async fn work<K: Copy + Send + 'static, T: Send + 'static>(state: Arc<State<K, T
             if results.len() == expected {
                 Ok(results)
             } else {
-                Err(Error::Internal(
-                    "a batch lost some of its results".into(),
-                ))
+                Err(Error::Internal("a batch lost some of its results".into()))
             }
         });
         match results {

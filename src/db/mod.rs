@@ -16,7 +16,6 @@
 
 mod batches;
 pub mod cart;
-mod catalogue;
 pub mod check;
 mod coalesce;
 mod database;

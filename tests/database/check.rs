@@ -1,6 +1,6 @@
 //! The schema check: what fits, and every rule broken once.
 
-use ecommerce_api::db::check::misfits;
+use ecommerce_api::db::check::mismatches;
 use ecommerce_api::db::migrations;
 
 use diesel::{ExpressionMethods, QueryDsl};
@@ -10,14 +10,14 @@ use ecommerce_api::db::schema::{cart, products, users};
 use crate::server::empty_database;
 
 /// Applies each change to a fresh set of tables and looks for the one line that it must cause.
-fn each_change_is_one_misfit(changes: &[(&str, &str)]) {
+fn each_change_is_one_mismatch(changes: &[(&str, &str)]) {
     for (change, expected) in changes {
         let mut session = empty_database().session();
         migrations::run(&mut session).unwrap();
         session
             .batch_execute(change)
             .unwrap_or_else(|error| panic!("{change}: {error}"));
-        let found = misfits(&mut session).unwrap();
+        let found = mismatches(&mut session).unwrap();
         assert!(
             found.len() == 1 && found[0].starts_with(expected),
             "{change}\n  expected {expected}\n  found {found:#?}"
@@ -31,14 +31,14 @@ fn each_change_is_one_misfit(changes: &[(&str, &str)]) {
                 .batch_execute(&mend)
                 .unwrap_or_else(|error| panic!("{change}\n  {mend}: {error}"));
             assert_eq!(
-                misfits(&mut session).unwrap(),
+                mismatches(&mut session).unwrap(),
                 Vec::<String>::new(),
                 "{change}"
             );
         } else if let Some((_, mend)) = found[0].split_once(": UPDATE ") {
             session.batch_execute(&format!("UPDATE {mend}")).unwrap();
             assert_eq!(
-                misfits(&mut session).unwrap(),
+                mismatches(&mut session).unwrap(),
                 Vec::<String>::new(),
                 "{change}"
             );
@@ -48,7 +48,7 @@ fn each_change_is_one_misfit(changes: &[(&str, &str)]) {
 
 #[test]
 fn an_empty_database_misses_all_tables() {
-    let found = misfits(&mut empty_database().session()).unwrap();
+    let found = mismatches(&mut empty_database().session()).unwrap();
     assert_eq!(
         found,
         ["users", "products", "cart"].map(|table| format!(
@@ -59,7 +59,7 @@ fn an_empty_database_misses_all_tables() {
 
 #[test]
 fn tables_must_be_tables_of_innodb() {
-    each_change_is_one_misfit(&[
+    each_change_is_one_mismatch(&[
         (
             "DROP TABLE cart; CREATE VIEW cart AS SELECT 1 AS id",
             "cart: is a view; must be a table",
@@ -77,7 +77,7 @@ fn tables_must_be_tables_of_innodb() {
              ALTER TABLE cart ENGINE = Aria;",
         )
         .unwrap();
-    let found = misfits(&mut session).unwrap();
+    let found = mismatches(&mut session).unwrap();
     assert!(
         found[0].starts_with("cart: engine Aria; must be InnoDB"),
         "{found:#?}"
@@ -87,7 +87,7 @@ fn tables_must_be_tables_of_innodb() {
 
 #[test]
 fn columns_must_be_there_with_types_that_hold_what_the_contract_allows() {
-    each_change_is_one_misfit(&[
+    each_change_is_one_mismatch(&[
         (
             "ALTER TABLE products DROP title",
             "products.title: the column is missing; needed: VARCHAR(255)",
@@ -161,7 +161,7 @@ fn columns_must_be_there_with_types_that_hold_what_the_contract_allows() {
 
 #[test]
 fn nullability_defaults_and_generation_must_suit_inserts() {
-    each_change_is_one_misfit(&[
+    each_change_is_one_mismatch(&[
         (
             "ALTER TABLE users MODIFY password VARCHAR(255) NULL",
             "users.password: nullable; must be NOT NULL",
@@ -191,7 +191,7 @@ fn nullability_defaults_and_generation_must_suit_inserts() {
 
 #[test]
 fn keys_and_unique_indexes_must_be_ours() {
-    each_change_is_one_misfit(&[
+    each_change_is_one_mismatch(&[
         (
             "ALTER TABLE users DROP INDEX users_email",
             "users.email: no unique index on it alone",
@@ -227,7 +227,7 @@ fn keys_and_unique_indexes_must_be_ours() {
     session
         .batch_execute("ALTER TABLE cart DROP PRIMARY KEY, ADD INDEX (id)")
         .unwrap();
-    let found = misfits(&mut session).unwrap();
+    let found = mismatches(&mut session).unwrap();
     assert_eq!(
         found,
         ["cart.id: no unique index on it alone: ALTER TABLE cart ADD PRIMARY KEY (id)"]
@@ -240,7 +240,7 @@ fn stored_ids_and_texts_must_be_within_the_contract() {
                 ALTER TABLE products MODIFY id BIGINT NOT NULL AUTO_INCREMENT;
                 ALTER TABLE cart ADD FOREIGN KEY (product_id) REFERENCES products (id) ON DELETE CASCADE;";
     let adopted = "ALTER TABLE products COMMENT = '';";
-    each_change_is_one_misfit(&[
+    each_change_is_one_mismatch(&[
         (
             &format!("{free} ALTER TABLE products AUTO_INCREMENT = 3000000000"),
             "products.id: the next one would be 3000000000",
@@ -290,7 +290,7 @@ fn what_an_existing_shop_may_have_besides_fits() {
         session
             .batch_execute(&format!("SET foreign_key_checks = 0; {change}"))
             .unwrap_or_else(|error| panic!("{change}: {error}"));
-        assert_eq!(misfits(&mut session).unwrap(), Vec::<String>::new(), "{change}");
+        assert_eq!(mismatches(&mut session).unwrap(), Vec::<String>::new(), "{change}");
     }
 }
 
@@ -317,7 +317,7 @@ async fn columns_of_other_shops_types_are_read_and_written() {
             let mut session = database.session();
             session.batch_execute(&tables).unwrap();
             migrations::run(&mut session).unwrap();
-            misfits(&mut session).unwrap()
+            mismatches(&mut session).unwrap()
         });
         assert_eq!(found.await.unwrap(), Vec::<String>::new(), "{id}");
 

@@ -2,7 +2,7 @@
 
 use diesel::QueryableByName;
 use diesel::sql_types::Text;
-use ecommerce_api::db::check::{misfits, warnings};
+use ecommerce_api::db::check::{mismatches, warnings};
 use ecommerce_api::db::migrations::{self, Error};
 use ecommerce_api::db::session::Session;
 
@@ -38,7 +38,7 @@ fn tables(session: &mut Session) -> Vec<String> {
 fn the_tables_that_a_run_creates_fit_the_program() {
     let mut session = empty_database().session();
     assert_eq!(migrations::run(&mut session).unwrap(), [BASELINE, SEARCH]);
-    assert_eq!(misfits(&mut session).unwrap(), Vec::<String>::new());
+    assert_eq!(mismatches(&mut session).unwrap(), Vec::<String>::new());
     assert_eq!(migrations::run(&mut session).unwrap(), Vec::<String>::new());
 }
 
@@ -112,7 +112,7 @@ fn existing_tables_stay_as_they_are_and_are_never_dropped() {
         )
         .unwrap();
     migrations::run(&mut session).unwrap();
-    assert_eq!(misfits(&mut session).unwrap(), Vec::<String>::new());
+    assert_eq!(mismatches(&mut session).unwrap(), Vec::<String>::new());
 
     revert_search(&mut session);
     let reverted = migrations::revert(&mut session, true).unwrap().unwrap();
@@ -192,7 +192,7 @@ fn processes_that_migrate_at_once_take_turns() {
     });
     assert_eq!(applied, 2);
     assert_eq!(
-        misfits(&mut database.session()).unwrap(),
+        mismatches(&mut database.session()).unwrap(),
         Vec::<String>::new()
     );
 }
@@ -302,7 +302,7 @@ fn titles_that_no_index_can_hold_are_warned_of() {
         migrations::run(&mut session).unwrap();
         let others = ["users.users_role", "users.users_role_email"];
         assert_eq!(search_indexes(&mut session), others, "{title}");
-        assert_eq!(misfits(&mut session).unwrap(), Vec::<String>::new());
+        assert_eq!(mismatches(&mut session).unwrap(), Vec::<String>::new());
         let warnings = warnings(&mut session).unwrap();
         assert!(warnings[0].starts_with("products.title: no index that"));
     }

@@ -2,7 +2,7 @@
 
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Nullable, Text};
-use ecommerce_api::db::check::misfits;
+use ecommerce_api::db::check::mismatches;
 use ecommerce_api::db::migrations;
 use ecommerce_api::db::seed::{self, Error, Plan};
 use ecommerce_api::db::session::Session;
@@ -116,7 +116,7 @@ fn bulk_adds_as_many_rows_as_asked_and_says_so() {
             "SELECT COUNT(*) FROM products WHERE CHAR_LENGTH(title) <> LENGTH(title)"
         ) > 0
     );
-    assert_eq!(misfits(&mut session).unwrap(), Vec::<String>::new());
+    assert_eq!(mismatches(&mut session).unwrap(), Vec::<String>::new());
 }
 
 #[test]

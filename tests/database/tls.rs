@@ -112,7 +112,7 @@ fn migrations_run_and_revert_over_tls() {
     let mut session = session::connect(&url).unwrap();
     assert_eq!(migrations::run(&mut session).unwrap().len(), 2);
     assert_eq!(
-        ecommerce_api::db::check::misfits(&mut session).unwrap(),
+        ecommerce_api::db::check::mismatches(&mut session).unwrap(),
         Vec::<String>::new()
     );
     let plan = ecommerce_api::db::seed::Plan {

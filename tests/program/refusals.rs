@@ -76,7 +76,7 @@ fn a_database_without_the_tables() {
 
 #[test]
 fn tables_that_do_not_fit() {
-    let database = Database::empty("misfit");
+    let database = Database::empty("mismatch");
     run(&["migrate", "run"], &[database.setting()]).success();
     database.execute(
         "ALTER TABLE users DROP INDEX users_email;
@@ -84,8 +84,8 @@ fn tables_that_do_not_fit() {
     );
     let variables = [database.setting(), ("SERVER_PORT", "0")];
     let message = run(&["serve"], &variables).failure_in_lines(1);
-    for misfit in ["\n  users.email", "\n  products.title"] {
-        assert!(message.contains(misfit), "{message}");
+    for mismatch in ["\n  users.email", "\n  products.title"] {
+        assert!(message.contains(mismatch), "{message}");
     }
     assert_eq!(message.lines().count(), 4, "{message}");
 }
