@@ -15,6 +15,7 @@
 //! The server never outlives us, not after `kill -9` either: its parent is a small shell script
 //! (`supervisor`), which waits at the far end of a pipe that closes when we end.
 
+mod administration;
 mod directory;
 mod supervisor;
 
@@ -214,6 +215,15 @@ impl Embedded {
             percent_encode(database.as_bytes(), NON_ALPHANUMERIC),
             encoded(&self.socket.path)
         )
+    }
+
+    /// Creates this database, in utf8mb4, unless it exists. Its tables are the migrations' task.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] when the server refuses.
+    pub fn create_database(&self, name: &str) -> Result<(), Error> {
+        administration::create_database(&self.socket.path, name)
+            .map_err(|cause| Error::Failed(format!("cannot create the database {name}: {cause}")))
     }
 
     /// Whether the server has ended by itself: `None` while it runs, else how it ended and the

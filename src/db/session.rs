@@ -1,12 +1,19 @@
-//! A blocking connection, for what is done once and not per request: migrations, schema checks,
-//! seeding. Requests use the asynchronous pool. Imports `db::url`.
+//! A blocking connection, for what is done once and not per request: migrations, the check of the
+//! tables, seeding. Requests use the asynchronous pool. Imports `db::url` and `db::session_settings`.
 //!
-//! The asynchronous driver is driven from blocking code, for two reasons. Diesel's `MysqlConnection`
-//! asks the C client for encryption with an option that only MySQL's client knows: with MariaDB's,
-//! which Debian links, `ssl_mode=required` gives **plain text**, without an error. And with some
-//! releases of MariaDB's (Debian 12's 3.3.19 for one) it reads texts of a result as empty, where a
-//! row has longer ones than those before (diesel-rs/diesel#5091). So one driver serves everywhere,
-//! with one set of rules for encryption.
+//! The asynchronous driver is driven from blocking code. Diesel's own blocking connection,
+//! `MysqlConnection`, uses the C client, of which Debian links MariaDB's, with two traps:
+//!
+//! - **Network:** diesel asks for encryption with an option that only MySQL's client knows. With
+//!   MariaDB's, `ssl_mode=required` gives plain text, without an error.
+//! - **Texts in results:** some releases of the client (3.3.19 is one, 3.3.20 is not) lose the length of
+//!   a text that is longer than the buffer, and diesel reads it as empty (diesel-rs/diesel#5091). The
+//!   applied migrations are such texts: one that reads as empty counts as pending, and is run again
+//!   (diesel-rs/diesel#5102). Which release a machine has is not known here.
+//!
+//! So `MysqlConnection` is used where neither applies: in `embedded::administration`, over a local
+//! socket, for statements that return no rows. Everything else takes one driver, with one set of
+//! rules for encryption.
 //!
 //! These functions block: within an asynchronous runtime, call them through `spawn_blocking`.
 
@@ -73,23 +80,6 @@ pub fn connect(url: &DatabaseUrl) -> Result<Session, ConnectError> {
     Ok(session)
 }
 
-/// Creates the URL's database, in utf8mb4, unless it is there. Its tables are the migrations' business.
-///
-/// # Errors
-/// When the server cannot be reached, or the user may not create databases.
-pub fn create_database_if_missing(url: &DatabaseUrl) -> Result<(), ConnectError> {
-    let name = url.database();
-    connect_to_server(url)?
-        .batch_execute(&format!(
-            "CREATE DATABASE IF NOT EXISTS `{name}` \
-             CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci"
-        ))
-        .map_err(|error| ConnectError {
-            target: url.to_string(),
-            cause: format!("cannot create the database: {error}"),
-        })
-}
-
 /// A connection with no database chosen.
 fn connect_to_server(url: &DatabaseUrl) -> Result<Session, ConnectError> {
     let connection = establish(url).map_err(|cause| ConnectError {
@@ -119,7 +109,7 @@ fn establish(url: &DatabaseUrl) -> Result<Wrapper, String> {
 
     let mut connection = AsyncConnectionWrapper::from(connection);
     if *url.tls() != Tls::Disabled {
-        // Belt and braces: the server's own word that this very connection is encrypted.
+        // The server has to confirm that this very connection is encrypted, whatever the driver did.
         let cipher: Vec<StatusVariable> = sql_query("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
             .load(&mut connection)
             .map_err(|error| error.to_string())?;

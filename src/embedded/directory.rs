@@ -11,10 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::time::Duration;
 
-use diesel::mysql::MysqlConnection;
-use diesel::{Connection, RunQueryDsl};
-
-use super::{Error, PARTIAL, PID, TEMPORARY, encoded, io_error, open_for, wait_for};
+use super::{Error, PARTIAL, PID, TEMPORARY, administration, io_error, open_for, wait_for};
 
 const SOCKET: &str = "mariadb.sock";
 const INSTANCE_LOCK: &str = "instance.lock";
@@ -108,12 +105,7 @@ fn request_shutdown(socket: &Path) -> Result<(), String> {
     if !greets(&socket) {
         return Err("it does not answer on its socket".to_owned());
     }
-    let url = format!("mysql://root@localhost?unix_socket={}", encoded(&socket));
-    let mut connection = MysqlConnection::establish(&url).map_err(|error| error.to_string())?;
-    diesel::sql_query("SHUTDOWN")
-        .execute(&mut connection)
-        .map_err(|error| error.to_string())?;
-    Ok(())
+    administration::shut_down(&socket)
 }
 
 /// Clears away what a crash left, and provides an empty directory for temporary files. Both locks

@@ -87,8 +87,10 @@ impl Shop {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("{PREFIX}{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let url = tokio::task::spawn_blocking(move || {
+            SERVER
+                .create_database(&name)
+                .expect("a database for the test");
             let url = url(&SERVER, &name);
-            session::create_database_if_missing(&url).expect("a database for the test");
             let mut session = session::connect(&url).expect("a connection to it");
             migrations::run(&mut session).expect("its tables");
             url

@@ -102,7 +102,8 @@ pub fn empty_database() -> Database {
     let socket = SERVER.directory.join("sock");
     let url = format!("mysql://root@localhost/{name}?socket={}", socket.display());
     let url = DatabaseUrl::parse(&url).unwrap();
-    session::create_database_if_missing(&url).unwrap();
+    let charset = "CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci";
+    SERVER.sql("mysql", &format!("CREATE DATABASE {name} {charset}"));
     Database { url }
 }
 
