@@ -21,8 +21,8 @@ use super::transaction::{Condition, Retries, check_precondition, transaction};
 use super::users::{self, User};
 use super::{Connection, List, ListRange, last_insert_id};
 
-/// The most bytes of text that are read of many carts at a time.
-const MAX_CARTS: usize = 512 * 1024;
+/// How many bytes of text are kept of the carts of one batch at most.
+const MAX_TEXT: usize = 512 * 1024;
 
 /// A product in a user's cart.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
@@ -32,7 +32,7 @@ pub struct CartItem {
     pub id: i32,
     /// Whose cart it is.
     pub user_id: i32,
-    /// What lies in it.
+    /// The product in it.
     pub product_id: i32,
 }
 
@@ -210,8 +210,8 @@ pub(super) async fn with_ids(
     Ok(items.load(conn).await?)
 }
 
-/// The carts of those users of these ids that exist, by user, the items in any order; nothing when
-/// they are more than `limit` items or [`MAX_CARTS`] bytes.
+/// The carts of those users of these ids that exist, by user, the items in any order; `None` when
+/// they are more than `limit` items or [`MAX_TEXT`] bytes.
 ///
 /// # Errors
 /// Only those of the database.
@@ -233,7 +233,7 @@ pub(super) async fn of_users(
         .await?;
     let mut carts: HashMap<i32, Vec<(CartItem, Product)>> = HashMap::new();
     let (mut count, mut bytes) = (0, 0);
-    // To the end, also when it is too much: the connection is to be used again.
+    // To the end, also when there are too many rows: the connection is used again.
     while let Some((user_id, id, product)) = found.try_next().await? {
         count += 1;
         let cart = carts.entry(user_id).or_default();
@@ -243,7 +243,7 @@ pub(super) async fn of_users(
         let optional = [&product.image_url, &product.description];
         let optional = optional.map(|text| text.as_ref().map_or(0, String::len));
         bytes += product.title.len() + optional[0] + optional[1];
-        if bytes <= MAX_CARTS {
+        if bytes <= MAX_TEXT {
             let item = CartItem {
                 id,
                 user_id,
@@ -252,15 +252,15 @@ pub(super) async fn of_users(
             cart.push((item, product));
         }
     }
-    Ok((count <= limit && bytes <= MAX_CARTS).then_some(carts))
+    Ok((count <= limit && bytes <= MAX_TEXT).then_some(carts))
 }
 
-/// Puts products into users' carts; gives the new items, in the same order, with users and products
-/// as they were just before. What the database refuses of one of them fails that one alone: with
-/// `Conflict` when its user or product does not exist.
+/// Puts products into users' carts; returns the new items, in the same order, with users and products
+/// as they were just before. An item that the database refuses fails alone: with `Conflict` when its
+/// user or product does not exist.
 ///
 /// # Errors
-/// What concerns all: the connection is lost.
+/// Those that concern every item: the connection is lost.
 pub(super) async fn add(
     conn: &mut Connection,
     items: &[NewCartItem],
@@ -268,7 +268,7 @@ pub(super) async fn add(
     let parents = parents_of(conn, items).await?;
     let known = items.iter().zip(&parents).filter(|(_, row)| row.is_ok());
     let known: Vec<NewCartItem> = known.map(|(item, _)| *item).collect();
-    // Either parent may go meanwhile: the foreign keys have the last word.
+    // A user or a product may be deleted meanwhile, which the foreign keys find out.
     let mut ids = insert_known(conn, &known).await?.into_iter();
     let result = |(new, parents): (&NewCartItem, Parents)| {
         let (user, product) = parents?;
@@ -283,11 +283,11 @@ pub(super) async fn add(
     Ok(items.iter().zip(parents).map(result).collect())
 }
 
-/// An item's user and product, or why there are not both.
+/// An item's user and product, or the error for the one that does not exist.
 type Parents = Result<(User, Product), Error>;
 
-/// The user and the product of each item, read together, or alone where one cannot be read: the
-/// others are not to blame.
+/// The user and the product of each item, read with two statements for all; or with two for each,
+/// where one row cannot be read, which must not fail the other items.
 async fn parents_of(conn: &mut Connection, items: &[NewCartItem]) -> Result<Vec<Parents>, Error> {
     let parents = read_parents(conn, items).await;
     match diagnose(conn, parents).await {
@@ -323,7 +323,7 @@ async fn read_parents(conn: &mut Connection, items: &[NewCartItem]) -> Result<Ve
     Ok(items.iter().map(both).collect())
 }
 
-/// Adds items; gives their ids.
+/// Adds items; returns their ids.
 async fn insert_known(
     conn: &mut Connection,
     items: &[NewCartItem],
@@ -342,21 +342,21 @@ async fn insert_known(
     }
 }
 
-/// Adds one after the other. Whoever needs a row for which another has waited in vain does not wait
-/// again.
+/// Adds one item after the other. An item that needs a row for whose lock an earlier item has waited in
+/// vain fails without waiting again.
 async fn insert_each(
     conn: &mut Connection,
     items: &[NewCartItem],
 ) -> Result<Vec<Result<i32, Error>>, Error> {
     let mut results = Vec::with_capacity(items.len());
-    let mut in_vain: Vec<&NewCartItem> = Vec::new();
+    let mut unavailable: Vec<&NewCartItem> = Vec::new();
     for item in items {
         let is_locked = |other: &&NewCartItem| {
             other.user_id == item.user_id || other.product_id == item.product_id
         };
-        results.push(if in_vain.iter().any(is_locked) {
+        results.push(if unavailable.iter().any(is_locked) {
             Err(Error::Unavailable(
-                "another holds the user or the product".into(),
+                "another transaction has the user or the product locked".into(),
             ))
         } else {
             match insert(conn, std::slice::from_ref(item)).await {
@@ -365,14 +365,14 @@ async fn insert_each(
                     diagnose(conn, ids).await.map(|ids| ids[0])
                 }
                 Err(error) if error.is_lost() => {
-                    // Those before this one are stored, and their callers are to know it.
+                    // The items before this one are stored, and their callers must be told so.
                     let error = Error::from(error);
                     results.resize_with(items.len(), || Err(error.share()));
                     return Ok(results);
                 }
                 Err(error) => {
                     if error.is_temporary() {
-                        in_vain.push(item);
+                        unavailable.push(item);
                     }
                     Err(refused(conn, *item, error).await)
                 }
@@ -382,9 +382,10 @@ async fn insert_each(
     Ok(results)
 }
 
-/// Inserts all or none.
+/// Inserts all items or none.
 async fn insert(conn: &mut Connection, items: &[NewCartItem]) -> Result<(), QueryError> {
-    // As a text: diesel would prepare a statement for each number of rows, every time.
+    // Not with diesel, which would prepare a statement each time, as their SQL depends on the number
+    // of rows.
     let row = |item: &NewCartItem| format!("({}, {})", item.user_id, item.product_id);
     let rows: Vec<String> = items.iter().map(row).collect();
     let rows = rows.join(", ");
@@ -403,9 +404,9 @@ async fn insert(conn: &mut Connection, items: &[NewCartItem]) -> Result<(), Quer
 
 /// The ids of the `rows` that were just inserted.
 ///
-/// The database tells the first. The others follow in steps, in every lock mode of InnoDB, since the
-/// number of rows was known before the first ("simple inserts" in MySQL's manual, "AUTO_INCREMENT
-/// Handling in InnoDB").
+/// The database returns the first. The others follow at equal distances in every lock mode of InnoDB,
+/// since the number of rows was known before the insert ("simple inserts" in MySQL's manual,
+/// "AUTO_INCREMENT Handling in InnoDB").
 async fn new_ids(conn: &mut Connection, rows: usize) -> QueryResult<Vec<i32>> {
     let (first, step): (i32, i32) = if rows == 1 {
         (diesel::select(last_insert_id()).get_result(conn).await?, 1)
@@ -419,7 +420,7 @@ async fn new_ids(conn: &mut Connection, rows: usize) -> QueryResult<Vec<i32>> {
 }
 
 /// Why an item was not added. A violated foreign key means that the user or the product was deleted
-/// after it was read: what is missing now tells which.
+/// after it was read; reading both again finds out which.
 async fn refused(conn: &mut Connection, item: NewCartItem, error: QueryError) -> Error {
     if !error.is_violation(ForeignKeyViolation) {
         return error.into();
@@ -449,7 +450,7 @@ pub async fn remove(
     } else {
         let removal = transaction(conn, |conn| {
             async move {
-                // All three rows: what is shown of an item is in each of them.
+                // All three rows are locked, since an item is shown with its user and product.
                 let item = cart::table
                     .inner_join(users_table::table)
                     .inner_join(products_table::table)
@@ -473,14 +474,14 @@ pub async fn remove(
     }
 }
 
-/// Empties one user's cart; gives how many items were in it.
+/// Empties one user's cart; returns how many items were in it.
 ///
 /// # Errors
 /// `NotFound` when there is no such user.
 pub async fn clear(conn: &mut Connection, user_id: i32) -> Result<usize, Error> {
     transaction(conn, |conn| {
         async move {
-            // The lock on the user's row holds off whoever would add to this cart meanwhile.
+            // While the user's row is locked, no other transaction adds to this cart.
             users_table::table
                 .find(user_id)
                 .select(users_table::id)

@@ -1,4 +1,4 @@
-//! Rows to start with. Imports `db::session` and `db::schema`.
+//! Rows for a new database. Imports `db::session` and `db::schema`.
 //!
 //! - [`sample_shop`]: a small, believable shop for the first start, into empty tables alone.
 //! - [`bulk`]: as many made-up rows as asked for, added to what is there.

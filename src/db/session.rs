@@ -63,7 +63,7 @@ pub struct Session(Box<Wrapper>);
 
 type Wrapper = AsyncConnectionWrapper<AsyncMysqlConnection, OwnRuntime>;
 
-/// Connects, in UTF-8, protected as the URL asks or not at all.
+/// Connects, in UTF-8 and encrypted as the URL asks; fails where that is not possible.
 ///
 /// # Errors
 /// When the server does not answer within ten seconds, refuses, cannot be trusted as the URL asks,
@@ -139,7 +139,7 @@ impl Session {
         self.0.batch_execute(sql)
     }
 
-    /// Runs one statement of Diesel's; gives the number of rows that it touched.
+    /// Runs one statement of Diesel's; returns the number of rows that it changed.
     ///
     /// # Errors
     /// The statement's.
@@ -168,7 +168,7 @@ impl Session {
         if result.is_ok() {
             self.batch_execute("COMMIT")?;
         } else if let Err(error) = self.batch_execute("ROLLBACK") {
-            // The connection is gone, and the server rolls back by itself.
+            // The connection is lost, and the server rolls back by itself.
             tracing::debug!(%error, "rollback failed");
         }
         result
@@ -196,7 +196,7 @@ impl MigrationHarness<Mysql> for Session {
     }
 }
 
-/// Runs the asynchronous driver for the blocking connections, on one thread of its own.
+/// Runs the asynchronous driver of the blocking connections on one thread of its own.
 struct OwnRuntime;
 
 static RUNTIME: std::sync::LazyLock<Runtime> = std::sync::LazyLock::new(|| {
@@ -205,7 +205,7 @@ static RUNTIME: std::sync::LazyLock<Runtime> = std::sync::LazyLock::new(|| {
         .thread_name("blocking-sessions")
         .enable_all()
         .build()
-        .expect("a thread and an epoll descriptor can be had")
+        .expect("the system has a thread and an epoll descriptor left")
 });
 
 impl BlockOn for OwnRuntime {

@@ -29,9 +29,9 @@ diesel::define_sql_function! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow)]
 #[diesel(sql_type = UsersRoleEnum)]
 pub enum Role {
-    /// Runs the shop.
+    /// May administer the shop.
     Admin,
-    /// Shops.
+    /// May shop.
     User,
 }
 
@@ -77,7 +77,7 @@ pub struct NewUser {
     pub role: Role,
 }
 
-/// What to change of a user; `None` leaves as it is. `password` is the hash.
+/// What to change of a user; `None` leaves a column as it is. `password` is the hash.
 #[derive(Default)]
 pub struct UserChanges {
     /// The new email.
@@ -232,7 +232,7 @@ pub async fn create(conn: &mut Connection, new: &NewUser) -> Result<User, Error>
     .map_err(or_conflict(UniqueViolation, Conflict::EmailTaken, "User"))
 }
 
-/// Changes a user and gives it back as it is then.
+/// Changes a user; returns it as it is then.
 ///
 /// # Errors
 /// `NotFound`, `Stale` when it is not as the precondition requires, or `Conflict` when another user has
@@ -277,13 +277,13 @@ pub async fn update(
         .map_err(or_conflict(UniqueViolation, Conflict::EmailTaken, "User"))
 }
 
-/// The user, whom nobody else can change until this transaction ends.
+/// The user, locked: no other transaction changes the row until this one ends.
 async fn lock(conn: &mut Connection, id: i32) -> QueryResult<User> {
     let user = users::table.find(id).select(User::as_select());
     user.for_update().first(conn).await
 }
 
-/// Deletes a user and what is in the user's cart; gives how many cart items that were.
+/// Deletes a user and what is in the user's cart; returns how many cart items that were.
 ///
 /// # Errors
 /// `NotFound`, `Stale` when it is not as the precondition requires, or `Conflict` when a table that is not
@@ -295,7 +295,7 @@ pub async fn delete(
 ) -> Result<usize, Error> {
     let removed = transaction(conn, |conn| {
         async move {
-            // The lock on the user's row holds off whoever would add to this cart meanwhile.
+            // While the user's row is locked, no other transaction adds to this cart.
             check_precondition(condition, &lock(conn, id).await?)?;
             let removed = diesel::delete(cart::table.filter(cart::user_id.eq(id)))
                 .execute(conn)
