@@ -222,7 +222,7 @@ impl Lists {
                 && subscribers.iter().any(|subscriber| !subscriber.is_closed());
             match self.db.list_connection().await {
                 Err(Error::Unavailable(_) | Error::Busy(_)) if is_waited_for => {
-                    sleep(CONTINUATION_PAUSE).await
+                    sleep(CONTINUATION_PAUSE).await;
                 }
                 cursor => return cursor,
             }

@@ -13,6 +13,7 @@ use futures_util::future::BoxFuture;
 use crate::error::Error;
 
 use super::Connection;
+use super::cart::additions;
 use super::cart::{self, CartItem, FullItem, NewCartItem};
 use super::coalesce::Coalescer;
 use super::errors::diagnose;
@@ -149,6 +150,6 @@ async fn carts(pool: Pool, ids: Vec<i32>) -> Result<Vec<Cart>, Error> {
 
 async fn add(pool: Pool, items: Vec<NewCartItem>) -> Result<Vec<Result<FullItem, Error>>, Error> {
     let mut conn = pool.get().await?;
-    let added = cart::add(&mut conn, &items).await;
+    let added = additions::add(&mut conn, &items).await;
     diagnose(&mut conn, added).await
 }
