@@ -4,8 +4,8 @@
 //! server was started with. Diesel-async keeps the number only of the errors that it has a
 //! [`DatabaseErrorKind`] for; all others, those of a lost connection among them, arrive as
 //! [`DatabaseErrorKind::Unknown`]. For these the connection is asked ([`QueryError::diagnose`]):
-//! the server keeps a statement's error until the next statement. So it has to be asked before a
-//! ROLLBACK, and before anything else is run. A connection that cannot tell is lost.
+//! the server keeps a statement's error until the next statement (MySQL; MariaDB may keep it longer).
+//! So it has to be asked before the ROLLBACK. A connection that cannot tell is lost.
 //!
 //! Where an error is diagnosed: `transaction` does it before its ROLLBACK, and the owner of the
 //! connection for everything else (`Database::run`, the batches, [`ListConnection::diagnose`]).
@@ -182,7 +182,7 @@ async fn last_diagnosis(conn: &mut Connection) -> Diagnosis {
 }
 
 /// Marks the connection as unusable, in diesel's own way: the pool does not hand it out again.
-fn mark_as_broken(conn: &mut Connection) {
+pub(super) fn mark_as_broken(conn: &mut Connection) {
     type Transactions = <Connection as AsyncConnection>::TransactionManager;
     Transactions::transaction_manager_status_mut(conn).set_in_error();
 }

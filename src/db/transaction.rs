@@ -7,7 +7,7 @@ use diesel_async::{AsyncConnection, SimpleAsyncConnection};
 use scoped_futures::ScopedBoxFuture;
 
 use super::Connection;
-use super::errors::QueryError;
+use super::errors::{QueryError, mark_as_broken};
 
 /// How often a transaction that lost a deadlock is run again.
 const MAX_RETRIES: u32 = 20;
@@ -48,7 +48,9 @@ pub(super) async fn transaction<'a, T: Send + 'a>(
         if error.is_pending() {
             // BEGIN or COMMIT itself failed: the server may still have the transaction open.
             error = error.diagnose(conn).await;
-            conn.batch_execute("ROLLBACK").await?;
+            if conn.batch_execute("ROLLBACK").await.is_err() {
+                mark_as_broken(conn);
+            }
         }
         if !retries.again_after(&error).await {
             return Err(error);
