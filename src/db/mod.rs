@@ -55,7 +55,7 @@ pub use transaction::Condition;
 pub type Connection = AsyncMysqlConnection;
 
 diesel::define_sql_function! {
-    /// The id that this connection's last INSERT was given (diesel's MySQL has no RETURNING).
+    /// The id of the row that this connection inserted last (diesel's MySQL has no RETURNING).
     fn last_insert_id() -> diesel::sql_types::Integer;
 }
 
@@ -78,8 +78,8 @@ impl Page {
     }
 }
 
-/// A pattern for `LIKE … ESCAPE '!'` that every text with this beginning matches. The escape character
-/// is named, since what a backslash means depends on the `sql_mode`.
+/// A pattern for `LIKE … ESCAPE '!'` that matches every text with this beginning. The query has to name
+/// the escape character, since the meaning of a backslash depends on the `sql_mode`.
 fn beginning_with(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() + 1);
     for character in text.chars() {
@@ -95,25 +95,25 @@ fn beginning_with(text: &str) -> String {
 /// How a list is ordered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Order<C> {
-    /// The column that decides; the id decides between rows that are equal in it.
+    /// The column; rows that are equal in it are ordered by their id.
     pub by: C,
     /// From the largest to the smallest.
     pub is_reversed: bool,
 }
 
-/// Which rows of a list are asked for.
+/// Which rows of a list a request is for.
 #[derive(Debug, Clone, Copy)]
 pub enum ListRange {
-    /// All whose id is larger; after 0, all. Only lists in the order of the ids go on after another.
+    /// Every row with a larger id, or every row after 0. Only for lists in id order.
     After(i32),
     /// One page.
     Page(Page),
 }
 
-/// Rows as the database sends them.
+/// Rows, as the database sends them.
 pub type Rows<'c, T> = BoxStream<'c, Result<T, Error>>;
 
-/// The rows of a list, and where they lie in the whole list if they are only a page of it.
+/// The rows of a list; of a page also which page it is.
 pub struct List<'c, T> {
     /// The rows.
     pub rows: Rows<'c, T>,
@@ -136,7 +136,8 @@ impl<'c, T> List<'c, T> {
         }
     }
 
-    /// A page past the end of a list of `total` rows: the database would count through all of them.
+    /// The empty page past the end of a list of `total` rows, where the database would otherwise read
+    /// all of them.
     fn past_the_end(page: Page, total: i64) -> Option<Self>
     where
         T: Send + 'c,

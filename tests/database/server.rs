@@ -1,4 +1,4 @@
-//! Private MariaDB servers that end with this process, however it ends.
+//! Private MariaDB servers that stop when this process ends, however it ends.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ecommerce_api::db::session::{self, Session};
 use ecommerce_api::db::url::DatabaseUrl;
 
-/// Runs the server until standard input ends, which the kernel sees to when this process is gone.
+/// Runs the server until standard input ends: the kernel closes the pipe when this process ends.
 const SUPERVISOR: &str = r#"directory=$1; shift
 "$@" & child=$!
 read -r _
@@ -58,7 +58,7 @@ fn install(directory: &Path) {
     ];
     run(Command::new("mariadb-install-db")
         .args(install)
-        // A starting server deletes every temporary table in its directory for such: not a shared one.
+        // Not a shared directory: a starting server deletes every temporary table in it.
         .env("TMPDIR", directory)
         .args(as_root()));
 }
@@ -252,7 +252,7 @@ fn run(command: &mut Command) {
     );
 }
 
-/// The option without which the server refuses to run as root, if that is who runs it.
+/// The option without which the server refuses to run as root, if this process runs as root.
 fn as_root() -> Option<&'static str> {
     rustix::process::geteuid()
         .is_root()
