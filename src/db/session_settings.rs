@@ -37,7 +37,7 @@ pub(super) fn setup(purpose: Purpose) -> Vec<String> {
         Purpose::Maintenance => (0, 60),
     };
     let milliseconds = statement_seconds * 1000;
-    let settings = [
+    let mut settings = vec![
         // Each statement is a transaction, but for those between BEGIN and COMMIT; a COMMIT begins
         // no new one.
         "autocommit = 1".to_owned(),
@@ -52,13 +52,17 @@ pub(super) fn setup(purpose: Purpose) -> Vec<String> {
         "sql_safe_updates = 0".to_owned(),
         // The server keeps the numbers of errors (see `errors`).
         "max_error_count = 64".to_owned(),
-        // Waiting for a row, and for a table that is being altered.
-        format!("innodb_lock_wait_timeout = {lock_seconds}"),
+        // Waiting for a table that is being altered.
         format!("lock_wait_timeout = {lock_seconds}"),
         // The server waits for us while a client reads a list slowly: longer than its default of a
         // minute, and longer than we wait for any client.
         "net_write_timeout = 600".to_owned(),
     ];
+    if purpose != Purpose::Maintenance {
+        // Waiting for a row. A server without InnoDB does not know the variable, and the check of the
+        // tables has to say what is wrong with it.
+        settings.push(format!("innodb_lock_wait_timeout = {lock_seconds}"));
+    }
     let settings = settings.join(", ");
     vec![
         format!(
