@@ -209,7 +209,7 @@ impl From<QueryError> for Error {
     }
 }
 
-/// An error that was not diagnosed is internal, until its connection is asked by [`diagnose`].
+/// An error that was not diagnosed is internal, until its connection is asked by `diagnose`.
 impl From<DieselError> for Error {
     fn from(error: DieselError) -> Self {
         QueryError::from(error).into()

@@ -33,11 +33,16 @@ pub use crate::answer::{Answer, received_head};
 /// The databases of tests, whose leftovers are swept.
 const PREFIX: &str = "test_";
 
-/// The one MariaDB. It is stopped when the test process ends, however it ends.
+/// The one MariaDB. It is stopped when the test process ends, however it ends. It words its errors in
+/// German, so that no test passes because of a message.
 static SERVER: LazyLock<Embedded> = LazyLock::new(|| {
     let data_dir = concat!(env!("CARGO_TARGET_TMPDIR"), "/api-tests");
     let server = Embedded::start(data_dir.as_ref()).expect("a private MariaDB starts");
     sweep(&server);
+    session::connect(&url(&server, "mysql"))
+        .expect("it answers")
+        .batch_execute("SET GLOBAL lc_messages = 'de_DE'")
+        .expect("it has German messages");
     server
 });
 
