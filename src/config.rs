@@ -2,10 +2,10 @@
 //! read.
 //!
 //! A setting comes from a flag, else from the environment, else from the file `.env` in the working
-//! directory, else it has the default given here. A variable that is set to nothing, as compose
-//! files do, stands for the default, also where `.env` says otherwise; an empty `CORS_ALLOW_ORIGIN`
-//! has a meaning of its own. Ground floor: what a setting means to a room is for that room to
-//! parse, so the database's URL stays a secret text here.
+//! directory, else it has the default given here. An empty variable, as compose files make them,
+//! stands for the default, also where `.env` says otherwise; an empty `CORS_ALLOW_ORIGIN` has a
+//! meaning of its own. Imports nothing of ours: the module that uses a setting parses it, so the
+//! database's URL stays a secret text here.
 
 use std::env;
 use std::ffi::OsStr;
@@ -42,7 +42,7 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "16", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub database_pool_size: u16,
 
-    /// Connections to the database for lists, which a slow reader holds as long as it reads
+    /// Connections to the database for lists; a slow client holds one as long as it reads
     #[arg(long, env, global = true, default_value = "64", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub database_list_pool_size: u16,
 
@@ -57,7 +57,7 @@ pub struct Settings {
     )]
     pub migrate_on_start: bool,
 
-    /// Which origins' pages may call: *, or https://a.example,https://b.example, or nothing
+    /// The origins whose pages may call: *, or https://a.example,https://b.example, or nothing
     #[arg(long, env, global = true, default_value = "*", value_name = "ORIGINS")]
     pub cors_allow_origin: String,
 
@@ -66,12 +66,12 @@ pub struct Settings {
     #[arg(long, env, global = true, value_name = "NAMES")]
     pub allowed_hosts: Option<String>,
 
-    /// Whether answers are checked against the contract: a stray one is logged (warn), or held back
-    /// and answered with a 500 (enforce)
+    /// Whether responses are checked against the contract: a nonconforming one is logged (warn), or
+    /// also replaced by a 500 (enforce)
     #[arg(long, env, global = true, default_value = "off")]
     pub contract_validation: ContractValidation,
 
-    /// Of which share of the answers CONTRACT_VALIDATION=warn takes a look, 0 to 1
+    /// Which share of the responses CONTRACT_VALIDATION=warn checks, 0 to 1
     #[arg(long, env, global = true, default_value = "1", value_name = "SHARE", value_parser = share)]
     pub contract_validation_sample: f64,
 
@@ -99,14 +99,14 @@ pub enum LogFormat {
     Json,
 }
 
-/// What happens to an answer that strays from the contract.
+/// What happens to a response that does not conform to the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ContractValidation {
-    /// Answers are not looked at.
+    /// Responses are not checked.
     Off,
-    /// It is logged, and sent.
+    /// The response is logged, and sent.
     Warn,
-    /// It is logged, and a 500 is sent in its place.
+    /// The response is logged, and a 500 is sent in its place.
     Enforce,
 }
 
@@ -160,7 +160,7 @@ impl Settings {
                 }
             }
         }
-        // An empty flag, too, stands for the default.
+        // An empty flag stands for the default, too.
         self.database_url = self
             .database_url
             .filter(|url| !url.expose_secret().trim().is_empty());
@@ -168,15 +168,15 @@ impl Settings {
     }
 }
 
-/// Makes `command` pass over variables that are set to nothing. An empty `CORS_ALLOW_ORIGIN` says
-/// something: no origin at all.
+/// Makes `command` ignore empty variables, but for `CORS_ALLOW_ORIGIN`, where empty means no origin at
+/// all.
 #[must_use]
 pub fn without_empty_variables(command: Command) -> Command {
-    let says_nothing = |name: &OsStr| {
+    let is_ignored = |name: &OsStr| {
         name != "CORS_ALLOW_ORIGIN" && env::var_os(name).is_some_and(|value| value.is_empty())
     };
     command.mut_args(|arg| {
-        if arg.get_env().is_some_and(says_nothing) {
+        if arg.get_env().is_some_and(is_ignored) {
             arg.env(Resettable::Reset)
         } else {
             arg
@@ -184,11 +184,11 @@ pub fn without_empty_variables(command: Command) -> Command {
     })
 }
 
-/// Takes the lines of `.env` in the working directory into the environment, where they do not
-/// override what is there. No such file is fine.
+/// Adds the lines of `.env` in the working directory to the environment, where they override
+/// nothing. The file may be absent.
 ///
 /// # Errors
-/// One line, when the file is there but cannot be read; it quotes nothing of the file.
+/// One line, when the file exists but cannot be read; it quotes nothing of the file.
 pub fn load_dotenv() -> Result<(), String> {
     match dotenvy::from_path(Path::new(".env")) {
         Ok(()) => Ok(()),

@@ -10,11 +10,12 @@
 //! - `tmp/`: the server's temporary files, emptied at each start
 //! - `sample-shop-done`: the program's note that it has offered its sample shop
 //! - `instance.lock`: locked by the one process that uses the directory
-//! - `server.lock`: locked until the last process of the server is gone, whatever became of ours
+//! - `server.lock`: locked until the last process of the server has ended, however this process ends
 //!
-//! The server never outlives us, not after `kill -9` either: its parent is a small shell script
-//! (`supervisor`), which waits at the far end of a pipe that closes when we end.
+//! The server never outlives this process, even after `kill -9`: the server's parent is a small shell
+//! script (`supervisor`), which reads from a pipe that closes when this process ends.
 
+mod administration;
 mod directory;
 mod supervisor;
 
@@ -43,10 +44,11 @@ const TEMPORARY: &str = "tmp";
 /// The server's directory for temporary files, seen from the database, where the server works; a
 /// relative one, as it takes a list with colons.
 ///
-/// It must be shared with no other server: each deletes all temporary tables in it when it starts.
+/// No other server may use it: each deletes all temporary tables in it when it starts.
 const TMPDIR: &str = "--tmpdir=../tmp";
 
-/// Where the server's programs are, beside PATH: an ordinary user's has no `sbin` on Debian.
+/// Where the server's programs are, beside those of PATH: an ordinary user's PATH has no `sbin` on
+/// Debian.
 const PROGRAM_DIRS: [&str; 7] = [
     "/usr/sbin",
     "/usr/local/sbin",
@@ -58,7 +60,7 @@ const PROGRAM_DIRS: [&str; 7] = [
 ];
 
 const INSTALL_LIMIT: Duration = Duration::from_mins(2);
-/// Recovery after a crash may take its time.
+/// Long, since the server may have to recover from a crash first.
 const START_LIMIT: Duration = Duration::from_mins(1);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -69,16 +71,16 @@ pub enum Error {
     Missing(&'static str),
     /// Another process uses the data directory.
     InUse(PathBuf),
-    /// The data directory holds other things and is open to other users, who could reach the socket.
+    /// The data directory has other contents and is open to other users, who could reach the socket.
     Exposed(PathBuf),
-    /// A server that an earlier process left behind does not stop; its process id, where known.
+    /// A server of an earlier process does not stop.
     StillRunning {
         /// The data directory.
         dir: PathBuf,
         /// What the server's pid file says.
         pid: Option<String>,
     },
-    /// `MariaDB` failed; what it did, and the end of its log.
+    /// `MariaDB` failed: what failed, and the end of its log.
     Failed(String),
     /// The operating system refused something.
     Io {
@@ -151,11 +153,11 @@ fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error
 
 /// A running private `MariaDB`, stopped when this is dropped.
 ///
-/// `root` needs no password: nobody but the owner of the data directory reaches the socket, and
-/// the server listens on nothing else.
+/// `root` needs no password: only the owner of the data directory reaches the socket, and the server
+/// listens on nothing else.
 #[derive(Debug)]
 pub struct Embedded {
-    // Dropped in this order: the server stops, its socket goes, then others may have the directory.
+    // Dropped in this order: the server stops, its socket is removed, then the directory is unlocked.
     server: Supervised,
     socket: Socket,
     log: Log,
@@ -165,10 +167,10 @@ pub struct Embedded {
 
 impl Embedded {
     /// Starts a server on `data_dir`, installing the database there on first use, and returns when
-    /// it answers on its socket: after about a second, three the first time.
+    /// the server answers on its socket: after about a second, three the first time.
     ///
-    /// The directory is created, for its owner only, where it does not exist. What a crash left
-    /// behind is cleared away; a server that is still shutting down is waited for.
+    /// A missing directory is created, for its owner only. The remains of a crash are removed, and a
+    /// server that is still shutting down is waited for.
     ///
     /// # Errors
     /// Every [`Error`]; nothing is left running.
@@ -216,33 +218,42 @@ impl Embedded {
         )
     }
 
-    /// Whether the server has ended by itself: `None` while it runs, else how it ended and the
-    /// end of its log, for a person to read. Does not wait; ask again every second or so.
+    /// Creates this database, in utf8mb4, unless it exists. Its tables are the migrations' task.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] when the server refuses.
+    pub fn create_database(&self, name: &str) -> Result<(), Error> {
+        administration::create_database(&self.socket.path, name)
+            .map_err(|cause| Error::Failed(format!("cannot create the database {name}: {cause}")))
+    }
+
+    /// Whether the server has ended by itself: `None` while it runs, else how it ended and the end of
+    /// its log, for people. Does not wait; call it every second or so.
     pub fn has_exited(&mut self) -> Option<String> {
         let status = self.server.exit_status()?;
         Some(self.log.last_lines(&format!("MariaDB ended ({status})")))
     }
 
-    /// Shuts the server down cleanly and returns when it is gone; killed after 20 s, gone within
-    /// 30. Dropping does the same.
+    /// Shuts the server down cleanly and returns when it has ended: within 30 s, since it is killed
+    /// after 20 s. Dropping does the same.
     pub fn stop(self) {
         drop(self);
     }
 }
 
-/// Creates the database: beside its place, and renamed when complete, so that an interrupted
-/// installation is never mistaken for a database.
+/// Creates the database under another name, and renames it when it is complete, so that an interrupted
+/// installation is never taken for a database.
 fn install(install_db: &Path, dir: &Path, lock: &File, log: &Log) -> Result<(), Error> {
     tracing::info!(data_dir = %dir.display(), "creating a database");
     let arguments = [
         "--no-defaults",
         "--auth-root-authentication-method=normal",
-        // Neither the database `test`, nor the anonymous users that come with it and that the
-        // server would take on localhost for any `'name'@'%'`.
+        // Neither the database `test`, nor the anonymous users that come with it: on localhost the
+        // server would prefer them to any `'name'@'%'`.
         "--skip-test-db",
-        // This machine's own name need not resolve.
+        // Also where this machine's own name does not resolve.
         "--force",
-        // Relative, since this shell script mangles backslashes. No --user either: for root the
+        // A relative path, since this shell script mangles backslashes. And no --user: for root the
         // script would change the owner of the system's PAM helper.
         &format!("--datadir=./{PARTIAL}"),
         TMPDIR,
@@ -262,8 +273,8 @@ fn install(install_db: &Path, dir: &Path, lock: &File, log: &Log) -> Result<(), 
     fs::rename(&partial, dir.join(DATABASE)).map_err(io_error("rename", &partial))
 }
 
-/// The command line of `mariadbd`. What is not set is its default; every commit is on disk before
-/// it is acknowledged.
+/// The command line of `mariadbd`. Every other option has its default, so that a commit is on disk
+/// before it is acknowledged.
 fn server_arguments(dir: &Path, socket: &Path) -> Vec<OsString> {
     let with_path = |option: &str, path: &Path| {
         let mut argument = OsString::from(option);
@@ -276,14 +287,14 @@ fn server_arguments(dir: &Path, socket: &Path) -> Vec<OsString> {
         "--character-set-server=utf8mb4",
         // A test suite opens a pool for each test; a connection that is not open costs nothing.
         "--max-connections=500",
-        // No line for a connection that ends without a word, as those do that await the start.
+        // No log line for connections that are closed without a statement, as the probes of the start are.
         "--log-warnings=1",
         TMPDIR,
     ]
     .map(OsString::from)
     .into();
     if geteuid().is_root() {
-        // Refused unless it is said in so many words.
+        // Root has to be named, or the server refuses to run.
         arguments.push("--user=root".into());
     }
     arguments.push(with_path("--datadir=", &dir.join(DATABASE)));
@@ -313,7 +324,7 @@ fn await_greeting(server: &mut Supervised, socket: &Path, log: &Log) -> Result<(
 /// The directories to search for programs: those of `path` (as in PATH), then the usual ones.
 fn program_dirs(path: Option<&OsStr>) -> Vec<PathBuf> {
     env::split_paths(path.unwrap_or_default())
-        // We run elsewhere than where a relative one was meant.
+        // A relative one is meant for another working directory.
         .filter(|dir| dir.is_absolute())
         .chain(PROGRAM_DIRS.map(PathBuf::from))
         .collect()
@@ -330,7 +341,7 @@ fn find_program(program: &'static str, dirs: &[PathBuf]) -> Result<PathBuf, Erro
         .ok_or(Error::Missing(program))
 }
 
-/// Opens a file of ours, creating it for its owner only.
+/// Opens a file of the data directory, creating it for its owner only.
 fn open_for(path: &Path, options: &mut OpenOptions) -> Result<File, Error> {
     options
         .create(true)
@@ -344,7 +355,7 @@ fn encoded(path: &Path) -> String {
     percent_encode(path.as_os_str().as_bytes(), NON_ALPHANUMERIC).to_string()
 }
 
-/// Tries again and again until there is an answer, or no more time.
+/// Calls `attempt` until it returns a value; `None` after `limit`.
 fn wait_for<T>(limit: Duration, mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + limit;
     loop {
@@ -363,7 +374,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_machine_without_mariadb_is_told_how_to_install_it() {
+    fn without_mariadb_the_error_says_how_to_install_it() {
         let empty = tempfile::tempdir().expect("a temporary directory");
         let error = find_program("mariadbd", &[empty.path().to_owned()]).expect_err("no program");
         let message = error.to_string();

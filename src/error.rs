@@ -1,7 +1,7 @@
-//! What can go wrong in the shop, without a word of HTTP or SQL.
+//! The errors of the shop's operations; knows nothing of HTTP or SQL.
 //!
-//! Imports nothing of ours. `db` turns the database's errors into these, and `api::responses`
-//! turns these into answers; nothing else translates errors.
+//! Imports nothing of ours. `db` makes these of the database's errors, and `api::failures` makes
+//! responses of these; nothing else translates errors.
 
 use std::fmt;
 
@@ -59,7 +59,7 @@ pub enum Conflict {
 }
 
 impl Conflict {
-    /// Every one.
+    /// Every conflict.
     pub const ALL: [Self; 4] = [
         Self::EmailTaken,
         Self::UserMissing,
@@ -86,18 +86,22 @@ pub enum Error {
     Invalid(Vec<Violation>),
     /// The named thing ("User") does not exist.
     NotFound(&'static str),
-    /// The named thing ("User") exists, and is not as the request demands.
+    /// The named thing ("User") exists, but is not in the state that the request requires.
     Stale(&'static str),
     /// The request contradicts what is stored.
     Conflict(Conflict),
-    /// The database cannot be reached or is overloaded; trying again later may help. The cause is for the log.
+    /// The database cannot be reached, or cannot do this for now; the same request may succeed
+    /// later. The cause is for the log.
     Unavailable(Cause),
-    /// A fault of ours or of the stored data. The cause is for the log.
+    /// This process has too much work to take on more; the same request may succeed later. What
+    /// there is too much of is for the log.
+    Busy(&'static str),
+    /// A fault of the program or of the stored data. The cause is for the log.
     Internal(Cause),
 }
 
 impl Error {
-    /// The same error for one more who waits for what failed; causes only live on as text.
+    /// A copy of the error for another caller of the same work. Causes are copied as text.
     #[must_use]
     pub fn share(&self) -> Self {
         match self {
@@ -106,6 +110,7 @@ impl Error {
             Self::Stale(what) => Self::Stale(what),
             Self::Conflict(why) => Self::Conflict(*why),
             Self::Unavailable(cause) => Self::Unavailable(cause.to_string().into()),
+            Self::Busy(what) => Self::Busy(what),
             Self::Internal(cause) => Self::Internal(cause.to_string().into()),
         }
     }
@@ -125,9 +130,10 @@ impl fmt::Display for Error {
                 )
             }
             Self::NotFound(what) => write!(f, "{what} not found"),
-            Self::Stale(what) => write!(f, "{what} is not as the request demands"),
+            Self::Stale(what) => write!(f, "{what} is not in the state that the request requires"),
             Self::Conflict(why) => why.fmt(f),
             Self::Unavailable(cause) => write!(f, "the database is unavailable: {cause}"),
+            Self::Busy(what) => write!(f, "too busy: {what}"),
             Self::Internal(cause) => write!(f, "internal error: {cause}"),
         }
     }

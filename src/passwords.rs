@@ -1,7 +1,7 @@
 //! Passwords become Argon2id hashes here, and only here.
 //!
-//! Ground floor: imports `error` only. Hashing is slow and takes 19 MiB on purpose, so it runs off
-//! the async threads, and no more at once than there are cores.
+//! Imports `error` only. Hashing is slow and takes 19 MiB on purpose, so it runs off the async
+//! threads, and on no more threads at a time than there are cores.
 
 use std::num::NonZero;
 use std::sync::{Arc, LazyLock};
@@ -14,27 +14,27 @@ use tokio::sync::Semaphore;
 
 use crate::error::Error;
 
-/// One permit a core.
+/// One permit for each core.
 static CORES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
     Arc::new(Semaphore::new(
         available_parallelism().map_or(1, NonZero::get),
     ))
 });
 
-/// How long a password waits for its turn. Whoever would wait longer is told to come back, before
-/// anything has begun: a crowd at this door must not grow without bound, nor outlive its clients.
-const WAIT_FOR_TURN: Duration = Duration::from_secs(2);
+/// How long a password waits to be hashed. After that the request fails before anything was begun:
+/// the queue must not grow without bound, and no work is done for clients that have given up.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The PHC string of `password` under a fresh random salt, at OWASP's parameters for Argon2id
 /// (19 MiB, 2 passes, 1 lane: the crate's defaults, which a test pins).
 ///
 /// # Errors
-/// [`Error::Unavailable`] when too many others wait, [`Error::Internal`] when the machine has no
-/// randomness or memory to give.
+/// [`Error::Busy`] when too many passwords wait, [`Error::Internal`] when the machine has no
+/// randomness or memory left.
 pub async fn hash(password: SecretString) -> Result<SecretString, Error> {
-    let turn = tokio::time::timeout(WAIT_FOR_TURN, Arc::clone(&CORES).acquire_owned()).await;
+    let turn = tokio::time::timeout(QUEUE_TIMEOUT, Arc::clone(&CORES).acquire_owned()).await;
     let permit = turn
-        .map_err(|_| Error::Unavailable("too many passwords wait to be hashed".into()))?
+        .map_err(|_| Error::Busy("too many passwords wait to be hashed"))?
         .map_err(|error| Error::Internal(error.into()))?;
     let hashing = tokio::task::spawn_blocking(move || {
         let hash = hash_blocking(&password);
@@ -86,6 +86,16 @@ mod tests {
                 .verify_password(b"Secret", &parsed)
                 .is_err()
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_queue_is_no_fault_of_the_database() {
+        let all = available_parallelism().map_or(1, NonZero::get);
+        let all = CORES.acquire_many(all.try_into().unwrap()).await.unwrap();
+        let refused = hash("secret".into()).await;
+        drop(all);
+        assert!(matches!(refused, Err(Error::Busy(_))));
+        assert!(hash("secret".into()).await.is_ok());
     }
 
     #[test]

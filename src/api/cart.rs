@@ -5,7 +5,7 @@ use poem::web::Data;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path, Query};
 
-use crate::db::{self, Database, Pooled};
+use crate::db::{self, Database};
 
 use super::conditions::{Tags, condition};
 use super::context::RequestContext;
@@ -104,10 +104,7 @@ impl Cart {
         #[oai(name = "If-Match")] if_match: Header<Option<Tags>>,
     ) -> Result<Answer<RemovalResponse>, EditError> {
         let condition = condition::<_, CartItem>(if_match.0);
-        let query = async move |mut conn: Pooled| {
-            db::cart::remove(&mut conn, id.0.0, condition.as_ref()).await
-        };
-        self.db.run(query).await?;
+        self.db.remove_cart_item(id.0.0, condition).await?;
         Ok(Answer(RemovalResponse::of_cart_items(1)))
     }
 
@@ -121,8 +118,7 @@ impl Cart {
         operation_id = "clearUserCart"
     )]
     async fn clear(&self, user_id: Path<Id>) -> Result<Answer<RemovalResponse>, FindError> {
-        let query = async move |mut conn: Pooled| db::cart::clear(&mut conn, user_id.0.0).await;
-        let removed = self.db.run(query).await?;
+        let removed = self.db.clear_cart(user_id.0.0).await?;
         Ok(Answer(RemovalResponse::of_cart_items(removed)))
     }
 }

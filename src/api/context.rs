@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::contract::Operation;
+use crate::contract::{Contract, Operation};
+use crate::db::Scope;
 
 /// What is known of a request before its handler begins. It is in the request's extensions.
 #[derive(Clone)]
 pub struct RequestContext {
+    /// The contract that the operation is in.
+    pub contract: &'static Contract,
     /// What the client asks for.
     pub operation: &'static Operation,
     /// Who asks.
@@ -22,10 +25,19 @@ pub struct RequestContext {
     pub deadline: Instant,
 }
 
-/// On whose behalf a request is served: decides which rows are seen, so it is a part of the key of
-/// everything that requests share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Who sends a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Caller {
-    /// No caller is told from another.
+    /// The service does not distinguish its callers.
     Anyone,
+}
+
+impl Caller {
+    /// What the caller may see.
+    #[must_use]
+    pub fn scope(self) -> Scope {
+        match self {
+            Self::Anyone => Scope::Everyone,
+        }
+    }
 }

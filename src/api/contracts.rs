@@ -5,22 +5,28 @@
 
 use std::sync::LazyLock;
 
+use poem::Response;
+use poem::endpoint::BoxEndpoint;
 use serde_json::Value;
 
 use crate::contract::{Contract, Operation};
+use crate::db::Database;
 
-use super::document::generated_document;
+use super::document;
+use super::pipeline::Service;
+use super::validation::Validation;
 
-/// A name, the YAML file `openapi/<name>.yaml`, and the function that generates the same document
-/// from the Rust types.
-type Source = (&'static str, &'static str, fn() -> Value);
+/// A contract as it is published: its name, its YAML file `openapi/<name>.yaml`, the function that
+/// generates the same document from the Rust types, and the function that makes its handlers.
+type Source = (&'static str, &'static str, fn() -> Value, MakeHandlers);
+
+type MakeHandlers = fn(&Database, Validation) -> BoxEndpoint<'static, Response>;
 
 /// Every contract, the main one first.
-const PUBLISHED: &[Source] = &[(
-    "openapi",
-    include_str!("../../openapi/openapi.yaml"),
-    generated_document,
-)];
+#[rustfmt::skip]
+const PUBLISHED: &[Source] = &[
+    ("openapi", include_str!("../../openapi/openapi.yaml"), document::generated, document::handlers),
+];
 
 /// A contract that the service keeps to.
 pub struct Published {
@@ -29,6 +35,7 @@ pub struct Published {
     /// The contract as it is written, byte for byte.
     pub source: &'static str,
     generate: fn() -> Value,
+    handlers: MakeHandlers,
 }
 
 impl Published {
@@ -37,6 +44,14 @@ impl Published {
     #[must_use]
     pub fn generated_document(&self) -> Value {
         (self.generate)()
+    }
+
+    /// The contract and the handlers of its operations, over `db`.
+    pub(super) fn service(&'static self, db: &Database, validation: Validation) -> Service {
+        Service {
+            contract: &self.contract,
+            handlers: (self.handlers)(db, validation),
+        }
     }
 }
 
@@ -47,13 +62,14 @@ impl Published {
 #[must_use]
 pub fn contracts() -> &'static [Published] {
     static CONTRACTS: LazyLock<Vec<Published>> = LazyLock::new(|| {
-        let published = PUBLISHED.iter().map(|&(name, source, generate)| {
+        let published = PUBLISHED.iter().map(|&(name, source, generate, handlers)| {
             let contract = Contract::parse(name, source)
                 .unwrap_or_else(|problem| panic!("openapi/{name}.yaml: {problem}"));
             Published {
                 contract,
                 source,
                 generate,
+                handlers,
             }
         });
         published.collect()

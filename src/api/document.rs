@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use poem::endpoint::BoxEndpoint;
 use poem::http::{Method, StatusCode};
+use poem::{EndpointExt, IntoEndpoint, Response};
 use poem_openapi::registry::{
     MetaApi, MetaOperation, MetaOperationParam, MetaParamIn, MetaPath, MetaSchema, MetaSchemaRef,
     Registry,
@@ -56,12 +57,12 @@ headers ignore them.
 the response and the server's log have the same id. Without one, the server generates an id.";
 
 /// All operations. poem-openapi's tuple of APIs would emit a path twice where two of them share it.
-pub(super) struct Shop {
+struct Shop {
     groups: (Users, Products, Cart),
 }
 
 impl Shop {
-    pub(super) fn new(db: &Database, validation: Validation) -> Self {
+    fn new(db: &Database, validation: Validation) -> Self {
         let lists = Lists::new(db, validation);
         let users = Users {
             db: db.clone(),
@@ -136,7 +137,13 @@ fn complete(operation: &mut MetaOperation) {
     }
 }
 
-pub(super) fn service(shop: Shop) -> OpenApiService<Shop, ()> {
+/// The handlers of all operations, over `db`.
+pub(super) fn handlers(db: &Database, validation: Validation) -> BoxEndpoint<'static, Response> {
+    let endpoint = service(Shop::new(db, validation)).into_endpoint();
+    endpoint.map_to_response().boxed()
+}
+
+fn service(shop: Shop) -> OpenApiService<Shop, ()> {
     OpenApiService::new(shop, env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
         .description(DESCRIPTION)
         .contact(ContactObject::new().name("The maintainers of ecommerce-api"))
@@ -152,7 +159,7 @@ pub(super) fn service(shop: Shop) -> OpenApiService<Shop, ()> {
 /// # Panics
 /// When poem-openapi writes something that is not JSON, or the same key twice.
 #[must_use]
-pub(super) fn generated_document() -> Value {
+pub(super) fn generated() -> Value {
     let document = service(Shop::new(&Database::nowhere(), Validation::Off)).spec();
     // A duplicate key would hide the value of the first one.
     let (mut document, duplicates) =

@@ -174,9 +174,9 @@ pub struct Failure {
     reason: Option<&'static str>,
     details: Option<Vec<Violation>>,
     /// The value of `Allow`.
-    allow: Option<String>,
-    /// For the log, never for the client.
-    cause: Option<Cause>,
+    allow: Option<Box<str>>,
+    /// What is logged, and its cause; never for the client.
+    logged: Option<(&'static str, Cause)>,
 }
 
 impl Failure {
@@ -189,7 +189,7 @@ impl Failure {
             reason: None,
             details: None,
             allow: None,
-            cause: None,
+            logged: None,
         }
     }
 
@@ -200,9 +200,9 @@ impl Failure {
         }
     }
 
-    fn with_cause(status: StatusCode, cause: Cause) -> Self {
+    fn logged(status: StatusCode, what: &'static str, cause: impl Into<Cause>) -> Self {
         Self {
-            cause: Some(cause),
+            logged: Some((what, cause.into())),
             ..Self::new(status)
         }
     }
@@ -211,7 +211,7 @@ impl Failure {
     pub(super) fn method_not_allowed(allow: String) -> Self {
         let message = format!("This path takes only {allow}");
         Self {
-            allow: Some(allow),
+            allow: Some(allow.into()),
             ..Self::with_message(StatusCode::METHOD_NOT_ALLOWED, message)
         }
     }
@@ -224,7 +224,7 @@ impl Failure {
     /// The deadline of the request has passed.
     pub(super) fn too_slow() -> Self {
         let cause = "the operation did not end before its deadline";
-        Self::with_cause(StatusCode::SERVICE_UNAVAILABLE, cause.into())
+        Self::logged(StatusCode::SERVICE_UNAVAILABLE, "too slow", cause)
     }
 
     /// The body of the response, as JSON.
@@ -262,7 +262,7 @@ impl Failure {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
         if let Some(allow) = &self.allow
-            && let Ok(allow) = HeaderValue::try_from(allow)
+            && let Ok(allow) = HeaderValue::from_str(allow)
         {
             headers.insert(header::ALLOW, allow);
         }
@@ -270,14 +270,13 @@ impl Failure {
     }
 
     fn log(&self) {
-        let Some(cause) = &self.cause else {
+        let Some((what, cause)) = &self.logged else {
             return;
         };
-        let code = self.kind.code;
         if self.kind.status == StatusCode::INTERNAL_SERVER_ERROR {
-            tracing::error!(code, %cause, "internal error");
+            tracing::error!(%cause, "{what}");
         } else {
-            tracing::warn!(code, %cause, "unavailable for now");
+            tracing::warn!(%cause, "{what}");
         }
     }
 }
@@ -300,8 +299,15 @@ impl From<Error> for Failure {
                 reason: Some(reason(conflict)),
                 ..Self::with_message(StatusCode::CONFLICT, conflict.to_string())
             },
-            Error::Unavailable(cause) => Self::with_cause(StatusCode::SERVICE_UNAVAILABLE, cause),
-            Error::Internal(cause) => Self::with_cause(StatusCode::INTERNAL_SERVER_ERROR, cause),
+            Error::Unavailable(cause) => Self::logged(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "database unavailable",
+                cause,
+            ),
+            Error::Busy(what) => Self::logged(StatusCode::SERVICE_UNAVAILABLE, "too busy", what),
+            Error::Internal(cause) => {
+                Self::logged(StatusCode::INTERNAL_SERVER_ERROR, "internal error", cause)
+            }
         }
     }
 }

@@ -20,10 +20,10 @@ mod writer;
 use tokio::sync::mpsc;
 use tracing::Instrument;
 
-use crate::db::{Database, ListRange, Page};
+use crate::db::{Database, ListRange, Page, Scope};
 use crate::error::Error;
 
-use super::context::{Caller, RequestContext};
+use super::context::RequestContext;
 use super::validation::Validation;
 
 use sending::{Query, Source, Subscriber};
@@ -40,7 +40,7 @@ struct Key {
     operation: &'static str,
     /// What the list belongs to, if to anything: a user or a product.
     owner: Option<i32>,
-    caller: Caller,
+    scope: Scope,
 }
 
 /// Reads lists for the operations.
@@ -93,7 +93,7 @@ impl Lists {
             let key = Key {
                 operation: &context.operation.id,
                 owner,
-                caller: context.caller,
+                scope: context.caller.scope(),
             };
             let start = move |subscribers| sending::send::<L, R, _>(source, subscribers);
             self.sharing.join(key, subscriber, start);

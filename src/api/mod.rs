@@ -34,14 +34,16 @@ pub mod validation;
 
 use crate::db::Database;
 
-pub use pipeline::{Pipeline, Settings};
+pub use pipeline::{Pipeline, Service, Settings};
 
-/// The service over `db`.
+/// The service of all contracts, over `db`.
 #[must_use]
 pub fn service(db: &Database, settings: Settings) -> Pipeline {
-    // Read now, or the first request would wait for it.
-    let _ = contracts::contracts();
-    let operations = document::service(document::Shop::new(db, settings.validation));
+    let published = contracts::contracts();
+    let services = published
+        .iter()
+        .map(|it| it.service(db, settings.validation));
+    let services = services.collect();
     let ping = {
         let db = db.clone();
         move || {
@@ -49,6 +51,6 @@ pub fn service(db: &Database, settings: Settings) -> Pipeline {
             async move { db.ping().await }
         }
     };
-    let site = site::routes(contracts::contracts().iter().map(site::Document::of), ping);
-    Pipeline::new(operations, site, settings)
+    let site = site::routes(published.iter().map(site::Document::of), ping);
+    Pipeline::new(services, site, settings)
 }

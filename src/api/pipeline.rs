@@ -13,7 +13,7 @@ use poem::http::{HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response};
 use tracing::Instrument;
 
-use crate::contract::Operation;
+use crate::contract::{Contract, Operation};
 use crate::deadlines;
 use crate::error::Error;
 
@@ -23,7 +23,7 @@ use super::failures::Failure;
 use super::hosts::Hosts;
 use super::observe::{REQUEST_ID, RequestLog};
 use super::validation::Validation;
-use super::{body, compression, contracts, parameters};
+use super::{body, compression, parameters};
 
 /// What an operator can set about the service.
 #[derive(Debug, Clone)]
@@ -36,22 +36,37 @@ pub struct Settings {
     pub validation: Validation,
 }
 
+/// A contract, and the handlers of its operations.
+pub struct Service {
+    /// The contract.
+    pub contract: &'static Contract,
+    /// The handlers, as poem-openapi routes to them.
+    pub handlers: BoxEndpoint<'static, Response>,
+}
+
 /// What every request passes, as an endpoint that always has a response and never fails.
 pub struct Pipeline {
-    operations: BoxEndpoint<'static, Response>,
+    services: Vec<Service>,
     site: BoxEndpoint<'static, Response>,
     settings: Settings,
 }
 
+/// What a request is for: an operation, and the service that has it.
+#[derive(Clone, Copy)]
+struct Target<'p> {
+    service: &'p Service,
+    operation: &'static Operation,
+}
+
 impl Pipeline {
-    /// The pipeline to the handlers of the contract's `operations` and to the `site` beside them.
-    pub(super) fn new(
-        operations: impl IntoEndpoint<Endpoint: 'static>,
+    /// The pipeline to the handlers of `services`, and to the `site` beside their contracts.
+    pub fn new(
+        services: Vec<Service>,
         site: impl IntoEndpoint<Endpoint: 'static>,
         settings: Settings,
     ) -> Self {
         Self {
-            operations: operations.into_endpoint().map_to_response().boxed(),
+            services,
             site: site.into_endpoint().map_to_response().boxed(),
             settings,
         }
@@ -61,7 +76,7 @@ impl Pipeline {
     async fn pass(
         &self,
         mut request: Request,
-        operation: Option<&'static Operation>,
+        target: Option<Target<'_>>,
         log: &RequestLog,
     ) -> poem::Result<Response> {
         // Host.
@@ -73,7 +88,7 @@ impl Pipeline {
         }
 
         // The operation. What is in no contract is on the site, or nowhere.
-        let Some(operation) = operation else {
+        let Some(Target { service, operation }) = target else {
             return self.pass_to_site(request).await;
         };
 
@@ -100,6 +115,7 @@ impl Pipeline {
         // The handler.
         let deadline = Instant::now() + deadlines::OPERATION;
         request.set_data(RequestContext {
+            contract: service.contract,
             operation,
             caller,
             request_id: log.request_id.clone(),
@@ -107,31 +123,75 @@ impl Pipeline {
             start: log.start,
             deadline,
         });
-        call(&self.operations, request, deadline).await
+        call(&service.handlers, request, deadline).await
     }
 
     /// A request that is for no operation.
     async fn pass_to_site(&self, request: Request) -> poem::Result<Response> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let is_in_contract = !contracts::methods(&path).is_empty();
+        let is_in_contract = !self.methods(&path).is_empty();
         if method == Method::OPTIONS && (is_in_contract || path == "*") {
-            return Ok(options(&path));
+            return Ok(self.options(&path));
         }
         if is_in_contract {
-            return Err(Failure::method_not_allowed(allow(&path)).into());
+            return Err(Failure::method_not_allowed(self.allow(&path)).into());
         }
         let deadline = Instant::now() + deadlines::OPERATION;
         match call(&self.site, request, deadline).await {
             Err(error) if error.is::<MethodNotAllowedError>() && method == Method::OPTIONS => {
-                Ok(options(&path))
+                Ok(self.options(&path))
             }
             Err(error) if error.is::<MethodNotAllowedError>() => {
-                Err(Failure::method_not_allowed(allow(&path)).into())
+                Err(Failure::method_not_allowed(self.allow(&path)).into())
             }
             Err(error) if error.is::<NotFoundError>() => {
                 Err(Failure::new(StatusCode::NOT_FOUND).into())
             }
             result => result,
+        }
+    }
+
+    /// What a request is for, if a contract has it; HEAD is GET without the body.
+    fn target(&self, request: &Request) -> Option<Target<'_>> {
+        let method = match *request.method() {
+            Method::HEAD => &Method::GET,
+            ref method => method,
+        };
+        let path = request.uri().path();
+        self.services.iter().find_map(|service| {
+            let operation = service.contract.find(method.as_str(), path)?;
+            Some(Target { service, operation })
+        })
+    }
+
+    /// The methods of a concrete path in the contracts; none when no contract has the path.
+    fn methods(&self, path: &str) -> Vec<&str> {
+        let mut methods = self.services.iter().map(|it| it.contract.methods(path));
+        methods
+            .find(|methods| !methods.is_empty())
+            .unwrap_or_default()
+    }
+
+    /// The methods that `path` takes, as the value of `Allow`. Beside the contracts there is only GET.
+    fn allow(&self, path: &str) -> String {
+        let mut methods = self.methods(path);
+        if methods.is_empty() {
+            methods.push("GET");
+        }
+        if methods.contains(&"GET") {
+            methods.push("HEAD");
+        }
+        methods.push("OPTIONS");
+        methods.join(", ")
+    }
+
+    /// The response to OPTIONS at a path that exists, or at `*`, which stands for the whole server.
+    fn options(&self, path: &str) -> Response {
+        let response = Response::builder().status(StatusCode::NO_CONTENT);
+        if path == "*" {
+            response.finish()
+        } else {
+            response.header(header::ALLOW, self.allow(path)).finish()
         }
     }
 
@@ -161,17 +221,17 @@ impl Pipeline {
     async fn respond(
         &self,
         request: Request,
-        operation: Option<&'static Operation>,
+        target: Option<Target<'_>>,
         log: &RequestLog,
     ) -> Response {
         let method = request.method().clone();
         let origin = request.headers().get(header::ORIGIN).cloned();
         let gzip = compression::accepts_gzip(request.headers());
 
-        let passed = self.pass(request, operation, log).await;
+        let passed = self.pass(request, target, log).await;
         let mut response = passed.unwrap_or_else(envelope);
         self.finish(&mut response, origin.as_ref(), &log.request_id);
-        if let Some(operation) = operation {
+        if let Some(Target { operation, .. }) = target {
             let validation = self.settings.validation;
             let checked = validation.check(operation, &method, response).await;
             response = checked.unwrap_or_else(|failure| {
@@ -192,25 +252,14 @@ impl Endpoint for Pipeline {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
-        let operation = operation(&request);
-        let log = RequestLog::begin(
-            &request,
-            operation.map_or("", |operation| operation.id.as_str()),
-        );
+        let target = self.target(&request);
+        let operation = target.map_or("", |target| target.operation.id.as_str());
+        let log = RequestLog::begin(&request, operation);
         let span = tracing::info_span!("request", id = &*log.request_id);
-        let response = self.respond(request, operation, &log);
+        let response = self.respond(request, target, &log);
         let response = response.instrument(span.clone()).await;
         Ok(log.watch(response, span))
     }
-}
-
-/// The contract's operation that a request is for; HEAD is GET without the body.
-fn operation(request: &Request) -> Option<&'static Operation> {
-    let method = match *request.method() {
-        Method::HEAD => &Method::GET,
-        ref method => method,
-    };
-    contracts::find(method.as_str(), request.uri().path())
 }
 
 /// Calls an endpoint, for no longer than the deadline allows. What is dropped midway here, by the
@@ -237,27 +286,4 @@ fn envelope(error: poem::Error) -> Response {
     } else {
         Failure::from(Error::Internal(error.to_string().into())).response()
     }
-}
-
-/// The response to OPTIONS at a path that exists, or at `*`, which stands for the whole server.
-fn options(path: &str) -> Response {
-    let response = Response::builder().status(StatusCode::NO_CONTENT);
-    if path == "*" {
-        response.finish()
-    } else {
-        response.header(header::ALLOW, allow(path)).finish()
-    }
-}
-
-/// The methods that `path` takes, as the value of `Allow`. Beside the contract there is only GET.
-fn allow(path: &str) -> String {
-    let mut methods = contracts::methods(path);
-    if methods.is_empty() {
-        methods.push("GET");
-    }
-    if methods.contains(&"GET") {
-        methods.push("HEAD");
-    }
-    methods.push("OPTIONS");
-    methods.join(", ")
 }

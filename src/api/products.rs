@@ -5,7 +5,7 @@ use poem::web::Data;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path, Query};
 
-use crate::db::{self, Database, ListIndex, Pooled};
+use crate::db::{self, Database, ListIndex};
 
 use super::conditions::{Tags, condition};
 use super::context::RequestContext;
@@ -85,9 +85,7 @@ impl Products {
         /// The new product
         body: JsonBody<ProductDraft>,
     ) -> Result<Created<ProductResponse>, RequestError> {
-        let new = body.0.into();
-        let query = async move |mut conn: Pooled| db::products::create(&mut conn, &new).await;
-        let product = self.db.run(query).await?;
+        let product = self.db.create_product(body.0.into()).await?;
         let location = format!("/api/products/{}", product.id);
         Ok(Created {
             location,
@@ -134,10 +132,7 @@ impl Products {
         check_id(body.0.id, id.0)?;
         let changes = body.0.into();
         let condition = condition::<_, Product>(if_match.0);
-        let query = async move |mut conn: Pooled| {
-            db::products::update(&mut conn, id.0.0, &changes, condition.as_ref()).await
-        };
-        let product = self.db.run(query).await?;
+        let product = self.db.update_product(id.0.0, changes, condition).await?;
         Ok(Updated(ProductResponse::new(product, "Product updated")))
     }
 
@@ -156,10 +151,7 @@ impl Products {
         #[oai(name = "If-Match")] if_match: Header<Option<Tags>>,
     ) -> Result<Answer<RemovalResponse>, ChangeError> {
         let condition = condition::<_, Product>(if_match.0);
-        let query = async move |mut conn: Pooled| {
-            db::products::delete(&mut conn, id.0.0, condition.as_ref()).await
-        };
-        let removed = self.db.run(query).await?;
+        let removed = self.db.delete_product(id.0.0, condition).await?;
         Ok(Answer(RemovalResponse::cascading("Product", removed)))
     }
 

@@ -5,7 +5,7 @@ use poem::web::Data;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path, Query};
 
-use crate::db::{self, Database, ListIndex, Pooled};
+use crate::db::{self, Database, ListIndex};
 use crate::passwords;
 
 use super::conditions::{Tags, condition};
@@ -105,8 +105,7 @@ impl Users {
             password,
             role: role.into(),
         };
-        let query = async move |mut conn: Pooled| db::users::create(&mut conn, &new).await;
-        let user = self.db.run(query).await?;
+        let user = self.db.create_user(new).await?;
         let location = format!("/api/users/{}", user.id);
         Ok(Created {
             location,
@@ -158,10 +157,7 @@ impl Users {
             role: role.map(Into::into),
         };
         let condition = condition::<_, User>(if_match.0);
-        let query = async move |mut conn: Pooled| {
-            db::users::update(&mut conn, id.0.0, &changes, condition.as_ref()).await
-        };
-        let user = self.db.run(query).await?;
+        let user = self.db.update_user(id.0.0, changes, condition).await?;
         Ok(Updated(UserResponse::new(user, "User updated")))
     }
 
@@ -180,10 +176,7 @@ impl Users {
         #[oai(name = "If-Match")] if_match: Header<Option<Tags>>,
     ) -> Result<Answer<RemovalResponse>, ChangeError> {
         let condition = condition::<_, User>(if_match.0);
-        let query = async move |mut conn: Pooled| {
-            db::users::delete(&mut conn, id.0.0, condition.as_ref()).await
-        };
-        let removed = self.db.run(query).await?;
+        let removed = self.db.delete_user(id.0.0, condition).await?;
         Ok(Answer(RemovalResponse::cascading("User", removed)))
     }
 

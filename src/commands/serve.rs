@@ -110,7 +110,7 @@ async fn run(settings: Settings, service: api::Settings) -> anyhow::Result<()> {
     };
 
     let db = Database::new(
-        target.url.async_opts(),
+        &target.url.async_opts(),
         settings.database_pool_size.into(),
         settings.database_list_pool_size.into(),
     );

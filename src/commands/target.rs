@@ -1,5 +1,5 @@
 //! The database that a subcommand works on: the one that `DATABASE_URL` names, or a private
-//! MariaDB that lives as long as the subcommand.
+//! MariaDB that runs as long as the subcommand.
 
 use anyhow::{Context as _, anyhow};
 use secrecy::ExposeSecret;
@@ -35,7 +35,7 @@ impl Target {
         let embedded = Embedded::start(&settings.data_dir)?;
         let url =
             DatabaseUrl::parse(&embedded.url(DATABASE)).context("the private MariaDB's own URL")?;
-        session::create_database_if_missing(&url)?;
+        embedded.create_database(DATABASE)?;
         Ok(Self {
             url,
             embedded: Some(embedded),

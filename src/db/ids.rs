@@ -1,8 +1,8 @@
 //! `column IN (?, …)` as a statement that is prepared once, for the point reads that share one.
 //!
-//! Diesel's own list makes a text for every length and caches none of them, so that each use is
-//! prepared anew. Here the list is filled up to the next power of two with its last id, which
-//! changes nothing in the result: eight texts serve up to 128 ids, and each stays prepared.
+//! Diesel's own list has another SQL for every length and caches none of them, so that each use is
+//! prepared again. Here the list is filled up to the next power of two with its last id, which does
+//! not change the result: eight statements serve up to 128 ids, and each stays prepared.
 
 use diesel::expression::array_comparison::{AsInExpression, InExpression};
 use diesel::expression::{
@@ -13,12 +13,12 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 use diesel::sql_types::Integer;
 
-/// Some ids, for `eq_any`; never none.
+/// Ids for `eq_any`: at least one.
 #[derive(Debug, Clone)]
 pub(super) struct Ids(Vec<i32>);
 
 impl Ids {
-    /// These ids, each once.
+    /// The list of these ids, each once.
     pub(super) fn new(ids: &[i32]) -> Self {
         let mut ids = ids.to_vec();
         ids.sort_unstable();
@@ -41,7 +41,7 @@ impl QueryFragment<Mysql> for Ids {
     }
 }
 
-/// The text depends on the length: diesel must look at it.
+/// The SQL depends on the number of ids, so that diesel has to compare it.
 impl QueryId for Ids {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;

@@ -1,6 +1,4 @@
-//! The indexes that lists are searched and sorted by: whether the database has them.
-//!
-//! Imports `db` for its connection.
+//! Whether the database has the indexes that lists are searched and sorted by.
 
 use diesel::dsl::sql;
 use diesel::sql_types::Bool;
@@ -10,7 +8,8 @@ use crate::error::Error;
 
 use super::Connection;
 
-/// An index on one column, which pages in its order and texts with one beginning are read from.
+/// An index on one column, from which the database reads pages in the column's order, and texts with
+/// one beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListIndex {
     /// Of users, on their email.
@@ -20,7 +19,7 @@ pub enum ListIndex {
 }
 
 impl ListIndex {
-    /// Every one.
+    /// Every index.
     pub const ALL: [Self; 2] = [Self::UserEmail, Self::ProductTitle];
 
     /// The table and the column.
@@ -31,8 +30,8 @@ impl ListIndex {
         }
     }
 
-    /// Whether the database has it, as SQL: an index of the whole column, followed by nothing or by
-    /// the id. A hash, which MariaDB makes of a unique TEXT, has no order.
+    /// The SQL for whether the database has this index: one of the whole column, followed by no other
+    /// column or by the id. A hash, which MariaDB makes of a unique TEXT, has no order.
     pub(super) fn exists(self) -> String {
         let (table, column) = self.column();
         format!(

@@ -1,13 +1,13 @@
 //! The migrations, embedded in the binary. Imports `db::session` and `error`.
 //!
 //! `migrations/` holds them as SQL, and the `diesel` command runs the same files. Two processes
-//! that migrate one database at the same time take turns (`GET_LOCK`: one server's, not a whole
-//! cluster's). DDL commits statement by statement, so a migration that fails halfway stays so;
-//! it is not recorded, and the baseline may simply be run again.
+//! that migrate one database at the same time take turns (`GET_LOCK`, which is one server's, not a
+//! whole cluster's). Statements that change tables commit at once, so a migration that fails halfway
+//! is half done; it is not recorded, and the baseline may simply be run again.
 //!
-//! `revert` takes back the newest migration that is applied. For the baseline that means dropping
-//! tables, under two rules: a table that was there before, so without the comment that the baseline
-//! gives its own, is never dropped; and rows are lost only when the caller says so.
+//! `revert` undoes the newest migration that is applied. For the baseline that means dropping tables,
+//! under two rules: a table that existed before, and so is without the comment that the baseline
+//! gives its own, is never dropped; and rows are lost only when the caller allows it.
 
 use std::fmt;
 
@@ -70,13 +70,13 @@ impl fmt::Display for TableRows {
 pub enum Error {
     /// Another process holds the migration lock, and kept it.
     Busy,
-    /// Tables with rows would be dropped, and nobody said that they may be. All tables that would go.
+    /// Tables with rows would be dropped, which was not allowed: all tables that would be dropped.
     RowsWouldBeLost(Vec<TableRows>),
-    /// Tables of others (`table -> ours`) refer to those that would be dropped.
+    /// Tables that are not ours (`table -> ours`) refer to those that would be dropped.
     ReferredTo(Vec<String>),
-    /// A migration failed; name and cause.
+    /// A migration failed: its name and the cause.
     Failed(String, String),
-    /// The record of applied migrations, or what else there is, cannot be read.
+    /// The record of applied migrations, or the tables, cannot be read.
     Query(Cause),
 }
 
@@ -118,7 +118,7 @@ impl From<diesel::result::Error> for Error {
     }
 }
 
-/// Applies what is not applied yet, oldest first; gives the names, none when all was done already.
+/// Applies the pending migrations, oldest first; returns their names.
 ///
 /// # Errors
 /// [`Error::Busy`], or that of the first migration that fails; those before it stay applied.
@@ -139,8 +139,8 @@ pub fn run(session: &mut Session) -> Result<Vec<String>, Error> {
     })
 }
 
-/// Takes the newest applied migration back; `None` when none is applied. Tables with rows are
-/// dropped only with `drop_tables`.
+/// Undoes the newest applied migration; `None` when none is applied. Tables with rows are dropped
+/// only with `drop_tables`.
 ///
 /// # Errors
 /// [`Error::RowsWouldBeLost`] or [`Error::ReferredTo`] before anything is changed; else as [`run`].
@@ -179,7 +179,8 @@ pub fn revert(session: &mut Session, drop_tables: bool) -> Result<Option<Reverte
     })
 }
 
-/// This program's migrations, oldest first. Only reads: a database that never saw one is not touched.
+/// The state of each migration, oldest first. Only reads: a database without migrations stays as it
+/// is.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -253,7 +254,7 @@ fn tables_to_drop(session: &mut Session) -> Result<(Vec<TableRows>, Vec<String>)
     Ok((dropped, kept))
 }
 
-/// Foreign keys from tables that stay to tables that go; the server would refuse halfway.
+/// Foreign keys from tables that stay to tables that would be dropped: the server would refuse halfway.
 fn foreign_references(session: &mut Session, dropped: &[TableRows]) -> Result<Vec<String>, Error> {
     if dropped.is_empty() {
         return Ok(Vec::new());
@@ -287,14 +288,14 @@ fn locked<T>(
         return Err(Error::Busy);
     }
     let result = work(session);
-    // When this fails the connection is gone, and the lock with it.
+    // When this fails, the connection is lost, and the server has released the lock.
     if let Err(error) = session.batch_execute(&format!("DO RELEASE_LOCK({LOCK})")) {
         tracing::debug!(%error, "releasing the migration lock failed");
     }
     result
 }
 
-/// The server's words, without Diesel's around them.
+/// The server's message, without those that Diesel puts around it.
 fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {

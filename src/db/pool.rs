@@ -1,182 +1,149 @@
-//! The pool of connections that requests share.
+//! Pools of connections: one for requests, one for lists.
 //!
-//! A connection is handed out without a question to the server, which would double the statements
-//! of a point read. Two things keep dead connections from being handed out all the same: one that
-//! nobody used for a second is asked for a sign of life, and the first error that says that a
-//! connection is dead discards every other one of its generation, since the server has most likely
-//! restarted.
+//! A connection is handed out without a statement to test it, which would double the statements of
+//! a point read. Two rules keep lost connections from being handed out all the same:
+//!
+//! - A connection that was not used for a second is tested first.
+//! - When a connection turns out to be lost, no connection that is older than this discovery is
+//!   used again: the server has most likely restarted.
 //!
 //! Diesel-async has a pool of this kind, whose fast recycling keeps a connection after its driver
-//! has given it up: after a restart of the server each would fail for ever. Hence our own few lines
-//! on the same pool crate.
+//! has given it up: after a restart of the server each would fail for ever. Hence these few lines on
+//! the same pool crate, deadpool, whose [`Metrics`] know each connection's age. Its hooks would not
+//! spare the [`Manager`], which does the same in one place.
+//!
+//! Imports `db::errors` and `db::session_settings`.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
+use deadpool::Runtime;
+use deadpool::managed::{
+    self, Manager, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType,
+};
 use diesel::ConnectionError;
-use diesel::connection::{Instrumentation, InstrumentationEvent};
 use diesel_async::{AsyncConnection, SimpleAsyncConnection, TransactionManager};
 use mysql_async::{Conn, Opts, OptsBuilder};
-use tracing::Instrument;
 
 use crate::error::Error;
 
-use super::indexes::{self, ListIndex};
-use super::shared::BatchedCalls;
-use super::{Connection, is_lost};
+use super::session_settings::{Purpose, setup};
+use super::{Connection, errors};
 
-/// How long a request waits for a connection before it is told to come back later.
-const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
+/// How long a request waits until a connection of the pool is free.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the database may take to answer [`Database::ping`].
-const WAIT_FOR_PING: Duration = Duration::from_secs(1);
+/// How long opening a connection may take: its TLS and its first statements too.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A connection that was idle for longer is asked for a sign of life before it is used again.
+/// A connection that was not used for longer is tested before it is used again.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
-/// The cheapest statement there is.
-const SIGN_OF_LIFE: &str = "DO 1";
+/// How long that test may take.
+const TEST_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What each connection is told first. Strict: a value that does not fit its column is an error,
-/// never cut, whatever the server's own mode is. And no request waits for a lock for a minute.
-const SETUP: [&str; 2] = [
-    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
-    "SET SESSION innodb_lock_wait_timeout = 5",
-];
+/// How many list connections are kept open for the next lists.
+const IDLE_LIST_CONNECTIONS: usize = 4;
 
-/// The same for a cursor. While its client reads slowly the server waits for us: longer than the
-/// minute that is its default, and than we wait for any client.
-const CURSOR_SETUP: [&str; 3] = [SETUP[0], SETUP[1], "SET SESSION net_write_timeout = 600"];
-
-/// Cursors that are kept open for the next lists.
-const IDLE_CURSORS: usize = 4;
-
-/// The shop's database: a pool of connections, cheap to clone.
+/// A pool of connections; cheap to clone.
 #[derive(Clone)]
-pub struct Database {
-    pool: Pool<Connector>,
-    /// Lists have connections of their own, so that slow readers never starve the rest.
-    cursors: Pool<Connector>,
-    pub(super) shared: Arc<BatchedCalls>,
-    /// Which of the indexes was found, by its place in [`ListIndex::ALL`].
-    has_index: Arc<[AtomicBool; ListIndex::ALL.len()]>,
-}
+pub(super) struct Pool(managed::Pool<Connector>);
 
-impl Database {
-    /// A pool of at most `size` connections for requests, and one of at most `cursors` for lists;
-    /// all are opened when they are needed.
-    #[must_use]
-    pub fn new(options: Opts, size: usize, cursors: usize) -> Self {
-        let pool = pool(options.clone(), &SETUP, size);
-        Self {
-            shared: Arc::new(BatchedCalls::new(&pool)),
-            cursors: self::pool(options, &CURSOR_SETUP, cursors),
-            has_index: Arc::default(),
-            pool,
-        }
+impl Pool {
+    /// A pool of at most `size` connections. Each is opened when it is first needed.
+    pub(super) fn new(options: &Opts, purpose: Purpose, size: usize) -> Self {
+        let options = OptsBuilder::from_opts(options.clone()).setup(setup(purpose));
+        let connector = Connector {
+            options: options.into(),
+            last_loss: Mutex::new(None),
+        };
+        let pool = managed::Pool::builder(connector)
+            .max_size(size)
+            .wait_timeout(Some(WAIT_TIMEOUT))
+            .create_timeout(Some(CONNECT_TIMEOUT))
+            .runtime(Runtime::Tokio1)
+            .build();
+        Self(pool.expect("a runtime is given for the timeouts"))
     }
 
-    /// The pool of a database that is nowhere: for who needs the service's types, but no rows. It
-    /// connects when it is first asked for a connection, and fails.
-    #[must_use]
-    pub fn nowhere() -> Self {
-        Self::new(Opts::default(), 1, 1)
-    }
-
-    /// Runs `query` on a connection of the pool, to its end: also when whoever waits here is
-    /// dropped meanwhile.
+    /// A connection for statements whose rows are read at once.
     ///
     /// # Errors
-    /// Those of the query; [`Error::Unavailable`] when the database cannot be reached or every
-    /// connection stays busy for 5 seconds.
-    pub async fn run<T, F>(&self, query: impl FnOnce(Pooled) -> F + Send) -> Result<T, Error>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T, Error>> + Send + 'static,
-    {
-        let query = query(connection(&self.pool).await?);
-        match tokio::spawn(query.in_current_span()).await {
-            Ok(result) => result,
-            Err(panic) => Err(Error::Internal(panic.into())),
-        }
+    /// `Unavailable` when the database cannot be reached, `Busy` when every connection stays in use.
+    pub(super) async fn get(&self) -> Result<Pooled, Error> {
+        Ok(Pooled(self.object().await?))
     }
 
-    /// A connection to read a list with.
+    /// A connection to read one list with.
     ///
     /// # Errors
-    /// As [`Self::run`].
-    pub async fn cursor(&self) -> Result<ListConnection, Error> {
-        let connection = connection(&self.cursors).await?;
-        Ok(ListConnection(Some(connection)))
+    /// As [`Self::get`].
+    pub(super) async fn get_for_list(&self) -> Result<ListConnection, Error> {
+        Ok(ListConnection(Some(self.object().await?)))
     }
 
-    /// Whether the database has an index. Once there is one, it is taken to stay.
-    ///
-    /// # Errors
-    /// As [`Self::run`].
-    pub async fn has_index(&self, index: ListIndex) -> Result<bool, Error> {
-        let known = &self.has_index[index as usize];
-        if known.load(Ordering::Relaxed) {
-            return Ok(true);
-        }
-        let query =
-            async move |mut connection: Pooled| indexes::exists(&mut connection, index).await;
-        let exists = self.run(query).await?;
-        known.store(exists, Ordering::Relaxed);
-        Ok(exists)
-    }
-
-    /// Whether the database answers within a second.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] when it does not.
-    pub async fn ping(&self) -> Result<(), Error> {
-        let ping = self.run(async |mut connection: Pooled| {
-            connection.batch_execute(SIGN_OF_LIFE).await?;
-            Ok(())
-        });
-        match tokio::time::timeout(WAIT_FOR_PING, ping).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Error::Unavailable("no answer within a second".into())),
-        }
+    async fn object(&self) -> Result<Object<Connector>, Error> {
+        let cause = match self.0.get().await {
+            Ok(object) => return Ok(object),
+            Err(PoolError::Backend(error)) => error.into(),
+            Err(PoolError::Timeout(TimeoutType::Wait)) => {
+                return Err(Error::Busy("every connection to the database is in use"));
+            }
+            Err(PoolError::Timeout(TimeoutType::Create)) => {
+                let limit = CONNECT_TIMEOUT.as_secs();
+                format!("connecting took more than {limit} s").into()
+            }
+            Err(error) => error.to_string().into(),
+        };
+        Err(Error::Unavailable(cause))
     }
 }
 
-fn pool(options: Opts, setup: &[&str], size: usize) -> Pool<Connector> {
-    let options = OptsBuilder::from_opts(options).setup(setup.to_vec()).into();
-    let connector = Connector {
-        options,
-        generation: Arc::default(),
-    };
-    let pool = Pool::builder(connector).max_size(size).build();
-    pool.expect("a pool without timeouts of its own needs no runtime")
-}
+/// A connection that goes back to its pool when it is dropped.
+pub(super) struct Pooled(Object<Connector>);
 
-/// A connection of `pool`, waited for no longer than [`WAIT_FOR_CONNECTION`].
-pub(super) async fn connection(pool: &Pool<Connector>) -> Result<Pooled, Error> {
-    match tokio::time::timeout(WAIT_FOR_CONNECTION, pool.get()).await {
-        Ok(Ok(connection)) => Ok(Pooled(connection)),
-        Ok(Err(PoolError::Backend(error))) => Err(Error::Unavailable(error.into())),
-        Ok(Err(error)) => Err(Error::Unavailable(error.to_string().into())),
-        Err(_) => Err(Error::Unavailable("every connection is busy".into())),
+impl std::ops::Deref for Pooled {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.0
     }
 }
 
-/// A connection that a list is read with. It is closed when it is dropped, whatever rows are still
-/// on their way, which also ends the query; [`ListConnection::finish`] keeps it for the next list.
-pub struct ListConnection(Option<Pooled>);
+impl std::ops::DerefMut for Pooled {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.0
+    }
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        note_loss(&mut self.0);
+    }
+}
+
+/// A connection that a list is read with. Dropping it closes it, which ends a query that is still
+/// sending rows; [`ListConnection::finish`] keeps it for the next list.
+pub struct ListConnection(Option<Object<Connector>>);
 
 impl ListConnection {
-    /// The list was read to its end: the connection serves the next one.
+    /// The error of a list after asking the connection about it: an error that arrives between
+    /// the rows does not say yet whether the database is unavailable. The rows must be dropped.
+    pub async fn diagnose(&mut self, error: Error) -> Error {
+        match errors::diagnose::<()>(self, Err(error)).await {
+            Err(error) => error,
+            Ok(()) => unreachable!("an error stays one"),
+        }
+    }
+
+    /// Gives the connection back for the next list. Only for a list that was read to its end.
     pub fn finish(mut self) {
-        let is_wanted = self.0.as_ref().is_some_and(|connection| {
-            let pool = Object::pool(&connection.0);
-            pool.is_none_or(|pool| pool.status().available < IDLE_CURSORS)
+        let is_wanted = self.0.as_ref().is_some_and(|object| {
+            let pool = Object::pool(object);
+            pool.is_none_or(|pool| pool.status().available < IDLE_LIST_CONNECTIONS)
         });
-        if is_wanted {
-            drop(self.0.take());
+        if is_wanted && let Some(mut object) = self.0.take() {
+            note_loss(&mut object);
         }
     }
 }
@@ -185,118 +152,103 @@ impl std::ops::Deref for ListConnection {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
-        self.0.as_ref().expect("finishing takes the cursor itself")
+        self.0.as_ref().expect("`finish` takes the whole value")
     }
 }
 
 impl std::ops::DerefMut for ListConnection {
     fn deref_mut(&mut self) -> &mut Connection {
-        self.0.as_mut().expect("finishing takes the cursor itself")
+        self.0.as_mut().expect("`finish` takes the whole value")
     }
 }
 
 impl Drop for ListConnection {
     fn drop(&mut self) {
-        if let Some(Pooled(connection)) = self.0.take() {
-            let member = Object::take(connection);
-            // Dropped on a thread of tokio's, the driver would first read all that is to come, for
-            // minutes perhaps, to say goodbye. Elsewhere it just closes the socket.
-            std::thread::spawn(move || drop(member));
+        if let Some(mut object) = self.0.take() {
+            note_loss(&mut object);
+            let connection = Object::take(object);
+            // Dropped on a thread of tokio's, the driver would first read all rows that are still
+            // to come, for minutes perhaps, to say goodbye. Elsewhere it just closes the socket.
+            std::thread::spawn(move || drop(connection));
         }
     }
 }
 
-/// A connection on loan from the pool.
-pub struct Pooled(Object<Connector>);
-
-impl std::ops::Deref for Pooled {
-    type Target = Connection;
-
-    fn deref(&self) -> &Connection {
-        &self.0.connection
+/// Tells the pool if this connection was lost.
+fn note_loss(object: &mut Object<Connector>) {
+    if is_broken(object)
+        && let Some(pool) = Object::pool(object)
+    {
+        let created = Object::metrics(object).created;
+        pool.manager().note_loss(created);
     }
 }
 
-impl std::ops::DerefMut for Pooled {
-    fn deref_mut(&mut self) -> &mut Connection {
-        &mut self.0.connection
-    }
+/// Whether diesel gave the connection up: it was lost (see `errors`), or it has a transaction open.
+fn is_broken(connection: &mut Connection) -> bool {
+    type Transactions = <Connection as AsyncConnection>::TransactionManager;
+    Transactions::is_broken_transaction_manager(connection)
 }
 
-/// Opens connections and looks after idle ones.
-pub(super) struct Connector {
+/// Opens connections, and decides whether one is used again.
+struct Connector {
     options: Opts,
-    /// How often connections were lost: one that was opened in an earlier generation is not used again.
-    generation: Arc<AtomicU64>,
+    /// When a connection was found to be lost: those opened before it are not used again.
+    last_loss: Mutex<Option<Instant>>,
 }
 
-pub(super) struct Member {
-    connection: Connection,
-    generation_at_open: u64,
+impl Connector {
+    fn last_loss(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.last_loss
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a connection that was opened then is older than the last loss.
+    fn is_outdated(&self, created: Instant) -> bool {
+        self.last_loss().is_some_and(|loss| created <= loss)
+    }
+
+    /// Notes that a connection that was opened then was found to be lost. Only the first such
+    /// discovery counts: connections that are opened after it are good, whatever others find later.
+    fn note_loss(&self, created: Instant) {
+        if !self.is_outdated(created) {
+            *self.last_loss() = Some(Instant::now());
+        }
+    }
 }
 
 impl Manager for Connector {
-    type Type = Member;
+    type Type = Connection;
     type Error = ConnectionError;
 
-    async fn create(&self) -> Result<Member, ConnectionError> {
-        let generation_at_open = self.generation.load(Ordering::Acquire);
+    async fn create(&self) -> Result<Connection, ConnectionError> {
         let connection = Conn::new(self.options.clone()).await;
         let connection =
             connection.map_err(|error| ConnectionError::BadConnection(error.to_string()))?;
-        let mut connection = Connection::try_from(connection).await?;
-        connection.set_instrumentation(LossMonitor {
-            generation_at_open,
-            generation: Arc::clone(&self.generation),
-        });
-        Ok(Member {
-            connection,
-            generation_at_open,
-        })
+        Connection::try_from(connection).await
     }
 
     async fn recycle(
         &self,
-        member: &mut Member,
+        connection: &mut Connection,
         metrics: &Metrics,
     ) -> RecycleResult<ConnectionError> {
-        type Transactions = <Connection as AsyncConnection>::TransactionManager;
-        let gone = |why: &'static str| Err(RecycleError::message(why));
-        if Transactions::is_broken_transaction_manager(&mut member.connection) {
-            return gone("a transaction was left open");
+        let refuse = |why: &'static str| Err(RecycleError::message(why));
+        if is_broken(connection) {
+            return refuse("the connection was lost, or has a transaction open");
         }
-        if metrics.last_used() > TRUSTED_IDLE
-            && member.connection.batch_execute(SIGN_OF_LIFE).await.is_err()
-        {
-            return gone("no sign of life");
+        if self.is_outdated(metrics.created) {
+            return refuse("a younger connection was lost");
         }
-        if member.generation_at_open != self.generation.load(Ordering::Acquire) {
-            return gone("a connection of its generation was lost");
+        if metrics.last_used() > TRUSTED_IDLE {
+            let test = connection.batch_execute("DO 1");
+            let passed = tokio::time::timeout(TEST_TIMEOUT, test).await;
+            if !matches!(passed, Ok(Ok(()))) {
+                self.note_loss(metrics.created);
+                return refuse("the connection was lost while it was idle");
+            }
         }
         Ok(())
-    }
-}
-
-/// Begins a new generation when its connection is lost.
-struct LossMonitor {
-    generation_at_open: u64,
-    generation: Arc<AtomicU64>,
-}
-
-impl Instrumentation for LossMonitor {
-    fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
-        if let InstrumentationEvent::FinishQuery {
-            error: Some(error), ..
-        } = event
-            && is_lost(error)
-        {
-            // Only the first loss of a generation counts: the others follow from it.
-            let _ = self.generation.compare_exchange(
-                self.generation_at_open,
-                self.generation_at_open + 1,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            );
-        }
     }
 }

@@ -3,18 +3,16 @@
 use diesel::mysql::Mysql;
 use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind::ForeignKeyViolation;
-use diesel::result::Error as DieselError;
 use diesel_async::RunQueryDsl;
 use scoped_futures::ScopedFutureExt;
 
 use crate::error::{Conflict, Error};
 
+use super::errors::{or_conflict, or_missing};
 use super::ids::Ids;
 use super::schema::{cart, products};
-use super::{
-    Condition, Connection, List, ListRange, Order, beginning_with, check_precondition,
-    last_insert_id, or_conflict, or_missing, transaction,
-};
+use super::transaction::{Condition, check_precondition, transaction};
+use super::{Connection, List, ListRange, Order, beginning_with, last_insert_id};
 
 /// A product.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
@@ -23,9 +21,9 @@ pub struct Product {
     pub id: i32,
     /// Its name.
     pub title: String,
-    /// Where its picture is.
+    /// The URL of its picture.
     pub image_url: Option<String>,
-    /// What there is to say about it.
+    /// A text about it.
     pub description: Option<String>,
 }
 
@@ -35,13 +33,13 @@ pub struct Product {
 pub struct NewProduct {
     /// Its name.
     pub title: String,
-    /// Where its picture is.
+    /// The URL of its picture.
     pub image_url: Option<String>,
-    /// What there is to say about it.
+    /// A text about it.
     pub description: Option<String>,
 }
 
-/// What to change of a product: `None` leaves as it is, `Some(None)` clears.
+/// What to change of a product: `None` leaves a column as it is, `Some(None)` clears it.
 #[derive(Default, PartialEq, Eq, AsChangeset)]
 #[diesel(table_name = products)]
 pub struct ProductChanges {
@@ -176,7 +174,7 @@ pub async fn create(conn: &mut Connection, new: &NewProduct) -> Result<Product, 
     Ok(product.await?)
 }
 
-/// Changes a product and gives it back as it is then.
+/// Changes a product; returns it as it is then.
 ///
 /// # Errors
 /// `NotFound`, or `Stale` when it is not as the precondition requires.
@@ -212,13 +210,13 @@ pub async fn update(
     .map_err(or_missing("Product"))
 }
 
-/// The product, which nobody else can change until this transaction ends.
+/// The product, locked: no other transaction changes the row until this one ends.
 async fn lock(conn: &mut Connection, id: i32) -> QueryResult<Product> {
     let product = products::table.find(id).select(Product::as_select());
     product.for_update().first(conn).await
 }
 
-/// Deletes a product and takes it out of every cart; gives how many cart items that were.
+/// Deletes a product and takes it out of every cart; returns how many cart items that were.
 ///
 /// # Errors
 /// `NotFound`, `Stale` when it is not as the precondition requires, or `Conflict` when a table that is not
@@ -230,7 +228,7 @@ pub async fn delete(
 ) -> Result<usize, Error> {
     let removed = transaction(conn, |conn| {
         async move {
-            // The lock on the product's row holds off whoever would put it into a cart meanwhile.
+            // While the product's row is locked, no other transaction puts it into a cart.
             check_precondition(condition, &lock(conn, id).await?)?;
             let removed = diesel::delete(cart::table.filter(cart::product_id.eq(id)))
                 .execute(conn)
@@ -242,10 +240,8 @@ pub async fn delete(
         }
         .scope_boxed()
     });
-    removed.await.map_err(|error| match error {
-        DieselError::DatabaseError(..) => {
-            or_conflict(ForeignKeyViolation, Conflict::HasDependents)(error)
-        }
-        error => or_missing("Product")(error),
-    })
+    let conflict = Conflict::HasDependents;
+    removed
+        .await
+        .map_err(or_conflict(ForeignKeyViolation, conflict, "Product"))
 }

@@ -1,12 +1,19 @@
-//! A blocking connection, for what is done once and not per request: migrations, schema checks,
-//! seeding. Requests use the asynchronous pool. Imports `db::url`.
+//! A blocking connection, for what is done once and not per request: migrations, the check of the
+//! tables, seeding. Requests use the asynchronous pool. Imports `db::url` and `db::session_settings`.
 //!
-//! The asynchronous driver is driven from blocking code, for two reasons. Diesel's `MysqlConnection`
-//! asks the C client for encryption with an option that only MySQL's client knows: with MariaDB's,
-//! which Debian links, `ssl_mode=required` gives **plain text**, without an error. And with some
-//! releases of MariaDB's (Debian 12's 3.3.19 for one) it reads texts of a result as empty, where a
-//! row has longer ones than those before (diesel-rs/diesel#5091). So one driver serves everywhere,
-//! with one set of rules for encryption.
+//! The asynchronous driver is driven from blocking code. Diesel's own blocking connection,
+//! `MysqlConnection`, uses the C client, of which Debian links MariaDB's, with two traps:
+//!
+//! - **Network:** diesel asks for encryption with an option that only MySQL's client knows. With
+//!   MariaDB's, `ssl_mode=required` gives plain text, without an error.
+//! - **Texts in results:** some releases of the client (3.3.19 is one, 3.3.20 is not) lose the length of
+//!   a text that is longer than the buffer, and diesel reads it as empty (diesel-rs/diesel#5091). The
+//!   applied migrations are such texts: one that reads as empty counts as pending, and is run again
+//!   (diesel-rs/diesel#5102). Which release a machine has is not known here.
+//!
+//! So `MysqlConnection` is used where neither applies: in `embedded::administration`, over a local
+//! socket, for statements that return no rows. Everything else takes one driver, with one set of
+//! rules for encryption.
 //!
 //! These functions block: within an asynchronous runtime, call them through `spawn_blocking`.
 
@@ -25,6 +32,7 @@ use diesel_async::async_connection_wrapper::{AsyncConnectionWrapper, BlockOn};
 use diesel_migrations::MigrationHarness;
 use tokio::runtime::Runtime;
 
+use super::session_settings::{Purpose, setup};
 use super::url::{DatabaseUrl, Tls};
 
 /// How long a server may take to answer before it counts as unreachable.
@@ -55,7 +63,7 @@ pub struct Session(Box<Wrapper>);
 
 type Wrapper = AsyncConnectionWrapper<AsyncMysqlConnection, OwnRuntime>;
 
-/// Connects, in UTF-8, protected as the URL asks or not at all.
+/// Connects, in UTF-8 and encrypted as the URL asks; fails where that is not possible.
 ///
 /// # Errors
 /// When the server does not answer within ten seconds, refuses, cannot be trusted as the URL asks,
@@ -63,33 +71,13 @@ type Wrapper = AsyncConnectionWrapper<AsyncMysqlConnection, OwnRuntime>;
 pub fn connect(url: &DatabaseUrl) -> Result<Session, ConnectError> {
     let mut session = connect_to_server(url)?;
     let name = url.database();
-    // Strict, as for requests: a value that does not fit its column is an error, never cut.
     session
-        .batch_execute(&format!(
-            "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'; USE `{name}`"
-        ))
+        .batch_execute(&format!("USE `{name}`"))
         .map_err(|error| ConnectError {
             target: url.to_string(),
             cause: error.to_string(),
         })?;
     Ok(session)
-}
-
-/// Creates the URL's database, in utf8mb4, unless it is there. Its tables are the migrations' business.
-///
-/// # Errors
-/// When the server cannot be reached, or the user may not create databases.
-pub fn create_database_if_missing(url: &DatabaseUrl) -> Result<(), ConnectError> {
-    let name = url.database();
-    connect_to_server(url)?
-        .batch_execute(&format!(
-            "CREATE DATABASE IF NOT EXISTS `{name}` \
-             CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci"
-        ))
-        .map_err(|error| ConnectError {
-            target: url.to_string(),
-            cause: format!("cannot create the database: {error}"),
-        })
 }
 
 /// A connection with no database chosen.
@@ -102,7 +90,9 @@ fn connect_to_server(url: &DatabaseUrl) -> Result<Session, ConnectError> {
 }
 
 fn establish(url: &DatabaseUrl) -> Result<Wrapper, String> {
-    let options = mysql_async::OptsBuilder::from_opts(url.async_opts()).db_name(None::<String>);
+    let options = mysql_async::OptsBuilder::from_opts(url.async_opts())
+        .db_name(None::<String>)
+        .setup(setup(Purpose::Maintenance));
     let connection = OwnRuntime.block_on(async {
         let connecting = async {
             let connection = mysql_async::Conn::new(options)
@@ -119,7 +109,7 @@ fn establish(url: &DatabaseUrl) -> Result<Wrapper, String> {
 
     let mut connection = AsyncConnectionWrapper::from(connection);
     if *url.tls() != Tls::Disabled {
-        // Belt and braces: the server's own word that this very connection is encrypted.
+        // The server has to confirm that this very connection is encrypted, whatever the driver did.
         let cipher: Vec<StatusVariable> = sql_query("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
             .load(&mut connection)
             .map_err(|error| error.to_string())?;
@@ -149,7 +139,7 @@ impl Session {
         self.0.batch_execute(sql)
     }
 
-    /// Runs one statement of Diesel's; gives the number of rows that it touched.
+    /// Runs one statement of Diesel's; returns the number of rows that it changed.
     ///
     /// # Errors
     /// The statement's.
@@ -178,7 +168,7 @@ impl Session {
         if result.is_ok() {
             self.batch_execute("COMMIT")?;
         } else if let Err(error) = self.batch_execute("ROLLBACK") {
-            // The connection is gone, and the server rolls back by itself.
+            // The connection is lost, and the server rolls back by itself.
             tracing::debug!(%error, "rollback failed");
         }
         result
@@ -206,7 +196,7 @@ impl MigrationHarness<Mysql> for Session {
     }
 }
 
-/// Runs the asynchronous driver for the blocking connections, on one thread of its own.
+/// Runs the asynchronous driver of the blocking connections on one thread of its own.
 struct OwnRuntime;
 
 static RUNTIME: std::sync::LazyLock<Runtime> = std::sync::LazyLock::new(|| {
@@ -215,7 +205,7 @@ static RUNTIME: std::sync::LazyLock<Runtime> = std::sync::LazyLock::new(|| {
         .thread_name("blocking-sessions")
         .enable_all()
         .build()
-        .expect("a thread and an epoll descriptor can be had")
+        .expect("the system has a thread and an epoll descriptor left")
 });
 
 impl BlockOn for OwnRuntime {

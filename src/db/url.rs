@@ -5,14 +5,14 @@
 //!
 //! | `ssl_mode`        | the connection is …                                                       |
 //! |-------------------|---------------------------------------------------------------------------|
-//! | `disabled`        | not encrypted; the default, as it is what an absent setting honestly gives |
-//! | `required`        | encrypted, to whoever answers                                             |
+//! | `disabled`        | not encrypted; the default                                                |
+//! | `required`        | encrypted, to any server                                                  |
 //! | `verify_ca`       | … to a server with a certificate from `ssl_ca`, whatever its name         |
 //! | `verify_identity` | … and in the host's name; without `ssl_ca`, the system's roots decide     |
 //!
-//! Combinations in which a parameter would be ignored are refused: nobody should believe in a
-//! protection that is not there. MySQL's `preferred` is refused too, since anyone on the wire can
-//! turn it into `disabled`.
+//! Combinations in which a parameter would be ignored are refused, so that no URL seems to protect a
+//! connection that it does not. MySQL's `preferred` is refused too, since an attacker on the network
+//! can turn it into `disabled`.
 //!
 //! A [`DatabaseUrl`] cannot be printed: `Debug` and `Display` show neither user nor password.
 //! Imports nothing of ours.
@@ -38,7 +38,7 @@ const TCP_KEEPALIVE_MS: u32 = 60_000;
 pub enum Tls {
     /// Plain text.
     Disabled,
-    /// Encrypted; the server's certificate is not looked at.
+    /// Encrypted; the server's certificate is not checked.
     Required,
     /// Encrypted; the server's certificate comes from this CA (a PEM file).
     VerifyCa(PathBuf),
@@ -80,10 +80,10 @@ fn invalid<T>(message: impl Into<String>) -> Result<T, InvalidUrl> {
 }
 
 impl DatabaseUrl {
-    /// Reads the user's spelling. `ssl_ca` is opened, to tell early that it serves.
+    /// Parses the user's spelling. `ssl_ca` is read, so that a wrong file is reported early.
     ///
     /// # Errors
-    /// When the text is not such a URL, asks for what cannot be had, or `ssl_ca` holds no certificate.
+    /// When the text is not such a URL, asks for something impossible, or `ssl_ca` holds no certificate.
     pub fn parse(text: &str) -> Result<Self, InvalidUrl> {
         let url = Url::parse(text.trim()).map_err(|error| {
             InvalidUrl(format!(
@@ -159,10 +159,10 @@ impl DatabaseUrl {
                     .map(|password| password.expose_secret().to_owned()),
             )
             .db_name(Some(self.database.clone()))
-            // The driver would leave an encrypted TCP connection for the server's socket.
+            // Otherwise the driver would leave an encrypted TCP connection for the server's socket.
             .prefer_socket(false)
             .tcp_keepalive(Some(TCP_KEEPALIVE_MS))
-            // An UPDATE reports the rows that it found, also those that it left as they were.
+            // An UPDATE reports every row that it found, also one whose values were the same before.
             .client_found_rows(true)
             // Diesel keeps a cache of its own.
             .stmt_cache_size(0)
@@ -171,7 +171,7 @@ impl DatabaseUrl {
             Address::Tcp { host, port } => options
                 .ip_or_hostname(host.clone())
                 .tcp_port(*port)
-                // The C client means 127.0.0.1 by it, too; ::1 may have another server.
+                // As the C client has it; on ::1 there may be another server.
                 .resolved_ips((host == "localhost").then(|| vec![IpAddr::from([127, 0, 0, 1])])),
             Address::Socket(path) => options.socket(Some(path.clone())),
         }
@@ -235,7 +235,7 @@ fn parameters(url: &Url) -> Result<HashMap<&'static str, String>, InvalidUrl> {
         }
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let Some(name) = KNOWN.into_iter().find(|known| *known == name) else {
-            // A name of other characters may be the rest of a password with a bare `?`.
+            // A name with other characters may be the rest of a password that contains a `?`.
             let plain = name.len() <= 32
                 && pair.contains('=')
                 && name
@@ -298,7 +298,7 @@ fn tls(mode: Option<&str>, ca: Option<String>) -> Result<Tls, InvalidUrl> {
     if let Some(ca) = &ca {
         let pem = std::fs::read(ca)
             .map_err(|error| InvalidUrl(format!("cannot read ssl_ca {}: {error}", ca.display())))?;
-        // The driver passes over a file without a certificate in silence.
+        // The driver ignores a file without a certificate.
         let header = b"-----BEGIN CERTIFICATE-----";
         if !pem.windows(header.len()).any(|window| window == header) {
             return invalid(format!("ssl_ca {} holds no PEM certificate", ca.display()));

@@ -5,7 +5,6 @@ use diesel::expression::AsExpression;
 use diesel::mysql::{Mysql, MysqlValue};
 use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind::{ForeignKeyViolation, UniqueViolation};
-use diesel::result::Error as DieselError;
 use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl;
@@ -14,13 +13,12 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::error::{Conflict, Error};
 
+use super::errors::{or_conflict, or_missing};
 use super::ids::Ids;
 use super::schema::sql_types::UsersRoleEnum;
 use super::schema::{cart, users};
-use super::{
-    Condition, Connection, List, ListRange, Order, beginning_with, check_precondition,
-    last_insert_id, or_conflict, or_missing, transaction,
-};
+use super::transaction::{Condition, check_precondition, transaction};
+use super::{Connection, List, ListRange, Order, beginning_with, last_insert_id};
 
 diesel::define_sql_function! {
     /// The bytes of a text, in hexadecimal.
@@ -31,9 +29,9 @@ diesel::define_sql_function! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow)]
 #[diesel(sql_type = UsersRoleEnum)]
 pub enum Role {
-    /// Runs the shop.
+    /// May administer the shop.
     Admin,
-    /// Shops.
+    /// May shop.
     User,
 }
 
@@ -79,7 +77,7 @@ pub struct NewUser {
     pub role: Role,
 }
 
-/// What to change of a user; `None` leaves as it is. `password` is the hash.
+/// What to change of a user; `None` leaves a column as it is. `password` is the hash.
 #[derive(Default)]
 pub struct UserChanges {
     /// The new email.
@@ -231,10 +229,10 @@ pub async fn create(conn: &mut Connection, new: &NewUser) -> Result<User, Error>
         .scope_boxed()
     })
     .await
-    .map_err(or_conflict(UniqueViolation, Conflict::EmailTaken))
+    .map_err(or_conflict(UniqueViolation, Conflict::EmailTaken, "User"))
 }
 
-/// Changes a user and gives it back as it is then.
+/// Changes a user; returns it as it is then.
 ///
 /// # Errors
 /// `NotFound`, `Stale` when it is not as the precondition requires, or `Conflict` when another user has
@@ -275,19 +273,17 @@ pub async fn update(
         }
         .scope_boxed()
     });
-    user.await.map_err(|error| match error {
-        DieselError::DatabaseError(..) => or_conflict(UniqueViolation, Conflict::EmailTaken)(error),
-        error => or_missing("User")(error),
-    })
+    user.await
+        .map_err(or_conflict(UniqueViolation, Conflict::EmailTaken, "User"))
 }
 
-/// The user, whom nobody else can change until this transaction ends.
+/// The user, locked: no other transaction changes the row until this one ends.
 async fn lock(conn: &mut Connection, id: i32) -> QueryResult<User> {
     let user = users::table.find(id).select(User::as_select());
     user.for_update().first(conn).await
 }
 
-/// Deletes a user and what is in the user's cart; gives how many cart items that were.
+/// Deletes a user and what is in the user's cart; returns how many cart items that were.
 ///
 /// # Errors
 /// `NotFound`, `Stale` when it is not as the precondition requires, or `Conflict` when a table that is not
@@ -299,7 +295,7 @@ pub async fn delete(
 ) -> Result<usize, Error> {
     let removed = transaction(conn, |conn| {
         async move {
-            // The lock on the user's row holds off whoever would add to this cart meanwhile.
+            // While the user's row is locked, no other transaction adds to this cart.
             check_precondition(condition, &lock(conn, id).await?)?;
             let removed = diesel::delete(cart::table.filter(cart::user_id.eq(id)))
                 .execute(conn)
@@ -309,10 +305,8 @@ pub async fn delete(
         }
         .scope_boxed()
     });
-    removed.await.map_err(|error| match error {
-        DieselError::DatabaseError(..) => {
-            or_conflict(ForeignKeyViolation, Conflict::HasDependents)(error)
-        }
-        error => or_missing("User")(error),
-    })
+    let conflict = Conflict::HasDependents;
+    removed
+        .await
+        .map_err(or_conflict(ForeignKeyViolation, conflict, "User"))
 }

@@ -1,6 +1,6 @@
-//! The data directory: who may enter it, who uses it, what a crash left in it, and the socket.
+//! The data directory: its permissions, its locks, the remains of a crash, and the socket.
 //!
-//! Part of `embedded`; starts nothing, but ends what an earlier run left running.
+//! Part of `embedded`. Starts no process, but stops a server of an earlier run.
 
 use std::env;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
@@ -11,10 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::time::Duration;
 
-use diesel::mysql::MysqlConnection;
-use diesel::{Connection, RunQueryDsl};
-
-use super::{Error, PARTIAL, PID, TEMPORARY, encoded, io_error, open_for, wait_for};
+use super::{Error, PARTIAL, PID, TEMPORARY, administration, io_error, open_for, wait_for};
 
 const SOCKET: &str = "mariadb.sock";
 const INSTANCE_LOCK: &str = "instance.lock";
@@ -23,15 +20,14 @@ const SERVER_LOCK: &str = "server.lock";
 /// What `sun_path` holds, without its final NUL.
 const SOCKET_PATH_LIMIT: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
-/// A process that is just ending, or a child of ours between fork and exec, holds a lock a little longer.
+/// A process that is ending, or our child between fork and exec, holds a lock a little longer.
 const INSTANCE_LOCK_LIMIT: Duration = Duration::from_secs(1);
-/// An earlier server, told to stop by its supervisor, gets this long before it is asked again.
+/// How long a server of an earlier run, told to stop by its supervisor, has before it is told again.
 const EARLIER_SERVER_GRACE: Duration = Duration::from_secs(5);
-/// How long an earlier server may take after that. Its supervisor kills it after 20 s.
+/// How long it has after that. Its supervisor kills it after 20 s.
 const EARLIER_SERVER_LIMIT: Duration = Duration::from_secs(25);
 
-/// Creates the data directory, or sees to it that nobody else can enter the one that is there;
-/// its absolute path.
+/// Creates the data directory, or closes the existing one to other users; returns its absolute path.
 pub(super) fn prepare(data_dir: &Path) -> Result<PathBuf, Error> {
     DirBuilder::new()
         .recursive(true)
@@ -55,7 +51,7 @@ pub(super) fn prepare(data_dir: &Path) -> Result<PathBuf, Error> {
     Ok(dir)
 }
 
-/// Locks the data directory for this process, or says that another has it.
+/// Locks the data directory for this process; an error when another process has it locked.
 pub(super) fn lock_instance(dir: &Path) -> Result<File, Error> {
     let path = dir.join(INSTANCE_LOCK);
     let file = open_for(&path, OpenOptions::new().write(true))?;
@@ -66,8 +62,9 @@ pub(super) fn lock_instance(dir: &Path) -> Result<File, Error> {
     }
 }
 
-/// Waits for a server that an earlier process left behind, and ends it where it stays. The lock
-/// belongs to the open file, which the server inherits: it is free when the last holder is gone.
+/// Locks the data directory for a server: waits for a server of an earlier process, and stops it if it
+/// does not end. The lock belongs to the open file, which the server inherits, so that it is free when
+/// the last process that holds it has ended.
 pub(super) fn lock_server(dir: &Path) -> Result<File, Error> {
     let path = dir.join(SERVER_LOCK);
     let file = open_for(&path, OpenOptions::new().write(true))?;
@@ -92,7 +89,7 @@ pub(super) fn lock_server(dir: &Path) -> Result<File, Error> {
     })
 }
 
-/// Whether the lock could be had within `limit`.
+/// Whether the lock was free within `limit`.
 fn acquire(file: &File, path: &Path, limit: Duration) -> Result<bool, Error> {
     wait_for(limit, || match file.try_lock() {
         Ok(()) => Some(Ok(true)),
@@ -108,16 +105,11 @@ fn request_shutdown(socket: &Path) -> Result<(), String> {
     if !greets(&socket) {
         return Err("it does not answer on its socket".to_owned());
     }
-    let url = format!("mysql://root@localhost?unix_socket={}", encoded(&socket));
-    let mut connection = MysqlConnection::establish(&url).map_err(|error| error.to_string())?;
-    diesel::sql_query("SHUTDOWN")
-        .execute(&mut connection)
-        .map_err(|error| error.to_string())?;
-    Ok(())
+    administration::shut_down(&socket)
 }
 
-/// Clears away what a crash left, and provides an empty directory for temporary files. Both locks
-/// are held: none of it is in use.
+/// Removes the remains of a crash, and creates an empty directory for temporary files. Both locks are
+/// held, so that none of this is in use.
 pub(super) fn clear(dir: &Path) -> Result<(), Error> {
     remove_socket(&dir.join(SOCKET));
     for name in [SOCKET, PID] {
@@ -139,7 +131,7 @@ fn unless_absent(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Whether a server greets who connects: a packet's header of four bytes, then the protocol's
+/// Whether a server greets a new connection: a packet's header of four bytes, then the protocol's
 /// version, 10 (an error would be 255).
 pub(super) fn greets(socket: &Path) -> bool {
     let greeting = || -> io::Result<u8> {
@@ -161,9 +153,9 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// In the data directory if its path fits, else in a new directory of our own under the
-    /// temporary directory, with a link from the data directory, by which the next start finds
-    /// what a crash may leave. A path that is no Unicode could not stand in a URL.
+    /// Chooses the data directory if the path fits into a socket's address, else a new directory under
+    /// the temporary directory, with a link from the data directory, by which the next start finds the
+    /// socket after a crash. A path that is not Unicode does not fit, since it goes into a URL.
     pub(super) fn choose(dir: &Path) -> Result<Self, Error> {
         let fits = |path: &Path| {
             path.as_os_str().len() <= SOCKET_PATH_LIMIT && path.as_os_str().to_str().is_some()
@@ -189,33 +181,33 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // The server removes its socket when it ends well. One that is left may still be in use,
-        // and is how the next start reaches who listens there.
+        // The server removes its socket when it ends cleanly. A socket that is left may still be in
+        // use: the next start reaches that server by it.
         if !self.path.exists() {
             remove_socket(&self.entry);
         }
     }
 }
 
-/// Removes a socket, and where `entry` is a link, what it stands for. What cannot be removed here
-/// is met, and reported, by the next start.
+/// Removes a socket, and where `entry` is a link, its target. The next start reports what could not be
+/// removed.
 fn remove_socket(entry: &Path) {
     if let Ok(path) = fs::read_link(entry) {
         let _ = fs::remove_file(&path);
-        // Only an empty directory goes.
+        // This removes only an empty directory.
         let _ = path.parent().map(fs::remove_dir);
     }
     let _ = fs::remove_file(entry);
 }
 
-/// A new directory below `base` that only its owner can enter.
+/// Creates a directory below `base` that only its owner can enter.
 fn create_private_directory(base: &Path) -> Result<PathBuf, Error> {
     let mut number = 0;
     loop {
         let path = base.join(format!("ecommerce-api-{}-{number}", process::id()));
         match DirBuilder::new().mode(0o700).create(&path) {
             Ok(()) => return Ok(path),
-            // Of another server of this process, or of a crashed one that had its id.
+            // It belongs to another server of this process, or to a crashed process with this id.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
             Err(error) => return Err(io_error("create", &path)(error)),
         }

@@ -1,6 +1,7 @@
-//! A program that cannot outlive us, below a small shell script, and the log that it writes.
+//! Runs a program below a small shell script, so that it cannot outlive this process, and reads the
+//! log that the program writes.
 //!
-//! Part of `embedded`; knows how `MariaDB` words its log, and no more of it.
+//! Part of `embedded`. Of `MariaDB` it knows only how errors look in the log.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -19,12 +20,12 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// How much of the log an error quotes.
 const QUOTED_LINES: usize = 3;
 
-/// Runs `"$@"` until it ends, or until standard input does; then it asks it to stop, and kills it
-/// when that has not helped after 20 s. Ends with the program's status.
+/// Runs `"$@"` until it ends. When standard input ends first, the script sends SIGTERM to the program,
+/// and SIGKILL 20 s later. The script ends with the program's status.
 ///
 /// Standard input is the pipe, standard output the locked `server.lock`, standard error the log.
 /// The program inherits the lock as descriptor 3, the watcher does not: no `sleep` left behind may
-/// keep the directory locked. Only POSIX is used: `sh` is dash here, bash there.
+/// keep the directory locked. Only POSIX is used, since `sh` may be dash or bash.
 const SUPERVISOR: &str = r#"
 exec 4<&0
 "$@" </dev/null 3>&1 >&2 4<&- &
@@ -67,7 +68,7 @@ impl Supervised {
                 .stdin(Stdio::piped())
                 .stdout(lock.try_clone()?)
                 .stderr(log.file.try_clone()?)
-                // Ctrl-C in a terminal is for us alone: we stop the server when we are done.
+                // Ctrl-C in a terminal must reach this process alone, which then stops the server.
                 .process_group(0)
                 .spawn()
         };
@@ -75,9 +76,9 @@ impl Supervised {
         Ok(Self { child })
     }
 
-    /// How it ended, if it has.
+    /// How the program ended; `None` while it runs.
     pub(super) fn exit_status(&mut self) -> Option<ExitStatus> {
-        // Where somebody else reaped the child, it has ended, and not known to be well.
+        // Where other code reaped the child, the child has ended, and its status is not known.
         const UNKNOWN: i32 = 255 << 8;
         self.child
             .try_wait()
@@ -89,19 +90,19 @@ impl Drop for Supervised {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
         if wait_for(STOP_LIMIT, || self.exit_status()).is_none() {
-            // It can only have ended meanwhile, and then all is well.
+            // This fails only if the child has ended meanwhile.
             let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
             let _ = self.child.wait();
         }
     }
 }
 
-/// The server's log, which goes on from run to run.
+/// The server's log, to which each run appends.
 #[derive(Debug)]
 pub(super) struct Log {
     path: PathBuf,
     file: File,
-    /// Where this run's part begins.
+    /// Where the part of this run begins, in bytes.
     start: u64,
 }
 
@@ -113,7 +114,8 @@ impl Log {
         Ok(Self { path, file, start })
     }
 
-    /// `what` failed, and the first errors in this run's log: what follows them is consequence.
+    /// A message that `what` failed, with the first errors in this run's log: later ones follow from
+    /// them.
     pub(super) fn first_errors(&self, what: &str) -> String {
         let text = self.text();
         let errors = text
@@ -127,7 +129,7 @@ impl Log {
         self.quote(what, &quoted)
     }
 
-    /// `what` happened, and the last lines of this run's log.
+    /// A message that `what` happened, with the last lines of this run's log.
     pub(super) fn last_lines(&self, what: &str) -> String {
         let text = self.text();
         let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
@@ -139,7 +141,7 @@ impl Log {
         format!("{what}; from its log, {}:\n  {lines}", self.path.display())
     }
 
-    /// The end of this run's part, 64 KiB at most; nothing where it cannot be read.
+    /// The end of this run's part, 64 KiB at most; empty where it cannot be read.
     fn text(&self) -> String {
         let read = || -> io::Result<Vec<u8>> {
             let mut file = File::open(&self.path)?;

@@ -33,11 +33,16 @@ pub use crate::answer::{Answer, received_head};
 /// The databases of tests, whose leftovers are swept.
 const PREFIX: &str = "test_";
 
-/// The one MariaDB. It is stopped when the test process ends, however it ends.
+/// The one MariaDB. It is stopped when the test process ends, however it ends. It words its errors in
+/// German, so that no test passes because of a message.
 static SERVER: LazyLock<Embedded> = LazyLock::new(|| {
     let data_dir = concat!(env!("CARGO_TARGET_TMPDIR"), "/api-tests");
     let server = Embedded::start(data_dir.as_ref()).expect("a private MariaDB starts");
     sweep(&server);
+    session::connect(&url(&server, "mysql"))
+        .expect("it answers")
+        .batch_execute("SET GLOBAL lc_messages = 'de_DE'")
+        .expect("it has German messages");
     server
 });
 
@@ -87,8 +92,10 @@ impl Shop {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("{PREFIX}{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let url = tokio::task::spawn_blocking(move || {
+            SERVER
+                .create_database(&name)
+                .expect("a database for the test");
             let url = url(&SERVER, &name);
-            session::create_database_if_missing(&url).expect("a database for the test");
             let mut session = session::connect(&url).expect("a connection to it");
             migrations::run(&mut session).expect("its tables");
             url
@@ -120,7 +127,7 @@ impl Shop {
             hosts: Hosts::Loopback,
             validation,
         };
-        let app = service(&Database::new(url.async_opts(), 8, 8), settings);
+        let app = service(&Database::new(&url.async_opts(), 8, 8), settings);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("its address").to_string();
         let (stop, stopped) = oneshot::channel::<()>();

@@ -1,5 +1,8 @@
 //! When the database or the client goes away midway.
 
+use std::time::{Duration, Instant};
+
+use ecommerce_api::db::session::Session;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -91,6 +94,53 @@ async fn a_client_that_leaves_midway_spoils_no_other_request() {
     }
 }
 
+/// How many deadlocks the server has resolved.
+fn deadlocks(session: &mut Session) -> i64 {
+    #[derive(diesel::QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        count: i64,
+    }
+    let sql = "SELECT CAST(variable_value AS SIGNED) AS count
+               FROM information_schema.global_status WHERE variable_name = 'Innodb_deadlocks'";
+    let rows: Vec<Row> = session.load(sql).unwrap();
+    rows[0].count
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mixed_load_with_deadlocks_has_no_500() {
+    let shop = Shop::open().await;
+    let before = shop.sql(deadlocks).await;
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while shop.sql(deadlocks).await == before {
+        assert!(Instant::now() < deadline, "no deadlock within a minute");
+        shop.execute(
+            "DELETE FROM cart;
+             INSERT IGNORE INTO users (id, email, password, role)
+               SELECT seq, CONCAT(seq, '@example.com'), 'x', 'USER' FROM seq_1_to_2;
+             INSERT IGNORE INTO products (id, title) SELECT seq, 'Pot' FROM seq_1_to_2;
+             INSERT INTO cart (user_id, product_id)
+               SELECT u.seq, p.seq FROM seq_1_to_2 u JOIN seq_1_to_2 p",
+        )
+        .await;
+        let calls = (0..24).map(async |call| {
+            let (user, product) = (call % 2 + 1, call % 3 % 2 + 1);
+            match call / 2 % 4 {
+                0 => shop.delete(&format!("/api/users/{user}")).await,
+                1 => shop.delete(&format!("/api/products/{product}")).await,
+                2 => shop.delete(&format!("/api/cart/user/{user}")).await,
+                _ => {
+                    let item = json!({"user_id": user, "product_id": product});
+                    shop.post("/api/cart", &item).await
+                }
+            }
+        });
+        for answer in futures_util::future::join_all(calls).await {
+            assert!(answer.status != 500, "{}", answer.json());
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_cause_of_a_failure_is_logged_and_never_sent() {
     let broken = Shop::open().await;
@@ -100,7 +150,7 @@ async fn the_cause_of_a_failure_is_logged_and_never_sent() {
     let away = Shop::without_database().await;
     for (shop, status, level, message) in [
         (&broken, 500, "ERROR", "internal error"),
-        (&away, 503, "WARN", "unavailable for now"),
+        (&away, 503, "WARN", "database unavailable"),
     ] {
         let (log, _guard) = captured_log();
         let failed = shop.get("/api/users/1").await;

@@ -35,8 +35,8 @@ impl Shop {
         migrations::run(&mut session).unwrap();
         session.batch_execute(sql).unwrap();
         let runtime = Runtime::new().unwrap();
-        let pool = Database::new(database.url.async_opts(), 1, 1);
-        let cursor = runtime.block_on(pool.cursor()).unwrap();
+        let pool = Database::new(&database.url.async_opts(), 1, 1);
+        let cursor = runtime.block_on(pool.list_connection()).unwrap();
         Self { cursor, runtime }
     }
 

@@ -1,13 +1,17 @@
-//! `db`'s side rooms on real MariaDB servers: URLs and TLS, migrations, the schema check, seeding.
+//! The modules of `db` on real MariaDB servers: URLs and TLS, errors, settings of sessions, migrations,
+//! the check of the tables, seeding.
 //!
-//! One private server for all tests, a database of its own for each; TLS adds two small servers.
+//! Most tests share one private server, and each has a database of its own. TLS, errors and settings
+//! need further servers.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod check;
+mod errors;
 mod lists;
 mod migrations;
 mod seed;
 mod server;
+mod settings;
 mod tls;
 mod url;

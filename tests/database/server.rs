@@ -1,4 +1,4 @@
-//! Private MariaDB servers that end with this process, however it ends.
+//! Private MariaDB servers that stop when this process ends, however it ends.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ecommerce_api::db::session::{self, Session};
 use ecommerce_api::db::url::DatabaseUrl;
 
-/// Runs the server until standard input ends, which the kernel sees to when this process is gone.
+/// Runs the server until standard input ends: the kernel closes the pipe when this process ends.
 const SUPERVISOR: &str = r#"directory=$1; shift
 "$@" & child=$!
 read -r _
@@ -29,6 +29,25 @@ pub struct Server {
 pub static SERVER: LazyLock<Server> = LazyLock::new(|| {
     let directory = fresh_directory("main");
     make_certificates(&directory);
+    install(&directory);
+    let server = start(directory, &["--innodb-log-file-size=16M"], Some("here"));
+    server.sql(
+        "mysql",
+        "CREATE USER shop IDENTIFIED BY 'p w/#:@?&=%ü'; GRANT ALL ON *.* TO shop;
+         CREATE DATABASE `my shop`",
+    );
+    server
+});
+
+/// Starts a server of its own for one test, with these options.
+pub fn own_server(name: &str, options: &[&str]) -> Server {
+    let directory = fresh_directory(name);
+    install(&directory);
+    start(directory, options, None)
+}
+
+/// Creates the system tables of a server.
+fn install(directory: &Path) {
     let data = format!("--datadir={}/data", directory.display());
     let install = [
         "--no-defaults",
@@ -39,17 +58,10 @@ pub static SERVER: LazyLock<Server> = LazyLock::new(|| {
     ];
     run(Command::new("mariadb-install-db")
         .args(install)
-        // A starting server deletes every temporary table in its directory for such: not a shared one.
-        .env("TMPDIR", &directory)
+        // Not a shared directory: a starting server deletes every temporary table in it.
+        .env("TMPDIR", directory)
         .args(as_root()));
-    let server = start(directory, &["--innodb-log-file-size=16M"], Some("here"));
-    server.sql(
-        "mysql",
-        "CREATE USER shop IDENTIFIED BY 'p w/#:@?&=%ü'; GRANT ALL ON *.* TO shop;
-         CREATE DATABASE `my shop`",
-    );
-    server
-});
+}
 
 /// A server without TLS; knows the same users.
 pub static PLAIN: LazyLock<Server> = LazyLock::new(|| small("plain", None));
@@ -90,7 +102,8 @@ pub fn empty_database() -> Database {
     let socket = SERVER.directory.join("sock");
     let url = format!("mysql://root@localhost/{name}?socket={}", socket.display());
     let url = DatabaseUrl::parse(&url).unwrap();
-    session::create_database_if_missing(&url).unwrap();
+    let charset = "CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci";
+    SERVER.sql("mysql", &format!("CREATE DATABASE {name} {charset}"));
     Database { url }
 }
 
@@ -239,7 +252,7 @@ fn run(command: &mut Command) {
     );
 }
 
-/// The option without which the server refuses to run as root, if that is who runs it.
+/// The option without which the server refuses to run as root, if this process runs as root.
 fn as_root() -> Option<&'static str> {
     rustix::process::geteuid()
         .is_root()

@@ -96,7 +96,10 @@ where
     let mut has_rows_to_come = false;
     let chunks =
         send_chunks::<L, R, Q>(source, &mut connection, subscribers, &mut has_rows_to_come);
-    let sent = chunks.await;
+    let sent = match chunks.await {
+        Err(error) => Err(connection.diagnose(error).await),
+        sent => sent,
+    };
     if !has_rows_to_come {
         connection.finish();
     }
@@ -115,8 +118,10 @@ async fn connect(
         let may_wait = position.rows > 0
             && began.elapsed() < deadlines::CONTINUATION
             && subscribers.iter().any(|subscriber| !subscriber.is_closed());
-        match db.cursor().await {
-            Err(Error::Unavailable(_)) if may_wait => sleep(CONTINUATION_PAUSE).await,
+        match db.list_connection().await {
+            Err(Error::Unavailable(_) | Error::Busy(_)) if may_wait => {
+                sleep(CONTINUATION_PAUSE).await;
+            }
             connection => return connection,
         }
     }

@@ -1,5 +1,5 @@
-//! The coalescer against its promises, on one thread and in paused time: what happens when is the
-//! test's choice, and the same in every run.
+//! Tests of the coalescer, on one thread and in paused time: the test decides the order of events,
+//! which is the same in every run.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::HashMap;
@@ -16,8 +16,8 @@ use super::*;
 
 // ── Any order of events ─────────────────────────────────────────────────────────────────────────
 
-/// For so many milliseconds a caller of the model waits who does not leave early: far longer than
-/// all batches take.
+/// How many milliseconds a caller of the model waits that is not dropped early: far longer than all
+/// batches take.
 const PATIENT: u64 = 10_000;
 
 /// How one batch of the model ended.
@@ -28,7 +28,7 @@ enum Fate {
     Panicked,
 }
 
-/// What a call of the model ended with.
+/// The outcome of a call of the model.
 #[derive(Debug)]
 enum Outcome {
     Left,
@@ -36,7 +36,7 @@ enum Outcome {
     Refused(Error),
 }
 
-/// A store whose version rises, and a diary of the batches that read it.
+/// A store with a rising version, and a record of the batches that read it.
 struct Store {
     random: Mutex<ChaCha8Rng>,
     version: Mutex<u64>,
@@ -60,7 +60,7 @@ impl Store {
         *self.version.lock().unwrap()
     }
 
-    /// Lets others go first: for some time, or for some turns within the same moment.
+    /// Lets other tasks run first: for some time, or for some turns within the same moment.
     async fn pause(&self, at_most: u64) {
         sleep(Duration::from_millis(self.below(at_most))).await;
         for _ in 0..self.below(3) {
@@ -68,7 +68,7 @@ impl Store {
         }
     }
 
-    /// The batch's work: reads the store at one moment between its begin and its end.
+    /// The work of a batch: reads the store once between its begin and its end.
     async fn read(self: Arc<Self>, keys: Vec<u32>) -> Result<Vec<(u32, u64)>, Error> {
         let fate = match self.below(10) {
             0 => Fate::Failed,
@@ -90,7 +90,7 @@ impl Store {
         }
     }
 
-    /// A caller with a key of its own, who may come late and leave early.
+    /// A caller with a key of its own, which may start late and be dropped early.
     async fn call(&self, coalescer: &Coalescer<u32, (u32, u64)>, key: u32) -> (u64, Outcome) {
         self.pause(40).await;
         let patience = match self.below(4) {
@@ -116,7 +116,7 @@ impl Store {
 }
 
 #[test]
-fn in_any_order_of_events_each_call_shares_the_fate_of_its_batch_and_sees_all_before_itself() {
+fn in_any_order_of_events_each_call_ends_as_its_batch_and_sees_all_that_was_written_before() {
     const CALLS: u32 = 60;
     let mut reached = [0; 5];
     for seed in 0..500 {
@@ -173,7 +173,7 @@ fn in_any_order_of_events_each_call_shares_the_fate_of_its_batch_and_sees_all_be
 
 // ── One promise at a time ───────────────────────────────────────────────────────────────────────
 
-/// A coalescer that gives each key back, once the test lets the batch pass; and the batches begun.
+/// A coalescer that returns each key once the test lets the batch pass, and the batches begun so far.
 struct Gated {
     coalescer: Coalescer<u32, u32>,
     gate: Arc<Semaphore>,
@@ -207,14 +207,14 @@ impl Gated {
     }
 }
 
-/// What is waited for comes soon, or the test fails instead of hanging.
+/// Waits for `expected`; fails after a while, so that a test does not hang.
 async fn soon<F: Future>(expected: F) -> F::Output {
     timeout(Duration::from_secs(1), expected)
         .await
         .expect("it should have happened by now")
 }
 
-/// Lets the workers take what waits.
+/// Lets the workers take the calls that wait.
 async fn turn() {
     sleep(Duration::from_millis(1)).await;
 }
@@ -242,7 +242,7 @@ async fn calls_that_wait_together_are_done_together_in_the_order_of_their_arriva
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_who_leaves_takes_nothing_from_the_others() {
+async fn a_caller_that_is_dropped_takes_nothing_from_the_others() {
     let gated = Gated::new(0);
     let coalescer = &gated.coalescer;
     let mut first = Box::pin(join_all((1..=3).map(|key| coalescer.call(key))));
@@ -267,7 +267,7 @@ async fn a_caller_who_leaves_takes_nothing_from_the_others() {
     assert_eq!(gated.begun(), [vec![1, 2, 3], vec![4], vec![5, 7]]);
 }
 
-/// What 256 calls, of which the work spoils a batch with the key 13, end with; and then one more.
+/// The results of 256 calls, where the batch with the key 13 fails, and of one call after them.
 async fn around_a_spoiled_batch<F>(work: fn(Vec<u32>) -> F) -> Vec<Result<u32, Error>>
 where
     F: Future<Output = Result<Vec<u32>, Error>> + Send + 'static,
@@ -295,7 +295,7 @@ fn assert_spoiled(results: Vec<Result<u32, Error>>, expected: &str) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_reaches_all_that_shared_it_and_no_other() {
+async fn an_error_reaches_all_calls_of_its_batch_and_no_others() {
     let results = around_a_spoiled_batch(|keys| async move {
         if keys.contains(&13) {
             return Err(Error::Unavailable("a deadlock".into()));
@@ -306,7 +306,7 @@ async fn an_error_reaches_all_that_shared_it_and_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_reaches_all_that_shared_it_and_no_other() {
+async fn a_panic_reaches_all_calls_of_its_batch_and_no_others() {
     let during = around_a_spoiled_batch(|keys| async move {
         assert!(!keys.contains(&13), "spoiled");
         Ok(keys)
@@ -343,10 +343,7 @@ async fn a_full_queue_refuses_at_once_and_recovers() {
     let mut waiting = pin!(join_all((0..calls).map(|key| gated.coalescer.call(key))));
     assert!((&mut waiting).now_or_never().is_none());
     let refused = gated.coalescer.call(calls).now_or_never();
-    assert!(
-        matches!(refused, Some(Err(Error::Unavailable(_)))),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Some(Err(Error::Busy(_)))), "{refused:?}");
     gated.gate.add_permits(MAX_WAITING);
     let results = soon(waiting).await.into_iter().map(Result::unwrap);
     assert!(results.eq(0..calls), "each of those that waited is served");
@@ -354,7 +351,7 @@ async fn a_full_queue_refuses_at_once_and_recovers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_everybody_asks_for_delays_nobody_else() {
+async fn many_calls_with_one_key_do_not_delay_other_keys() {
     const HOT: u32 = 0;
     const CALLERS: usize = 1000;
     let batches = Arc::new(AtomicUsize::new(0));
@@ -392,7 +389,7 @@ async fn a_key_that_everybody_asks_for_delays_nobody_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn so_many_batches_are_under_way_at_a_time_and_no_more() {
+async fn no_more_batches_are_under_way_than_there_are_workers() {
     let running = Arc::new(AtomicUsize::new(0));
     let most = Arc::new(AtomicUsize::new(0));
     let (current, highest) = (Arc::clone(&running), Arc::clone(&most));
@@ -421,7 +418,7 @@ async fn so_many_batches_are_under_way_at_a_time_and_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn work_that_hangs_is_given_up_and_runs_on_to_its_end() {
+async fn callers_of_work_that_hangs_get_an_error_while_it_runs_on() {
     const HANGS: u32 = 0;
     let ended = Arc::new(AtomicUsize::new(0));
     let end = Arc::clone(&ended);

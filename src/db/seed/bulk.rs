@@ -29,14 +29,14 @@ pub struct Plan {
     pub products: u32,
     /// Rows of `cart`, each for an existing user and product, whether of this plan or older.
     pub cart: u32,
-    /// The same seed gives the same rows, when the tables are empty; none gives others each time.
+    /// The same seed makes the same rows in empty tables; without one they differ each time.
     pub rng_seed: Option<u64>,
 }
 
 /// Why not all rows were added. Those of the transactions before stay.
 #[derive(Debug)]
 pub enum Error {
-    /// Cart rows are asked for, but this table is empty and stays so.
+    /// The plan has cart rows, but this table is empty and stays so.
     Missing(&'static str),
     /// The database's error.
     Query(diesel::result::Error),
@@ -68,13 +68,13 @@ struct Id {
     id: i32,
 }
 
-/// Adds the plan's rows to what is there. Every user gets `password_hash`, an Argon2id hash (of a
-/// password that nobody knows, unless the caller has a reason). `progress` is told table, rows
-/// done and rows in total, after each statement.
+/// Adds the plan's rows to those of the tables. Every user gets `password_hash`, an Argon2id hash,
+/// usually of a random password that is not kept. `progress` is called with the table, the rows done
+/// and the rows in total after each statement.
 ///
 /// # Errors
-/// [`Error::Missing`] before anything is inserted; else the database's, with the transactions
-/// before it done. A cart row's user or product that someone deletes meanwhile is such an error.
+/// [`Error::Missing`] before anything is inserted; else the database's, after the transactions before
+/// it were committed. A user or product of a cart row that is deleted meanwhile is such an error.
 pub fn bulk(
     session: &mut Session,
     plan: &Plan,
@@ -96,7 +96,7 @@ pub fn bulk(
         rng
     };
 
-    // An earlier call's numbers are all at most its rows' ids, so these are new.
+    // The numbers of an earlier call are at most the ids of its rows, so these are new.
     let last: Vec<Id> = session.load("SELECT COALESCE(MAX(id), 0) AS id FROM users")?;
     let mut number = last.first().map_or(0, |row| i64::from(row.id));
     let mut rng = stream(1);
@@ -141,7 +141,7 @@ pub fn bulk(
     )?;
 
     if plan.cart > 0 {
-        // All ids, four bytes each: ids have gaps, and a guess might hit one.
+        // All ids are read, four bytes each, since a random number may be a gap between the ids.
         let user_ids: Vec<Id> = session.load("SELECT id FROM users ORDER BY id")?;
         let product_ids: Vec<Id> = session.load("SELECT id FROM products ORDER BY id")?;
         for (table, ids) in [("users", &user_ids), ("products", &product_ids)] {
@@ -163,7 +163,7 @@ pub fn bulk(
             session.execute(&insert_into(cart::table).values(rows))
         })?;
     }
-    // Else the database plans its joins for empty tables, until it notices by itself.
+    // Otherwise the database plans its joins for empty tables, until it updates its statistics itself.
     session.batch_execute("ANALYZE TABLE users, products, cart")?;
     Ok(())
 }
@@ -204,10 +204,10 @@ const LAST_NAMES: [&str; 24] = [
     "khan", "lopez", "moreau", "nguyen", "okoye", "petrov", "quist", "rossi", "silva", "tran",
     "ueda", "varga", "weber", "yilmaz",
 ];
-/// Names that belong to nobody, by RFC 2606.
+/// Domains reserved for examples by RFC 2606.
 const DOMAINS: [&str; 3] = ["example.com", "example.net", "example.org"];
 
-/// An address that no other `number` gives.
+/// An address; another `number` makes another one.
 fn email(rng: &mut ChaCha8Rng, number: i64) -> String {
     format!(
         "{}.{}.{number}@{}",

@@ -79,7 +79,7 @@ const PRODUCTS: [(&str, Option<&str>, Option<&str>); 12] = [
     ("Beeswax wraps, set of 3", None, None),
 ];
 
-/// User and product, as places in the lists above.
+/// User and product, as indexes into the lists above.
 const CART: [(usize, usize); 7] = [(1, 0), (1, 1), (1, 1), (2, 3), (2, 5), (3, 10), (4, 2)];
 
 #[derive(QueryableByName)]
@@ -94,10 +94,10 @@ struct Id {
     id: i32,
 }
 
-/// Fills the tables when all three are empty, in one transaction; says whether it did.
+/// Fills the tables in one transaction if all three are empty; returns whether they were.
 ///
-/// Every user gets `password_hash`: meant is that of a random password that nobody keeps, so that
-/// nobody can log in as one of these users.
+/// Every user gets `password_hash`. It should be the hash of a random password that is not kept, so
+/// that no one can log in as one of these users.
 ///
 /// # Errors
 /// The database's; then nothing was inserted.

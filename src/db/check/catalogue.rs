@@ -1,10 +1,10 @@
-//! What the database's catalogue (`information_schema`) says about the three tables: four queries,
-//! a few milliseconds, no locks. `db::check` judges it. Imports `db::session`.
+//! What the database's catalogue (`information_schema`) says about the three tables, in four queries.
+//! Imports `db::session`.
 
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::{QueryResult, QueryableByName};
 
-use super::session::Session;
+use crate::db::session::Session;
 
 #[derive(QueryableByName)]
 pub(super) struct TableFacts {
@@ -77,6 +77,13 @@ pub(super) struct KeyFacts {
     pub(super) target: String,
     #[diesel(sql_type = Text)]
     pub(super) on_delete: String,
+}
+
+/// A row of one text, as the checks' own queries return it.
+#[derive(QueryableByName)]
+pub(super) struct Value {
+    #[diesel(sql_type = Nullable<Text>)]
+    pub(super) value: Option<String>,
 }
 
 /// What the catalogue says about the three tables.

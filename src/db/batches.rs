@@ -1,0 +1,155 @@
+//! The operations that concurrent requests share a statement for: reads by id, and additions to
+//! carts.
+//!
+//! Each is a [`Coalescer`] over a query function that takes many ids. Imports the pool and the
+//! query functions.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use crate::error::Error;
+
+use super::Connection;
+use super::cart::additions;
+use super::cart::{self, CartItem, FullItem, NewCartItem};
+use super::coalesce::Coalescer;
+use super::errors::diagnose;
+use super::pool::Pool;
+use super::products::{self, Product};
+use super::scope::Scope;
+use super::users::{self, User};
+
+/// The most rows that one statement reads for the carts of many users. Larger carts are read with a
+/// list connection each.
+const MAX_CART_ROWS: usize = 4096;
+
+/// What a caller asks for: the row with this id, or what belongs to it, as this scope shows it.
+/// Callers share a read only under the same key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    scope: Scope,
+    id: i32,
+}
+
+impl Key {
+    /// The key of a row that every caller sees.
+    pub(super) fn for_everyone(id: i32) -> Self {
+        let scope = Scope::Everyone;
+        Self { scope, id }
+    }
+}
+
+/// The ids of keys whose rows one statement may read, since every caller sees the same of them.
+fn ids(keys: &[Key]) -> Vec<i32> {
+    let id = |Key {
+                  scope: Scope::Everyone,
+                  id,
+              }: &Key| *id;
+    keys.iter().map(id).collect()
+}
+
+/// What a batch found out about one user's cart.
+#[derive(Clone)]
+pub(super) enum Cart {
+    /// There is no such user.
+    NoUser,
+    /// Every item, in id order.
+    Items(Arc<Vec<(CartItem, Product)>>),
+    /// The carts of the batch together were too large for one statement.
+    TooLarge,
+}
+
+/// One coalescer for each kind of batch. Additions have no scope: each caller gets the item that it
+/// added, and no other.
+pub(super) struct Batches {
+    pub(super) users: Coalescer<Key, Result<Option<User>, Error>>,
+    pub(super) products: Coalescer<Key, Result<Option<Product>, Error>>,
+    pub(super) items: Coalescer<Key, Result<Option<FullItem>, Error>>,
+    pub(super) carts: Coalescer<Key, Cart>,
+    pub(super) additions: Coalescer<NewCartItem, Result<FullItem, Error>>,
+}
+
+impl Batches {
+    pub(super) fn new(pool: &Pool) -> Self {
+        let (for_carts, for_additions) = (pool.clone(), pool.clone());
+        Self {
+            users: by_id(
+                pool,
+                |conn, ids| users::with_ids(conn, ids).boxed(),
+                |user| user.id,
+            ),
+            products: by_id(
+                pool,
+                |conn, ids| products::with_ids(conn, ids).boxed(),
+                |product| product.id,
+            ),
+            items: by_id(
+                pool,
+                |conn, ids| cart::with_ids(conn, ids).boxed(),
+                |(item, ..)| item.id,
+            ),
+            carts: Coalescer::new(move |keys: Vec<Key>| carts(for_carts.clone(), ids(&keys))),
+            additions: Coalescer::new(move |items| add(for_additions.clone(), items)),
+        }
+    }
+}
+
+/// A query function that reads the rows of many ids.
+type Read<T> = for<'c> fn(&'c mut Connection, &'c [i32]) -> BoxFuture<'c, Result<Vec<T>, Error>>;
+
+/// Batches of reads of one row each: `read` reads the rows of many ids, and `id` returns a row's id.
+fn by_id<T: Clone + Send + 'static>(
+    pool: &Pool,
+    read: Read<T>,
+    id: fn(&T) -> i32,
+) -> Coalescer<Key, Result<Option<T>, Error>> {
+    let pool = pool.clone();
+    Coalescer::new(move |keys: Vec<Key>| {
+        let (pool, ids) = (pool.clone(), ids(&keys));
+        async move {
+            let mut conn = pool.get().await?;
+            let rows = read(&mut conn, &ids).await;
+            let rows = match diagnose(&mut conn, rows).await {
+                Ok(rows) => rows,
+                Err(Error::Internal(_)) if ids.len() > 1 => {
+                    // One row cannot be read; that must not fail the reads of the others.
+                    let mut results = Vec::with_capacity(ids.len());
+                    for id in &ids {
+                        let rows = read(&mut conn, std::slice::from_ref(id)).await;
+                        let rows = diagnose(&mut conn, rows).await;
+                        results.push(rows.map(|mut rows| rows.pop()));
+                    }
+                    return Ok(results);
+                }
+                Err(error) => return Err(error),
+            };
+            let rows: HashMap<i32, T> = rows.into_iter().map(|row| (id(&row), row)).collect();
+            Ok(ids.iter().map(|id| Ok(rows.get(id).cloned())).collect())
+        }
+    })
+}
+
+async fn carts(pool: Pool, ids: Vec<i32>) -> Result<Vec<Cart>, Error> {
+    let mut conn = pool.get().await?;
+    let carts = cart::of_users(&mut conn, &ids, MAX_CART_ROWS).await;
+    let Some(carts) = diagnose(&mut conn, carts).await? else {
+        // Which carts are complete is not known.
+        return Ok(vec![Cart::TooLarge; ids.len()]);
+    };
+    let ordered = carts.into_iter().map(|(user_id, mut items)| {
+        items.sort_unstable_by_key(|(item, _)| item.id);
+        (user_id, Cart::Items(Arc::new(items)))
+    });
+    let carts: HashMap<i32, Cart> = ordered.collect();
+    let cart = |id: &i32| carts.get(id).cloned().unwrap_or(Cart::NoUser);
+    Ok(ids.iter().map(cart).collect())
+}
+
+async fn add(pool: Pool, items: Vec<NewCartItem>) -> Result<Vec<Result<FullItem, Error>>, Error> {
+    let mut conn = pool.get().await?;
+    let added = additions::add(&mut conn, &items).await;
+    diagnose(&mut conn, added).await
+}

@@ -1,0 +1,276 @@
+//! [`Database`]: what the rest of the program can do with the shop's database.
+//!
+//! The handler of an operation calls one method here, but for lists, whose rows it takes from a
+//! [`ListConnection`]. Imports the pool, the batches and the query functions; none of them imports
+//! this module.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use diesel_async::SimpleAsyncConnection;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use mysql_async::Opts;
+use tracing::Instrument;
+
+use crate::error::Error;
+
+use super::batches::{Batches, Cart, Key};
+use super::cart::{self, CartItem, FullItem, NewCartItem};
+use super::indexes::{self, ListIndex};
+use super::pool::{ListConnection, Pool};
+use super::products::{self, NewProduct, Product, ProductChanges};
+use super::session_settings::Purpose;
+use super::users::{self, NewUser, User, UserChanges};
+use super::{Condition, Connection, errors};
+
+/// How long the database may take to answer [`Database::ping`].
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The shop's database; cheap to clone.
+#[derive(Clone)]
+pub struct Database {
+    pool: Pool,
+    /// Lists have connections of their own, so that slow clients do not starve other requests.
+    list_pool: Pool,
+    batches: Arc<Batches>,
+    /// Whether each index of [`ListIndex::ALL`] was found.
+    has_index: Arc<[AtomicBool; ListIndex::ALL.len()]>,
+}
+
+impl Database {
+    /// A database with at most `size` connections for requests and at most `list_size` for lists.
+    /// Each is opened when it is first needed.
+    #[must_use]
+    pub fn new(options: &Opts, size: usize, list_size: usize) -> Self {
+        let pool = Pool::new(options, Purpose::Requests, size);
+        Self {
+            batches: Arc::new(Batches::new(&pool)),
+            list_pool: Pool::new(options, Purpose::Lists, list_size),
+            has_index: Arc::default(),
+            pool,
+        }
+    }
+
+    /// A database without an address, for code that needs the service's types but no rows. Every
+    /// query fails.
+    #[must_use]
+    pub fn nowhere() -> Self {
+        Self::new(&Opts::default(), 1, 1)
+    }
+
+    /// A connection to read a list with, by the `list` functions of the resources' modules.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the database cannot be reached, [`Error::Busy`] when every
+    /// connection stays in use.
+    pub async fn list_connection(&self) -> Result<ListConnection, Error> {
+        self.list_pool.get_for_list().await
+    }
+
+    /// Whether the database has an index. Once it was found, it is taken to stay.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn has_index(&self, index: ListIndex) -> Result<bool, Error> {
+        let known = &self.has_index[index as usize];
+        if known.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
+        let query = self.run(move |conn| indexes::exists(conn, index).boxed());
+        let exists = query.await?;
+        known.store(exists, Ordering::Relaxed);
+        Ok(exists)
+    }
+
+    /// Whether the database answers within a second.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when it does not.
+    pub async fn ping(&self) -> Result<(), Error> {
+        let ping = self.run(|conn| async { Ok(conn.batch_execute("DO 1").await?) }.boxed());
+        match tokio::time::timeout(PING_TIMEOUT, ping).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::Unavailable("no response within a second".into())),
+        }
+    }
+
+    /// The user with this id.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn user(&self, id: i32) -> Result<User, Error> {
+        let user = self.batches.users.call(Key::for_everyone(id)).await??;
+        user.ok_or(Error::NotFound("User"))
+    }
+
+    /// Stores a new user.
+    ///
+    /// # Errors
+    /// `Conflict` when another user has the email.
+    pub async fn create_user(&self, new: NewUser) -> Result<User, Error> {
+        self.run(|conn| async move { users::create(conn, &new).await }.boxed())
+            .await
+    }
+
+    /// Changes a user; returns it as it is then.
+    ///
+    /// # Errors
+    /// `NotFound`, `Stale` when the condition does not hold, or `Conflict` when another user has the
+    /// new email.
+    pub async fn update_user(
+        &self,
+        id: i32,
+        changes: UserChanges,
+        condition: Option<Condition<User>>,
+    ) -> Result<User, Error> {
+        self.run(move |conn| {
+            async move { users::update(conn, id, &changes, condition.as_ref()).await }.boxed()
+        })
+        .await
+    }
+
+    /// Deletes a user with everything in the user's cart; returns how many cart items that were.
+    ///
+    /// # Errors
+    /// `NotFound`, `Stale` when the condition does not hold, or `Conflict` when a table that is not
+    /// ours still refers to the user.
+    pub async fn delete_user(
+        &self,
+        id: i32,
+        condition: Option<Condition<User>>,
+    ) -> Result<usize, Error> {
+        self.run(move |conn| {
+            async move { users::delete(conn, id, condition.as_ref()).await }.boxed()
+        })
+        .await
+    }
+
+    /// The product with this id.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn product(&self, id: i32) -> Result<Product, Error> {
+        let product = self.batches.products.call(Key::for_everyone(id)).await??;
+        product.ok_or(Error::NotFound("Product"))
+    }
+
+    /// Stores a new product.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn create_product(&self, new: NewProduct) -> Result<Product, Error> {
+        self.run(|conn| async move { products::create(conn, &new).await }.boxed())
+            .await
+    }
+
+    /// Changes a product; returns it as it is then.
+    ///
+    /// # Errors
+    /// `NotFound`, or `Stale` when the condition does not hold.
+    pub async fn update_product(
+        &self,
+        id: i32,
+        changes: ProductChanges,
+        condition: Option<Condition<Product>>,
+    ) -> Result<Product, Error> {
+        self.run(move |conn| {
+            async move { products::update(conn, id, &changes, condition.as_ref()).await }.boxed()
+        })
+        .await
+    }
+
+    /// Deletes a product and takes it out of every cart; returns how many cart items that were.
+    ///
+    /// # Errors
+    /// `NotFound`, `Stale` when the condition does not hold, or `Conflict` when a table that is not
+    /// ours still refers to the product.
+    pub async fn delete_product(
+        &self,
+        id: i32,
+        condition: Option<Condition<Product>>,
+    ) -> Result<usize, Error> {
+        self.run(move |conn| {
+            async move { products::delete(conn, id, condition.as_ref()).await }.boxed()
+        })
+        .await
+    }
+
+    /// The cart item with this id, with its user and product.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn cart_item(&self, id: i32) -> Result<FullItem, Error> {
+        let item = self.batches.items.call(Key::for_everyone(id)).await??;
+        item.ok_or(Error::NotFound("Cart item"))
+    }
+
+    /// The items in one user's cart, each with its product, in id order; `None` for a large cart,
+    /// which is to be read with a [`ListConnection`].
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such user.
+    pub async fn small_cart(
+        &self,
+        user_id: i32,
+    ) -> Result<Option<Vec<(CartItem, Product)>>, Error> {
+        match self.batches.carts.call(Key::for_everyone(user_id)).await? {
+            Cart::NoUser => Err(Error::NotFound("User")),
+            Cart::Items(items) => Ok(Some(Arc::unwrap_or_clone(items))),
+            Cart::TooLarge => Ok(None),
+        }
+    }
+
+    /// Puts a product into a user's cart; returns the new item, with the user and the product as
+    /// they were just before.
+    ///
+    /// # Errors
+    /// `Conflict` when the user or the product does not exist.
+    pub async fn add_to_cart(&self, new: NewCartItem) -> Result<FullItem, Error> {
+        self.batches.additions.call(new).await?
+    }
+
+    /// Takes one item out of its cart.
+    ///
+    /// # Errors
+    /// `NotFound`, or `Stale` when the condition does not hold.
+    pub async fn remove_cart_item(
+        &self,
+        id: i32,
+        condition: Option<Condition<FullItem>>,
+    ) -> Result<(), Error> {
+        self.run(move |conn| {
+            async move { cart::remove(conn, id, condition.as_ref()).await }.boxed()
+        })
+        .await
+    }
+
+    /// Empties one user's cart; returns how many items were in it.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such user.
+    pub async fn clear_cart(&self, user_id: i32) -> Result<usize, Error> {
+        self.run(move |conn| cart::clear(conn, user_id).boxed())
+            .await
+    }
+
+    /// Runs `query` on a connection of the pool, to its end: also when the caller is dropped
+    /// meanwhile, since a connection whose response was not read would give it to the next query.
+    async fn run<T: Send + 'static>(
+        &self,
+        query: impl for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<T, Error>>
+        + Send
+        + 'static,
+    ) -> Result<T, Error> {
+        let mut conn = self.pool.get().await?;
+        let query = async move {
+            let result = query(&mut conn).await;
+            errors::diagnose(&mut conn, result).await
+        };
+        match tokio::spawn(query.in_current_span()).await {
+            Ok(result) => result,
+            Err(panic) => Err(Error::Internal(panic.into())),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Transactions, and the precondition that a change is made under.
+
+use std::time::Duration;
+
+use diesel::result::{Error as DieselError, QueryResult};
+use diesel_async::{AsyncConnection, SimpleAsyncConnection};
+use scoped_futures::ScopedBoxFuture;
+
+use super::Connection;
+use super::errors::{QueryError, mark_as_broken};
+
+/// How often a transaction that lost a deadlock is run again.
+const MAX_RETRIES: u32 = 20;
+
+/// What must be true of a row for it to be changed. It is checked while the row is locked, so that
+/// no other transaction changes the row between the check and the change.
+pub type Condition<T> = Box<dyn Fn(&T) -> bool + Send + Sync>;
+
+/// Ends the transaction, and undoes it, when the condition does not hold for `row`;
+/// `errors::or_missing` makes that the error `Stale`.
+pub(super) fn check_precondition<T>(condition: Option<&Condition<T>>, row: &T) -> QueryResult<()> {
+    match condition {
+        Some(condition) if !condition(row) => Err(DieselError::RollbackTransaction),
+        _ => Ok(()),
+    }
+}
+
+/// Runs `body` in one transaction, and again when it lost a deadlock: InnoDB has undone all of it,
+/// so that nothing is done twice.
+pub(super) async fn transaction<'a, T: Send + 'a>(
+    conn: &mut Connection,
+    body: impl for<'c> Fn(&'c mut Connection) -> ScopedBoxFuture<'a, 'c, QueryResult<T>>
+    + Send
+    + Sync
+    + 'a,
+) -> Result<T, QueryError> {
+    let mut retries = Retries::default();
+    loop {
+        let attempt = conn.transaction(async |conn| match body(conn).await {
+            Ok(value) => Ok(value),
+            // Here, before the ROLLBACK that makes the server forget the error.
+            Err(error) => Err(QueryError::from(error).diagnose(conn).await),
+        });
+        let mut error = match attempt.await {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        if error.is_pending() {
+            // BEGIN or COMMIT itself failed: the server may still have the transaction open.
+            error = error.diagnose(conn).await;
+            if conn.batch_execute("ROLLBACK").await.is_err() {
+                mark_as_broken(conn);
+            }
+        }
+        if !retries.again_after(&error).await {
+            return Err(error);
+        }
+    }
+}
+
+/// Counts how often something is run again.
+#[derive(Default)]
+pub(super) struct Retries(u32);
+
+impl Retries {
+    /// Whether to try again after this error. If so, waits first: a random time, since transactions
+    /// that lost against each other would otherwise meet again.
+    pub(super) async fn again_after(&mut self, error: &QueryError) -> bool {
+        if !error.is_retryable() || self.0 == MAX_RETRIES {
+            return false;
+        }
+        self.0 += 1;
+        let pause = rand::random_range(1..=u64::from(self.0) * 4);
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        true
+    }
+}
