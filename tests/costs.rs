@@ -14,7 +14,7 @@ const MAX_BODY: usize = 1024 * 1024;
 /// each begins with room for four values of 72 bytes.
 const PER_BYTE: u64 = 130;
 /// How many bytes may be allocated beside that: enough for the pointers of all violations.
-const CONSTANT: u64 = 12_000_000;
+const CONSTANT: u64 = 1_500_000;
 
 /// What reading `body` and validating it as each kind of request allocates.
 fn cost(body: &str) -> AllocationInfo {
@@ -50,7 +50,7 @@ fn check(body: &str) {
         body.len()
     );
     assert!(
-        cost.count_total <= body.len() as u64 / 2 + 100_000,
+        cost.count_total <= body.len() as u64 / 2 + 40_000,
         "{} allocations for {} bytes: {start}",
         cost.count_total,
         body.len()

@@ -18,11 +18,15 @@ use crate::error::Violation;
 
 use super::schema::{child, printable};
 
-/// How many violations of one value are collected at most; there may be more.
+/// How many violations of one value are collected at most. A response that names a hundred thus knows
+/// whether there are more.
 pub const MAX_VIOLATIONS: usize = 101;
 
-/// How deep arrays and objects may be nested.
+/// How many levels deep arrays and objects may be nested.
 pub const MAX_DEPTH: usize = 64;
+
+/// A pointer gets no further segment once it has so many bytes.
+const MAX_POINTER: usize = 1024;
 
 /// Reads `bytes` as one JSON value. Of a duplicate key the first value counts, and a violation names
 /// the key, so that the rest can be checked all the same. At most [`MAX_VIOLATIONS`] are collected.
@@ -111,7 +115,7 @@ struct Place<'p> {
     /// The place of that array or object; `None` when it is the whole document.
     parent: Option<&'p Place<'p>>,
     segment: Segment<'p>,
-    /// How many arrays and objects are around the value.
+    /// The number of arrays and objects around the value.
     depth: usize,
 }
 
@@ -120,16 +124,18 @@ enum Segment<'p> {
     Index(usize),
 }
 
-/// The JSON pointer of a place.
+/// The JSON pointer of a place; the end of a very long one is missing.
 fn pointer(place: Option<&Place<'_>>) -> String {
     let Some(place) = place else {
         return String::new();
     };
     let mut pointer = pointer(place.parent);
-    pointer += &match place.segment {
-        Segment::Key(key) => child("", key),
-        Segment::Index(index) => child("", &index.to_string()),
-    };
+    if pointer.len() < MAX_POINTER {
+        pointer += &match place.segment {
+            Segment::Key(key) => child("", key),
+            Segment::Index(index) => child("", &index.to_string()),
+        };
+    }
     pointer
 }
 
