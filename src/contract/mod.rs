@@ -18,7 +18,9 @@ pub mod json;
 mod located;
 mod matching;
 mod operation;
+mod operations;
 mod parameters;
+mod query;
 mod reader;
 mod responses;
 mod schema;
@@ -36,8 +38,8 @@ use reader::Reader;
 pub use located::Problem;
 pub use operation::{Body, Operation};
 pub use parameters::Parameter;
+pub use query::{QueryPair, query_pairs};
 pub use schema::printable;
-pub use text::{QueryPair, query_pairs};
 
 /// A contract: a document, and what it says about requests and responses.
 pub struct Contract {
@@ -59,7 +61,7 @@ impl Contract {
             message: format!("not YAML: {}", error.lines().next().unwrap_or_default()),
         })?;
         let document = Arc::new(document);
-        let operations = Reader::new(&document).operations()?;
+        let operations = operations::read(&Reader::new(&document))?;
         let mut paths: Vec<Vec<usize>> = Vec::new();
         for (index, operation) in operations.iter().enumerate() {
             match paths.last_mut() {

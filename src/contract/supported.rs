@@ -2,7 +2,7 @@
 //! specification allows. Whatever else a schema says is refused here, with its place, so that
 //! nothing of a contract is silently ignored and every schema of a parsed contract compiles.
 //!
-//! Imports the module's `located`, `schema` and `validators`.
+//! Imports the module's `located` and `schema`.
 
 use std::collections::HashSet;
 

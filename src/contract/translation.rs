@@ -2,13 +2,13 @@
 //! `format: int32`, `readOnly`, `writeOnly`) put into plain draft 4.
 //!
 //! Only the keywords that [`super::supported`] has checked are translated, so that what a parsed
-//! contract becomes always compiles. Imports the module's `validators`.
+//! contract becomes always compiles. Imports the module's `located`.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::validators::{Direction, reference};
+use super::located::component_name;
 
 /// The keywords that mean the same in draft 4.
 const SAME: [&str; 16] = [
@@ -29,6 +29,16 @@ const SAME: [&str; 16] = [
     "minProperties",
     "maxProperties",
 ];
+
+/// Which way a value goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Direction {
+    /// From a client: checked as the contract is written.
+    Request,
+    /// To a client: checked *closed*. A property that the schema does not name is a violation,
+    /// although clients must tolerate it, since that is how a password would leak.
+    Response,
+}
 
 /// Which properties that a schema does not name are violations.
 #[derive(Clone, Copy, PartialEq)]
@@ -222,6 +232,11 @@ impl<'d> Translation<'d> {
             None => schema.get(keyword).is_some_and(|value| value == true),
         }
     }
+}
+
+/// The component that a schema is a reference to.
+pub(super) fn reference(schema: &Value) -> Option<String> {
+    component_name(schema.get("$ref")?.as_str()?, "schemas")
 }
 
 /// The bounds of a number's format, where the schema has no narrower ones.

@@ -1,7 +1,7 @@
 //! The schemas of one contract as validators, each compiled when it is first needed: a service that
 //! is only read from never needs those of request bodies.
 //!
-//! Imports the module's `located`, `schema` and `translation`.
+//! Imports `error`, and the module's `schema` and `translation`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -11,19 +11,8 @@ use serde_json::Value;
 
 use crate::error::Violation;
 
-use super::located::component_name;
 use super::schema::{compile, violations};
-use super::translation::bundle;
-
-/// Which way a value goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Direction {
-    /// From a client: checked as the contract is written.
-    Request,
-    /// To a client: checked *closed*. A property that the schema does not name is a violation,
-    /// although clients must tolerate it, since that is how a password would leak.
-    Response,
-}
+use super::translation::{Direction, bundle, reference};
 
 /// The document of a contract and those of its schemas that are used.
 pub(super) struct Schemas {
@@ -87,11 +76,6 @@ fn behind_references(document: &Value, pointer: &str) -> String {
         pointer = format!("/components/schemas/{name}");
     }
     pointer
-}
-
-/// The component that a schema is a reference to.
-pub(super) fn reference(schema: &Value) -> Option<String> {
-    component_name(schema.get("$ref")?.as_str()?, "schemas")
 }
 
 impl Schema {
