@@ -52,11 +52,11 @@ fn components<'d>(root: &Located<'d>, reader: &Reader<'d>) -> Result<(), Problem
     let Some(schemas) = components.and_then(|it| it.get("schemas")) else {
         return Ok(());
     };
-    for (_, schema) in schemas.members()? {
-        reader.check(&schema)?;
-        reader.check_end(&schema)?;
-    }
-    Ok(())
+    let schemas = schemas.members()?;
+    let mut all = schemas.iter().map(|(_, schema)| schema);
+    all.clone()
+        .try_for_each(|schema| reader.check_acyclic(schema))?;
+    all.try_for_each(|schema| reader.check(schema))
 }
 
 fn path_item<'d>(

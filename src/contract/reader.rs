@@ -36,12 +36,12 @@ impl<'d> Reader<'d> {
         self.check.borrow_mut().check(schema)
     }
 
-    /// Checks that a component describes values that end.
+    /// Checks that a schema does not lead back to itself for one and the same value.
     ///
     /// # Errors
-    /// When it leads back to itself for one and the same value.
-    pub(super) fn check_end(&self, schema: &Located<'d>) -> Result<(), Problem> {
-        self.check.borrow().check_end(schema, &mut Vec::new())
+    /// When it does.
+    pub(super) fn check_acyclic(&self, schema: &Located<'d>) -> Result<(), Problem> {
+        self.check.borrow().check_acyclic(schema, &mut Vec::new())
     }
 
     /// The one media type of a body and its schema; none where there is none.
