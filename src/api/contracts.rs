@@ -87,8 +87,9 @@ pub fn find(method: &str, path: &str) -> Option<&'static Operation> {
 /// The methods (in capitals) of a concrete path; none when no contract knows the path.
 #[must_use]
 pub fn methods(path: &str) -> Vec<&'static str> {
-    let methods = contracts().iter().map(|it| it.contract.methods(path));
-    methods.max_by_key(Vec::len).unwrap_or_default()
+    let mut methods = contracts().iter().map(|it| it.contract.methods(path));
+    let known = methods.find(|methods| !methods.is_empty());
+    known.unwrap_or_default()
 }
 
 /// The operations of all contracts.

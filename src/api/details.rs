@@ -1,7 +1,7 @@
 //! The `details` of a response with status 400: the violations that were found, within the limits of
 //! the contract.
 
-use crate::contract::json::MAX_VIOLATIONS;
+use crate::contract::MAX_VIOLATIONS;
 use crate::error::Violation;
 
 use super::schemas::ErrorDetail;

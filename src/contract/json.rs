@@ -16,11 +16,7 @@ use serde_json::{Map, Number, Value};
 
 use crate::error::Violation;
 
-use super::schema::{child, printable};
-
-/// How many violations of one value are collected at most. A response that names a hundred thus knows
-/// whether there are more.
-pub const MAX_VIOLATIONS: usize = 101;
+use super::violations::{MAX_VIOLATIONS, child, printable};
 
 /// How many levels deep arrays and objects may be nested.
 pub const MAX_DEPTH: usize = 64;

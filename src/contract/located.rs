@@ -149,11 +149,6 @@ impl<'d> Located<'d> {
     }
 }
 
-/// The component that a schema is a reference to.
-pub(super) fn reference(schema: &Value) -> Option<String> {
-    component_name(schema.get("$ref")?.as_str()?, "schemas")
-}
-
 /// The name of the component that a `$ref` within the document leads to. Names have none of the
 /// characters that a JSON pointer or a URI would have to escape.
 pub(super) fn component_name(reference: &str, section: &str) -> Option<String> {

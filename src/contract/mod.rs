@@ -19,7 +19,9 @@ pub mod json;
 mod located;
 mod matching;
 mod operation;
+mod operations;
 mod parameters;
+mod query;
 mod reader;
 mod responses;
 mod schema;
@@ -27,6 +29,7 @@ mod supported;
 mod text;
 mod translation;
 mod validators;
+mod violations;
 
 use std::sync::Arc;
 
@@ -37,8 +40,8 @@ use reader::Reader;
 pub use located::Problem;
 pub use operation::{Body, Operation};
 pub use parameters::Parameter;
-pub use schema::printable;
-pub use text::{QueryPair, query_pairs};
+pub use query::{QueryPair, query_pairs};
+pub use violations::{MAX_VIOLATIONS, printable};
 
 /// A contract: a document, and what it says about requests and responses.
 pub struct Contract {
@@ -60,7 +63,7 @@ impl Contract {
             message: format!("not YAML: {}", error.lines().next().unwrap_or_default()),
         })?;
         let document = Arc::new(document);
-        let operations = Reader::new(&document).operations()?;
+        let operations = operations::read(&Reader::new(&document))?;
         let mut paths: Vec<Vec<usize>> = Vec::new();
         for (index, operation) in operations.iter().enumerate() {
             match paths.last_mut() {

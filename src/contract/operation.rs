@@ -1,7 +1,7 @@
 //! An operation of a contract, and how it is read from the document.
 //!
-//! Imports `error`, and the module's `located`, `matching`, `parameters`, `responses` and
-//! `validators`.
+//! Imports `error`, and the module's `located`, `matching`, `parameters`, `reader`, `responses`,
+//! `translation` and `validators`.
 
 use std::sync::Arc;
 
@@ -13,9 +13,9 @@ use super::located::{Located, Problem};
 use super::matching::Template;
 use super::parameters::{self, Parameter};
 use super::reader::Reader;
-use super::responses::{self, Response};
+use super::responses::{self, Responses};
 use super::schema::Direction;
-use super::validators::{Schema, Schemas};
+use super::validators::Schema;
 
 /// One operation of a contract.
 pub struct Operation {
@@ -30,8 +30,7 @@ pub struct Operation {
     /// The request body, if the operation takes one.
     pub body: Option<Body>,
     pub(super) template: Template,
-    pub(super) responses: Vec<Response>,
-    pub(super) schemas: Arc<Schemas>,
+    responses: Responses,
 }
 
 /// The request body of an operation: JSON that keeps to a schema.
@@ -51,6 +50,59 @@ impl Operation {
             values.push((names[index].as_str(), value));
         });
         values
+    }
+
+    /// Everything that is wrong with the parameters of a request to a path that this operation
+    /// matches: with the path, with the query (what stands behind the `?`) and with the headers.
+    /// `header` finds a header's value by its name in lower case.
+    pub fn parameter_violations<'h>(
+        &self,
+        path: &str,
+        query: &str,
+        header: impl Fn(&str) -> Option<&'h str>,
+    ) -> Vec<Violation> {
+        parameters::violations(&self.parameters, &self.template, path, query, header)
+    }
+
+    /// The statuses that the contract names one by one: without ranges (`4XX`) and `default`.
+    pub fn statuses(&self) -> impl Iterator<Item = u16> + '_ {
+        self.responses.statuses()
+    }
+
+    /// Everything in a response that does not keep to the contract: the status, a header, the media
+    /// type or the body. `header` finds a header's value by its name in lower case. No violation
+    /// repeats a value.
+    pub fn response_violations<'h>(
+        &self,
+        status: u16,
+        header: impl Fn(&str) -> Option<&'h str>,
+        body: &[u8],
+    ) -> Vec<Violation> {
+        self.responses.violations(status, header, body)
+    }
+
+    /// The check of a response without its body: of status, headers and media type.
+    pub fn head_violations<'h>(
+        &self,
+        status: u16,
+        header: impl Fn(&str) -> Option<&'h str>,
+    ) -> Vec<Violation> {
+        self.responses.head_violations(status, header)
+    }
+
+    /// Everything that does not keep to the contract in some rows of the list at `list`, a JSON
+    /// pointer into the body of a response with this status. `rows` are JSON values, separated by
+    /// commas; `first` is the index of the first of them in the list. The violations are at their
+    /// places within the whole body.
+    #[must_use]
+    pub fn row_violations(
+        &self,
+        status: u16,
+        list: &str,
+        first: usize,
+        rows: &[u8],
+    ) -> Vec<Violation> {
+        self.responses.row_violations(status, list, first, rows)
     }
 }
 
@@ -120,7 +172,6 @@ pub(super) fn parse<'d>(
         body: body(method, operation, reader)?,
         template,
         responses: responses::parse(&operation.require("responses")?, reader)?,
-        schemas: Arc::clone(&reader.schemas),
     })
 }
 
@@ -138,39 +189,11 @@ fn body<'d>(
     let body = body.resolve(reader.document, "requestBodies")?;
     body.only(&["description", "required", "content"])?;
     let content = body.require("content")?;
-    let Some((_, schema)) = media_type(&content, reader)? else {
+    let Some((_, schema)) = reader.media_type(&content)? else {
         return Err(content.problem("has no media type"));
     };
     Ok(Some(Body {
         is_required: body.flag("required")?,
         schema: reader.schemas.get(&schema.pointer, Direction::Request),
     }))
-}
-
-/// The one media type of a body and its schema; none where there is none.
-///
-/// # Errors
-/// When there is another one than JSON, or it has no schema.
-pub(super) fn media_type<'d>(
-    content: &Located<'d>,
-    reader: &Reader<'d>,
-) -> Result<Option<(&'d str, Located<'d>)>, Problem> {
-    let members = content.members()?;
-    let [(name, media_type)] = members.as_slice() else {
-        return if members.is_empty() {
-            Ok(None)
-        } else {
-            Err(content.problem("several media types are not supported"))
-        };
-    };
-    let (essence, charset) = name.split_once(';').unwrap_or((name, "charset=utf-8"));
-    let is_json = essence.trim().eq_ignore_ascii_case("application/json")
-        && charset.trim().eq_ignore_ascii_case("charset=utf-8");
-    if !is_json {
-        return Err(media_type.problem("is not supported: a body is application/json"));
-    }
-    media_type.only(&["schema", "example", "examples"])?;
-    let schema = media_type.require("schema")?;
-    reader.check(&schema)?;
-    Ok(Some((name, schema)))
 }

@@ -1,14 +1,16 @@
 //! The parameters of an operation, and the check of those of a request: in path, query and headers.
 //!
-//! Imports `error`, and the module's `located`, `operation`, `schema`, `text` and `validators`.
+//! Imports `error`, and the module's `located`, `matching`, `query`, `reader`, `schema`
+//! and `text`.
 
 use crate::error::{Place, Violation};
 
 use super::located::{Located, Problem};
-use super::operation::Operation;
+use super::matching::Template;
+use super::query::{decode, query_pairs};
 use super::reader::Reader;
-use super::schema::printable;
-use super::text::{Text, decode, query_pairs};
+use super::text::Text;
+use super::violations::printable;
 
 /// One parameter of an operation.
 pub struct Parameter {
@@ -46,74 +48,77 @@ impl Parameter {
 
 const BROKEN_ENCODING: &str = "has a broken percent-encoding";
 
-impl Operation {
-    /// Everything that is wrong with the parameters of a request to a path that this operation
-    /// matches: with the path, with the query (what stands behind the `?`) and with the headers.
-    /// `header` finds a header's value by its name in lower case.
-    pub fn parameter_violations<'h>(
-        &self,
-        path: &str,
-        query: &str,
-        header: impl Fn(&str) -> Option<&'h str>,
-    ) -> Vec<Violation> {
-        let mut violations = Vec::new();
-        self.check_path(path, &mut violations);
-        self.check_query(query, &mut violations);
-        for parameter in self.at(Place::Header) {
-            match header(&parameter.header) {
-                Some(value) => violations.extend(parameter.violation(value)),
-                None if parameter.is_required => violations.push(parameter.says("is required")),
-                None => {}
+/// Everything that is wrong with the parameters of a request whose path the template matches.
+/// `header` finds a header's value by its name in lower case.
+pub(super) fn violations<'h>(
+    parameters: &[Parameter],
+    template: &Template,
+    path: &str,
+    query: &str,
+    header: impl Fn(&str) -> Option<&'h str>,
+) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    check_path(parameters, template, path, &mut violations);
+    check_query(parameters, query, &mut violations);
+    for parameter in at(parameters, Place::Header) {
+        match header(&parameter.header) {
+            Some(value) => violations.extend(parameter.violation(value)),
+            None if parameter.is_required => violations.push(parameter.says("is required")),
+            None => {}
+        }
+    }
+    violations
+}
+
+fn at(parameters: &[Parameter], place: Place) -> impl Iterator<Item = &Parameter> {
+    let parameters = parameters.iter();
+    parameters.filter(move |parameter| parameter.place == place)
+}
+
+fn check_path(
+    parameters: &[Parameter],
+    template: &Template,
+    path: &str,
+    violations: &mut Vec<Violation>,
+) {
+    template.walk(path, |index, value| {
+        let name = &template.placeholders[index];
+        let Some(parameter) = at(parameters, Place::Path).find(|it| it.name == *name) else {
+            return;
+        };
+        match decode(value) {
+            Some(value) => violations.extend(parameter.violation(&value)),
+            None => violations.push(parameter.says(BROKEN_ENCODING)),
+        }
+    });
+}
+
+fn check_query(parameters: &[Parameter], query: &str, violations: &mut Vec<Violation>) {
+    let mut seen: Vec<&str> = Vec::new();
+    for pair in query_pairs(query) {
+        let unnamed =
+            |name: &str, problem: &str| Violation::new(Place::Query, printable(name), problem);
+        let Some(name) = pair.name else {
+            violations.push(unnamed(pair.raw_name, BROKEN_ENCODING));
+            continue;
+        };
+        match at(parameters, Place::Query).find(|it| it.name == name) {
+            None => violations.push(unnamed(&name, "is not a known query parameter")),
+            Some(parameter) if seen.contains(&parameter.name.as_str()) => {
+                violations.push(parameter.says("is there twice"));
+            }
+            Some(parameter) => {
+                seen.push(&parameter.name);
+                match pair.value {
+                    Some(value) => violations.extend(parameter.violation(&value)),
+                    None => violations.push(parameter.says(BROKEN_ENCODING)),
+                }
             }
         }
-        violations
     }
-
-    fn at(&self, place: Place) -> impl Iterator<Item = &Parameter> {
-        let parameters = self.parameters.iter();
-        parameters.filter(move |parameter| parameter.place == place)
-    }
-
-    fn check_path(&self, path: &str, violations: &mut Vec<Violation>) {
-        self.template.walk(path, |index, value| {
-            let name = &self.template.placeholders[index];
-            let Some(parameter) = self.at(Place::Path).find(|it| it.name == *name) else {
-                return;
-            };
-            match decode(value) {
-                Some(value) => violations.extend(parameter.violation(&value)),
-                None => violations.push(parameter.says(BROKEN_ENCODING)),
-            }
-        });
-    }
-
-    fn check_query(&self, query: &str, violations: &mut Vec<Violation>) {
-        let mut seen: Vec<&str> = Vec::new();
-        for pair in query_pairs(query) {
-            let unnamed =
-                |name: &str, problem: &str| Violation::new(Place::Query, printable(name), problem);
-            let Some(name) = pair.name else {
-                violations.push(unnamed(pair.raw_name, BROKEN_ENCODING));
-                continue;
-            };
-            match self.at(Place::Query).find(|it| it.name == name) {
-                None => violations.push(unnamed(&name, "is not a known query parameter")),
-                Some(parameter) if seen.contains(&parameter.name.as_str()) => {
-                    violations.push(parameter.says("is there twice"));
-                }
-                Some(parameter) => {
-                    seen.push(&parameter.name);
-                    match pair.value {
-                        Some(value) => violations.extend(parameter.violation(&value)),
-                        None => violations.push(parameter.says(BROKEN_ENCODING)),
-                    }
-                }
-            }
-        }
-        let required = self.at(Place::Query).filter(|it| it.is_required);
-        let absent = required.filter(|it| !seen.contains(&it.name.as_str()));
-        violations.extend(absent.map(|it| it.says("is required")));
-    }
+    let required = at(parameters, Place::Query).filter(|it| it.is_required);
+    let absent = required.filter(|it| !seen.contains(&it.name.as_str()));
+    violations.extend(absent.map(|it| it.says("is required")));
 }
 
 /// The parameters of an operation: its own, and those of its path item that it does not replace.

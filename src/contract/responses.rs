@@ -1,7 +1,7 @@
 //! The responses of an operation, and the check of a response against them.
 //!
-//! Imports `error`, and the module's `json`, `located`, `operation`, `parameters`, `text` and
-//! `validators`.
+//! Imports `error`, and the module's `json`, `located`, `parameters`, `reader`, `text`,
+//! `translation` and `validators`.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -9,15 +9,20 @@ use std::sync::Arc;
 use crate::error::{Place, Violation};
 
 use super::located::{Located, Problem};
-use super::operation::{Operation, media_type};
 use super::parameters;
 use super::reader::Reader;
 use super::schema::Direction;
 use super::text::Text;
-use super::validators::Schema;
+use super::validators::{Schema, Schemas};
+
+/// The responses of an operation.
+pub(super) struct Responses {
+    documented: Vec<Response>,
+    schemas: Arc<Schemas>,
+}
 
 /// What a response with one of some statuses is.
-pub(super) struct Response {
+struct Response {
     statuses: RangeInclusive<u16>,
     body: Option<ResponseBody>,
     headers: Vec<Header>,
@@ -41,18 +46,14 @@ struct Header {
 /// The statuses whose responses never have a body (RFC 9110).
 const WITHOUT_BODY: [u16; 3] = [204, 205, 304];
 
-impl Operation {
-    /// The statuses that the contract names one by one: without ranges (`4XX`) and `default`.
-    pub fn statuses(&self) -> impl Iterator<Item = u16> + '_ {
-        let ranges = self.responses.iter().map(|response| &response.statuses);
+impl Responses {
+    pub(super) fn statuses(&self) -> impl Iterator<Item = u16> + '_ {
+        let ranges = self.documented.iter().map(|response| &response.statuses);
         let single = ranges.filter(|range| range.start() == range.end());
         single.map(|range| *range.start())
     }
 
-    /// Everything in a response that does not keep to the contract: the status, a header, the media
-    /// type or the body. `header` finds a header's value by its name in lower case. No violation
-    /// repeats a value.
-    pub fn response_violations<'h>(
+    pub(super) fn violations<'h>(
         &self,
         status: u16,
         header: impl Fn(&str) -> Option<&'h str>,
@@ -78,8 +79,7 @@ impl Operation {
         violations
     }
 
-    /// The check of a response without its body: of status, headers and media type.
-    pub fn head_violations<'h>(
+    pub(super) fn head_violations<'h>(
         &self,
         status: u16,
         header: impl Fn(&str) -> Option<&'h str>,
@@ -118,12 +118,7 @@ impl Operation {
         violations
     }
 
-    /// Everything that does not keep to the contract in some rows of the list at `list`, a JSON
-    /// pointer into the body of a response with this status. `rows` are JSON values, separated by
-    /// commas; `first` is the index of the first of them in the list. The violations are at their
-    /// places within the whole body.
-    #[must_use]
-    pub fn row_violations(
+    pub(super) fn row_violations(
         &self,
         status: u16,
         list: &str,
@@ -160,7 +155,7 @@ impl Operation {
 
     /// The response that documents a status: by itself, by its range, or by default.
     fn response(&self, status: u16) -> Option<&Response> {
-        let documented = self.responses.iter();
+        let documented = self.documented.iter();
         let documented = documented.filter(|response| response.statuses.contains(&status));
         documented.min_by_key(|response| response.statuses.end() - response.statuses.start())
     }
@@ -186,7 +181,7 @@ fn without_spaces(text: &str) -> String {
 pub(super) fn parse<'d>(
     responses: &Located<'d>,
     reader: &Reader<'d>,
-) -> Result<Vec<Response>, Problem> {
+) -> Result<Responses, Problem> {
     let members = responses.members()?.into_iter();
     let documented = members.filter(|(status, _)| !status.starts_with("x-"));
     let documented: Vec<_> = documented
@@ -195,7 +190,10 @@ pub(super) fn parse<'d>(
     if documented.is_empty() {
         return Err(responses.problem("has no response"));
     }
-    Ok(documented)
+    Ok(Responses {
+        documented,
+        schemas: Arc::clone(&reader.schemas),
+    })
 }
 
 fn parse_response<'d>(
@@ -216,7 +214,7 @@ fn parse_response<'d>(
         headers.push(parse_header(name, header, reader)?);
     }
     let body = match response.get("content") {
-        Some(content) => media_type(&content, reader)?,
+        Some(content) => reader.media_type(&content)?,
         None => None,
     };
     if body.is_some() && statuses.clone().all(|it| WITHOUT_BODY.contains(&it)) {

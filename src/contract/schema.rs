@@ -3,7 +3,6 @@
 //! Imports `error` and nothing else of ours.
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
@@ -13,10 +12,7 @@ use serde_json::{Value, json};
 use crate::error::Violation;
 
 use super::email::is_email;
-use super::json::MAX_VIOLATIONS;
-
-/// At most so many characters of a name that the client chose are repeated to it.
-const MAX_NAME: usize = 64;
+use super::violations::{MAX_VIOLATIONS, child};
 
 /// The formats that draft 4 does not know, as 2020-12 does.
 const LATER_FORMATS: [&str; 5] = [
@@ -150,34 +146,6 @@ fn listed(options: &Value) -> String {
         .join(", ")
 }
 
-/// The JSON pointer of the property `name` under `parent` (RFC 6901); a long name is cut and
-/// control characters are spelt out, since the client chose it.
-pub(super) fn child(parent: &str, name: &str) -> String {
-    format!(
-        "{parent}/{}",
-        printable(name).replace('~', "~0").replace('/', "~1")
-    )
-}
-
-/// At most 64 characters of `text`, those that do not print (or change direction) as `\u{…}`.
-#[must_use]
-pub fn printable(text: &str) -> String {
-    let mut out = String::new();
-    for character in text.chars().take(MAX_NAME) {
-        let odd = matches!(character,
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-        if character.is_control() || odd {
-            let _ = write!(out, "{}", character.escape_unicode());
-        } else {
-            out.push(character);
-        }
-    }
-    if text.chars().nth(MAX_NAME).is_some() {
-        out.push('…');
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,12 +230,5 @@ mod tests {
             let expected = format!(" must have the format {format}");
             assert_eq!(messages(&schema, &wrong.into()), [expected]);
         }
-    }
-
-    #[test]
-    fn long_or_odd_names_are_cut_and_spelt_out() {
-        assert_eq!(printable("a\u{0}b\u{202e}"), "a\\u{0}b\\u{202e}");
-        assert_eq!(printable(&"x".repeat(65)).chars().count(), 65);
-        assert!(printable(&"x".repeat(65)).ends_with('…'));
     }
 }

@@ -2,7 +2,7 @@
 //! specification allows. Whatever else a schema says is refused here, with its place, so that
 //! nothing of a contract is silently ignored and every schema of a parsed contract compiles.
 //!
-//! Imports the module's `located`, `schema` and `validators`.
+//! Imports the module's `located` and `schema`.
 
 use std::collections::HashSet;
 
@@ -46,7 +46,7 @@ impl<'d> SchemaCheck<'d> {
     ///
     /// # Errors
     /// When it does.
-    pub(super) fn check_end(
+    pub(super) fn check_acyclic(
         &self,
         schema: &Located<'d>,
         open: &mut Vec<String>,
@@ -59,11 +59,11 @@ impl<'d> SchemaCheck<'d> {
         let lists = ["allOf", "anyOf", "oneOf"].map(|keyword| resolved.get(keyword));
         for list in lists.iter().flatten() {
             for member in list.items()? {
-                self.check_end(&member, open)?;
+                self.check_acyclic(&member, open)?;
             }
         }
         if let Some(not) = resolved.get("not") {
-            self.check_end(&not, open)?;
+            self.check_acyclic(&not, open)?;
         }
         open.pop();
         Ok(())

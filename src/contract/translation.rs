@@ -2,13 +2,13 @@
 //! `format: int32`, `readOnly`, `writeOnly`) put into plain draft 4.
 //!
 //! Only the keywords that [`super::supported`] has checked are translated, so that what a parsed
-//! contract becomes always compiles. Imports the module's `validators`.
+//! contract becomes always compiles. Imports the module's `located`.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::located::reference;
+use super::located::component_name;
 use super::schema::Direction;
 
 /// The keywords that mean the same in draft 4.
@@ -223,6 +223,11 @@ impl<'d> Translation<'d> {
             None => schema.get(keyword).is_some_and(|value| value == true),
         }
     }
+}
+
+/// The component that a schema is a reference to.
+pub(super) fn reference(schema: &Value) -> Option<String> {
+    component_name(schema.get("$ref")?.as_str()?, "schemas")
 }
 
 /// The bounds of a number's format, where the schema has no narrower ones.

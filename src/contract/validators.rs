@@ -1,7 +1,7 @@
 //! The schemas of one contract as validators, each compiled when it is first needed: a service that
 //! is only read from never needs those of request bodies.
 //!
-//! Imports the module's `located`, `schema` and `translation`.
+//! Imports `error`, and the module's `schema` and `translation`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -11,9 +11,8 @@ use serde_json::Value;
 
 use crate::error::Violation;
 
-use super::located::reference;
 use super::schema::{Direction, compile, violations};
-use super::translation::bundle;
+use super::translation::{bundle, reference};
 
 /// The document of a contract and those of its schemas that are used.
 pub(super) struct Schemas {

@@ -472,6 +472,11 @@ fn schemas_that_lead_back_to_themselves_for_one_value() {
         &format!("{THING}/$ref"),
         "leads back to itself",
     );
+    let schema = json!({
+        "oneOf": [{"allOf": [itself]}], "discriminator": {"propertyName": "kind"},
+    });
+    let place = format!("{THING}/oneOf/0/allOf/0");
+    refuses(THING, schema, &place, "leads back to itself");
     // A value within the value is another one.
     for schema in [
         json!({"type": "array", "items": itself}),
