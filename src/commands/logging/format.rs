@@ -181,7 +181,7 @@ fn json_object(record: Record) -> Value {
     object.insert("timestamp".to_owned(), json_time().into());
     object.insert("level".to_owned(), record.level.as_str().into());
     object.insert("message".to_owned(), message.into());
-    object.insert("target".to_owned(), record.target.into());
+    object.insert("target".to_owned(), record.target.into_owned().into());
     if let Some(id) = record.request_id {
         object.insert("request_id".to_owned(), id.into());
     }
@@ -239,7 +239,9 @@ struct Escaped<'a>(&'a str);
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let is_harmful = |it: char| it.is_control() || matches!(it, '\u{2028}' | '\u{2029}');
-        if !self.0.contains(is_harmful) {
+        let is_plain = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+        // The bytes suffice to recognise most texts as harmless.
+        if self.0.bytes().all(is_plain) || !self.0.contains(is_harmful) {
             return f.write_str(self.0);
         }
         for it in self.0.chars() {

@@ -1,5 +1,6 @@
 //! What is read of an event before it is formatted.
 
+use std::borrow::Cow;
 use std::fmt::{self, Debug};
 
 use serde_json::Value;
@@ -12,11 +13,13 @@ use tracing_subscriber::registry::LookupSpan;
 
 /// The name of the span that requests run in; its field `id` is the request id.
 const REQUEST_SPAN: &str = "request";
+/// As many fields as the events of requests have.
+const FIELDS: usize = 8;
 
 /// An event, read once.
 pub(super) struct Record {
     pub(super) level: Level,
-    pub(super) target: String,
+    pub(super) target: Cow<'static, str>,
     pub(super) message: String,
     pub(super) request_id: Option<String>,
     pub(super) fields: Vec<(&'static str, FieldValue)>,
@@ -40,10 +43,10 @@ impl Record {
     {
         let mut record = Self {
             level: *event.metadata().level(),
-            target: event.metadata().target().to_owned(),
+            target: event.metadata().target().into(),
             message: String::new(),
             request_id: None,
-            fields: Vec::new(),
+            fields: Vec::with_capacity(FIELDS),
         };
         event.record(&mut record);
         if record.request_id.is_none() {
@@ -85,7 +88,7 @@ impl Record {
             }
             // Events of the crate `log` bring their own target so.
             ("log.target", FieldValue::Quoted(text) | FieldValue::Plain(text)) => {
-                self.target = text;
+                self.target = text.into();
             }
             (name, _) if name.starts_with("log.") => {}
             (name, value) => self.fields.push((name, value)),
