@@ -6,12 +6,12 @@
 use std::num::NonZero;
 use std::sync::{Arc, LazyLock};
 use std::thread::available_parallelism;
-use std::time::Duration;
 
 use argon2::{Argon2, PasswordHasher};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
+use crate::deadlines;
 use crate::error::Error;
 
 /// One permit for each core.
@@ -21,10 +21,6 @@ static CORES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
     ))
 });
 
-/// How long a password waits to be hashed. After that the request fails before anything was begun:
-/// the queue must not grow without bound, and no work is done for clients that have given up.
-const QUEUE_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// The PHC string of `password` under a fresh random salt, at OWASP's parameters for Argon2id
 /// (19 MiB, 2 passes, 1 lane: the crate's defaults, which a test pins).
 ///
@@ -32,7 +28,11 @@ const QUEUE_TIMEOUT: Duration = Duration::from_secs(2);
 /// [`Error::Busy`] when too many passwords wait, [`Error::Internal`] when the machine has no
 /// randomness or memory left.
 pub async fn hash(password: SecretString) -> Result<SecretString, Error> {
-    let turn = tokio::time::timeout(QUEUE_TIMEOUT, Arc::clone(&CORES).acquire_owned()).await;
+    let turn = tokio::time::timeout(
+        deadlines::PASSWORD_QUEUE,
+        Arc::clone(&CORES).acquire_owned(),
+    )
+    .await;
     let permit = turn
         .map_err(|_| Error::Busy("too many passwords wait to be hashed"))?
         .map_err(|error| Error::Internal(error.into()))?;

@@ -32,6 +32,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
+use crate::deadlines;
+
 pub use signals::shutdown_signal;
 
 /// The pause after a failed accept, for descriptors to become free.
@@ -62,12 +64,10 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            header_timeout: Duration::from_secs(10),
-            // Longer than the 60 s after which common load balancers drop an idle connection:
-            // the side that reuses connections must be the one that closes them.
-            idle_timeout: Duration::from_secs(75),
+            header_timeout: deadlines::HEAD,
+            idle_timeout: deadlines::IDLE,
             max_connections: 4096,
-            shutdown_grace: Duration::from_secs(10),
+            shutdown_grace: deadlines::SHUTDOWN,
         }
     }
 }

@@ -19,12 +19,12 @@
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
+use crate::deadlines;
 use crate::error::Error;
 
 /// How many batches are under way at a time: while the database works on one, the results of the
@@ -36,10 +36,6 @@ pub(super) const MAX_BATCH: usize = 128;
 
 /// How many calls wait at most.
 const MAX_WAITING: usize = 16 * 1024;
-
-/// How long a batch may take before its callers get an error: as long as getting a connection and one
-/// statement may take. The batch itself runs on, since a query is never cancelled (see `db`).
-const TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Runs a batch: one result for each key, in the order of the keys.
 type Work<K, T> = dyn Fn(Vec<K>) -> BoxFuture<'static, Result<Vec<T>, Error>> + Send + Sync;
@@ -173,7 +169,7 @@ async fn within_timeout<T: Send + 'static>(
     work: impl Future<Output = Result<Vec<T>, Error>> + Send + 'static,
 ) -> Result<Vec<T>, Error> {
     let mut work = AssertUnwindSafe(work).catch_unwind().boxed();
-    match tokio::time::timeout(TIMEOUT, &mut work).await {
+    match tokio::time::timeout(deadlines::BATCH, &mut work).await {
         Ok(Ok(results)) => results,
         Ok(Err(_panic)) => Err(Error::Internal("a batch panicked".into())),
         Err(_) => {

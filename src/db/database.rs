@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use diesel_async::SimpleAsyncConnection;
 use futures_util::FutureExt;
@@ -14,6 +13,7 @@ use futures_util::future::BoxFuture;
 use mysql_async::Opts;
 use tracing::Instrument;
 
+use crate::deadlines;
 use crate::error::Error;
 
 use super::batches::{Batches, Cart, Key};
@@ -24,9 +24,6 @@ use super::products::{self, NewProduct, Product, ProductChanges};
 use super::session_settings::Purpose;
 use super::users::{self, NewUser, User, UserChanges};
 use super::{Condition, Connection, errors};
-
-/// How long the database may take to answer [`Database::ping`].
-const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The shop's database; cheap to clone.
 #[derive(Clone)]
@@ -90,7 +87,7 @@ impl Database {
     /// [`Error::Unavailable`] when it does not.
     pub async fn ping(&self) -> Result<(), Error> {
         let ping = self.run(|conn| async { Ok(conn.batch_execute("DO 1").await?) }.boxed());
-        match tokio::time::timeout(PING_TIMEOUT, ping).await {
+        match tokio::time::timeout(deadlines::HEALTH, ping).await {
             Ok(result) => result,
             Err(_) => Err(Error::Unavailable("no response within a second".into())),
         }

@@ -25,22 +25,14 @@ use diesel::ConnectionError;
 use diesel_async::{AsyncConnection, SimpleAsyncConnection, TransactionManager};
 use mysql_async::{Conn, Opts, OptsBuilder};
 
+use crate::deadlines;
 use crate::error::Error;
 
 use super::session_settings::{Purpose, setup};
 use super::{Connection, errors};
 
-/// How long a request waits until a connection of the pool is free.
-const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long opening a connection may take: its TLS and its first statements too.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// A connection that was not used for longer is tested before it is used again.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
-
-/// How long that test may take.
-const TEST_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How many list connections are kept open for the next lists.
 const IDLE_LIST_CONNECTIONS: usize = 4;
@@ -59,8 +51,8 @@ impl Pool {
         };
         let pool = managed::Pool::builder(connector)
             .max_size(size)
-            .wait_timeout(Some(WAIT_TIMEOUT))
-            .create_timeout(Some(CONNECT_TIMEOUT))
+            .wait_timeout(Some(deadlines::POOL))
+            .create_timeout(Some(deadlines::CONNECT))
             .runtime(Runtime::Tokio1)
             .build();
         Self(pool.expect("a runtime is given for the timeouts"))
@@ -90,7 +82,7 @@ impl Pool {
                 return Err(Error::Busy("every connection to the database is in use"));
             }
             Err(PoolError::Timeout(TimeoutType::Create)) => {
-                let limit = CONNECT_TIMEOUT.as_secs();
+                let limit = deadlines::CONNECT.as_secs();
                 format!("connecting took more than {limit} s").into()
             }
             Err(error) => error.to_string().into(),
@@ -243,7 +235,7 @@ impl Manager for Connector {
         }
         if metrics.last_used() > TRUSTED_IDLE {
             let test = connection.batch_execute("DO 1");
-            let passed = tokio::time::timeout(TEST_TIMEOUT, test).await;
+            let passed = tokio::time::timeout(deadlines::CONNECTION_TEST, test).await;
             if !matches!(passed, Ok(Ok(()))) {
                 self.note_loss(metrics.created);
                 return refuse("the connection was lost while it was idle");

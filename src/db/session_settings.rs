@@ -1,18 +1,11 @@
 //! What every session of the database is told first, so that nothing depends on how the server was
-//! configured. Imports nothing of ours.
+//! configured. Imports `deadlines`.
 //!
 //! Diesel-async sets the character sets (utf8mb4) and the time zone (UTC) by itself. Each variable
 //! here exists in MySQL 8 and in MariaDB from 10.6; the limit of a statement's time has another name
 //! in each, and each server reads only the comment that is addressed to it.
 
-use std::time::Duration;
-
-/// How long a statement of a request may take. Its connection is free again after that.
-///
-/// MariaDB ends any statement, MySQL only a SELECT. With the five seconds each that waiting for a
-/// connection and opening it may take, a request has its error before its caller gives up (25
-/// seconds in a batch, 30 for an operation).
-pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
+use crate::deadlines;
 
 /// What the statements of a session are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,9 +24,10 @@ const TRANSACTIONS: &str = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE R
 /// The statements that set a session up.
 pub(super) fn setup(purpose: Purpose) -> Vec<String> {
     // A statement that may take 0 seconds may take any time.
+    let lock = deadlines::LOCK.as_secs();
     let (statement_seconds, lock_seconds) = match purpose {
-        Purpose::Requests => (STATEMENT_TIMEOUT.as_secs(), 5),
-        Purpose::Lists => (0, 5),
+        Purpose::Requests => (deadlines::STATEMENT.as_secs(), lock),
+        Purpose::Lists => (0, lock),
         Purpose::Maintenance => (0, 60),
     };
     let milliseconds = statement_seconds * 1000;
@@ -56,7 +50,7 @@ pub(super) fn setup(purpose: Purpose) -> Vec<String> {
         format!("lock_wait_timeout = {lock_seconds}"),
         // The server waits for us while a client reads a list slowly: longer than its default of a
         // minute, and longer than we wait for any client.
-        "net_write_timeout = 600".to_owned(),
+        format!("net_write_timeout = {}", deadlines::LIST_WRITE.as_secs()),
     ];
     if purpose != Purpose::Maintenance {
         // Waiting for a row. A server without InnoDB does not know the variable, and the check of the

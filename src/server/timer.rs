@@ -15,10 +15,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long a connection that the server ends is still read from, so that a client in the middle of
-/// sending can read the response: closing a socket with unread data resets it, and a reset can
-/// destroy a response that is still on its way.
-const LINGER_TIME: Duration = Duration::from_secs(2);
+use crate::deadlines;
 
 /// The time that the client of one connection has left.
 pub(super) struct ClientTimer {
@@ -45,7 +42,7 @@ struct State {
     is_http2: bool,
     /// The body of the last request was not read to its end.
     has_unread_body: bool,
-    /// The connection is only read from, for [`LINGER_TIME`]: nothing prolongs that.
+    /// The connection is only read from, for [`deadlines::LINGER`]: nothing prolongs that.
     is_lingering: bool,
     /// Everything that was written belongs to responses that are complete, and is on the socket.
     is_between_responses: bool,
@@ -149,7 +146,7 @@ impl ClientTimer {
         if may_have_more && !state.is_lingering {
             state.is_lingering = true;
             state.head_deadline = None;
-            state.idle_deadline = Instant::now() + LINGER_TIME;
+            state.idle_deadline = Instant::now() + deadlines::LINGER;
         }
         state.is_lingering
     }

@@ -426,7 +426,7 @@ async fn callers_of_work_that_hangs_get_an_error_while_it_runs_on() {
         let end = Arc::clone(&end);
         async move {
             if keys.contains(&HANGS) {
-                sleep(3 * TIMEOUT).await;
+                sleep(3 * deadlines::BATCH).await;
                 end.fetch_add(1, Ordering::Relaxed);
             }
             Ok(keys)
@@ -440,9 +440,9 @@ async fn callers_of_work_that_hangs_get_an_error_while_it_runs_on() {
             "{given_up:?}"
         );
     }
-    assert_eq!(started.elapsed().as_secs(), TIMEOUT.as_secs());
+    assert_eq!(started.elapsed().as_secs(), deadlines::BATCH.as_secs());
     assert_eq!(coalescer.call(1).await.unwrap(), 1);
     assert_eq!(ended.load(Ordering::Relaxed), 0);
-    sleep(3 * TIMEOUT).await;
+    sleep(3 * deadlines::BATCH).await;
     assert_eq!(ended.load(Ordering::Relaxed), 1);
 }
