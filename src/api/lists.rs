@@ -33,7 +33,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument;
 
-use crate::db::{Connection, Database, List, ListConnection, ListRange, Page};
+use crate::db::{Connection, Database, Known, List, ListConnection, ListRange, Page};
 use crate::error::Error;
 
 use super::json::MEDIA_TYPE;
@@ -126,7 +126,9 @@ impl Lists {
         let (subscriber, mut chunks) = mpsc::channel(1);
         let lists = self.clone();
         if page.is_some() || !is_plain {
-            let range = page.map_or(ListRange::After(0), ListRange::Page);
+            let range = page.map_or(ListRange::After(0), |page| {
+                ListRange::Page(page, Known::default())
+            });
             let task = lists.send::<L, R>(query, range, Position::default(), vec![subscriber]);
             tokio::spawn(task.in_current_span());
         } else {

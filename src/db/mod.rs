@@ -20,6 +20,7 @@ mod coalesce;
 mod ids;
 mod indexes;
 pub mod migrations;
+mod pages;
 mod pool;
 pub mod products;
 #[expect(missing_docs, reason = "printed by diesel, untouched")]
@@ -44,6 +45,7 @@ use scoped_futures::ScopedBoxFuture;
 use crate::error::{Conflict, Error};
 
 pub use indexes::ListIndex;
+pub use pages::{Known, Landmark, Page, Snapshot};
 pub use pool::{Database, ListConnection, Pooled};
 
 /// A connection, as the query functions take it.
@@ -55,25 +57,6 @@ const DEADLOCK_RETRIES: u32 = 20;
 diesel::define_sql_function! {
     /// The id that this connection's last INSERT was given (diesel's MySQL has no RETURNING).
     fn last_insert_id() -> diesel::sql_types::Integer;
-}
-
-/// One page of a list.
-#[derive(Debug, Clone, Copy)]
-pub struct Page {
-    /// Which page, from 1.
-    pub number: i32,
-    /// How many rows it holds, from 1.
-    pub size: i32,
-}
-
-impl Page {
-    fn limit(self) -> i64 {
-        self.size.into()
-    }
-
-    fn offset(self) -> i64 {
-        (i64::from(self.number) - 1) * i64::from(self.size)
-    }
 }
 
 /// A pattern for `LIKE … ESCAPE '!'` that every text with this beginning matches. The escape character
@@ -99,13 +82,23 @@ pub struct Order<C> {
     pub is_reversed: bool,
 }
 
+impl<C> Order<C> {
+    /// The order, or the reverse of it.
+    fn reversed_if(self, is_reversed: bool) -> Self {
+        Self {
+            is_reversed: self.is_reversed != is_reversed,
+            ..self
+        }
+    }
+}
+
 /// Which rows of a list are asked for.
 #[derive(Debug, Clone, Copy)]
 pub enum ListRange {
     /// All whose id is larger; after 0, all. Only lists in the order of the ids go on after another.
     After(i32),
-    /// One page.
-    Page(Page),
+    /// One page, and what is known of the list from pages of the same snapshot.
+    Page(Page, Known),
 }
 
 /// Rows as the database sends them.
@@ -134,12 +127,12 @@ impl<'c, T> List<'c, T> {
         }
     }
 
-    /// A page past the end of a list of `total` rows: the database would count through all of them.
-    fn past_the_end(page: Page, total: i64) -> Option<Self>
+    /// A page past the end of a list of `total` rows.
+    fn past_the_end(page: Page, total: i64) -> Self
     where
         T: Send + 'c,
     {
-        (page.offset() >= total).then(|| Self::part(stream::empty(), page, total))
+        Self::part(stream::empty(), page, total)
     }
 }
 

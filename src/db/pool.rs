@@ -46,9 +46,15 @@ const SETUP: [&str; 2] = [
     "SET SESSION innodb_lock_wait_timeout = 5",
 ];
 
-/// The same for a cursor. While its client reads slowly the server waits for us: longer than the
-/// minute that is its default, and than we wait for any client.
-const CURSOR_SETUP: [&str; 3] = [SETUP[0], SETUP[1], "SET SESSION net_write_timeout = 600"];
+/// The same for a list. While its client reads slowly the server waits for us: longer than the
+/// minute that is its default, and than we wait for any client. And a transaction reads all from one
+/// snapshot, whatever isolation the server's default is.
+const CURSOR_SETUP: [&str; 4] = [
+    SETUP[0],
+    SETUP[1],
+    "SET SESSION net_write_timeout = 600",
+    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+];
 
 /// Cursors that are kept open for the next lists.
 const IDLE_CURSORS: usize = 4;
