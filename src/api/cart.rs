@@ -53,7 +53,7 @@ impl Cart {
         let is_reversed = sort.0.is_some_and(|sort| sort.0.is_reversed);
         let list = self
             .lists
-            .read(None, page, !is_reversed, move |conn, range| {
+            .read(None, page, !is_reversed, is_reversed, move |conn, range| {
                 db::cart::list(conn, is_reversed, range).boxed()
             });
         Ok(list.await?)

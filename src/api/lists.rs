@@ -11,10 +11,12 @@
 //! sent: the transfer breaks, so that no client takes half a list for a whole one. A client that
 //! leaves closes the channel, which ends the task, and the query with it.
 
+mod pages;
 pub(super) mod paging;
 mod sharing;
 mod writer;
 
+use std::fmt::Debug;
 use std::io;
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -33,13 +35,14 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument;
 
-use crate::db::{Connection, Database, Known, List, ListConnection, ListRange, Page};
+use crate::db::{Connection, Database, List, ListConnection, ListRange, Page};
 use crate::error::Error;
 
 use super::json::MEDIA_TYPE;
 use super::responses::{self, response_header, success};
 use super::validation::Validation;
 
+use pages::Pages;
 use paging::Paged;
 use sharing::Sharing;
 use writer::{Chunk, IsFull, Position, Writer};
@@ -95,6 +98,7 @@ pub struct Lists {
     db: Database,
     validation: Validation,
     sharing: Sharing<Key, Subscriber>,
+    pages: Pages,
 }
 
 impl Lists {
@@ -103,11 +107,13 @@ impl Lists {
             db: db.clone(),
             validation,
             sharing: Sharing::new(),
+            pages: Pages::new(),
         }
     }
 
     /// The list that `query` reads, or one page of it: of `owner`, if it belongs to something.
-    /// `is_plain` says that all rows are asked for, in id order: only such a list is shared.
+    /// `is_plain` says that all rows are asked for, in id order: only such a list is shared. Pages
+    /// are shared by those with the same `selection`: the filter and the order.
     ///
     /// # Errors
     /// Those of the query, and of the rows before the first chunk is full.
@@ -116,6 +122,7 @@ impl Lists {
         owner: Option<i32>,
         page: Option<Page>,
         is_plain: bool,
+        selection: impl Debug,
         query: impl Query<R>,
     ) -> Result<Listing<L>, Error>
     where
@@ -123,12 +130,19 @@ impl Lists {
         L::Item: From<R>,
         R: Send + 'static,
     {
-        let (subscriber, mut chunks) = mpsc::channel(1);
+        let capacity = if page.is_some() { pages::CHANNEL } else { 1 };
+        let (subscriber, mut chunks) = mpsc::channel(capacity);
         let lists = self.clone();
-        if page.is_some() || !is_plain {
-            let range = page.map_or(ListRange::After(0), |page| {
-                ListRange::Page(page, Known::default())
-            });
+        if let Some(page) = page {
+            let key = (L::OPERATION, owner, format!("{selection:?}"));
+            let read = move |requests, release| {
+                let (lists, query) = (lists.clone(), query.clone());
+                lists.read_pages::<L, R>(query, requests, release)
+            };
+            let request = pages::Request::new(page, subscriber);
+            self.pages.join(key, request, read);
+        } else if !is_plain {
+            let range = ListRange::After(0);
             let task = lists.send::<L, R>(query, range, Position::default(), vec![subscriber]);
             tokio::spawn(task.in_current_span());
         } else {

@@ -62,10 +62,13 @@ impl Products {
         check_index(&self.db, ListIndex::ProductTitle, used).await?;
         let is_plain = order == ProductOrder::default() && filter.prefix.is_none();
         let page = page(number.0, size.0);
-        let list = self.lists.read(None, page, is_plain, move |conn, range| {
-            let filter = filter.clone();
-            async move { db::products::list(conn, &filter, order, range).await }.boxed()
-        });
+        let selection = (filter.clone(), order);
+        let list = self
+            .lists
+            .read(None, page, is_plain, selection, move |conn, range| {
+                let filter = filter.clone();
+                async move { db::products::list(conn, &filter, order, range).await }.boxed()
+            });
         Ok(list.await?)
     }
 
@@ -203,11 +206,13 @@ impl Products {
         let is_reversed = sort.0.is_some_and(|sort| sort.0.is_reversed);
         let page = page(number.0, size.0);
         let id = id.0.0;
-        let list = self
-            .lists
-            .read(Some(id), page, !is_reversed, move |conn, range| {
-                db::cart::with_product(conn, id, is_reversed, range).boxed()
-            });
+        let list = self.lists.read(
+            Some(id),
+            page,
+            !is_reversed,
+            is_reversed,
+            move |conn, range| db::cart::with_product(conn, id, is_reversed, range).boxed(),
+        );
         Ok(list.await?)
     }
 }

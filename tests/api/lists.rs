@@ -204,7 +204,7 @@ impl Reader {
 
     /// All that comes until the connection ends, one way or the other; it is checked as far as it
     /// came.
-    async fn rest(mut self) -> Vec<u8> {
+    pub async fn rest(mut self) -> Vec<u8> {
         let mut rest = b"HTTP/1.1 200 OK".to_vec();
         let reading = self.stream.read_to_end(&mut rest);
         let _ = tokio::time::timeout(Duration::from_secs(30), reading)
@@ -227,12 +227,12 @@ fn check_head(path: &str, response: &Response<Incoming>) {
 const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
 
 /// The connections on which a list of products is being read.
-async fn lists_under_way(shop: &Shop) -> Vec<i64> {
+pub async fn lists_under_way(shop: &Shop) -> Vec<i64> {
     shop.sql(|session| connections(session, "info LIKE 'SELECT%products%'"))
         .await
 }
 
-async fn kill_list(shop: &Shop) {
+pub async fn kill_list(shop: &Shop) {
     let [list] = lists_under_way(shop).await[..] else {
         panic!("one list is under way")
     };

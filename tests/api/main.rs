@@ -13,6 +13,7 @@ mod harness;
 mod lists;
 mod model;
 mod outages;
+mod pages;
 mod paging;
 mod products;
 mod properties;

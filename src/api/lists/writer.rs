@@ -19,7 +19,7 @@ use super::ListOf;
 use super::paging::Paged;
 
 /// A chunk is sent when it has so many bytes; the row that exceeds it is still within.
-const CHUNK: usize = 16 * 1024;
+pub(super) const CHUNK: usize = 16 * 1024;
 
 /// Some bytes of a list.
 #[derive(Clone)]
