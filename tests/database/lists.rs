@@ -363,3 +363,36 @@ fn cart_items_are_in_id_order_or_its_reverse() {
         runtime.block_on(list).unwrap()
     });
 }
+
+#[test]
+fn a_snapshot_shows_one_moment_whatever_the_servers_isolation_is() {
+    let database = empty_database();
+    let mut session = database.session();
+    migrations::run(&mut session).unwrap();
+    session
+        .batch_execute("SET GLOBAL TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        .unwrap();
+    let pool = Database::new(database.url.async_opts(), 1, 1);
+    let page = one_page(Page { number: 1, size: 9 });
+    let runtime = Runtime::new().unwrap();
+    let mut counts = Vec::new();
+    for _ in 0..2 {
+        let mut snapshot = runtime.block_on(pool.snapshot()).unwrap();
+        for _ in 0..2 {
+            let all = products::Filter::default();
+            let list = async {
+                read(products::list(&mut snapshot, &all, Order::default(), page).await).await
+            };
+            let list = runtime.block_on(list).unwrap();
+            counts.push((list.rows.len(), list.total.unwrap()));
+            session
+                .batch_execute("INSERT INTO products (title) VALUES ('Kettle')")
+                .unwrap();
+        }
+        runtime.block_on(snapshot.finish());
+    }
+    session
+        .batch_execute("SET GLOBAL TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        .unwrap();
+    assert_eq!(counts, [(0, 0), (0, 0), (2, 2), (2, 2)]);
+}
