@@ -37,10 +37,10 @@ use super::{CHUNK_TIMEOUT, ListOf, Lists, Query, Subscriber};
 const WORKERS: usize = 2;
 
 /// A page that has more bytes is not kept in memory.
-const MAX_BUFFERED: usize = 256 * 1024;
+const MAX_BUFFERED: usize = 512 * 1024;
 
-/// How many pages of more than one chunk may wait in memory for their clients at a time.
-const MAX_BUFFERS: usize = 128;
+/// How many pages of more than one chunk may wait in memory for their clients at a time: 32 MiB in all.
+const MAX_BUFFERS: usize = 64;
 
 /// The chunks that a page's channel holds: those of a page in memory, the last two of which may exceed
 /// the limit.
