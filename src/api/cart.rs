@@ -50,11 +50,14 @@ impl Cart {
     ) -> Result<Listing<CartItemListResponse>, RequestError> {
         let page = page(number.0, size.0);
         let is_reversed = sort.0.is_some_and(|sort| sort.0.is_reversed);
-        let list = self
-            .lists
-            .read(context.0, None, page, !is_reversed, move |conn, range| {
-                db::cart::list(conn, is_reversed, range).boxed()
-            });
+        let list = self.lists.read(
+            context.0,
+            None,
+            page,
+            !is_reversed,
+            is_reversed,
+            move |conn, range| db::cart::list(conn, is_reversed, range).boxed(),
+        );
         Ok(list.await?)
     }
 

@@ -63,12 +63,18 @@ impl Products {
         check_index(&self.db, ListIndex::ProductTitle, used).await?;
         let is_plain = order == ProductOrder::default() && filter.prefix.is_none();
         let page = page(number.0, size.0);
-        let list = self
-            .lists
-            .read(context.0, None, page, is_plain, move |conn, range| {
+        let selection = (filter.clone(), order);
+        let list = self.lists.read(
+            context.0,
+            None,
+            page,
+            is_plain,
+            selection,
+            move |conn, range| {
                 let filter = filter.clone();
                 async move { db::products::list(conn, &filter, order, range).await }.boxed()
-            });
+            },
+        );
         Ok(list.await?)
     }
 
@@ -184,6 +190,7 @@ impl Products {
             Some(id),
             page,
             !is_reversed,
+            is_reversed,
             move |conn, range| db::cart::with_product(conn, id, is_reversed, range).boxed(),
         );
         Ok(list.await?)

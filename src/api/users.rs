@@ -75,12 +75,18 @@ impl Users {
         check_index(&self.db, ListIndex::UserEmail, used).await?;
         let is_plain = order == UserOrder::default() && filter == db::users::Filter::default();
         let page = page(number.0, size.0);
-        let list = self
-            .lists
-            .read(context.0, None, page, is_plain, move |conn, range| {
+        let selection = (filter.clone(), order);
+        let list = self.lists.read(
+            context.0,
+            None,
+            page,
+            is_plain,
+            selection,
+            move |conn, range| {
                 let filter = filter.clone();
                 async move { db::users::list(conn, &filter, order, range).await }.boxed()
-            });
+            },
+        );
         Ok(list.await?)
     }
 
@@ -214,6 +220,7 @@ impl Users {
             Some(id),
             page,
             !is_reversed,
+            is_reversed,
             move |conn, range| db::cart::of_user(conn, id, is_reversed, range).boxed(),
         );
         Ok(list.await?)

@@ -4,6 +4,7 @@ pub(super) mod additions;
 
 use std::collections::HashMap;
 
+use diesel::mysql::Mysql;
 use diesel::prelude::*;
 use diesel::result::Error as DieselError;
 use diesel_async::RunQueryDsl;
@@ -14,6 +15,7 @@ use crate::error::Error;
 
 use super::errors::{QueryError, or_missing};
 use super::ids::Ids;
+use super::pages::{self, Known, Page, Window};
 use super::products::{self, Product};
 use super::schema::{cart, products as products_table, users as users_table};
 use super::transaction::{Condition, check_precondition, transaction};
@@ -47,6 +49,53 @@ pub struct NewCartItem {
     pub product_id: i32,
 }
 
+/// Whose cart items a list has.
+#[derive(Clone, Copy)]
+enum Owner {
+    Anyone,
+    User(i32),
+    Product(i32),
+}
+
+type Items = cart::BoxedQuery<'static, Mysql>;
+
+/// The cart items of an owner.
+fn items(owner: Owner) -> Items {
+    let items = cart::table.into_boxed();
+    match owner {
+        Owner::Anyone => items,
+        Owner::User(id) => items.filter(cart::user_id.eq(id)),
+        Owner::Product(id) => items.filter(cart::product_id.eq(id)),
+    }
+}
+
+/// The number of an owner's cart items, and the ids of those on one page, in any order.
+async fn total_and_ids(
+    conn: &mut Connection,
+    owner: Owner,
+    is_reversed: bool,
+    page: (Page, Known),
+) -> QueryResult<(i64, Vec<i32>)> {
+    let ids = |window: &Window| {
+        let mut items = items(owner);
+        if let Some(id) = window.after {
+            items = if is_reversed {
+                items.filter(cart::id.lt(id))
+            } else {
+                items.filter(cart::id.gt(id))
+            };
+        }
+        let items = if is_reversed == window.is_backwards {
+            items.order(cart::id)
+        } else {
+            items.order(cart::id.desc())
+        };
+        let items = items.limit(window.rows).offset(window.skipped);
+        items.select(cart::id)
+    };
+    pages::total_and_ids(conn, page, items(owner).count(), ids).await
+}
+
 /// The cart items with their users and products, in the order of their ids or the reverse of it.
 ///
 /// # Errors
@@ -77,27 +126,23 @@ pub async fn list(
         let parts = user.zip(product).ok_or(DieselError::NotFound)?;
         Ok((item, parts.0, parts.1))
     };
-    let page = match range {
-        ListRange::Page(page) => page,
+    match range {
         ListRange::After(id) => {
             let rows = all.filter(cart::id.gt(id)).load_stream(conn).await?;
-            return Ok(List::whole(rows.map(move |row| row.and_then(complete))));
+            Ok(List::whole(rows.map(move |row| row.and_then(complete))))
         }
-    };
-    let total = cart::table.count().get_result(conn).await?;
-    if let Some(nothing) = List::past_the_end(page, total) {
-        return Ok(nothing);
+        ListRange::Page(page, known) => {
+            let (total, ids) =
+                total_and_ids(conn, Owner::Anyone, is_reversed, (page, known)).await?;
+            if ids.is_empty() {
+                return Ok(List::past_the_end(page, total));
+            }
+            let rows = all.filter(cart::id.eq_any(Ids::new(&ids)));
+            let rows = rows.load_stream(conn).await?;
+            let rows = rows.map(move |row| row.and_then(complete));
+            Ok(List::part(rows, page, total))
+        }
     }
-    let rows = all
-        .limit(page.limit())
-        .offset(page.offset())
-        .load_stream(conn)
-        .await?;
-    Ok(List::part(
-        rows.map(move |row| row.and_then(complete)),
-        page,
-        total,
-    ))
 }
 
 /// The items in one user's cart, each with its product, in the order of their ids or the reverse.
@@ -113,7 +158,6 @@ pub async fn of_user(
     users::find(conn, user_id).await?;
     let all = cart::table
         .inner_join(products_table::table)
-        .filter(cart::user_id.eq(user_id))
         .select((CartItem::as_select(), Product::as_select()))
         .into_boxed();
     let all = if is_reversed {
@@ -121,27 +165,21 @@ pub async fn of_user(
     } else {
         all.order(cart::id)
     };
-    let page = match range {
-        ListRange::Page(page) => page,
+    match range {
         ListRange::After(id) => {
-            let rows = all.filter(cart::id.gt(id)).load_stream(conn).await?;
-            return Ok(List::whole(rows));
+            let rows = all.filter(cart::user_id.eq(user_id).and(cart::id.gt(id)));
+            Ok(List::whole(rows.load_stream(conn).await?))
         }
-    };
-    let total = cart::table
-        .filter(cart::user_id.eq(user_id))
-        .count()
-        .get_result(conn)
-        .await?;
-    if let Some(nothing) = List::past_the_end(page, total) {
-        return Ok(nothing);
+        ListRange::Page(page, known) => {
+            let owner = Owner::User(user_id);
+            let (total, ids) = total_and_ids(conn, owner, is_reversed, (page, known)).await?;
+            if ids.is_empty() {
+                return Ok(List::past_the_end(page, total));
+            }
+            let rows = all.filter(cart::id.eq_any(Ids::new(&ids)));
+            Ok(List::part(rows.load_stream(conn).await?, page, total))
+        }
     }
-    let rows = all
-        .limit(page.limit())
-        .offset(page.offset())
-        .load_stream(conn)
-        .await?;
-    Ok(List::part(rows, page, total))
 }
 
 /// The cart items that contain one product, each with its user, in the order of their ids or the
@@ -158,7 +196,6 @@ pub async fn with_product(
     products::find(conn, product_id).await?;
     let all = cart::table
         .inner_join(users_table::table)
-        .filter(cart::product_id.eq(product_id))
         .select((CartItem::as_select(), User::as_select()))
         .into_boxed();
     let all = if is_reversed {
@@ -166,27 +203,21 @@ pub async fn with_product(
     } else {
         all.order(cart::id)
     };
-    let page = match range {
-        ListRange::Page(page) => page,
+    match range {
         ListRange::After(id) => {
-            let rows = all.filter(cart::id.gt(id)).load_stream(conn).await?;
-            return Ok(List::whole(rows));
+            let rows = all.filter(cart::product_id.eq(product_id).and(cart::id.gt(id)));
+            Ok(List::whole(rows.load_stream(conn).await?))
         }
-    };
-    let total = cart::table
-        .filter(cart::product_id.eq(product_id))
-        .count()
-        .get_result(conn)
-        .await?;
-    if let Some(nothing) = List::past_the_end(page, total) {
-        return Ok(nothing);
+        ListRange::Page(page, known) => {
+            let owner = Owner::Product(product_id);
+            let (total, ids) = total_and_ids(conn, owner, is_reversed, (page, known)).await?;
+            if ids.is_empty() {
+                return Ok(List::past_the_end(page, total));
+            }
+            let rows = all.filter(cart::id.eq_any(Ids::new(&ids)));
+            Ok(List::part(rows.load_stream(conn).await?, page, total))
+        }
     }
-    let rows = all
-        .limit(page.limit())
-        .offset(page.offset())
-        .load_stream(conn)
-        .await?;
-    Ok(List::part(rows, page, total))
 }
 
 /// Those cart items of these ids that exist, with their users and products, in any order.

@@ -19,6 +19,7 @@ use crate::error::Error;
 use super::batches::{Batches, Cart, Key};
 use super::cart::{self, CartItem, FullItem, NewCartItem};
 use super::indexes::{self, ListIndex};
+use super::pages::Snapshot;
 use super::pool::{ListConnection, Pool};
 use super::products::{self, NewProduct, Product, ProductChanges};
 use super::session_settings::Purpose;
@@ -64,6 +65,14 @@ impl Database {
     /// connection stays in use.
     pub async fn list_connection(&self) -> Result<ListConnection, Error> {
         self.list_pool.get_for_list().await
+    }
+
+    /// A connection for pages of a list, on which everything is read from one snapshot.
+    ///
+    /// # Errors
+    /// As [`Self::list_connection`].
+    pub async fn snapshot(&self) -> Result<Snapshot, Error> {
+        Snapshot::begin(self.list_connection().await?).await
     }
 
     /// Whether the database has an index. Once it was found, it is taken to stay.

@@ -23,6 +23,7 @@ mod errors;
 mod ids;
 mod indexes;
 pub mod migrations;
+mod pages;
 mod pool;
 pub mod products;
 #[expect(missing_docs, reason = "printed by diesel, untouched")]
@@ -47,6 +48,7 @@ use crate::error::Error;
 
 pub use database::Database;
 pub use indexes::ListIndex;
+pub use pages::{Known, Landmark, Page, Snapshot};
 pub use pool::ListConnection;
 pub use scope::Scope;
 pub use transaction::Condition;
@@ -57,25 +59,6 @@ pub type Connection = AsyncMysqlConnection;
 diesel::define_sql_function! {
     /// The id of the row that this connection inserted last (diesel's MySQL has no RETURNING).
     fn last_insert_id() -> diesel::sql_types::Integer;
-}
-
-/// One page of a list.
-#[derive(Debug, Clone, Copy)]
-pub struct Page {
-    /// Which page, from 1.
-    pub number: i32,
-    /// How many rows it holds, from 1.
-    pub size: i32,
-}
-
-impl Page {
-    fn limit(self) -> i64 {
-        self.size.into()
-    }
-
-    fn offset(self) -> i64 {
-        (i64::from(self.number) - 1) * i64::from(self.size)
-    }
 }
 
 /// A pattern for `LIKE … ESCAPE '!'` that matches every text with this beginning. The query has to name
@@ -101,13 +84,23 @@ pub struct Order<C> {
     pub is_reversed: bool,
 }
 
+impl<C> Order<C> {
+    /// The order, or the reverse of it.
+    fn reversed_if(self, is_reversed: bool) -> Self {
+        Self {
+            is_reversed: self.is_reversed != is_reversed,
+            ..self
+        }
+    }
+}
+
 /// Which rows of a list a request is for.
 #[derive(Debug, Clone, Copy)]
 pub enum ListRange {
     /// Every row with a larger id, or every row after 0. Only for lists in id order.
     After(i32),
-    /// One page.
-    Page(Page),
+    /// One page, and what is known of the list from pages of the same snapshot.
+    Page(Page, Known),
 }
 
 /// Rows, as the database sends them.
@@ -136,12 +129,11 @@ impl<'c, T> List<'c, T> {
         }
     }
 
-    /// The empty page past the end of a list of `total` rows, where the database would otherwise read
-    /// all of them.
-    fn past_the_end(page: Page, total: i64) -> Option<Self>
+    /// The empty page past the end of a list of `total` rows.
+    fn past_the_end(page: Page, total: i64) -> Self
     where
         T: Send + 'c,
     {
-        (page.offset() >= total).then(|| Self::part(stream::empty(), page, total))
+        Self::part(stream::empty(), page, total)
     }
 }

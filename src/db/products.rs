@@ -3,6 +3,7 @@
 use diesel::mysql::Mysql;
 use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind::ForeignKeyViolation;
+use diesel::sql_types::Integer;
 use diesel_async::RunQueryDsl;
 use scoped_futures::ScopedFutureExt;
 
@@ -10,6 +11,7 @@ use crate::error::{Conflict, Error};
 
 use super::errors::{or_conflict, or_missing};
 use super::ids::Ids;
+use super::pages::{Window, total_and_ids};
 use super::schema::{cart, products};
 use super::transaction::{Condition, check_precondition, transaction};
 use super::{Connection, List, ListRange, Order, beginning_with, last_insert_id};
@@ -98,36 +100,43 @@ pub async fn list<'c>(
     order: Order<Column>,
     range: ListRange,
 ) -> Result<List<'c, Product>, Error> {
-    let page = match range {
-        ListRange::Page(page) => page,
+    let (page, known) = match range {
+        ListRange::Page(page, known) => (page, known),
         ListRange::After(id) => {
             let rows = ordered(filtered(filter), order).filter(products::id.gt(id));
             let rows = rows.select(Product::as_select()).load_stream(conn).await?;
             return Ok(List::whole(rows));
         }
     };
-    let total = filtered(filter).count().get_result(conn).await?;
-    if let Some(nothing) = List::past_the_end(page, total) {
-        return Ok(nothing);
+    // By another column, and in hits that are sorted afresh, a landmark's id tells no place.
+    let known = known.landmark_if(order.by == Column::Id && filter.prefix.is_none());
+    let count = filtered(filter).count();
+    let ids = |window: &Window| ids(filter, order, window);
+    let (total, ids) = total_and_ids(conn, (page, known), count, ids).await?;
+    if ids.is_empty() {
+        return Ok(List::past_the_end(page, total));
     }
-    if order.by == Column::Id && *filter == Filter::default() {
-        let rows = ordered(filtered(filter), order)
-            .limit(page.limit())
-            .offset(page.offset())
-            .select(Product::as_select());
-        return Ok(List::part(rows.load_stream(conn).await?, page, total));
-    }
-    // First the ids, from an index alone, then the rows: a deep page would else read every row
-    // before it from the table.
-    let ids: Vec<i32> = ordered(filtered(filter), order)
-        .select(products::id)
-        .limit(page.limit())
-        .offset(page.offset())
-        .load(conn)
-        .await?;
     let rows = products::table.filter(products::id.eq_any(Ids::new(&ids)));
     let rows = ordered(rows.into_boxed(), order).select(Product::as_select());
     Ok(List::part(rows.load_stream(conn).await?, page, total))
+}
+
+/// The ids of the products in a window of a list.
+fn ids<'f>(
+    filter: &'f Filter,
+    order: Order<Column>,
+    window: &Window,
+) -> products::BoxedQuery<'f, Mysql, Integer> {
+    let mut products = ordered(filtered(filter), order.reversed_if(window.is_backwards));
+    if let Some(id) = window.after {
+        products = if order.is_reversed {
+            products.filter(products::id.lt(id))
+        } else {
+            products.filter(products::id.gt(id))
+        };
+    }
+    let products = products.limit(window.rows).offset(window.skipped);
+    products.select(products::id)
 }
 
 /// The product with this id.

@@ -6,7 +6,7 @@ use diesel::mysql::{Mysql, MysqlValue};
 use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind::{ForeignKeyViolation, UniqueViolation};
 use diesel::serialize::{self, IsNull, Output, ToSql};
-use diesel::sql_types::Text;
+use diesel::sql_types::{Integer, Text};
 use diesel_async::RunQueryDsl;
 use scoped_futures::ScopedFutureExt;
 use secrecy::{ExposeSecret, SecretString};
@@ -15,6 +15,7 @@ use crate::error::{Conflict, Error};
 
 use super::errors::{or_conflict, or_missing};
 use super::ids::Ids;
+use super::pages::{Window, total_and_ids};
 use super::schema::sql_types::UsersRoleEnum;
 use super::schema::{cart, users};
 use super::transaction::{Condition, check_precondition, transaction};
@@ -151,36 +152,44 @@ pub async fn list<'c>(
     order: Order<Column>,
     range: ListRange,
 ) -> Result<List<'c, User>, Error> {
-    let page = match range {
-        ListRange::Page(page) => page,
+    let (page, known) = match range {
+        ListRange::Page(page, known) => (page, known),
         ListRange::After(id) => {
             let rows = ordered(filtered(filter), order).filter(users::id.gt(id));
             let rows = rows.select(User::as_select()).load_stream(conn).await?;
             return Ok(List::whole(rows));
         }
     };
-    let total = filtered(filter).count().get_result(conn).await?;
-    if let Some(nothing) = List::past_the_end(page, total) {
-        return Ok(nothing);
+    // By another column, and in hits that are sorted afresh, a landmark's id tells no place.
+    let known = known
+        .landmark_if(order.by == Column::Id && filter.prefix.is_none() && filter.email.is_none());
+    let count = filtered(filter).count();
+    let ids = |window: &Window| ids(filter, order, window);
+    let (total, ids) = total_and_ids(conn, (page, known), count, ids).await?;
+    if ids.is_empty() {
+        return Ok(List::past_the_end(page, total));
     }
-    if order.by == Column::Id && *filter == Filter::default() {
-        let rows = ordered(filtered(filter), order)
-            .limit(page.limit())
-            .offset(page.offset())
-            .select(User::as_select());
-        return Ok(List::part(rows.load_stream(conn).await?, page, total));
-    }
-    // First the ids, from an index alone, then the rows: a deep page would else read every row
-    // before it from the table, or sort all of them.
-    let ids: Vec<i32> = ordered(filtered(filter), order)
-        .select(users::id)
-        .limit(page.limit())
-        .offset(page.offset())
-        .load(conn)
-        .await?;
     let rows = users::table.filter(users::id.eq_any(Ids::new(&ids)));
     let rows = ordered(rows.into_boxed(), order).select(User::as_select());
     Ok(List::part(rows.load_stream(conn).await?, page, total))
+}
+
+/// The ids of the users in a window of a list.
+fn ids<'f>(
+    filter: &'f Filter,
+    order: Order<Column>,
+    window: &Window,
+) -> users::BoxedQuery<'f, Mysql, Integer> {
+    let mut users = ordered(filtered(filter), order.reversed_if(window.is_backwards));
+    if let Some(id) = window.after {
+        users = if order.is_reversed {
+            users.filter(users::id.lt(id))
+        } else {
+            users.filter(users::id.gt(id))
+        };
+    }
+    let users = users.limit(window.rows).offset(window.skipped);
+    users.select(users::id)
 }
 
 /// The user with this id.

@@ -227,7 +227,7 @@ fn check_head(path: &str, response: &Response<Incoming>) {
 const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
 
 /// The connections on which a list of products is being read.
-async fn lists_under_way(shop: &Shop) -> Vec<i64> {
+pub async fn lists_under_way(shop: &Shop) -> Vec<i64> {
     shop.sql(|session| connections(session, "info LIKE 'SELECT%products%'"))
         .await
 }
@@ -301,7 +301,7 @@ async fn a_client_that_leaves_midway_ends_the_query_and_its_connection() {
 async fn clients_that_do_not_read_hold_up_other_lists_alone_and_those_not_for_ever() {
     let shop = shop_of_large_products().await;
     let user = shop.create_user("ada@example.com").await;
-    // Pages are not shared: each holds a connection.
+    // A page that is too large for the memory holds a connection.
     let idle = join_all((0..8).map(|_| Reader::begin(&shop, "/api/products?limit=400", ""))).await;
     assert_eq!(lists_under_way(&shop).await.len(), 8);
 

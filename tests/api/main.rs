@@ -14,6 +14,7 @@ mod lists;
 mod model;
 mod observed;
 mod outages;
+mod pages;
 mod paging;
 mod products;
 mod properties;

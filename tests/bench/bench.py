@@ -29,9 +29,11 @@ from servers import MariaDb, mariadb, say
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "target" / "bench"
 
-GROUPS = ["root", "reads", "lists", "add", "gate", "start", "million"]
+GROUPS = ["root", "reads", "lists", "add", "gate", "start", "million", "pages"]
+# Those that need SIZE=large.
+LARGE_GROUPS = {"million", "pages"}
 ROWS = ["--users", "10000", "--products", "10000", "--cart", "50000"]
-MILLION_ROWS = ["--users", "100", "--products", "1000000", "--cart", "100"]
+MILLION_ROWS = ["--users", "1000000", "--products", "1000000", "--cart", "1000000"]
 
 
 @dataclass
@@ -43,6 +45,7 @@ class Options:
     seconds: int
     only: set[str]
     readme: bool
+    baseline: Path | None
 
 
 def main() -> int:
@@ -50,7 +53,8 @@ def main() -> int:
     parser.add_argument("ours", type=Path, help="the ecommerce-api executable")
     parser.add_argument("reference", type=Path, help="the bench-reference executable")
     parser.add_argument("settings", nargs="*", metavar="NAME=VALUE",
-                        help="SIZE=large ROUNDS=5 SECONDS=5 ONLY=" + ",".join(GROUPS))
+                        help="SIZE=large ROUNDS=5 SECONDS=5 BASELINE=<an earlier ecommerce-api> ONLY="
+                             + ",".join(GROUPS))
     parser.add_argument("--readme", action="store_true", help="also put the ratios into README.md")
     arguments = parser.parse_intermixed_args()
     options = read_options(parser, arguments.settings, arguments.readme)
@@ -58,6 +62,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
 
     programs = {"ours": arguments.ours.resolve(), "reference": arguments.reference.resolve()}
+    if options.baseline:
+        programs["baseline"] = options.baseline.resolve()
     # On a disk, which /tmp may not be, and with a short path: that of a socket has at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="bench-", dir="/var/tmp") as directory:
         with mariadb(Path(directory)) as database:
@@ -70,7 +76,7 @@ def main() -> int:
 
 def read_options(parser: argparse.ArgumentParser, settings: list[str], readme: bool) -> Options:
     """Reads the options from the arguments, or else from the environment."""
-    defaults = {"SIZE": "", "ROUNDS": "5", "SECONDS": "5", "ONLY": ""}
+    defaults = {"SIZE": "", "ROUNDS": "5", "SECONDS": "5", "ONLY": "", "BASELINE": ""}
     values = {name: os.environ.get(name, default) for name, default in defaults.items()}
     for setting in settings:
         name, _, value = setting.partition("=")
@@ -81,13 +87,16 @@ def read_options(parser: argparse.ArgumentParser, settings: list[str], readme: b
     only = set(filter(None, values["ONLY"].split(","))) or set(GROUPS)
     if values["SIZE"] not in ("", "large") or not only <= set(GROUPS):
         parser.error(f"SIZE is large or not set; ONLY takes some of {','.join(GROUPS)}")
-    if only == {"million"} and not large:
-        parser.error("ONLY=million needs SIZE=large")
+    if only <= LARGE_GROUPS and not large:
+        parser.error(f"ONLY={','.join(sorted(only))} needs SIZE=large")
     if not (values["ROUNDS"].isdecimal() and values["SECONDS"].isdecimal() and int(values["SECONDS"]) > 0):
         parser.error("ROUNDS and SECONDS are numbers")
     if readme and only != set(GROUPS):
         parser.error("--readme needs the whole run, without ONLY")
-    return Options(large, int(values["ROUNDS"]), int(values["SECONDS"]), only, readme)
+    baseline = Path(values["BASELINE"]) if values["BASELINE"] else None
+    if baseline and not baseline.is_file():
+        parser.error(f"BASELINE={baseline}: there is no such file")
+    return Options(large, int(values["ROUNDS"]), int(values["SECONDS"]), only, readme, baseline)
 
 
 def describe(database: MariaDb) -> str:
@@ -99,18 +108,20 @@ def describe(database: MariaDb) -> str:
 
 
 def measure(bench: Bench, options: Options) -> Record:
-    fill(bench, SHOP, ROWS)
     record: Record = {}
-    with cases.groups(bench, options.only) as groups:
-        run_rounds(bench, groups, record)
+    if not options.only <= LARGE_GROUPS:
+        fill(bench, SHOP, ROWS)
+        with cases.groups(bench, options.only) as groups:
+            run_rounds(bench, groups, record)
     if "start" in options.only:
         say("starts")
         record |= cases.starts(bench)
-    if options.large and "million" in options.only:
+    if options.large and options.only & LARGE_GROUPS:
         fill(bench, MILLION, MILLION_ROWS)
         with cases.million_groups(bench) as groups:
-            run_rounds(bench, groups, record)
-        record |= cases.million_readers(bench, memory_to_spare())
+            run_rounds(bench, {name: groups[name] for name in groups if name in options.only}, record)
+        if "million" in options.only:
+            record |= cases.million_readers(bench, memory_to_spare())
     return record
 
 

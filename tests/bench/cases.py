@@ -30,6 +30,8 @@ SLOW_RATE = 1_000_000
 SLOW_SECONDS = 15
 # Seconds until the queries of disconnected clients have to be gone.
 QUIET_LIMIT = 30
+# What is compared everywhere; an earlier build of ours, `baseline`, only where pages are measured.
+SIDES = ["ours", "reference"]
 # The databases.
 SHOP, MILLION = "shop", "million"
 # Lists by an index, with the query of each. One title in 16 begins with "Folding", and one in 6,144
@@ -40,6 +42,21 @@ SORTED_AND_FILTERED: dict[str, str] = {
     "q of few hits": "q=Folding%20brass%20bowl&page=1",
     "q of many hits": "q=Folding&page=1",
 }
+
+# Pages of 100 rows of lists of 1,000,000: what request.lua takes. A number is the highest of random
+# pages. 1 user in 100 is an administrator.
+PAGES: dict[str, list[str]] = {
+    "first page of products": ["/api/products?limit=100&page=1"],
+    "random page of products": ["/api/products?limit=100&page=", "10000"],
+    "random page of products by title": ["/api/products?limit=100&sort=title&page=", "10000"],
+    "first page of products with q": ["/api/products?limit=100&q=Folding&page=1"],
+    "first page of users": ["/api/users?limit=100&page=1"],
+    "random page of users": ["/api/users?limit=100&page=", "10000"],
+    "random page of administrators": ["/api/users?limit=100&role=ADMIN&page=", "100"],
+    "first page of the cart": ["/api/cart?limit=100&page=1"],
+    "random page of the cart": ["/api/cart?limit=100&page=", "10000"],
+}
+PAGE_CONNECTIONS = 32
 
 Measures = dict[str, Callable[[], Figures]]
 Record = dict[str, list[Figures]]
@@ -69,7 +86,7 @@ class Bench:
 def groups(bench: Bench, only: set[str]) -> Iterator[dict[str, Measures]]:
     """The groups of measurements on the small shop. Runs the servers that they need."""
     with contextlib.ExitStack() as stack:
-        sides = {side: stack.enter_context(bench.serving(side)) for side in bench.programs}
+        sides = {side: stack.enter_context(bench.serving(side)) for side in SIDES}
         must_agree(sides)
         made = {
             "root": lambda: root(bench, sides),
@@ -208,7 +225,7 @@ def starts(bench: Bench) -> Record:
     for _ in range(STARTS):
         with bench.serving("ours") as server:
             record["start ours"].append({"start_ms": server.start_ms, "rest_mb": server.memory()})
-    for side in bench.programs:
+    for side in SIDES:
         with bench.serving(side) as server:
             figures = bench.http(server, 64, "get", "/api/products/", str(bench.rows("products")))
             record[f"loaded {side}"] = [figures]
@@ -217,10 +234,10 @@ def starts(bench: Bench) -> Record:
 
 @contextlib.contextmanager
 def million_groups(bench: Bench) -> Iterator[dict[str, Measures]]:
-    """Pages, and times to the first byte, with 1,000,000 products."""
+    """Pages, and times to the first byte, with 1,000,000 rows of each table."""
     with contextlib.ExitStack() as stack:
         measures: Measures = {}
-        for side in bench.programs:
+        for side in SIDES:
             server = stack.enter_context(bench.serving(side, MILLION))
             for name, page in [("first page", 1), ("deep page", 10_000)]:
                 path = f"/api/products?page={page}&limit=100"
@@ -231,7 +248,21 @@ def million_groups(bench: Bench) -> Iterator[dict[str, Measures]]:
             measures[f"{name} ours"] = lambda server=server, path=path: bench.http(server, 4, "get", path)
         for name, path in [("page", "/api/products?page=1&limit=100"), ("million", "/api/products")]:
             measures[f"{name} alone"] = lambda server=server, path=path: alone(server, path)
-        yield {"million": measures}
+        servers = {"ours": server}
+        if "baseline" in bench.programs:
+            servers["baseline"] = stack.enter_context(bench.serving("baseline", MILLION))
+        yield {"million": measures, "pages": pages(bench, servers)}
+
+
+def pages(bench: Bench, servers: dict[str, Server]) -> Measures:
+    """Pages of lists of 1,000,000 rows for many clients, beside an earlier build if there is one."""
+    measures: Measures = {}
+    for name, request in PAGES.items():
+        for side, server in servers.items():
+            measures[f"{name} {side}"] = lambda server=server, request=request: bench.http(
+                server, PAGE_CONNECTIONS, "get", *request
+            )
+    return measures
 
 
 def alone(server: Server, path: str) -> Figures:

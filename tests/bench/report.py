@@ -1,10 +1,12 @@
-"""Makes tables of the figures: each in relation to its limit or the reference, and to its target. Imports
-no neighbour.
+"""Makes tables of the figures: each in relation to its limit, the reference or an earlier build, and to its
+target. Imports `cases` for the names of the pages.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+
+from cases import PAGES
 
 MARKS = "<!-- bench: written by `just bench --readme` -->", "<!-- end of bench -->"
 LIMITS = (
@@ -143,6 +145,11 @@ def million(table: Table) -> None:
         table.compare(f"{name} of 1,000,000 rows", f"{name} ours", f"{name} reference", "reference", "mean_ms", " ms")
     for name in ["first page by title", "deep page by title", "q of few hits", "q of many hits"]:
         table.compare(f"{name}, 1,000,000 rows", f"{name} ours", "first page ours", "page 1", "mean_ms", " ms")
+    for name in PAGES:
+        case = f"{name}, 100 of 1,000,000 rows, 32 connections"
+        table.compare(case, f"{name} ours", f"{name} baseline", "baseline", unit=" pages/s", at_least=10)
+        if not table.record.get(f"{name} baseline"):
+            table.value(case, f"{name} ours", "rate", " pages/s")
     whole = "`GET /api/products`, 1,000,000 rows"
     table.compare(f"{whole}, first byte", "million alone", "page alone", "page of 100", "first_byte_ms", " ms",
                   at_most=3)

@@ -19,7 +19,7 @@ from urllib.parse import quote
 START_LIMIT = 60
 STOP_LIMIT = 30
 # Every commit is on disk before it is acknowledged, and all data fits into memory.
-DURABLE = ["--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-size=512M", "--max-connections=500"]
+DURABLE = ["--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-size=1G", "--max-connections=500"]
 SETTINGS = ["version", "innodb_flush_log_at_trx_commit", "innodb_flush_method", "innodb_doublewrite",
             "innodb_buffer_pool_size", "log_bin", "sync_binlog"]
 

@@ -9,7 +9,7 @@ use ecommerce_api::db::cart::{self, CartItem};
 use ecommerce_api::db::migrations;
 use ecommerce_api::db::products::{self, Product};
 use ecommerce_api::db::users::{self, Role, User};
-use ecommerce_api::db::{Database, List, ListConnection, ListRange, Order, Page};
+use ecommerce_api::db::{Database, Known, Landmark, List, ListConnection, ListRange, Order, Page};
 use ecommerce_api::error::Error;
 use futures_util::TryStreamExt;
 use tokio::runtime::Runtime;
@@ -20,6 +20,11 @@ mod cost;
 mod filters;
 
 const WHOLE: ListRange = ListRange::After(0);
+
+/// One page of a list of which nothing is known.
+fn one_page(page: Page) -> ListRange {
+    ListRange::Page(page, Known::default())
+}
 
 /// A shop with rows of a test's own, and the connection that its lists are read with.
 struct Shop {
@@ -111,7 +116,7 @@ impl Shop {
 
     /// The ids of the products that begin with `prefix`, by title.
     fn beginning_with(&mut self, prefix: &str) -> Vec<i32> {
-        let page = ListRange::Page(Page {
+        let page = one_page(Page {
             number: 1,
             size: 100,
         });
@@ -189,7 +194,8 @@ fn prefixed(prefix: &str) -> products::Filter {
     }
 }
 
-/// Reads a list of `expected` ids whole, and in pages of every size, forwards and backwards.
+/// Reads a list of `expected` ids whole, and in pages of every size, forwards and backwards; each page
+/// also as one that follows an earlier one of the same snapshot.
 fn is_in_order<T: Row + Debug + PartialEq>(
     expected: &[i32],
     mut read: impl FnMut(bool, ListRange) -> Read<T>,
@@ -206,8 +212,16 @@ fn is_in_order<T: Row + Debug + PartialEq>(
                     number: i32::try_from(index + 1).unwrap(),
                     size: i32::try_from(size).unwrap(),
                 };
-                let page = read(is_reversed, ListRange::Page(page));
-                assert_eq!((page.ids().as_slice(), page.total), (chunk, Some(total)));
+                let alone = read(is_reversed, one_page(page));
+                assert_eq!((alone.ids().as_slice(), alone.total), (chunk, Some(total)));
+                for (rows, id) in (1..).zip(expected.iter().take(index * size)) {
+                    let known = Known {
+                        total: Some(total),
+                        landmark: Some(Landmark { id: *id, rows }),
+                    };
+                    let behind = read(is_reversed, ListRange::Page(page, known));
+                    assert_eq!(behind, alone, "{page:?} {known:?}");
+                }
             }
         }
     }
@@ -306,7 +320,7 @@ fn a_row_is_read_whole_in_every_order() {
         "INSERT INTO products VALUES (3, 'Tea', 'https://x.io/a', 'd'), (5, 'Pot', NULL, NULL);
          INSERT INTO users VALUES (4, 'a@x.io', 'hash', 'ADMIN')",
     );
-    let page = ListRange::Page(Page { number: 1, size: 9 });
+    let page = one_page(Page { number: 1, size: 9 });
     let filter = products::Filter::default();
     let mut expected = shop.products(&filter, Order::default(), page).rows;
     assert_eq!(expected[0].description.as_deref(), Some("d"));
@@ -348,4 +362,37 @@ fn cart_items_are_in_id_order_or_its_reverse() {
         let list = async { read(cart::with_product(cursor, 2, is_reversed, span).await).await };
         runtime.block_on(list).unwrap()
     });
+}
+
+#[test]
+fn a_snapshot_shows_one_moment_whatever_the_servers_isolation_is() {
+    let database = empty_database();
+    let mut session = database.session();
+    migrations::run(&mut session).unwrap();
+    session
+        .batch_execute("SET GLOBAL TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        .unwrap();
+    let pool = Database::new(&database.url.async_opts(), 1, 1);
+    let page = one_page(Page { number: 1, size: 9 });
+    let runtime = Runtime::new().unwrap();
+    let mut counts = Vec::new();
+    for _ in 0..2 {
+        let mut snapshot = runtime.block_on(pool.snapshot()).unwrap();
+        for _ in 0..2 {
+            let all = products::Filter::default();
+            let list = async {
+                read(products::list(&mut snapshot, &all, Order::default(), page).await).await
+            };
+            let list = runtime.block_on(list).unwrap();
+            counts.push((list.rows.len(), list.total.unwrap()));
+            session
+                .batch_execute("INSERT INTO products (title) VALUES ('Kettle')")
+                .unwrap();
+        }
+        runtime.block_on(snapshot.finish());
+    }
+    session
+        .batch_execute("SET GLOBAL TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        .unwrap();
+    assert_eq!(counts, [(0, 0), (0, 0), (2, 2), (2, 2)]);
 }

@@ -17,7 +17,7 @@ use super::list_of::ListOf;
 use super::paging::Paged;
 
 /// A chunk is sent when it has at least so many bytes.
-const CHUNK: usize = 16 * 1024;
+pub(super) const CHUNK: usize = 16 * 1024;
 
 /// Some bytes of a list.
 #[derive(Clone)]

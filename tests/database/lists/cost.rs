@@ -16,24 +16,25 @@ fn large_shop() -> Shop {
     )
 }
 
+/// The server's counters of rows read.
+const READ_COUNTERS: [&str; 7] = [
+    "Handler_read_first",
+    "Handler_read_key",
+    "Handler_read_last",
+    "Handler_read_next",
+    "Handler_read_prev",
+    "Handler_read_rnd",
+    "Handler_read_rnd_next",
+];
+
 /// How many rows the database reads, from an index or a table, and sorts for a page, its total
 /// aside.
 fn cost(shop: &mut Shop, list: impl Fn(&mut Shop, Page)) -> Cost {
-    let counters = [
-        "Handler_read_first",
-        "Handler_read_key",
-        "Handler_read_last",
-        "Handler_read_next",
-        "Handler_read_prev",
-        "Handler_read_rnd",
-        "Handler_read_rnd_next",
-    ];
     let mut measure = |page| {
         shop.do_sql("FLUSH STATUS");
         list(shop, page);
-        let reads = counters.map(|name| shop.status(name));
         Cost {
-            reads: reads.iter().sum(),
+            reads: rows_read(shop),
             sorted: shop.status("Sort_rows"),
         }
     };
@@ -65,15 +66,15 @@ fn a_page_in_the_order_of_an_index_reads_no_more_than_it_passes_over() {
         for cost in [
             cost(&mut shop, |shop, page| {
                 let order = by(products::Column::Title, is_reversed);
-                shop.products(&products::Filter::default(), order, ListRange::Page(page));
+                shop.products(&products::Filter::default(), order, one_page(page));
             }),
             cost(&mut shop, |shop, page| {
                 let order = by(products::Column::Title, is_reversed);
-                shop.products(&prefixed("Common"), order, ListRange::Page(page));
+                shop.products(&prefixed("Common"), order, one_page(page));
             }),
             cost(&mut shop, |shop, page| {
                 let order = by(users::Column::Email, is_reversed);
-                shop.users(&users::Filter::default(), order, ListRange::Page(page));
+                shop.users(&users::Filter::default(), order, one_page(page));
             }),
         ] {
             assert!(cost.reads < 100 && cost.sorted <= 10, "{cost:?}");
@@ -85,7 +86,7 @@ fn a_page_in_the_order_of_an_index_reads_no_more_than_it_passes_over() {
 fn a_page_deep_in_a_list_reads_the_rows_of_no_other() {
     let mut shop = large_shop();
     shop.do_sql("FLUSH STATUS");
-    let deep = ListRange::Page(Page {
+    let deep = one_page(Page {
         number: 1500,
         size: 10,
     });
@@ -102,11 +103,85 @@ fn a_page_deep_in_a_list_reads_the_rows_of_no_other() {
     );
 }
 
+/// All rows that this connection has read, from indexes and tables.
+fn rows_read(shop: &mut Shop) -> i64 {
+    READ_COUNTERS.iter().map(|name| shop.status(name)).sum()
+}
+
+#[test]
+fn a_page_that_follows_another_passes_over_the_rows_between_them() {
+    let mut shop = large_shop();
+    let known = Known {
+        total: Some(20_000),
+        landmark: Some(Landmark {
+            id: 12_000,
+            rows: 12_000,
+        }),
+    };
+    let page = Page {
+        number: 1210,
+        size: 10,
+    };
+    shop.do_sql("FLUSH STATUS");
+    let read = shop.products(
+        &products::Filter::default(),
+        Order::default(),
+        ListRange::Page(page, known),
+    );
+    assert_eq!(read.ids(), (12_091..=12_100).collect::<Vec<_>>());
+    assert_eq!(read.total, Some(20_000));
+    let read = rows_read(&mut shop);
+    assert!(read < 200, "{read}");
+}
+
+#[test]
+fn the_last_page_is_reached_from_the_end() {
+    let mut shop = large_shop();
+    let last = ListRange::Page(
+        Page {
+            number: 2000,
+            size: 10,
+        },
+        Known {
+            total: Some(20_000),
+            landmark: None,
+        },
+    );
+    for column in [products::Column::Id, products::Column::Title] {
+        shop.do_sql("FLUSH STATUS");
+        let read = shop.products(&products::Filter::default(), by(column, false), last);
+        assert_eq!(read.rows.len(), 10);
+        let read = rows_read(&mut shop);
+        assert!(read < 100, "{column:?}: {read}");
+    }
+}
+
+#[test]
+fn a_page_deep_in_the_cart_joins_its_own_rows_alone() {
+    let mut shop = large_shop();
+    shop.do_sql(
+        "INSERT INTO cart (user_id, product_id) SELECT seq, seq FROM seq_1_to_20000;
+         ANALYZE TABLE cart;
+         FLUSH STATUS",
+    );
+    let Shop { cursor, runtime } = &mut shop;
+    let page = Page {
+        number: 1000,
+        size: 10,
+    };
+    let list = async { read(cart::list(cursor, false, one_page(page)).await).await };
+    let list = runtime.block_on(list).unwrap();
+    assert_eq!(list.ids(), (9991..=10_000).collect::<Vec<_>>());
+    // Its items, and a user and a product for each.
+    let keys = shop.status("Handler_read_key");
+    assert!(keys < 100, "{keys} rows were looked up");
+}
+
 #[test]
 fn a_page_of_few_hits_reads_the_hits_alone_wherever_they_are() {
     let mut shop = large_shop();
     let rare = cost(&mut shop, |shop, page| {
-        shop.products(&prefixed("Rare"), Order::default(), ListRange::Page(page));
+        shop.products(&prefixed("Rare"), Order::default(), one_page(page));
     });
     assert!(rare.reads < 1000, "{rare:?}");
     let administrators = users::Filter {
@@ -116,7 +191,7 @@ fn a_page_of_few_hits_reads_the_hits_alone_wherever_they_are() {
     // The table is read once, without an index on roles, and the hits are sorted.
     let by_email = cost(&mut shop, |shop, page| {
         let order = by(users::Column::Email, false);
-        shop.users(&administrators, order, ListRange::Page(page));
+        shop.users(&administrators, order, one_page(page));
     });
     assert!(
         by_email.reads < 20_200 && by_email.sorted <= 60,
@@ -128,7 +203,7 @@ fn a_page_of_few_hits_reads_the_hits_alone_wherever_they_are() {
 fn no_value_has_a_statement_of_its_own() {
     let mut shop = Shop::with_emails(&["a@x", "b@x"]);
     let lists = |shop: &mut Shop, text: &str, role, size| {
-        let page = ListRange::Page(Page { number: 1, size });
+        let page = one_page(Page { number: 1, size });
         let filter = users::Filter {
             prefix: Some(text.to_owned()),
             email: Some(text.to_owned()),

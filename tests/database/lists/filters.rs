@@ -69,7 +69,7 @@ fn a_prefix_of_an_email_is_literal_too() {
     let read = shop.users(
         &filter,
         Order::default(),
-        ListRange::Page(Page { number: 1, size: 9 }),
+        one_page(Page { number: 1, size: 9 }),
     );
     assert_eq!(read.ids(), [1, 4]);
 }
@@ -94,7 +94,7 @@ fn an_email_is_found_to_the_byte() {
         };
         shop.users(&filter, order, span)
     };
-    let page = ListRange::Page(Page { number: 1, size: 9 });
+    let page = one_page(Page { number: 1, size: 9 });
     for (id, email) in (1..).zip(emails) {
         for order in [Order::default(), by(users::Column::Email, true)] {
             let read = found(email, order, page);
