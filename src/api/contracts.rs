@@ -47,7 +47,8 @@ impl Published {
     }
 
     /// The contract and the handlers of its operations, over `db`.
-    pub(super) fn service(&'static self, db: &Database, validation: Validation) -> Service {
+    #[must_use]
+    pub fn service(&'static self, db: &Database, validation: Validation) -> Service {
         Service {
             contract: &self.contract,
             handlers: (self.handlers)(db, validation),

@@ -21,6 +21,7 @@ mod properties;
 mod requests;
 mod routes;
 mod searches;
+mod second;
 mod selection;
 mod site;
 mod statuses;
