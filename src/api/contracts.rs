@@ -1,7 +1,7 @@
 //! The registry of the contracts that the service keeps to. Whatever concerns all contracts goes
 //! through this list: the server, the command line, the tests and CI.
 //!
-//! A second contract is a file beside `openapi/openapi.yaml`, and a line in [`PUBLISHED`].
+//! A second contract is a file beside `openapi/openapi.yaml`, and a line in `PUBLISHED`.
 
 use std::sync::LazyLock;
 

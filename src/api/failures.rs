@@ -1,6 +1,6 @@
 //! Failures: the one way from an error to a response, in the contract's error envelope.
 //!
-//! [`KINDS`] is the one table of statuses that a request can fail with. The responses, the codes and
+//! `KINDS` is the one table of statuses that a request can fail with. The responses, the codes and
 //! the responses in the generated document, and the log lines are made from it.
 //!
 //! An operation returns `Result<…, Failed<…>>`. The aliases of `Failed` differ in the statuses that
