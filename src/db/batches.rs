@@ -14,13 +14,12 @@ use crate::error::Error;
 
 use super::Connection;
 use super::cart::additions;
-use super::cart::{self, CartItem, FullItem, NewCartItem};
+use super::cart::{self, NewCartItem};
 use super::coalesce::Coalescer;
 use super::errors::diagnose;
 use super::pool::Pool;
-use super::products::{self, Product};
+use super::rows::{CartItem, FullItem, Product, User};
 use super::scope::Scope;
-use super::users::{self, User};
 
 /// The most rows that one statement reads for the carts of many users. Larger carts are read with a
 /// list connection each.
@@ -78,12 +77,12 @@ impl Batches {
         Self {
             users: by_id(
                 pool,
-                |conn, ids| users::with_ids(conn, ids).boxed(),
+                |conn, ids| User::with_ids(conn, ids).boxed(),
                 |user| user.id,
             ),
             products: by_id(
                 pool,
-                |conn, ids| products::with_ids(conn, ids).boxed(),
+                |conn, ids| Product::with_ids(conn, ids).boxed(),
                 |product| product.id,
             ),
             items: by_id(

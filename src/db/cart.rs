@@ -1,4 +1,5 @@
-//! Cart items: the rows, with the user and the product that they join, and the queries.
+//! The queries on cart items, which join users and products. Imports `db::rows`, `db::pages` and
+//! `db::transaction`.
 
 pub(super) mod additions;
 
@@ -16,29 +17,15 @@ use crate::error::Error;
 use super::errors::{QueryError, or_missing};
 use super::ids::Ids;
 use super::pages::{self, Known, Page, Window};
-use super::products::{self, Product};
+use super::rows::{Product, User};
 use super::schema::{cart, products as products_table, users as users_table};
 use super::transaction::{Condition, check_precondition, transaction};
-use super::users::{self, User};
 use super::{Connection, List, ListRange};
+
+pub use super::rows::{CartItem, FullItem};
 
 /// How many bytes of text are kept of the carts of one batch at most.
 const MAX_TEXT: usize = 512 * 1024;
-
-/// A product in a user's cart.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
-#[diesel(table_name = cart)]
-pub struct CartItem {
-    /// The primary key.
-    pub id: i32,
-    /// Whose cart it is.
-    pub user_id: i32,
-    /// The product in it.
-    pub product_id: i32,
-}
-
-/// A cart item with what it joins.
-pub type FullItem = (CartItem, User, Product);
 
 /// A product to put into a user's cart.
 #[derive(Debug, Clone, Copy)]
@@ -104,7 +91,7 @@ pub async fn list(
     conn: &mut Connection,
     is_reversed: bool,
     range: ListRange,
-) -> Result<List<'_, (CartItem, User, Product)>, Error> {
+) -> Result<List<'_, FullItem>, Error> {
     // Left joins hold the database to the order of the cart's primary key: of inner joins it may
     // begin with another table, and sort everything before the first row. No row is without its
     // user and product, by the foreign keys.
@@ -155,7 +142,7 @@ pub async fn of_user(
     is_reversed: bool,
     range: ListRange,
 ) -> Result<List<'_, (CartItem, Product)>, Error> {
-    users::find(conn, user_id).await?;
+    User::find(conn, user_id).await?;
     let all = cart::table
         .inner_join(products_table::table)
         .select((CartItem::as_select(), Product::as_select()))
@@ -193,7 +180,7 @@ pub async fn with_product(
     is_reversed: bool,
     range: ListRange,
 ) -> Result<List<'_, (CartItem, User)>, Error> {
-    products::find(conn, product_id).await?;
+    Product::find(conn, product_id).await?;
     let all = cart::table
         .inner_join(users_table::table)
         .select((CartItem::as_select(), User::as_select()))
@@ -224,10 +211,7 @@ pub async fn with_product(
 ///
 /// # Errors
 /// Only those of the database.
-pub(super) async fn with_ids(
-    conn: &mut Connection,
-    ids: &[i32],
-) -> Result<Vec<(CartItem, User, Product)>, Error> {
+pub(super) async fn with_ids(conn: &mut Connection, ids: &[i32]) -> Result<Vec<FullItem>, Error> {
     let items = cart::table
         .inner_join(users_table::table)
         .inner_join(products_table::table)
@@ -292,7 +276,7 @@ pub(super) async fn of_users(
 pub async fn remove(
     conn: &mut Connection,
     id: i32,
-    condition: Option<&Condition<(CartItem, User, Product)>>,
+    condition: Option<&Condition<FullItem>>,
 ) -> Result<(), Error> {
     let removed = if condition.is_none() {
         diesel::delete(cart::table.find(id))

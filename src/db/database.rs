@@ -17,13 +17,14 @@ use crate::deadlines;
 use crate::error::Error;
 
 use super::batches::{Batches, Cart, Key};
-use super::cart::{self, CartItem, FullItem, NewCartItem};
+use super::cart::{self, NewCartItem};
 use super::indexes::{self, ListIndex};
 use super::pages::Snapshot;
 use super::pool::{ListConnection, Pool};
-use super::products::{self, NewProduct, Product, ProductChanges};
+use super::products::{self, NewProduct, ProductChanges};
+use super::rows::{CartItem, FullItem, Product, User};
 use super::session_settings::Purpose;
-use super::users::{self, NewUser, User, UserChanges};
+use super::users::{self, NewUser, UserChanges};
 use super::{Condition, Connection, errors};
 
 /// The shop's database; cheap to clone.

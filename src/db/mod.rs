@@ -26,6 +26,7 @@ pub mod migrations;
 mod pages;
 mod pool;
 pub mod products;
+mod rows;
 #[expect(missing_docs, reason = "printed by diesel, untouched")]
 #[allow(
     clippy::wildcard_imports,

@@ -1,4 +1,4 @@
-//! Products: the rows and the queries.
+//! The queries on products. Imports `db::rows`, `db::pages` and `db::transaction`.
 
 use diesel::mysql::Mysql;
 use diesel::prelude::*;
@@ -16,18 +16,7 @@ use super::schema::{cart, products};
 use super::transaction::{Condition, check_precondition, transaction};
 use super::{Connection, List, ListRange, Order, beginning_with, last_insert_id};
 
-/// A product.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
-pub struct Product {
-    /// The primary key.
-    pub id: i32,
-    /// Its name.
-    pub title: String,
-    /// The URL of its picture.
-    pub image_url: Option<String>,
-    /// A text about it.
-    pub description: Option<String>,
-}
+pub use super::rows::Product;
 
 /// A product to store.
 #[derive(Insertable)]
@@ -139,28 +128,6 @@ fn ids<'f>(
     products.select(products::id)
 }
 
-/// The product with this id.
-///
-/// # Errors
-/// `NotFound`.
-pub async fn find(conn: &mut Connection, id: i32) -> Result<Product, Error> {
-    products::table
-        .find(id)
-        .select(Product::as_select())
-        .first(conn)
-        .await
-        .map_err(or_missing("Product"))
-}
-
-/// Those products of these ids that exist, in any order.
-///
-/// # Errors
-/// Only those of the database.
-pub(super) async fn with_ids(conn: &mut Connection, ids: &[i32]) -> Result<Vec<Product>, Error> {
-    let products = products::table.filter(products::id.eq_any(Ids::new(ids)));
-    Ok(products.select(Product::as_select()).load(conn).await?)
-}
-
 /// Stores a new product.
 ///
 /// # Errors
@@ -194,7 +161,7 @@ pub async fn update(
     condition: Option<&Condition<Product>>,
 ) -> Result<Product, Error> {
     if *changes == ProductChanges::default() {
-        let product = find(conn, id).await?;
+        let product = Product::find(conn, id).await?;
         check_precondition(condition, &product).map_err(or_missing("Product"))?;
         return Ok(product);
     }

@@ -1,11 +1,8 @@
-//! Users: the rows without their passwords, and the queries.
+//! The queries on users. Imports `db::rows`, `db::pages` and `db::transaction`.
 
-use diesel::deserialize::{self, FromSql, FromSqlRow};
-use diesel::expression::AsExpression;
-use diesel::mysql::{Mysql, MysqlValue};
+use diesel::mysql::Mysql;
 use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind::{ForeignKeyViolation, UniqueViolation};
-use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::{Integer, Text};
 use diesel_async::RunQueryDsl;
 use scoped_futures::ScopedFutureExt;
@@ -16,56 +13,15 @@ use crate::error::{Conflict, Error};
 use super::errors::{or_conflict, or_missing};
 use super::ids::Ids;
 use super::pages::{Window, total_and_ids};
-use super::schema::sql_types::UsersRoleEnum;
 use super::schema::{cart, users};
 use super::transaction::{Condition, check_precondition, transaction};
 use super::{Connection, List, ListRange, Order, beginning_with, last_insert_id};
 
+pub use super::rows::{Role, User};
+
 diesel::define_sql_function! {
     /// The bytes of a text, in hexadecimal.
     fn hex(text: Text) -> Text;
-}
-
-/// What a user may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow)]
-#[diesel(sql_type = UsersRoleEnum)]
-pub enum Role {
-    /// May administer the shop.
-    Admin,
-    /// May shop.
-    User,
-}
-
-impl ToSql<UsersRoleEnum, Mysql> for Role {
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Mysql>) -> serialize::Result {
-        use std::io::Write;
-        out.write_all(match self {
-            Self::Admin => b"ADMIN",
-            Self::User => b"USER",
-        })?;
-        Ok(IsNull::No)
-    }
-}
-
-impl FromSql<UsersRoleEnum, Mysql> for Role {
-    fn from_sql(value: MysqlValue<'_>) -> deserialize::Result<Self> {
-        match value.as_bytes() {
-            b"ADMIN" => Ok(Self::Admin),
-            b"USER" => Ok(Self::User),
-            _ => Err("a role that is neither ADMIN nor USER".into()),
-        }
-    }
-}
-
-/// A user, without the password.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
-pub struct User {
-    /// The primary key.
-    pub id: i32,
-    /// Unique; the collation decides what is equal (letter case does not count).
-    pub email: String,
-    /// What the user may do.
-    pub role: Role,
 }
 
 /// A user to store; `password` is the hash.
@@ -192,28 +148,6 @@ fn ids<'f>(
     users.select(users::id)
 }
 
-/// The user with this id.
-///
-/// # Errors
-/// `NotFound`.
-pub async fn find(conn: &mut Connection, id: i32) -> Result<User, Error> {
-    users::table
-        .find(id)
-        .select(User::as_select())
-        .first(conn)
-        .await
-        .map_err(or_missing("User"))
-}
-
-/// Those users of these ids that exist, in any order.
-///
-/// # Errors
-/// Only those of the database.
-pub(super) async fn with_ids(conn: &mut Connection, ids: &[i32]) -> Result<Vec<User>, Error> {
-    let users = users::table.filter(users::id.eq_any(Ids::new(ids)));
-    Ok(users.select(User::as_select()).load(conn).await?)
-}
-
 /// Stores a new user.
 ///
 /// # Errors
@@ -253,7 +187,7 @@ pub async fn update(
     condition: Option<&Condition<User>>,
 ) -> Result<User, Error> {
     if changes.email.is_none() && changes.password.is_none() && changes.role.is_none() {
-        let user = find(conn, id).await?;
+        let user = User::find(conn, id).await?;
         check_precondition(condition, &user).map_err(or_missing("User"))?;
         return Ok(user);
     }

@@ -10,9 +10,8 @@ use diesel::sql_types::Integer;
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 
 use crate::db::errors::{QueryError, diagnose};
-use crate::db::products::{self, Product};
+use crate::db::rows::{Product, User};
 use crate::db::transaction::Retries;
-use crate::db::users::{self, User};
 use crate::db::{Connection, last_insert_id};
 use crate::error::{Conflict, Error};
 
@@ -71,10 +70,10 @@ async fn parents_of(conn: &mut Connection, items: &[NewCartItem]) -> Result<Vec<
 
 async fn read_parents(conn: &mut Connection, items: &[NewCartItem]) -> Result<Vec<Parents>, Error> {
     let user_ids: Vec<i32> = items.iter().map(|item| item.user_id).collect();
-    let users = users::with_ids(conn, &user_ids).await?;
+    let users = User::with_ids(conn, &user_ids).await?;
     let users: HashMap<i32, User> = users.into_iter().map(|user| (user.id, user)).collect();
     let product_ids: Vec<i32> = items.iter().map(|item| item.product_id).collect();
-    let products = products::with_ids(conn, &product_ids).await?;
+    let products = Product::with_ids(conn, &product_ids).await?;
     let products: HashMap<i32, Product> = products.into_iter().map(|row| (row.id, row)).collect();
     let both = |item: &NewCartItem| {
         let user = users.get(&item.user_id);
