@@ -1,4 +1,4 @@
-//! `migrate`, `check` and `seed`: the subcommands that read or change a database and end.
+//! The subcommands `migrate`, `check` and `seed`, which read or change a database.
 
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -143,7 +143,7 @@ pub fn seed(settings: &Settings, plan: &rows::Plan) -> anyhow::Result<()> {
     ))
 }
 
-/// The hash of a random password that is thrown away: nobody can log in with it.
+/// The hash of a random password that is not kept, so that nobody can log in with it.
 pub(super) fn unusable_password_hash() -> Result<SecretString, crate::error::Error> {
     let password = format!("{:032x}", rand::random::<u128>());
     passwords::hash_blocking(&password.into())

@@ -1,6 +1,6 @@
-//! What must be in no response and no log line: passwords, their hashes, the database's password.
+//! Passwords, their hashes and the database's password are in no response and no log line.
 //!
-//! Every secret here contains `hunter2`, and so does everything that a client could have meant as a
+//! Every secret here contains `hunter2`, and so does every text that a client could have meant as a
 //! secret.
 
 use std::io::Write;

@@ -1,8 +1,9 @@
-//! What a line of the log looks like, as text and as JSON.
+//! The format of a log line, as text and as JSON.
 //!
-//! A request is one line: `2026-11-25T02:49:07Z GET /api/users 200 2.1ms id=… 127.0.0.1`. It
-//! is the event with the target [`REQUEST`], at the end of the response's body. Any other event is
-//! its level, target, message and fields, with the id of the request that it belongs to.
+//! A request is one line: `2026-11-25T02:49:07Z GET /api/users 200 2.1ms id=… 127.0.0.1`. The
+//! service emits its event, with the target [`REQUEST`], at the end of the response's body. The
+//! line of any other event has its level, target, message and fields, and the id of the request
+//! that it belongs to.
 
 mod record;
 
@@ -25,7 +26,7 @@ use record::{FieldValue, Record};
 /// The target of the event that each request ends with. Its fields: `request_id`, `method`, `path`,
 /// `operation`, `status` (absent without a response), `duration_ms`, `bytes`, `outcome`, `peer`.
 const REQUEST: &str = "ecommerce_api::request";
-/// The outcome of most requests, which the text need not name.
+/// The outcome of most requests, which text lines omit.
 const COMPLETE: &str = "complete";
 
 /// The length of the date at the beginning of a time: `2026-11-25T`.
@@ -36,7 +37,7 @@ const GREEN: &str = "\x1b[32m";
 const YELLOW: &str = "\x1b[33m";
 const PLAIN: &str = "\x1b[0m";
 
-/// Lines for people.
+/// The text format, for people.
 pub(super) struct Text {
     /// On a terminal the date is left out, which makes room for longer paths.
     pub(super) is_terminal: bool,
@@ -70,7 +71,8 @@ where
     }
 }
 
-/// `GET /api/users 200 2.1ms id=… 127.0.0.1`, and how it ended if it is not complete.
+/// Writes the line of a request, `GET /api/users 200 2.1ms id=… 127.0.0.1`, with its outcome unless
+/// that is [`COMPLETE`].
 fn request_line(line: &mut Writer<'_>, record: &Record) -> fmt::Result {
     let text = |name| Escaped(record.text(name));
     write!(line, "{} {} ", text("method"), text("path"))?;
@@ -95,7 +97,7 @@ fn request_line(line: &mut Writer<'_>, record: &Record) -> fmt::Result {
     Ok(())
 }
 
-/// The client's address; its port would make the line too long for a terminal.
+/// The client's address without its port, which would make the line too long for a terminal.
 fn without_port(peer: &str) -> Cow<'_, str> {
     match peer.parse::<SocketAddr>() {
         Ok(address) => address.ip().to_string().into(),
@@ -115,7 +117,7 @@ fn status_colour(status: f64) -> &'static str {
     }
 }
 
-/// ` WARN ecommerce_api::db: the message name="value" id=…`.
+/// Writes the line of any other event: ` WARN ecommerce_api::db: the message name="value" id=…`.
 fn event_line(line: &mut Writer<'_>, record: &Record) -> fmt::Result {
     let colour = match record.level {
         Level::ERROR => RED,
@@ -140,7 +142,7 @@ fn event_line(line: &mut Writer<'_>, record: &Record) -> fmt::Result {
     Ok(())
 }
 
-/// Writes `value` in `colour`, on a terminal.
+/// Writes `value`, in `colour` on a terminal.
 fn coloured(line: &mut Writer<'_>, colour: &str, value: impl fmt::Display) -> fmt::Result {
     if line.has_ansi_escapes() && !colour.is_empty() {
         write!(line, "{colour}{value}{PLAIN}")
@@ -149,7 +151,7 @@ fn coloured(line: &mut Writer<'_>, colour: &str, value: impl fmt::Display) -> fm
     }
 }
 
-/// One JSON object a line, for machines.
+/// The JSON format, for machines: one object on each line.
 pub(super) struct Json;
 
 impl<S, N> FormatEvent<S, N> for Json
@@ -168,7 +170,7 @@ where
     }
 }
 
-/// All that is known of an event, each once, in one flat object.
+/// A flat object with everything that is known about an event, each item once.
 fn json_object(record: Record) -> Value {
     let message = if record.target == REQUEST {
         let status = record.number("status").map(|status| format!(" {status}"));
@@ -196,7 +198,8 @@ fn json_object(record: Record) -> Value {
     object.into()
 }
 
-/// The line about lines that were dropped. The log's thread writes it past the queue and the filter.
+/// The line that reports how many lines were dropped. The log's thread writes it directly, without
+/// queue and filter.
 pub(super) fn dropped_line(format: LogFormat, count: u64) -> String {
     let target = module_path!();
     let message = format!("{count} log lines were dropped: nobody read them in time");
@@ -227,13 +230,13 @@ fn text_time() -> String {
 /// The time in UTC to the microsecond.
 fn json_time() -> String {
     let mut time = String::with_capacity(32);
-    // A string takes whatever is written.
+    // Writing to a string does not fail.
     let _ = SystemTime.format_time(&mut Writer::new(&mut time));
     time
 }
 
-/// A text without its control characters and ends of lines, which could forge a line or control a
-/// terminal: they are shown as escapes.
+/// Shows a text with its control characters and line ends escaped, since they could forge a line or
+/// control a terminal.
 struct Escaped<'a>(&'a str);
 
 impl fmt::Display for Escaped<'_> {
@@ -290,7 +293,7 @@ mod tests {
         }
     }
 
-    /// What `events` logs.
+    /// The log that `events` writes.
     fn logged(format: LogFormat, is_terminal: bool, events: impl FnOnce()) -> String {
         let sink = Sink::default();
         let layer = tracing_subscriber::fmt::layer()
@@ -429,7 +432,7 @@ mod tests {
         assert!(left.get("status").is_none(), "{left}");
     }
 
-    /// A warning within a request, in a span of a library's own.
+    /// Emits a warning within a request and within a library's span.
     fn warning() {
         let request = tracing::info_span!("request", id = ID);
         let _request = request.enter();
