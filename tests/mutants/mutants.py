@@ -40,7 +40,7 @@ TREE = WORK / "tree"
 OUTCOMES = WORK / "mutants.out/outcomes.json"
 SCOPE = [
     f"src/api/{name}.rs"
-    for name in ["conditions", "cors", "failures", "json", "products", "responses", "users", "validation"]
+    for name in ["conditions", "cors", "failures", "failures/failure", "failures/operation_error", "json", "products", "responses", "users", "validation"]
 ]
 # A container may run as another user than the one to whom the clone belongs.
 SAFE = ["-c", f"safe.directory={ROOT}"]

@@ -1,14 +1,14 @@
-//! What the reading of lists has to know of each list of the contract.
+//! The properties of each list of the contract that the code for all lists needs.
 
 use poem_openapi::types::Type;
 use serde::Serialize;
 
-/// The response with a list of the contract.
-pub(in crate::api) trait ListOf: Type + Send + 'static {
-    /// What each row becomes.
+/// The type of a response body with a list.
+pub(in crate::api) trait ListResponse: Type + Send + 'static {
+    /// The type of an item in `data`.
     type Item: Serialize + Send;
-    /// What one row is called in the message.
+    /// The noun for one item in `message`, in the singular.
     const NOUN: &'static str;
-    /// A row's id, by which the list is ordered.
+    /// The id of an item.
     fn id(item: &Self::Item) -> i32;
 }
