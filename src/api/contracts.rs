@@ -1,7 +1,7 @@
 //! The registry of the contracts that the service keeps to. Whatever concerns all contracts goes
 //! through this list: the server, the command line, the tests and CI.
 //!
-//! A second contract is a file beside `openapi/openapi.yaml`, and a line in [`PUBLISHED`].
+//! A second contract is a file beside `openapi/openapi.yaml`, and a line in `PUBLISHED`.
 
 use std::sync::LazyLock;
 
@@ -47,7 +47,8 @@ impl Published {
     }
 
     /// The contract and the handlers of its operations, over `db`.
-    pub(super) fn service(&'static self, db: &Database, validation: Validation) -> Service {
+    #[must_use]
+    pub fn service(&'static self, db: &Database, validation: Validation) -> Service {
         Service {
             contract: &self.contract,
             handlers: (self.handlers)(db, validation),

@@ -1,6 +1,6 @@
 //! Failures: the conversion of errors to responses with the contract's error envelope.
 //!
-//! [`KINDS`] is the only table of the statuses with which a request can fail. The responses, their
+//! `KINDS` is the only table of the statuses with which a request can fail. The responses, their
 //! description in the generated document and the log lines are made from it.
 //!
 //! A handler returns `Result<…, OperationError<…>>`. Each alias of [`OperationError`] stands for a set of

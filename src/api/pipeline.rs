@@ -255,7 +255,8 @@ impl Endpoint for Pipeline {
         let target = self.target(&request);
         let operation = target.map_or("", |target| target.operation.id.as_str());
         let log = RequestLog::begin(&request, operation);
-        let span = tracing::info_span!("request", id = &*log.request_id);
+        // Of the highest level, so that warnings have their request's id whatever is logged.
+        let span = tracing::error_span!("request", id = &*log.request_id);
         let response = self.respond(request, target, &log);
         let response = response.instrument(span.clone()).await;
         Ok(log.watch(response, span))

@@ -1,5 +1,5 @@
 //! Conversions between the database's rows and the contract's types, and the properties of each list
-//! ([`ListResponse`]).
+//! (`ListResponse`).
 //!
 //! Imports `db` for the types of the rows.
 

@@ -1,29 +1,29 @@
 //! Conditional requests: entity tags, 304 responses, and protection from lost updates.
 
-use std::time::Duration;
+mod concurrent;
 
 use ecommerce_api::api::validation::Validation;
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, JSON, Shop};
-use crate::requests::{head, raw};
+use crate::harness::{ClientResponse, JSON, Shop};
+use crate::raw::{request_head, send_raw};
 
-const OF_AN_OLD_STATE: &str = "\"00000000000000000000000000000000\"";
+const OLD_TAG: &str = "\"00000000000000000000000000000000\"";
 
-async fn get_if_none(shop: &Shop, path: &str, tags: &str) -> Answer {
+async fn get_if_none(shop: &Shop, path: &str, tags: &str) -> ClientResponse {
     shop.send(Method::GET, path, &[("if-none-match", tags)], Vec::new())
         .await
 }
 
-async fn put_if(shop: &Shop, path: &str, tags: &str, body: &Value) -> Answer {
+async fn put_if(shop: &Shop, path: &str, tags: &str, body: &Value) -> ClientResponse {
     let headers = [JSON, ("if-match", tags)];
     shop.send(Method::PUT, path, &headers, body.to_string().into())
         .await
 }
 
-async fn delete_if(shop: &Shop, path: &str, tags: &str) -> Answer {
+async fn delete_if(shop: &Shop, path: &str, tags: &str) -> ClientResponse {
     shop.send(Method::DELETE, path, &[("if-match", tags)], Vec::new())
         .await
 }
@@ -59,8 +59,8 @@ async fn a_created_resource_has_the_same_tag_as_in_a_get() {
         let got = shop.get(one).await;
         assert_eq!(created.header("etag"), got.header("etag"), "{one}");
         assert_eq!(got.header("etag").unwrap().len(), 34, "128 bits and quotes");
-        let asked = shop.send(Method::HEAD, one, &[], Vec::new()).await;
-        assert_eq!(asked.header("etag"), got.header("etag"), "{one}");
+        let head = shop.send(Method::HEAD, one, &[], Vec::new()).await;
+        assert_eq!(head.header("etag"), got.header("etag"), "{one}");
         assert_eq!(shop.get(list).await.header("etag"), None, "{list}");
     }
     let removed = shop.delete(ITEM).await;
@@ -73,12 +73,16 @@ async fn a_tag_changes_exactly_when_the_representation_changes() {
     let first = tag(&shop, USER).await;
     let same = shop.put(USER, &json!({"role": "USER"})).await;
     assert_eq!(same.header("etag"), Some(&*first));
-    let unseen = shop.put(USER, &json!({"password": "another"})).await;
-    assert_eq!(unseen.header("etag"), Some(&*first), "it is not shown");
+    let password = shop.put(USER, &json!({"password": "another"})).await;
+    assert_eq!(
+        password.header("etag"),
+        Some(&*first),
+        "a password is not shown"
+    );
     let promoted = shop.put(USER, &json!({"role": "ADMIN"})).await;
     assert_ne!(promoted.header("etag"), Some(&*first));
-    let back = shop.put(USER, &json!({"role": "USER"})).await;
-    assert_eq!(back.header("etag"), Some(&*first), "as it was shown before");
+    let restored = shop.put(USER, &json!({"role": "USER"})).await;
+    assert_eq!(restored.header("etag"), Some(&*first), "the same data");
 
     let item = tag(&shop, ITEM).await;
     shop.put(USER, &json!({"role": "ADMIN"})).await.expect(200);
@@ -99,11 +103,11 @@ async fn a_representation_that_the_client_has_is_not_sent_again() {
             format!("\"other\" , W/\"more\",,{tag}"),
             "*".to_owned(),
         ] {
-            let answer = get_if_none(&shop, path, &tags).await;
-            assert_eq!(answer.status, 304, "{path} {tags}");
-            assert!(answer.body.is_empty());
-            assert_eq!(answer.header("etag"), Some(&*tag));
-            assert_eq!(answer.header("cache-control"), Some("no-store"));
+            let response = get_if_none(&shop, path, &tags).await;
+            assert_eq!(response.status, 304, "{path} {tags}");
+            assert!(response.body.is_empty());
+            assert_eq!(response.header("etag"), Some(&*tag));
+            assert_eq!(response.header("cache-control"), Some("no-store"));
         }
         let headers = [("if-none-match", "\"other\""), ("if-none-match", &*tag)];
         let in_two_lines = shop.send(Method::GET, path, &headers, Vec::new()).await;
@@ -112,12 +116,12 @@ async fn a_representation_that_the_client_has_is_not_sent_again() {
         let compressed = shop.send(Method::GET, path, &headers, Vec::new()).await;
         assert_eq!(compressed.status, 304);
         assert_eq!(compressed.header("content-encoding"), None);
-        let asked = shop.send(Method::HEAD, path, &headers, Vec::new()).await;
+        let head = shop.send(Method::HEAD, path, &headers, Vec::new()).await;
         assert_eq!(
-            (asked.status.as_u16(), asked.header("etag")),
+            (head.status.as_u16(), head.header("etag")),
             (304, Some(&*tag))
         );
-        get_if_none(&shop, path, OF_AN_OLD_STATE).await.expect(200);
+        get_if_none(&shop, path, OLD_TAG).await.expect(200);
     }
     let tag = tag(&shop, PRODUCT).await;
     shop.put(PRODUCT, &json!({"title": "Kettle"})).await;
@@ -132,13 +136,13 @@ async fn a_304_ends_after_its_head() {
     for method in ["GET", "HEAD"] {
         let request = format!(
             "{}If-None-Match: *\r\n\r\n",
-            head(&format!("{method} {USER}"))
+            request_head(&format!("{method} {USER}"))
         );
-        let (head, body) = raw(&shop, request).await;
+        let (head, body) = send_raw(&shop, request).await;
         assert!(head.starts_with("http/1.1 304"), "{head}");
         assert!(
             !head.contains("content-length"),
-            "it is not that of a 200: {head}"
+            "a 304 has no length: {head}"
         );
         assert!(!head.contains("\r\ncontent-type:"), "{head}");
         assert_eq!(body, "");
@@ -180,7 +184,11 @@ async fn a_resource_that_another_client_changed_is_neither_changed_nor_deleted()
         }
     }
     delete_if(&shop, ITEM, &item).await.error(412);
-    assert_eq!(shop.get(ITEM).await.expect(200), before, "all as it was");
+    assert_eq!(
+        shop.get(ITEM).await.expect(200),
+        before,
+        "nothing has changed"
+    );
 }
 
 #[tokio::test]
@@ -213,7 +221,7 @@ async fn a_resource_that_no_other_client_changed_is_changed_and_deleted() {
 #[tokio::test]
 async fn a_missing_resource_is_a_404_with_any_condition() {
     let shop = Shop::open().await;
-    for tags in ["*", OF_AN_OLD_STATE] {
+    for tags in ["*", OLD_TAG] {
         for path in [USER, PRODUCT] {
             put_if(&shop, path, tags, &json!({})).await.error(404);
             delete_if(&shop, path, tags).await.error(404);
@@ -227,7 +235,7 @@ async fn a_missing_resource_is_a_404_with_any_condition() {
 }
 
 #[tokio::test]
-async fn text_that_is_no_tag_matches_nothing() {
+async fn text_that_is_not_a_tag_matches_nothing() {
     let shop = shop_of_three().await;
     let user = tag(&shop, USER).await;
     let unquoted = user.trim_matches('"').to_owned();
@@ -246,14 +254,14 @@ async fn text_that_is_no_tag_matches_nothing() {
         ",",
     ] {
         get_if_none(&shop, USER, sent).await.expect(200);
-        for refused in [
+        for rejected in [
             put_if(&shop, USER, sent, &json!({"role": "ADMIN"})).await,
             put_if(&shop, PRODUCT, sent, &json!({})).await,
             delete_if(&shop, USER, sent).await,
             delete_if(&shop, PRODUCT, sent).await,
             delete_if(&shop, ITEM, sent).await,
         ] {
-            let (code, _) = refused.error(412);
+            let (code, _) = rejected.error(412);
             assert_eq!(code, "PRECONDITION_FAILED", "{sent}");
         }
     }
@@ -266,11 +274,11 @@ async fn text_that_is_no_tag_matches_nothing() {
     second.error(412);
     // Bytes that are not text do not mean that there is no condition.
     let request = [
-        head(&format!("DELETE {ITEM}")).as_bytes(),
+        request_head(&format!("DELETE {ITEM}")).as_bytes(),
         b"If-Match: \"\xff\"\r\n\r\n",
     ]
     .concat();
-    let (head, _) = raw(&shop, request).await;
+    let (head, _) = send_raw(&shop, request).await;
     assert!(head.starts_with("http/1.1 412"), "{head}");
     shop.get(ITEM).await.expect(200);
 }
@@ -286,86 +294,5 @@ async fn a_condition_of_more_than_1024_characters_is_a_400_that_does_not_quote_i
     assert_eq!(wrong.violations(), [format!("If-Match {problem}")]);
     assert!(!String::from_utf8_lossy(&wrong.body).contains("zzz"));
     let all = get_if_none(&shop, "/api/users/0?x=1", &long).await;
-    assert_eq!(all.violations().len(), 3, "whatever else is wrong");
-}
-
-#[tokio::test]
-async fn of_many_concurrent_changes_to_one_state_exactly_one_succeeds() {
-    let shop = Shop::open().await;
-    shop.create_user("ada@example.com").await;
-    shop.create_product("Moka pot").await;
-    for round in 0..40 {
-        for (path, property) in [(USER, "email"), (PRODUCT, "title")] {
-            let tag = tag(&shop, path).await;
-            let changes = (0..8)
-                .map(|number| json!({property: format!("number{number}@round{round}.example")}));
-            let changes: Vec<Value> = changes.collect();
-            let all = changes
-                .iter()
-                .map(|changes| put_if(&shop, path, &tag, changes));
-            let answers = join_all(all).await;
-            let (winners, losers): (Vec<_>, Vec<_>) =
-                answers.iter().partition(|answer| answer.status == 200);
-            assert_eq!(
-                (winners.len(), losers.len()),
-                (1, 7),
-                "round {round}: {answers:?}"
-            );
-            for loser in losers {
-                loser.error(412);
-            }
-            let stored = shop.get(path).await;
-            assert_eq!(stored.expect(200), winners[0].expect(200));
-            assert_eq!(stored.header("etag"), winners[0].header("etag"));
-        }
-    }
-}
-
-#[tokio::test]
-async fn of_a_concurrent_change_and_deletion_exactly_one_succeeds() {
-    let shop = Shop::open().await;
-    for round in 0..40 {
-        let id = shop.create_product("Moka pot").await;
-        let path = format!("/api/products/{id}");
-        let tag = tag(&shop, &path).await;
-        let kettle = json!({"title": "Kettle"});
-        let change = put_if(&shop, &path, &tag, &kettle);
-        let (changed, deleted) = join(change, delete_if(&shop, &path, &tag)).await;
-        match (changed.status.as_u16(), deleted.status.as_u16()) {
-            (200, 412) => assert_eq!(shop.get(&path).await.expect(200)["title"], "Kettle"),
-            (404, 200) => drop(shop.get(&path).await.error(404)),
-            statuses => panic!("round {round}: {statuses:?}"),
-        }
-    }
-}
-
-/// A cart item is shown from three rows. The check of its condition waits for transactions that change
-/// any of them, and sees their changes.
-#[tokio::test]
-async fn a_condition_waits_for_open_transactions() {
-    for (path, row) in [
-        (USER, "users SET role = 'ADMIN'"),
-        (PRODUCT, "products SET title = 'Kettle'"),
-        (ITEM, "users SET role = 'ADMIN'"),
-        (ITEM, "products SET title = 'Kettle'"),
-    ] {
-        let shop = shop_of_three().await;
-        let tag = tag(&shop, path).await;
-        let (changed, is_changed) = tokio::sync::oneshot::channel();
-        let change = shop.sql(move |session| {
-            session.batch_execute("BEGIN").unwrap();
-            session.batch_execute(&format!("UPDATE {row}")).unwrap();
-            changed.send(()).unwrap();
-            // Long enough for a deletion that does not wait.
-            std::thread::sleep(Duration::from_millis(500));
-            session.batch_execute("COMMIT").unwrap();
-        });
-        let deletion = async {
-            is_changed.await.unwrap();
-            delete_if(&shop, path, &tag).await
-        };
-        let (deleted, ()) = join(deletion, change).await;
-        deleted.error(412);
-        shop.get(path).await.expect(200);
-    }
+    assert_eq!(all.violations().len(), 3, "all violations are reported");
 }

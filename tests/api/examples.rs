@@ -1,17 +1,17 @@
-//! The contract's examples are true: each request that they make up is sent as it stands to a fresh
-//! sample shop, and each response is what the service sends.
+//! The examples of the contracts are correct: each request that consists of examples is sent to a new
+//! sample shop, and the response has to equal its example.
 //!
 //! The mapping from examples to requests:
-//! - A response example named `all` is that of the request with its required parameters only; any
-//!   other, also one without a name, is that of the request with all of its parameters.
+//! - A response example named `all` belongs to the request with its required parameters only. Any other
+//!   example, also one without a name, belongs to the request with all of its parameters.
 //! - The request's body is the body example of the same name, or the only one.
-//! - An error example is that of a recorded request, in a shop with a recorded fault (see `errors`).
+//! - An error example belongs to a recorded request in a shop with a recorded fault (see `errors`).
 //!
-//! The response has to equal its example, and its headers theirs, except:
-//! - `ETag` is compared by its form, as the harness does;
-//! - `X-Request-Id` is compared where the request sends one;
-//! - `Link` and `X-Total-Count` follow from the request and the body, as the harness checks; their
-//!   examples are those of the request in [`PAGE`].
+//! Exceptions for headers:
+//! - `ETag` is compared only by its form, as in the harness.
+//! - `X-Request-Id` is compared only where the request sends one.
+//! - The examples of `Link` and `X-Total-Count` belong to the request in [`PAGE`]. In other responses the
+//!   harness checks that they match the request and the body.
 
 mod contract;
 mod errors;
@@ -23,14 +23,14 @@ use hyper::Method;
 use serde_json::Value;
 
 use crate::common::headers::resolve;
-use crate::harness::{Answer, Shop};
+use crate::harness::{ClientResponse, Shop};
 use contract::{Request, examples, members, operations, text};
 
-/// What the examples of `Link` and `X-Total-Count` are of.
+/// The request to which the examples of `Link` and `X-Total-Count` belong.
 const PAGE: &str = "/api/users/2/cart?page=1&limit=10";
 
-/// Sends a request; one with GET also as a HEAD, whose answer the harness compares.
-async fn send(shop: &Shop, request: &Request) -> Answer {
+/// Sends a request. For a GET, also sends a HEAD, whose response the harness compares.
+async fn send(shop: &Shop, request: &Request) -> ClientResponse {
     let headers: Vec<(&str, &str)> = request
         .headers
         .iter()
@@ -44,27 +44,27 @@ async fn send(shop: &Shop, request: &Request) -> Answer {
     send(request.method.parse().unwrap()).await
 }
 
-/// Compares an answer with its example, and its headers with theirs.
+/// Compares a response and its headers with their examples.
 fn compare(
     of: &str,
-    answer: &Answer,
+    response: &ClientResponse,
     request: &Request,
-    (document, response): (&'static Value, &'static Value),
+    (document, documented): (&'static Value, &'static Value),
     body: &Value,
 ) {
-    assert_eq!(answer.json(), *body, "{of}: the body is not the example");
+    assert_eq!(response.json(), *body, "{of}: the body is not the example");
     let id = request
         .headers
         .iter()
         .find(|(name, _)| name == "X-Request-Id");
-    for (name, header) in members(&response["headers"]) {
+    for (name, header) in members(&documented["headers"]) {
         let expected = match name {
             "ETag" | "Link" | "X-Total-Count" => continue,
             "X-Request-Id" => id.map(|(_, id)| id.clone()),
             _ => Some(text(&resolve(document, header)["example"])),
         };
         if let Some(expected) = expected {
-            assert_eq!(answer.header(name), Some(&*expected), "{of}: {name}");
+            assert_eq!(response.header(name), Some(&*expected), "{of}: {name}");
         }
     }
 }
@@ -74,16 +74,22 @@ async fn every_example_of_a_success_is_the_response_to_its_request() {
     let mut shop = Shop::open_sample().await;
     let mut count = 0;
     for operation in operations() {
-        for (status, response) in &operation.responses {
-            for (name, body) in examples(operation.document, &response["content"]) {
+        for (status, documented) in &operation.responses {
+            for (name, body) in examples(operation.document, &documented["content"]) {
                 if *status >= 300 {
                     continue;
                 }
                 let of = format!("{} {status} {name}", operation.id);
                 let request = operation.request(name != "all", name);
-                let answer = send(&shop, &request).await;
-                assert_eq!(answer.status.as_u16(), *status, "{of}: {answer:?}");
-                compare(&of, &answer, &request, (operation.document, response), body);
+                let response = send(&shop, &request).await;
+                assert_eq!(response.status.as_u16(), *status, "{of}: {response:?}");
+                compare(
+                    &of,
+                    &response,
+                    &request,
+                    (operation.document, documented),
+                    body,
+                );
                 if operation.method != "GET" {
                     shop = Shop::open_sample().await;
                 }
@@ -94,7 +100,6 @@ async fn every_example_of_a_success_is_the_response_to_its_request() {
     assert!(count >= 17, "only {count} examples");
 }
 
-/// An operation that does not name a header of conditions ignores it.
 #[tokio::test]
 async fn a_header_that_an_operation_does_not_name_is_ignored() {
     let mut shop = Shop::open_sample().await;
@@ -105,8 +110,12 @@ async fn a_header_that_an_operation_does_not_name_is_ignored() {
             }
             let mut request = operation.request(false, "");
             request.headers.push((name.to_owned(), value.to_owned()));
-            let answer = send(&shop, &request).await;
-            assert!(answer.status.is_success(), "{}: {answer:?}", operation.id);
+            let response = send(&shop, &request).await;
+            assert!(
+                response.status.is_success(),
+                "{}: {response:?}",
+                operation.id
+            );
             if operation.method != "GET" {
                 shop = Shop::open_sample().await;
             }

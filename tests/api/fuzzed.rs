@@ -1,14 +1,14 @@
-//! Regression tests for findings of fuzzing, here or in other projects.
+//! Regression tests for defects that fuzzing has found in this or in other projects.
 
 use crate::harness::Shop;
-use crate::requests::{head, raw, raw_garbage};
+use crate::raw::{request_head, send_malformed, send_raw};
 
 #[tokio::test]
-async fn a_request_that_names_two_hosts_is_refused() {
+async fn a_request_that_names_two_hosts_is_rejected() {
     let shop = Shop::open().await;
     for second in ["evil.example", "localhost"] {
-        let request = format!("{}Host: {second}\r\n\r\n", head("GET /api/users"));
-        let (head, body) = raw(&shop, request).await;
+        let request = format!("{}Host: {second}\r\n\r\n", request_head("GET /api/users"));
+        let (head, body) = send_raw(&shop, request).await;
         assert!(head.starts_with("http/1.1 400 "), "{head}");
         assert!(body.contains("is there twice"), "{body}");
     }
@@ -24,7 +24,7 @@ async fn a_host_in_the_request_line_overrules_the_header() {
         ("http://127.0.0.1:1/api/users", "localhost", 200),
     ] {
         let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-        let (head, _) = raw(&shop, request).await;
+        let (head, _) = send_raw(&shop, request).await;
         assert!(
             head.starts_with(&format!("http/1.1 {status} ")),
             "{target}: {head}"
@@ -60,15 +60,15 @@ async fn bytes_that_are_not_http_end_only_their_connection() {
         b"X Odd: 1",
         b"\xff: 1",
     ] {
-        let mut request = head("GET /api/users").into_bytes();
+        let mut request = request_head("GET /api/users").into_bytes();
         request.extend_from_slice(line);
         request.extend_from_slice(b"\r\n\r\n");
-        let (head, _) = raw_garbage(&shop, request).await;
+        let (head, _) = send_malformed(&shop, request).await;
         assert!(head.starts_with("http/1.1 400 "), "{line:?}: {head}");
     }
     for target in ["/api/users\u{0}", "/api/users\u{1}", "/api/ users", ""] {
-        let request = format!("{}\r\n", head(&format!("GET {target}")));
-        let (head, _) = raw_garbage(&shop, request).await;
+        let request = format!("{}\r\n", request_head(&format!("GET {target}")));
+        let (head, _) = send_malformed(&shop, request).await;
         assert!(head.starts_with("http/1.1 400 "), "{target:?}: {head}");
     }
     shop.get("/api/users").await.expect(200);
@@ -85,10 +85,10 @@ async fn bytes_in_a_header_that_are_not_text_are_ignored() {
         "Cookie",
         "If-None-Match",
     ] {
-        let mut request = head("GET /api/users").into_bytes();
+        let mut request = request_head("GET /api/users").into_bytes();
         request.extend_from_slice(name.as_bytes());
         request.extend_from_slice(b": \xff\xfe\r\n\r\n");
-        let (head, _) = raw(&shop, request).await;
+        let (head, _) = send_raw(&shop, request).await;
         assert!(head.starts_with("http/1.1 200 "), "{name}: {head}");
     }
 }

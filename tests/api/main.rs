@@ -4,9 +4,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-mod answer;
 mod cart;
 mod conditions;
+mod database;
 mod examples;
 mod fuzzed;
 mod harness;
@@ -16,11 +16,15 @@ mod observed;
 mod outages;
 mod pages;
 mod paging;
+mod paused_client;
 mod products;
 mod properties;
+mod raw;
 mod requests;
+mod response;
 mod routes;
 mod searches;
+mod second;
 mod selection;
 mod site;
 mod statuses;

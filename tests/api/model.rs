@@ -1,87 +1,17 @@
 //! Applies random operations to the service and to a model in plain Rust. The responses, the tables and
 //! the model agree afterwards.
 
+mod calls;
+mod tables;
+
 use std::collections::BTreeMap;
 
-use ecommerce_api::db::session::Session;
-use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
 use crate::harness::Shop;
-
-#[expect(
-    clippy::option_option,
-    reason = "absent, null and a value, as in the API"
-)]
-/// A call of the API. Its numbers select existing rows, or an id that does not exist.
-#[derive(Debug, Clone)]
-enum Call {
-    CreateUser {
-        email: u8,
-        admin: bool,
-    },
-    UpdateUser {
-        user: u8,
-        email: Option<u8>,
-        admin: Option<bool>,
-    },
-    DeleteUser {
-        user: u8,
-    },
-    CreateProduct {
-        title: String,
-        image: Option<String>,
-        description: Option<String>,
-    },
-    UpdateProduct {
-        product: u8,
-        title: Option<String>,
-        image: Option<Option<String>>,
-        description: Option<Option<String>>,
-    },
-    DeleteProduct {
-        product: u8,
-    },
-    Add {
-        user: u8,
-        product: u8,
-    },
-    Remove {
-        item: u8,
-    },
-    Clear {
-        user: u8,
-    },
-}
-
-fn calls() -> impl Strategy<Value = Vec<Call>> {
-    let text = || "\\PC{1,12}".prop_map(|text: String| text);
-    // Absent, null, or a string that may be empty.
-    let optional = || {
-        let text = proptest::option::of("\\PC{0,12}".prop_map(|text: String| text));
-        proptest::option::of(text)
-    };
-    let call = prop_oneof![
-        3 => (0..6_u8, any::<bool>()).prop_map(|(email, admin)| Call::CreateUser { email, admin }),
-        2 => (any::<u8>(), proptest::option::of(0..6_u8), proptest::option::of(any::<bool>()))
-            .prop_map(|(user, email, admin)| Call::UpdateUser { user, email, admin }),
-        1 => any::<u8>().prop_map(|user| Call::DeleteUser { user }),
-        3 => (text(), optional(), optional()).prop_map(|(title, image, description)| Call::CreateProduct {
-            title,
-            image: image.flatten(),
-            description: description.flatten(),
-        }),
-        2 => (any::<u8>(), proptest::option::of(text()), optional(), optional()).prop_map(
-            |(product, title, image, description)| Call::UpdateProduct { product, title, image, description },
-        ),
-        1 => any::<u8>().prop_map(|product| Call::DeleteProduct { product }),
-        6 => (any::<u8>(), any::<u8>()).prop_map(|(user, product)| Call::Add { user, product }),
-        1 => any::<u8>().prop_map(|item| Call::Remove { item }),
-        1 => any::<u8>().prop_map(|user| Call::Clear { user }),
-    ];
-    proptest::collection::vec(call, 1..60)
-}
+use calls::{Call, calls};
+use tables::tables;
 
 type ProductColumns = (String, Option<String>, Option<String>);
 
@@ -150,13 +80,13 @@ impl Model {
             } => {
                 let (email, role) = (email(number), role(admin));
                 let user = json!({"email": email, "password": "secret", "role": role});
-                let answer = shop.post("/api/users", &user).await;
+                let response = shop.post("/api/users", &user).await;
                 if self.taken(&email, None) {
-                    answer.error(409);
+                    response.error(409);
                 } else {
-                    let id = answer.expect(201)["id"].as_i64().unwrap();
+                    let id = response.expect(201)["id"].as_i64().unwrap();
                     assert!(self.users.insert(id, (email, role)).is_none(), "a new id");
-                    assert_eq!(answer.expect(201), self.user(id));
+                    assert_eq!(response.expect(201), self.user(id));
                 }
             }
             Call::UpdateUser {
@@ -172,26 +102,26 @@ impl Model {
                 if let Some(admin) = admin {
                     changes["role"] = role(admin).into();
                 }
-                let answer = shop.put(&format!("/api/users/{id}"), &changes).await;
+                let response = shop.put(&format!("/api/users/{id}"), &changes).await;
                 if !self.users.contains_key(&id) {
-                    answer.error(404);
+                    response.error(404);
                 } else if number.is_some_and(|number| self.taken(&email(number), Some(id))) {
-                    answer.error(409);
+                    response.error(409);
                 } else {
                     let user = self.users.get_mut(&id).unwrap();
                     user.0 = number.map_or_else(|| user.0.clone(), email);
                     user.1 = admin.map_or(user.1, role);
-                    assert_eq!(answer.expect(200), self.user(id));
+                    assert_eq!(response.expect(200), self.user(id));
                 }
             }
             Call::DeleteUser { user } => {
                 let id = pick(&self.users, user);
-                let answer = shop.delete(&format!("/api/users/{id}")).await;
+                let response = shop.delete(&format!("/api/users/{id}")).await;
                 if self.users.remove(&id).is_none() {
-                    answer.error(404);
+                    response.error(404);
                 } else {
                     let removed = self.remove_items(|item| item.0 == id);
-                    assert_eq!(answer.expect(200)["cart_items_removed"], removed);
+                    assert_eq!(response.expect(200)["cart_items_removed"], removed);
                 }
             }
             Call::CreateProduct {
@@ -199,16 +129,16 @@ impl Model {
                 image,
                 description,
             } => {
-                let answer = shop
+                let response = shop
                     .post(
                         "/api/products",
                         &json!({"title": title, "image_url": image, "description": description}),
                     )
                     .await;
-                let id = answer.expect(201)["id"].as_i64().unwrap();
+                let id = response.expect(201)["id"].as_i64().unwrap();
                 let known = self.products.insert(id, (title, image, description));
                 assert!(known.is_none(), "a new id");
-                assert_eq!(answer.expect(201), self.product(id));
+                assert_eq!(response.expect(201), self.product(id));
             }
             Call::UpdateProduct {
                 product,
@@ -227,63 +157,63 @@ impl Model {
                 if let Some(description) = &description {
                     changes["description"] = json!(description);
                 }
-                let answer = shop.put(&format!("/api/products/{id}"), &changes).await;
+                let response = shop.put(&format!("/api/products/{id}"), &changes).await;
                 match self.products.get_mut(&id) {
-                    None => drop(answer.error(404)),
+                    None => drop(response.error(404)),
                     Some(row) => {
                         row.0 = title.unwrap_or_else(|| row.0.clone());
                         row.1 = image.unwrap_or_else(|| row.1.clone());
                         row.2 = description.unwrap_or_else(|| row.2.clone());
-                        assert_eq!(answer.expect(200), self.product(id));
+                        assert_eq!(response.expect(200), self.product(id));
                     }
                 }
             }
             Call::DeleteProduct { product } => {
                 let id = pick(&self.products, product);
-                let answer = shop.delete(&format!("/api/products/{id}")).await;
+                let response = shop.delete(&format!("/api/products/{id}")).await;
                 if self.products.remove(&id).is_none() {
-                    answer.error(404);
+                    response.error(404);
                 } else {
                     let removed = self.remove_items(|item| item.1 == id);
-                    assert_eq!(answer.expect(200)["cart_items_removed"], removed);
+                    assert_eq!(response.expect(200)["cart_items_removed"], removed);
                 }
             }
             Call::Add { user, product } => {
                 let (user_id, product_id) =
                     (pick(&self.users, user), pick(&self.products, product));
-                let answer = shop
+                let response = shop
                     .post(
                         "/api/cart",
                         &json!({"user_id": user_id, "product_id": product_id}),
                     )
                     .await;
                 if self.users.contains_key(&user_id) && self.products.contains_key(&product_id) {
-                    let id = answer.expect(201)["id"].as_i64().unwrap();
+                    let id = response.expect(201)["id"].as_i64().unwrap();
                     assert!(
                         self.cart.insert(id, (user_id, product_id)).is_none(),
                         "a new id"
                     );
-                    assert_eq!(answer.expect(201), self.item(id));
+                    assert_eq!(response.expect(201), self.item(id));
                 } else {
-                    answer.error(409);
+                    response.error(409);
                 }
             }
             Call::Remove { item } => {
                 let id = pick(&self.cart, item);
-                let answer = shop.delete(&format!("/api/cart/{id}")).await;
+                let response = shop.delete(&format!("/api/cart/{id}")).await;
                 match self.cart.remove(&id) {
-                    None => drop(answer.error(404)),
-                    Some(_) => assert_eq!(answer.expect(200)["cart_items_removed"], 1),
+                    None => drop(response.error(404)),
+                    Some(_) => assert_eq!(response.expect(200)["cart_items_removed"], 1),
                 }
             }
             Call::Clear { user } => {
                 let id = pick(&self.users, user);
-                let answer = shop.delete(&format!("/api/cart/user/{id}")).await;
+                let response = shop.delete(&format!("/api/cart/user/{id}")).await;
                 if self.users.contains_key(&id) {
                     let removed = self.remove_items(|item| item.0 == id);
-                    assert_eq!(answer.expect(200)["cart_items_removed"], removed);
+                    assert_eq!(response.expect(200)["cart_items_removed"], removed);
                 } else {
-                    answer.error(404);
+                    response.error(404);
                 }
             }
         }
@@ -345,69 +275,6 @@ impl Model {
                 .collect::<Vec<_>>()
         );
     }
-}
-
-#[derive(diesel::QueryableByName)]
-struct UserRow {
-    #[diesel(sql_type = diesel::sql_types::BigInt)]
-    id: i64,
-    #[diesel(sql_type = diesel::sql_types::Text)]
-    email: String,
-    #[diesel(sql_type = diesel::sql_types::Text)]
-    role: String,
-}
-
-#[derive(diesel::QueryableByName)]
-struct ProductRow {
-    #[diesel(sql_type = diesel::sql_types::BigInt)]
-    id: i64,
-    #[diesel(sql_type = diesel::sql_types::Text)]
-    title: String,
-    #[diesel(sql_type = diesel::sql_types::Nullable<diesel::sql_types::Text>)]
-    image_url: Option<String>,
-    #[diesel(sql_type = diesel::sql_types::Nullable<diesel::sql_types::Text>)]
-    description: Option<String>,
-}
-
-#[derive(diesel::QueryableByName)]
-struct CartRow {
-    #[diesel(sql_type = diesel::sql_types::BigInt)]
-    id: i64,
-    #[diesel(sql_type = diesel::sql_types::BigInt)]
-    user_id: i64,
-    #[diesel(sql_type = diesel::sql_types::BigInt)]
-    product_id: i64,
-}
-
-type Tables = (
-    Vec<(i64, String, String)>,
-    Vec<(i64, ProductColumns)>,
-    Vec<(i64, i64, i64)>,
-);
-
-fn tables(session: &mut Session) -> Tables {
-    let users: Vec<UserRow> = session
-        .load("SELECT id, email, CAST(role AS CHAR) AS role FROM users ORDER BY id")
-        .unwrap();
-    let products: Vec<ProductRow> = session
-        .load("SELECT id, title, image_url, description FROM products ORDER BY id")
-        .unwrap();
-    let cart: Vec<CartRow> = session
-        .load("SELECT id, user_id, product_id FROM cart ORDER BY id")
-        .unwrap();
-    (
-        users
-            .into_iter()
-            .map(|row| (row.id, row.email, row.role))
-            .collect(),
-        products
-            .into_iter()
-            .map(|row| (row.id, (row.title, row.image_url, row.description)))
-            .collect(),
-        cart.into_iter()
-            .map(|row| (row.id, row.user_id, row.product_id))
-            .collect(),
-    )
 }
 
 #[test]

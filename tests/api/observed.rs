@@ -1,4 +1,4 @@
-//! The line that each request leaves in the log, once its response has ended.
+//! The line that is logged for each request when its response has ended.
 
 use std::sync::Mutex;
 
@@ -7,35 +7,38 @@ use hyper::Method;
 use serde_json::Value;
 
 use crate::harness::{Shop, eventually};
-use crate::lists::{Reader, kill_list, shop_of_large_products};
+use crate::lists::{kill_list, shop_of_large_products};
+use crate::paused_client::PausedClient;
 use crate::validation::captured_log;
 
+/// All lines of a log.
 fn lines(log: &Mutex<Vec<u8>>) -> Vec<Value> {
     let text = String::from_utf8(log.lock().unwrap().clone()).unwrap();
     let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
     lines.collect()
 }
 
-/// The lines of one request; there is one when it has ended.
-fn ended(log: &Mutex<Vec<u8>>, id: &str) -> Vec<Value> {
+/// The lines about the ends of requests with this id.
+fn end_lines(log: &Mutex<Vec<u8>>, id: &str) -> Vec<Value> {
     let is_end =
         |line: &Value| line["target"] == "ecommerce_api::request" && line["request_id"] == id;
     lines(log).into_iter().filter(is_end).collect()
 }
 
-async fn end(log: &Mutex<Vec<u8>>, id: &str) -> Value {
+/// Waits for the end of the only request with this id, and returns its line.
+async fn end_line(log: &Mutex<Vec<u8>>, id: &str) -> Value {
     eventually("the request is logged", async || {
         tokio::task::yield_now().await;
-        !ended(log, id).is_empty()
+        !end_lines(log, id).is_empty()
     })
     .await;
-    let lines = ended(log, id);
+    let lines = end_lines(log, id);
     assert_eq!(lines.len(), 1, "{lines:?}");
     lines[0].clone()
 }
 
 #[tokio::test]
-async fn a_request_is_logged_with_the_bytes_that_its_client_got() {
+async fn a_request_is_logged_with_the_number_of_bytes_that_were_sent() {
     let shop = Shop::open_sample().await;
     let (log, _guard) = captured_log();
     for (method, path, operation, headers) in [
@@ -54,16 +57,16 @@ async fn a_request_is_logged_with_the_bytes_that_its_client_got() {
     ] {
         let id = format!("{method}{}", path.replace('/', "."));
         let headers = [headers, &[("x-request-id", id.as_str())]].concat();
-        let answer = shop.send(method.clone(), path, &headers, Vec::new()).await;
-        let line = end(&log, &id).await;
+        let response = shop.send(method.clone(), path, &headers, Vec::new()).await;
+        let line = end_line(&log, &id).await;
         assert_eq!(line["method"], method.as_str());
         assert_eq!(line["path"], path);
         assert_eq!(line["operation"], operation);
-        assert_eq!(line["status"], answer.status.as_u16());
+        assert_eq!(line["status"], response.status.as_u16());
         assert_eq!(line["outcome"], "complete");
         let bytes = line["bytes"].as_u64().unwrap();
-        let length = u64::try_from(answer.body.len()).unwrap();
-        // The client of the tests decompresses.
+        let length = u64::try_from(response.body.len()).unwrap();
+        // The client of the tests has decompressed the body.
         if headers.contains(&("accept-encoding", "gzip")) {
             assert!(0 < bytes && bytes < length, "{line}");
         } else {
@@ -78,19 +81,19 @@ async fn a_request_is_logged_with_the_bytes_that_its_client_got() {
 }
 
 #[tokio::test]
-async fn a_head_is_complete_without_a_byte() {
+async fn a_head_is_logged_as_complete_with_no_bytes() {
     let shop = Shop::open_sample().await;
     let (log, _guard) = captured_log();
     for path in ["/api/users", "/api/users/1", "/api/docs"] {
         shop.send(Method::HEAD, path, &[("x-request-id", "head")], Vec::new())
             .await;
         let is_head = |line: &Value| line["method"] == "HEAD" && line["path"] == path;
-        eventually("it is logged", async || {
+        eventually("the request is logged", async || {
             tokio::task::yield_now().await;
-            ended(&log, "head").iter().any(is_head)
+            end_lines(&log, "head").iter().any(is_head)
         })
         .await;
-        let lines = ended(&log, "head");
+        let lines = end_lines(&log, "head");
         let line = lines.iter().find(|line| is_head(line)).unwrap();
         assert_eq!(
             (&line["outcome"], &line["bytes"]),
@@ -100,14 +103,17 @@ async fn a_head_is_complete_without_a_byte() {
 }
 
 #[tokio::test]
-async fn a_list_that_breaks_off_is_logged_under_its_request_when_it_does() {
+async fn a_list_that_breaks_off_is_logged_with_its_request_id() {
     let shop = shop_of_large_products().await;
     let (log, _guard) = captured_log();
-    let reader = Reader::begin(&shop, "/api/products", "X-Request-Id: broken\r\n").await;
-    assert!(ended(&log, "broken").is_empty(), "it is still being sent");
+    let client = PausedClient::get(&shop, "/api/products", "X-Request-Id: broken\r\n").await;
+    assert!(
+        end_lines(&log, "broken").is_empty(),
+        "the response is still being sent"
+    );
     kill_list(&shop).await;
-    reader.rest().await;
-    let line = end(&log, "broken").await;
+    client.read_to_end().await;
+    let line = end_line(&log, "broken").await;
     assert_eq!(line["status"], 200);
     assert_eq!(line["outcome"], "broken off");
     assert!(line["bytes"].as_u64().unwrap() > 0, "{line}");
@@ -117,22 +123,22 @@ async fn a_list_that_breaks_off_is_logged_under_its_request_when_it_does() {
 }
 
 #[tokio::test]
-async fn a_client_that_disconnects_midway_is_logged() {
+async fn a_client_that_disconnects_is_logged() {
     let shop = shop_of_large_products().await;
     let (log, _guard) = captured_log();
-    drop(Reader::begin(&shop, "/api/products", "X-Request-Id: gone\r\n").await);
-    let line = end(&log, "gone").await;
+    drop(PausedClient::get(&shop, "/api/products", "X-Request-Id: disconnected\r\n").await);
+    let line = end_line(&log, "disconnected").await;
     assert_eq!(line["outcome"], "client disconnected");
     assert_eq!(line["status"], 200);
 }
 
 #[tokio::test]
-async fn of_a_path_five_hundred_and_twelve_bytes_are_logged() {
+async fn at_most_512_bytes_of_a_path_are_logged() {
     let shop = Shop::open_with(Validation::Off).await;
     let (log, _guard) = captured_log();
     let path = format!("/{}", "x".repeat(2000));
     shop.send(Method::GET, &path, &[("x-request-id", "long")], Vec::new())
         .await;
-    let line = end(&log, "long").await;
+    let line = end_line(&log, "long").await;
     assert_eq!(line["path"], format!("{}…", &path[..512]));
 }

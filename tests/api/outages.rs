@@ -1,4 +1,4 @@
-//! When the database or the client goes away midway.
+//! Failures of the database, and clients that disconnect in the middle of a request.
 
 use std::time::{Duration, Instant};
 
@@ -11,10 +11,10 @@ use crate::harness::{Shop, connections, eventually};
 use crate::validation::captured_log;
 
 #[tokio::test]
-async fn after_the_database_closed_every_connection_one_answer_at_most_is_a_503() {
+async fn after_every_database_connection_is_killed_at_most_one_response_is_a_503() {
     let shop = Shop::open().await;
     shop.create_user("ada@example.com").await;
-    // Changes share no statement: each takes a connection.
+    // Each update uses a connection of its own.
     let change = json!({"role": "USER"});
     futures_util::future::join_all((0..8).map(|_| shop.put("/api/users/1", &change))).await;
     let killed = shop.sql(|session| {
@@ -25,26 +25,26 @@ async fn after_the_database_closed_every_connection_one_answer_at_most_is_a_503(
         ids.len()
     });
     assert!(killed.await >= 2, "the pool had several connections");
-    let mut refused = 0;
+    let mut failed = 0;
     for _ in 0..10 {
-        let answer = shop.get("/api/users/1").await;
-        if answer.status == 503 {
-            assert_eq!(answer.header("retry-after"), Some("1"));
-            refused += 1;
+        let response = shop.get("/api/users/1").await;
+        if response.status == 503 {
+            assert_eq!(response.header("retry-after"), Some("1"));
+            failed += 1;
         } else {
-            answer.expect(200);
+            response.expect(200);
         }
     }
-    assert!(refused <= 1, "{refused} of 10 answers were refusals");
+    assert!(failed <= 1, "{failed} of 10 responses were errors");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_leaves_midway_spoils_no_other_request() {
+async fn a_client_that_disconnects_affects_no_other_request() {
     let shop = Shop::open().await;
     for number in 1..=20 {
         shop.create_user(&format!("user{number}@example.com")).await;
     }
-    // A lock on the first user holds an update up; its client leaves while it waits.
+    // An update waits for a lock on the first user, and its client disconnects in the meantime.
     let (locked, holding) = tokio::sync::oneshot::channel();
     let (release, released) = std::sync::mpsc::channel::<()>();
     let lock = shop.sql(move |session| {
@@ -55,7 +55,7 @@ async fn a_client_that_leaves_midway_spoils_no_other_request() {
         released.recv().unwrap();
         session.batch_execute("ROLLBACK").unwrap();
     });
-    let leave = async {
+    let disconnect = async {
         holding.await.unwrap();
         let body = json!({"role": "ADMIN"}).to_string();
         let mut stream = TcpStream::connect(&shop.address).await.unwrap();
@@ -76,12 +76,12 @@ async fn a_client_that_leaves_midway_spoils_no_other_request() {
         }
         release.send(()).unwrap();
     };
-    tokio::join!(lock, leave);
-    eventually("what had begun is finished", async || {
+    tokio::join!(lock, disconnect);
+    eventually("the update is finished", async || {
         shop.get("/api/users/1").await.expect(200)["role"] == "ADMIN"
     })
     .await;
-    // Every connection still gives each request its own rows.
+    // Every connection still returns the right rows to each request.
     for round in 0..5 {
         for id in 1..=20 {
             let user = shop.get(&format!("/api/users/{id}")).await.expect(200);
@@ -135,8 +135,8 @@ async fn a_mixed_load_with_deadlocks_has_no_500() {
                 }
             }
         });
-        for answer in futures_util::future::join_all(calls).await {
-            assert!(answer.status != 500, "{}", answer.json());
+        for response in futures_util::future::join_all(calls).await {
+            assert!(response.status != 500, "{}", response.json());
         }
     }
 }
@@ -147,10 +147,10 @@ async fn the_cause_of_a_failure_is_logged_and_never_sent() {
     broken
         .execute("ALTER TABLE users RENAME COLUMN role TO rank_")
         .await;
-    let away = Shop::without_database().await;
+    let unreachable = Shop::without_database().await;
     for (shop, status, level, message) in [
         (&broken, 500, "ERROR", "internal error"),
-        (&away, 503, "WARN", "database unavailable"),
+        (&unreachable, 503, "WARN", "database unavailable"),
     ] {
         let (log, _guard) = captured_log();
         let failed = shop.get("/api/users/1").await;
@@ -161,7 +161,7 @@ async fn the_cause_of_a_failure_is_logged_and_never_sent() {
             line
         });
         let line = lines.find(|line| line["message"] == message);
-        let line = line.unwrap_or_else(|| panic!("no line of the cause: {log}"));
+        let line = line.unwrap_or_else(|| panic!("the cause is not logged: {log}"));
         assert_eq!(line["level"], level);
         let cause = line["cause"].as_str().unwrap();
         assert!(!cause.is_empty());

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Shop};
+use crate::harness::{ClientResponse, Shop};
 
 /// The target of the link `relation` of a response, as a path.
-fn link(answer: &Answer, path: &str, relation: &str) -> Option<String> {
-    let mut links = answer.header("link")?.split(", ");
+fn link(response: &ClientResponse, path: &str, relation: &str) -> Option<String> {
+    let mut links = response.header("link")?.split(", ");
     let relation = format!("; rel=\"{relation}\"");
     let target = links.find_map(|link| link.strip_suffix(&relation))?;
     let query = target.strip_prefix('<')?.strip_suffix('>')?;
@@ -15,7 +15,7 @@ fn link(answer: &Answer, path: &str, relation: &str) -> Option<String> {
 }
 
 /// The pages from `path` on, by the links `relation`, each with its path.
-async fn follow(shop: &Shop, path: &str, relation: &str) -> Vec<(String, Answer)> {
+async fn follow(shop: &Shop, path: &str, relation: &str) -> Vec<(String, ClientResponse)> {
     let mut pages = Vec::new();
     let mut next = Some(path.to_owned());
     while let Some(path) = next {
@@ -28,8 +28,8 @@ async fn follow(shop: &Shop, path: &str, relation: &str) -> Vec<(String, Answer)
 }
 
 /// The rows of a list, whose status must be 200.
-pub fn rows(answer: &Answer) -> Vec<Value> {
-    answer.expect(200).as_array().unwrap().clone()
+pub fn rows(response: &ClientResponse) -> Vec<Value> {
+    response.expect(200).as_array().unwrap().clone()
 }
 
 /// Follows all links of the list at `path` in pages of `size` rows, and checks that the rows are
@@ -72,7 +72,7 @@ pub async fn check_links(shop: &Shop, path: &str, size: usize, expected: &[Value
 }
 
 #[tokio::test]
-async fn links_lead_exactly_once_through_a_list_of_any_length() {
+async fn links_visit_each_row_of_a_list_of_any_length_exactly_once() {
     let shop = Shop::open().await;
     for count in 0..=6 {
         let expected = rows(&shop.get("/api/products").await);
@@ -85,7 +85,7 @@ async fn links_lead_exactly_once_through_a_list_of_any_length() {
 }
 
 #[tokio::test]
-async fn links_lead_through_each_kind_of_list() {
+async fn links_visit_each_row_of_each_kind_of_list() {
     let shop = Shop::open().await;
     let other = shop.create_user("other@example.com").await;
     let user = shop.create_user("ada@example.com").await;
@@ -122,10 +122,10 @@ async fn every_message_with_a_count_has_the_right_number() {
         let shop = Shop::open().await;
         let message = async |path: &str| shop.get(path).await.json()["message"].clone();
         let deleted = async |path: &str| {
-            let answer = shop.delete(path).await;
-            let removed = answer.expect(200)["cart_items_removed"].clone();
+            let response = shop.delete(path).await;
+            let removed = response.expect(200)["cart_items_removed"].clone();
             assert_eq!(removed, count, "{path}");
-            answer.json()["message"].clone()
+            response.json()["message"].clone()
         };
         let items = phrase(count, "cart item");
         for number in 0..count {
@@ -180,10 +180,14 @@ async fn a_list_of_many_chunks_is_complete_and_counts_all_its_rows() {
         ("/api/products", ROWS),
         ("/api/products?limit=1000&page=3", 1000),
     ] {
-        let answer = shop.get(path).await;
-        assert_eq!(answer.json()["message"], phrase(rows, "product"), "{path}");
+        let response = shop.get(path).await;
+        assert_eq!(
+            response.json()["message"],
+            phrase(rows, "product"),
+            "{path}"
+        );
         let first = if rows == ROWS { 1 } else { 2001 };
-        let ids = answer.expect(200);
+        let ids = response.expect(200);
         let ids = ids.as_array().unwrap().iter().map(|row| row["id"].as_u64());
         assert!(ids.eq((first..).take(rows).map(Some)), "{path}");
     }

@@ -55,7 +55,7 @@ async fn an_update_distinguishes_null_from_absent() {
 }
 
 #[tokio::test]
-async fn any_unicode_comes_back_unchanged() {
+async fn any_unicode_is_read_back_unchanged() {
     let shop = Shop::open().await;
     for title in [
         "a\u{0}b",
@@ -85,7 +85,7 @@ async fn any_unicode_comes_back_unchanged() {
 }
 
 #[tokio::test]
-async fn the_limits_are_those_of_the_columns_in_characters() {
+async fn the_length_limits_are_those_of_the_columns_in_characters() {
     let shop = Shop::open().await;
     let product = |title: usize, image: usize, description: usize| json!({"title": "😀".repeat(title), "image_url": "😀".repeat(image), "description": "😀".repeat(description)});
     let longest = product(255, 500, 16383);
@@ -133,10 +133,10 @@ async fn a_list_is_whole_without_parameters_and_a_page_with_them() {
     let page = |query: &'static str| {
         let shop = &shop;
         async move {
-            let answer = shop.get(&format!("/api/products?{query}")).await;
+            let response = shop.get(&format!("/api/products?{query}")).await;
             (
-                titles(&answer.expect(200)),
-                answer.json()["pagination"].clone(),
+                titles(&response.expect(200)),
+                response.json()["pagination"].clone(),
             )
         }
     };
@@ -149,8 +149,8 @@ async fn a_list_is_whole_without_parameters_and_a_page_with_them() {
     );
     assert_eq!(page("page=3&limit=5").await.0, ["Cup 11", "Cup 12"]);
     assert_eq!(page("limit=1000").await.0.len(), 12);
-    let (past, pagination) = page("page=2147483647").await;
-    assert!(past.is_empty());
+    let (beyond, pagination) = page("page=2147483647").await;
+    assert!(beyond.is_empty());
     assert_eq!(
         pagination,
         json!({"page": 2_147_483_647, "limit": 10, "total": 12})
@@ -187,7 +187,7 @@ async fn deleting_a_product_removes_it_from_every_cart() {
 }
 
 #[tokio::test]
-async fn the_carts_of_a_product_carry_their_users() {
+async fn the_carts_of_a_product_contain_their_users() {
     let shop = Shop::open().await;
     let (ada, bob) = (
         shop.create_user("ada@example.com").await,

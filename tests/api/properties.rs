@@ -1,16 +1,14 @@
 //! Tests with values that are generated from the schemas of the contract: written values are read back,
 //! and an update changes only the properties that it contains.
 
+mod passwords;
 mod resources;
 mod values;
 
-use std::collections::BTreeMap;
-
-use argon2::{Argon2, PasswordHash, PasswordVerifier};
 use hyper::Method;
 use serde_json::{Map, Value, json};
 
-use crate::harness::{Answer, JSON, Shop};
+use crate::harness::{ClientResponse, JSON, Shop};
 use resources::{Property, Resource, resources};
 use values::{Samples, escaped};
 
@@ -28,12 +26,12 @@ impl Row {
         let path = created.header("location").unwrap().to_owned();
         let tag = created.header("etag").unwrap().to_owned();
         let row = Self { path, shown, tag };
-        row.is_stored(shop).await;
+        row.check_stored(shop).await;
         row
     }
 
     /// Checks that a GET shows the same data with the same tag.
-    async fn is_stored(&self, shop: &Shop) {
+    async fn check_stored(&self, shop: &Shop) {
         let got = shop.get(&self.path).await;
         assert_eq!(got.expect(200), self.shown, "{}", self.path);
         assert_eq!(got.header("etag"), Some(&*self.tag), "{}", self.path);
@@ -41,38 +39,39 @@ impl Row {
 
     /// Changes the row, and checks that it shows the new values and all other values unchanged.
     async fn change(&mut self, shop: &Shop, changes: &Value) {
-        let answer = shop.put(&self.path, changes).await;
-        self.has_become(&answer, changes);
-        self.is_stored(shop).await;
+        let response = shop.put(&self.path, changes).await;
+        self.check_changed(&response, changes);
+        self.check_stored(shop).await;
     }
 
-    fn has_become(&mut self, answer: &Answer, changes: &Value) {
+    fn check_changed(&mut self, response: &ClientResponse, changes: &Value) {
         let mut expected = self.shown.clone();
         for (name, value) in changes.as_object().unwrap() {
             if let Some(shown) = expected.get_mut(name) {
                 *shown = value.clone();
             }
         }
-        assert_eq!(answer.expect(200), expected, "{} {changes}", self.path);
-        let tag = answer.header("etag").unwrap().to_owned();
+        assert_eq!(response.expect(200), expected, "{} {changes}", self.path);
+        let tag = response.header("etag").unwrap().to_owned();
         let is_same = expected == self.shown;
-        assert_eq!(tag == self.tag, is_same, "the tag follows what is shown");
+        assert_eq!(tag == self.tag, is_same, "the tag changes with the data");
         (self.shown, self.tag) = (expected, tag);
     }
 
-    /// Checks that a change is refused with the name of the property, and changes nothing.
-    async fn refuses(&self, shop: &Shop, property: &Property, value: &Value) {
+    /// Checks that a change is rejected with the name of the property, and changes nothing.
+    async fn rejects(&self, shop: &Shop, property: &Property, value: &Value) {
         let changes = json!({ &property.name: value });
-        let refused = shop.put(&self.path, &changes).await;
-        names(&refused, property, value);
-        self.is_stored(shop).await;
+        let rejected = shop.put(&self.path, &changes).await;
+        check_names(&rejected, property, value);
+        self.check_stored(shop).await;
     }
 }
 
+/// Checks that a response rejects exactly this property.
 #[track_caller]
-fn names(refused: &Answer, property: &Property, value: &Value) {
+fn check_names(rejected: &ClientResponse, property: &Property, value: &Value) {
     let pointer = format!("/{} ", property.name);
-    let violations = refused.violations();
+    let violations = rejected.violations();
     let is_named = violations.len() == 1 && violations[0].starts_with(&pointer);
     let value: String = value.to_string().chars().take(80).collect();
     assert!(is_named, "{pointer}= {value}: {violations:?}");
@@ -104,7 +103,7 @@ async fn created_values_are_read_back() {
                 stored.push(row.shown);
             }
         }
-        // The list ends with the same rows; the others are those of the sample shop.
+        // The list begins with the rows of the sample shop.
         let list = shop.get(&resource.list).await.expect(200);
         let list = list.as_array().unwrap();
         assert_eq!(list[list.len() - stored.len()..], stored[..]);
@@ -168,31 +167,31 @@ async fn values_that_the_schema_forbids_are_refused_and_change_nothing() {
         for property in &resource.draft {
             let draft = samples.draft(&resource.draft);
             for value in values::invalid(property) {
-                let refused = shop
+                let rejected = shop
                     .post(&resource.list, &with(&draft, &property.name, &value))
                     .await;
-                names(&refused, property, &value);
+                check_names(&rejected, property, &value);
             }
             if property.is_required {
                 let mut without = draft.clone();
                 without.as_object_mut().unwrap().remove(&property.name);
-                let refused = shop.post(&resource.list, &without).await;
-                names(&refused, property, &Value::Null);
+                let rejected = shop.post(&resource.list, &without).await;
+                check_names(&rejected, property, &Value::Null);
             }
         }
         for property in &resource.changes {
             for value in values::invalid(property) {
-                row.refuses(&shop, property, &value).await;
+                row.rejects(&shop, property, &value).await;
             }
         }
         // The id may be sent unchanged, but not changed.
         if !resource.changes.is_empty() {
             let id = row.shown["id"].as_i64().unwrap();
             for other in [json!(id + 1), json!(1), json!(i32::MAX), json!(null)] {
-                let refused = shop.put(&row.path, &json!({ "id": other })).await;
-                assert!(refused.violations()[0].starts_with("/id "), "{other}");
+                let rejected = shop.put(&row.path, &json!({ "id": other })).await;
+                assert!(rejected.violations()[0].starts_with("/id "), "{other}");
             }
-            row.is_stored(&shop).await;
+            row.check_stored(&shop).await;
         }
         assert_eq!(shop.sql(crate::harness::dump).await, before);
     }
@@ -252,74 +251,8 @@ async fn a_tag_changes_with_each_property_that_is_shown() {
             assert_eq!(changed.count(), expected, "{path} {name}");
             if property.is_shown {
                 shop.put(&path, &json!({ name: old })).await.expect(200);
-                assert_eq!(
-                    tags().await,
-                    before,
-                    "{path} {name}: as it was shown before"
-                );
+                assert_eq!(tags().await, before, "{path} {name}: the same data");
             }
         }
     }
-}
-
-/// The stored hash of each password that was written.
-#[tokio::test]
-async fn a_password_is_stored_as_a_hash_that_verifies() {
-    for resource in resources() {
-        let secrets = resource.draft.iter().filter(|it| it.is_secret());
-        for property in secrets {
-            let shop = Shop::open_sample().await;
-            let mut samples = Samples::default();
-            let mut hashes = BTreeMap::new();
-            let values = samples.valid(property);
-            let draft = samples.whole_draft(&resource.draft);
-            let changed = Row::create(&shop, &resource, &draft).await;
-            for value in values {
-                let draft = with(&samples.draft(&resource.draft), &property.name, &value);
-                let created = Row::create(&shop, &resource, &draft).await;
-                let body = json!({ &property.name: value });
-                shop.put(&changed.path, &body).await.expect(200);
-                for path in [&created.path, &changed.path] {
-                    let hash = stored(&shop, path).await;
-                    verifies(&hash, value.as_str().unwrap());
-                    assert!(hashes.insert(hash, path.clone()).is_none(), "its own salt");
-                }
-            }
-            let before = stored(&shop, &changed.path).await;
-            for other in resource.changes.iter().filter(|it| !it.is_secret()) {
-                let shown = &changed.shown[&other.name];
-                let body = json!({ &other.name: samples.another(other, shown) });
-                shop.put(&changed.path, &body).await.expect(200);
-                assert_eq!(stored(&shop, &changed.path).await, before, "it stays");
-            }
-        }
-    }
-}
-
-#[track_caller]
-fn verifies(hash: &str, text: &str) {
-    assert!(
-        hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
-        "{hash}"
-    );
-    assert!(!hash.contains(text), "the text is stored");
-    let parsed = PasswordHash::new(hash).unwrap();
-    let verify = |text: &str| Argon2::default().verify_password(text.as_bytes(), &parsed);
-    assert!(verify(text).is_ok(), "{text:?}");
-    assert!(verify(&format!("{text}x")).is_err(), "{text:?}");
-}
-
-/// The password column of the user at `path`.
-async fn stored(shop: &Shop, path: &str) -> String {
-    #[derive(diesel::QueryableByName)]
-    struct Stored {
-        #[diesel(sql_type = diesel::sql_types::Text)]
-        password: String,
-    }
-    let id = path.rsplit('/').next().unwrap();
-    let sql = format!("SELECT password FROM users WHERE id = {id}");
-    let mut rows = shop
-        .sql(move |session| session.load::<Stored>(&sql).unwrap())
-        .await;
-    rows.remove(0).password
 }

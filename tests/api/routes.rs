@@ -1,8 +1,8 @@
-//! The service has the paths and methods of the contract and of the site's table, and no others; and
-//! pages of other origins may use all that the contract has.
+//! The service has exactly the paths and methods of the contracts and of the table in `common::site`, and
+//! pages of other origins may use all of the contracts.
 //!
-//! A router cannot be asked for its routes. So every path that stands in the source is tried, alone and
-//! below every other, and many that do not stand there.
+//! The router does not list its routes. So every path in the source is tried, alone and appended to every
+//! other, and many paths that are not in the source.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,7 @@ use ecommerce_api::api::contracts;
 use hyper::Method;
 
 use crate::common::headers::{exposed, methods, sendable};
-use crate::common::site::SITE;
+use crate::common::site::pages;
 use crate::harness::Shop;
 
 const METHODS: [&str; 11] = [
@@ -20,7 +20,7 @@ const METHODS: [&str; 11] = [
     "PURGE",
 ];
 
-/// What other services have.
+/// Paths that other services have.
 const GUESSES: [&str; 40] = [
     "/.env",
     "/.git/config",
@@ -64,29 +64,29 @@ const GUESSES: [&str; 40] = [
     "/v1/users",
 ];
 
-/// A concrete path for each path of the contract and the site.
+/// A concrete path for each path of the contracts and the site.
 fn documented() -> BTreeSet<String> {
-    let operations = contracts::operations().map(|it| concrete(&it.path));
-    let site = SITE.iter().map(|page| page.path.to_owned());
+    let operations = contracts::operations().map(|operation| concrete(&operation.path));
+    let site = pages().iter().map(|page| page.path.to_string());
     operations.chain(site).collect()
 }
 
-/// A template with 1 in each of its places.
+/// A path template with 1 in the place of each placeholder.
 fn concrete(template: &str) -> String {
     let segments = template.split('/').map(|segment| {
-        let is_place = segment.starts_with(['{', ':', '*']);
-        if is_place { "1" } else { segment }
+        let is_placeholder = segment.starts_with(['{', ':', '*']);
+        if is_placeholder { "1" } else { segment }
     });
     segments.collect::<Vec<_>>().join("/")
 }
 
-/// The string literals in the source, without its tests, that look like a path.
+/// Collects the string literals in the source, without its tests, that look like paths.
 fn in_source(directory: &Path, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             in_source(&path, found);
-        } else if path.extension().is_some_and(|it| it == "rs") {
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = fs::read_to_string(&path).unwrap();
             let code = text.split("#[cfg(test)]").next().unwrap();
             for rest in code.split("\"/").skip(1) {
@@ -100,7 +100,7 @@ fn in_source(directory: &Path, found: &mut BTreeSet<String>) {
     }
 }
 
-/// The harness knows which methods a path has, and so that an undocumented one must be a 405.
+/// The harness checks that a method without an operation is a 405.
 #[tokio::test]
 async fn every_documented_path_has_its_methods_and_no_others() {
     let shop = Shop::open_sample().await;
@@ -112,7 +112,7 @@ async fn every_documented_path_has_its_methods_and_no_others() {
     }
 }
 
-/// The harness demands a 404 or a 405 of everything that is not documented.
+/// The harness checks that everything that is not documented is a 404 or a 405.
 #[tokio::test]
 async fn every_other_path_is_a_404() {
     let mut literals = BTreeSet::new();
@@ -146,17 +146,17 @@ async fn pages_of_other_origins_may_send_and_read_all_that_the_contract_has() {
     for operation in contracts::operations() {
         let preflight = [origin, ("access-control-request-method", &operation.method)];
         let path = concrete(&operation.path);
-        let answer = shop
+        let response = shop
             .send(Method::OPTIONS, &path, &preflight, Vec::new())
             .await;
-        assert_eq!(answer.status, 204, "{path}");
-        assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
-        // The harness compares these lists with what the contract has.
+        assert_eq!(response.status, 204, "{path}");
+        assert_eq!(response.header("access-control-allow-origin"), Some("*"));
+        // The harness compares these lists with the contracts.
         for name in [
             "access-control-allow-methods",
             "access-control-allow-headers",
         ] {
-            assert!(answer.header(name).is_some(), "{path}: {name}");
+            assert!(response.header(name).is_some(), "{path}: {name}");
         }
     }
     let lists = [methods(), sendable(), exposed()].map(|list| list.into_iter().collect::<Vec<_>>());
@@ -173,5 +173,5 @@ async fn pages_of_other_origins_may_send_and_read_all_that_the_contract_has() {
             "x-total-count",
         ],
     ];
-    assert_eq!(lists, expected, "what the contract has");
+    assert_eq!(lists, expected, "the lists for the contracts");
 }

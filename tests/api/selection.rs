@@ -4,10 +4,10 @@
 use ecommerce_api::api::validation::Validation;
 use serde_json::Value;
 
-use crate::harness::{Answer, Shop};
+use crate::harness::{ClientResponse, Shop};
 
 /// The values of one property in the order of the list.
-fn column(list: &Answer, property: &str) -> Vec<Value> {
+fn column(list: &ClientResponse, property: &str) -> Vec<Value> {
     let list = list.expect(200);
     let rows = list.as_array().unwrap().iter();
     rows.map(|row| row[property].clone()).collect()

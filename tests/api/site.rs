@@ -1,4 +1,4 @@
-//! What stands beside the contract, over a real socket.
+//! The paths of the service that are in no contract.
 
 use ecommerce_api::api::contracts::contracts;
 use hyper::Method;
@@ -6,7 +6,7 @@ use hyper::Method;
 use crate::harness::Shop;
 
 #[tokio::test]
-async fn the_root_leads_to_everything() {
+async fn the_root_links_to_existing_documents() {
     let shop = Shop::open().await;
     let root = shop.get("/").await.expect(200);
     assert_eq!(root["name"], "ecommerce-api");
@@ -21,7 +21,7 @@ async fn the_root_leads_to_everything() {
 }
 
 #[tokio::test]
-async fn the_contract_is_served_as_it_is() {
+async fn each_contract_is_served_as_it_is_written() {
     let shop = Shop::open().await;
     for published in contracts() {
         let contract = &published.contract;
@@ -30,16 +30,16 @@ async fn the_contract_is_served_as_it_is() {
         let yaml = shop.get(&format!("/api/{}.yaml", contract.name())).await;
         assert_eq!(yaml.body, published.source);
     }
-    let first = shop.get("/api/swagger.json").await.json();
-    assert_eq!(first, *contracts()[0].contract.document());
+    let alias = shop.get("/api/swagger.json").await.json();
+    assert_eq!(alias, *contracts()[0].contract.document());
     for path in [
         "/api/swagger.json",
         "/api/openapi.json",
         "/api/openapi.yaml",
     ] {
         let tag = shop.get(path).await.header("etag").unwrap().to_owned();
-        let known = [("if-none-match", &*tag)];
-        let again = shop.send(Method::GET, path, &known, Vec::new()).await;
+        let condition = [("if-none-match", &*tag)];
+        let again = shop.send(Method::GET, path, &condition, Vec::new()).await;
         assert_eq!(again.status, 304);
     }
 }
@@ -49,10 +49,10 @@ async fn health_follows_the_database() {
     let shop = Shop::open().await;
     assert_eq!(shop.get("/health").await.expect(200)["database"], "up");
     let broken = Shop::without_database().await;
-    let answer = broken.get("/health").await;
-    assert_eq!(answer.error(503).0, "SERVICE_UNAVAILABLE");
-    assert_eq!(answer.header("retry-after"), Some("1"));
-    assert!(!String::from_utf8_lossy(&answer.body).contains("127.0.0.1"));
+    let response = broken.get("/health").await;
+    assert_eq!(response.error(503).0, "SERVICE_UNAVAILABLE");
+    assert_eq!(response.header("retry-after"), Some("1"));
+    assert!(!String::from_utf8_lossy(&response.body).contains("127.0.0.1"));
 }
 
 #[tokio::test]

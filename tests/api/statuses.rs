@@ -1,4 +1,4 @@
-//! Every operation, tried for each status that the contract documents for it.
+//! Every operation responds with each status that the contract documents for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,14 +7,14 @@ use ecommerce_api::contract::{Body, Operation};
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, JSON, Shop, reached};
+use crate::harness::{ClientResponse, JSON, Shop, reached};
 
-/// Pairs that no test can provoke, with the reason. At most three; there are none.
+/// Documented pairs of operation and status that no test can provoke: at most three, each with its reason.
 const UNREACHABLE: [(&str, u16); 0] = [];
 
 const NO_SUCH_ID: i64 = i32::MAX as i64;
 
-/// A path of `operation`: its placeholder filled with `id`.
+/// The path of `operation` with `id` in the place of the placeholder.
 fn path(operation: &Operation, id: i64) -> String {
     operation
         .path
@@ -22,7 +22,7 @@ fn path(operation: &Operation, id: i64) -> String {
         .replace("{user_id}", &id.to_string())
 }
 
-/// A body that `operation` accepts, for a shop whose user and product have these ids.
+/// A valid body for `operation`, in a shop whose user and product have these ids.
 fn body(operation: &Operation, user_id: i64, product_id: i64) -> Value {
     match operation.body.as_ref().and_then(Body::component) {
         Some("UserDraft") => {
@@ -35,7 +35,7 @@ fn body(operation: &Operation, user_id: i64, product_id: i64) -> Value {
     }
 }
 
-async fn send(shop: &Shop, operation: &Operation, path: &str, body: &Value) -> Answer {
+async fn send(shop: &Shop, operation: &Operation, path: &str, body: &Value) -> ClientResponse {
     send_with(shop, operation, path, body, &[]).await
 }
 
@@ -45,7 +45,7 @@ async fn send_with(
     path: &str,
     body: &Value,
     headers: &[(&str, &str)],
-) -> Answer {
+) -> ClientResponse {
     let method = Method::from_bytes(operation.method.as_bytes()).unwrap();
     match &operation.body {
         Some(_) => {
@@ -57,8 +57,8 @@ async fn send_with(
     }
 }
 
-/// Makes `operation` answer `status`; a shop for each try, so that no try spoils another.
-async fn provoke(operation: &Operation, status: u16) -> Answer {
+/// Provokes a response of `operation` with `status`, in a shop of its own.
+async fn provoke(operation: &Operation, status: u16) -> ClientResponse {
     if status == 503 {
         let shop = Shop::without_database().await;
         return send(
@@ -106,7 +106,7 @@ async fn provoke(operation: &Operation, status: u16) -> Answer {
     }
 }
 
-async fn conflict(shop: &Shop, operation: &Operation, path: &str) -> Answer {
+async fn conflict(shop: &Shop, operation: &Operation, path: &str) -> ClientResponse {
     match operation.id.as_str() {
         "addCartItem" => {
             send(
@@ -142,17 +142,17 @@ async fn every_operation_reaches_each_status_that_it_documents() {
         for status in operation.statuses() {
             all.insert((operation.id.as_str(), status));
             if !UNREACHABLE.contains(&(operation.id.as_str(), status)) {
-                let answer = provoke(operation, status).await;
+                let response = provoke(operation, status).await;
                 assert_eq!(
-                    answer.status.as_u16(),
+                    response.status.as_u16(),
                     status,
-                    "{}: {answer:?}",
+                    "{}: {response:?}",
                     operation.id
                 );
             }
         }
     }
-    // The harness counts what it reads off a socket, so a pair cannot count without an answer.
+    // The harness records only responses that it has read from a socket.
     let reached: BTreeSet<_> = reached().into_iter().collect();
     let missing: Vec<_> = all
         .difference(&reached)
@@ -171,18 +171,18 @@ async fn every_operation_reaches_each_status_that_it_documents() {
 }
 
 #[tokio::test]
-async fn every_operation_that_takes_a_body_checks_it() {
+async fn every_operation_with_a_body_validates_it() {
     let shop = Shop::open().await;
     let mut refused = BTreeMap::new();
     for operation in operations().filter(|operation| operation.body.is_some()) {
-        let answer = send(
+        let response = send(
             &shop,
             operation,
             &path(operation, 1),
             &json!({"nonsense": 1}),
         )
         .await;
-        let violations = answer.violations();
+        let violations = response.violations();
         let unknown = "/nonsense is not a known property".to_owned();
         assert!(
             violations.contains(&unknown),
@@ -195,8 +195,8 @@ async fn every_operation_that_takes_a_body_checks_it() {
     record("bodies", &json!(refused));
 }
 
-/// Keeps what was seen for the table that `just proof` prints.
-fn record(what: &str, seen: &Value) {
-    let file = format!("{}/proof-{what}.json", env!("CARGO_TARGET_TMPDIR"));
-    std::fs::write(file, seen.to_string()).unwrap();
+/// Saves results for the table that `just proof` prints.
+fn record(name: &str, results: &Value) {
+    let file = format!("{}/proof-{name}.json", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(file, results.to_string()).unwrap();
 }

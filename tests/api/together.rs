@@ -4,11 +4,11 @@
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Shop};
-use crate::lists::Reader;
+use crate::harness::{ClientResponse, Shop};
+use crate::paused_client::PausedClient;
 
 /// Sends a GET for each path concurrently. Returns the responses in the order of the paths.
-async fn get_at_once(shop: &Shop, paths: &[String]) -> Vec<Answer> {
+async fn get_at_once(shop: &Shop, paths: &[String]) -> Vec<ClientResponse> {
     join_all(paths.iter().map(|path| shop.get(path))).await
 }
 
@@ -71,14 +71,17 @@ async fn each_of_many_concurrent_reads_shows_its_own_resource() {
 /// that has stopped reading holds the long list `held`: while a list is being read, further requests for
 /// lists wait a moment for others that they can share a query with.
 async fn compare_together(shop: &Shop, held: &str, paths: &[&str]) {
-    let idle = Reader::begin(shop, held, "").await;
+    let idle = PausedClient::get(shop, held, "").await;
     // The time that they wait depends on the duration of the last list.
     shop.get(held).await.expect(200);
     let mut alone = Vec::new();
     for path in paths {
         let list = shop.get(path).await;
         list.expect(200);
-        assert!(!alone.contains(&list.body), "{path} is like another");
+        assert!(
+            !alone.contains(&list.body),
+            "{path} has the same response as another path"
+        );
         alone.push(list.body);
     }
     for _ in 0..3 {
@@ -86,7 +89,10 @@ async fn compare_together(shop: &Shop, held: &str, paths: &[&str]) {
         let together = get_at_once(shop, &paths).await;
         for ((path, list), alone) in paths.iter().zip(together).zip(alone.iter().cycle()) {
             list.expect(200);
-            assert!(list.body == *alone, "{path} is that of another request");
+            assert!(
+                list.body == *alone,
+                "{path} has the response of another request"
+            );
         }
     }
     drop(idle);
@@ -149,9 +155,13 @@ const VIEWS: [&str; 10] = [
 async fn views(shop: &Shop) -> Vec<(u16, Option<String>, Value)> {
     let mut views = Vec::new();
     for path in VIEWS {
-        let answer = shop.get(path).await;
-        let tag = answer.header("etag").map(str::to_owned);
-        views.push((answer.status.as_u16(), tag, answer.json()["data"].clone()));
+        let response = shop.get(path).await;
+        let tag = response.header("etag").map(str::to_owned);
+        views.push((
+            response.status.as_u16(),
+            tag,
+            response.json()["data"].clone(),
+        ));
     }
     views
 }

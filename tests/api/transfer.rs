@@ -1,4 +1,4 @@
-//! How a response travels changes nothing in it: compressed, as the answer to a HEAD, or as a 304.
+//! Compression, HEAD and 304 change nothing else in a response.
 
 use hyper::{HeaderMap, Method};
 use serde_json::json;
@@ -19,7 +19,7 @@ async fn shop_of_long_texts() -> Shop {
     shop
 }
 
-/// What GET can be sent to: every operation, as a page too, the site, and errors.
+/// Targets of GET: every operation, also as a page, the other pages of the service, and errors.
 const PATHS: [&str; 22] = [
     "/api/users",
     "/api/users?limit=1",
@@ -45,9 +45,9 @@ const PATHS: [&str; 22] = [
     "/api/users/9",
 ];
 
-/// The headers but for those that say how, when and as which request a response travels.
-fn lasting(headers: &HeaderMap) -> Vec<(String, String)> {
-    const OF_TRAVEL: [&str; 5] = [
+/// The headers except those that depend on the transfer, the time or the request id.
+fn content_headers(headers: &HeaderMap) -> Vec<(String, String)> {
+    const OF_TRANSFER: [&str; 5] = [
         "content-encoding",
         "content-length",
         "date",
@@ -55,32 +55,40 @@ fn lasting(headers: &HeaderMap) -> Vec<(String, String)> {
         "x-request-id",
     ];
     let headers = headers.iter();
-    let lasting = headers.filter(|(name, _)| !OF_TRAVEL.contains(&name.as_str()));
-    let mut lasting: Vec<(String, String)> = lasting
+    let kept = headers.filter(|(name, _)| !OF_TRANSFER.contains(&name.as_str()));
+    let mut kept: Vec<(String, String)> = kept
         .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
         .collect();
-    lasting.sort();
-    lasting
+    kept.sort();
+    kept
 }
 
 #[tokio::test]
-async fn compression_and_head_leave_everything_else_as_it_is() {
+async fn compression_and_head_change_nothing_else() {
     let shop = shop_of_long_texts().await;
     let mut compressed = 0;
     for path in PATHS {
         let plain = shop.get(path).await;
         let gzip = [("accept-encoding", "gzip")];
-        let zipped = shop.send(Method::GET, path, &gzip, Vec::new()).await;
-        compressed += usize::from(zipped.header("content-encoding").is_some());
-        assert_eq!(zipped.body, plain.body, "{path}");
-        assert_eq!(zipped.status, plain.status, "{path}");
-        assert_eq!(lasting(&zipped.headers), lasting(&plain.headers), "{path}");
-        for (sent, got) in [(&[][..], &plain), (&gzip[..], &zipped)] {
+        let gzipped = shop.send(Method::GET, path, &gzip, Vec::new()).await;
+        compressed += usize::from(gzipped.header("content-encoding").is_some());
+        assert_eq!(gzipped.body, plain.body, "{path}");
+        assert_eq!(gzipped.status, plain.status, "{path}");
+        assert_eq!(
+            content_headers(&gzipped.headers),
+            content_headers(&plain.headers),
+            "{path}"
+        );
+        for (sent, got) in [(&[][..], &plain), (&gzip[..], &gzipped)] {
             let head = shop.send(Method::HEAD, path, sent, Vec::new()).await;
             assert!(head.body.is_empty(), "{path}");
             assert_eq!(head.status, got.status, "{path}");
-            assert_eq!(lasting(&head.headers), lasting(&got.headers), "{path}");
-            // The length of the body that GET sends, or none where GET does not know it either.
+            assert_eq!(
+                content_headers(&head.headers),
+                content_headers(&got.headers),
+                "{path}"
+            );
+            // HEAD has a Content-Length if and only if GET has one.
             for name in ["content-length", "content-encoding"] {
                 assert_eq!(head.header(name), got.header(name), "{path} {sent:?}");
             }
@@ -96,7 +104,7 @@ async fn compression_and_head_leave_everything_else_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_304_is_for_who_has_what_there_is_and_for_nobody_else() {
+async fn a_304_is_sent_exactly_when_a_tag_matches() {
     let shop = shop_of_long_texts().await;
     for path in PATHS {
         let tagged = shop.get(path).await;
@@ -107,22 +115,22 @@ async fn a_304_is_for_who_has_what_there_is_and_for_nobody_else() {
             let tags = [("if-none-match", tags)];
             shop.send(Method::GET, path, &tags, Vec::new()).await
         };
-        // The contract's own tag is weak already.
+        // The tags of the contract's files are weak already.
         let strong = tag.strip_prefix("W/").unwrap_or(tag);
         let opaque = strong.trim_matches('"');
-        for has_it in [
+        for matching in [
             tag,
             "*",
             &format!("W/{strong}"),
             &format!("\"other\", {tag}"),
             &format!("W/\"a\",{strong} , \"b\""),
         ] {
-            let answer = sent(has_it).await;
-            assert_eq!(answer.status, 304, "{path}: {has_it}");
-            assert_eq!(answer.header("etag"), Some(tag), "{path}: {has_it}");
-            assert!(answer.body.is_empty(), "{path}: {has_it}");
+            let response = sent(matching).await;
+            assert_eq!(response.status, 304, "{path}: {matching}");
+            assert_eq!(response.header("etag"), Some(tag), "{path}: {matching}");
+            assert!(response.body.is_empty(), "{path}: {matching}");
         }
-        for has_another in [
+        for other in [
             "\"other\"",
             opaque,
             &format!("\"{}\"", opaque.to_uppercase()),
@@ -132,9 +140,9 @@ async fn a_304_is_for_who_has_what_there_is_and_for_nobody_else() {
             "\"\"",
             "",
         ] {
-            let answer = sent(has_another).await;
-            assert_eq!(answer.status, 200, "{path}: {has_another}");
-            assert_eq!(answer.body, tagged.body, "{path}: {has_another}");
+            let response = sent(other).await;
+            assert_eq!(response.status, 200, "{path}: {other}");
+            assert_eq!(response.body, tagged.body, "{path}: {other}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Users: what their operations do to the shop.
+//! The operations of users.
 
 use ecommerce_api::api::validation::Validation;
 use ecommerce_api::contract::email::is_email;
@@ -21,7 +21,7 @@ fn passwords(session: &mut Session) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_created_user_is_found_where_the_location_says() {
+async fn a_created_user_is_at_its_location() {
     let shop = Shop::open().await;
     let user = json!({"email": "test@example.com", "password": "secret", "role": "USER"});
     let created = shop.post("/api/users", &user).await;
@@ -67,7 +67,7 @@ async fn the_walk_through_of_the_readme_works() {
 }
 
 #[tokio::test]
-async fn an_email_is_taken_whatever_its_letter_case() {
+async fn emails_are_unique_without_regard_to_letter_case() {
     let shop = Shop::open().await;
     shop.create_user("ada@example.com").await;
     let other = shop.create_user("bob@example.com").await;
@@ -93,7 +93,7 @@ async fn an_email_is_taken_whatever_its_letter_case() {
     assert_eq!(own.expect(200)["email"], "BOB@example.com");
 }
 
-/// What is not an email address, though it has one in it or looks like one.
+/// Strings that are not email addresses, although they contain or resemble one.
 const NOT_EMAILS: [&str; 21] = [
     "\"Ada\r\nBcc: x@y.z <v@c.co>\"",
     "Ada\r\nBcc: x@y.z <v@c.co>",
@@ -119,7 +119,7 @@ const NOT_EMAILS: [&str; 21] = [
 ];
 
 #[tokio::test]
-async fn an_email_is_an_address_without_a_name_around_it() {
+async fn an_email_is_an_address_without_a_display_name() {
     let shop = Shop::open().await;
     let path = format!("/api/users/{}", shop.create_user("ada@example.com").await);
     for email in [
@@ -137,19 +137,19 @@ async fn an_email_is_an_address_without_a_name_around_it() {
         assert_eq!(user["email"], email);
     }
     let problem = ["/email must be an email address"];
-    for other in NOT_EMAILS {
-        assert!(!is_email(other), "{other:?}");
-        let changes = json!({"email": other});
+    for invalid in NOT_EMAILS {
+        assert!(!is_email(invalid), "{invalid:?}");
+        let changes = json!({"email": invalid});
         let refused = shop.put(&path, &changes).await.violations();
-        assert_eq!(refused, problem, "{other:?}");
-        let draft = json!({"email": other, "password": "secret", "role": "USER"});
+        assert_eq!(refused, problem, "{invalid:?}");
+        let draft = json!({"email": invalid, "password": "secret", "role": "USER"});
         let refused = shop.post("/api/users", &draft).await.violations();
-        assert_eq!(refused, problem, "{other:?}");
+        assert_eq!(refused, problem, "{invalid:?}");
     }
 }
 
 #[tokio::test]
-async fn an_email_that_was_stored_before_is_shown_whatever_it_is() {
+async fn an_invalid_email_that_is_already_stored_is_shown_unchanged() {
     let shop = Shop::open_with(Validation::Enforce).await;
     let id = shop.create_user("ada@example.com").await;
     let path = format!("/api/users/{id}");
@@ -170,7 +170,7 @@ async fn an_email_that_was_stored_before_is_shown_whatever_it_is() {
 }
 
 #[tokio::test]
-async fn an_update_changes_what_is_present_and_nothing_else() {
+async fn an_update_changes_only_the_properties_that_it_contains() {
     let shop = Shop::open().await;
     let path = format!("/api/users/{}", shop.create_user("ada@example.com").await);
     let before = shop.sql(passwords).await;
@@ -183,12 +183,12 @@ async fn an_update_changes_what_is_present_and_nothing_else() {
     assert_eq!(
         shop.put(&path, &json!({})).await.expect(200),
         admin,
-        "an empty object"
+        "an empty object changes nothing"
     );
     assert_eq!(
         shop.put(&path, &json!({"role": "ADMIN"})).await.expect(200),
         admin,
-        "the same again"
+        "the same value changes nothing"
     );
     assert_eq!(shop.sql(passwords).await, before);
 
@@ -203,7 +203,7 @@ async fn an_update_changes_what_is_present_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn passwords_are_stored_as_argon2id_and_leave_in_no_answer() {
+async fn passwords_are_stored_as_argon2id_and_are_in_no_response() {
     let shop = Shop::open().await;
     let user = json!({"email": "ada@example.com", "password": "pAssw0rd-to-hide", "role": "USER"});
     let created = shop.post("/api/users", &user).await;
@@ -216,13 +216,13 @@ async fn passwords_are_stored_as_argon2id_and_leave_in_no_answer() {
     let updated = shop
         .put(&path, &json!({"password": "pAssw0rd-to-hide-2", "role": 7}))
         .await;
-    for answer in [
+    for response in [
         created,
         shop.get(&path).await,
         shop.get("/api/users").await,
         updated,
     ] {
-        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        let text = String::from_utf8_lossy(&response.body).into_owned();
         assert!(
             !text.contains("pAssw0rd") && !text.contains("argon2"),
             "{text}"
@@ -231,7 +231,7 @@ async fn passwords_are_stored_as_argon2id_and_leave_in_no_answer() {
 }
 
 #[tokio::test]
-async fn plain_text_passwords_of_an_old_shop_do_no_harm_and_are_never_shown() {
+async fn stored_plain_text_passwords_are_kept_and_never_shown() {
     let shop = Shop::open().await;
     shop.execute(
         "INSERT INTO users (email, password, role) VALUES ('old@example.com', 'plaintext', 'USER')",
@@ -246,12 +246,12 @@ async fn plain_text_passwords_of_an_old_shop_do_no_harm_and_are_never_shown() {
     assert_eq!(
         shop.sql(passwords).await,
         ["plaintext"],
-        "left as it is until a new one is set"
+        "the password is unchanged until a new one is set"
     );
 }
 
 #[tokio::test]
-async fn a_user_that_other_tables_refer_to_stays() {
+async fn a_user_that_other_tables_refer_to_cannot_be_deleted() {
     let shop = Shop::open().await;
     let user = shop.create_user("ada@example.com").await;
     let product = shop.create_product("Kettle").await;

@@ -1,4 +1,4 @@
-//! Answers checked by the service itself (`CONTRACT_VALIDATION`).
+//! Responses that the service itself checks against the contract (`CONTRACT_VALIDATION`).
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use crate::harness::Shop;
 
-/// A shop with a product whose title is longer than the contract allows, as only another program
-/// could have stored it.
-async fn shop_with_a_stray_row(validation: Validation) -> Shop {
+/// A shop with a product whose title is longer than the contract allows. Only another program could have
+/// stored the title.
+async fn shop_with_a_nonconforming_row(validation: Validation) -> Shop {
     let shop = Shop::open_with(validation).await;
     shop.execute(
         "ALTER TABLE products MODIFY title VARCHAR(400) NOT NULL;
@@ -35,7 +35,7 @@ impl io::Write for Log {
     }
 }
 
-/// What is logged on this thread while the guard lives, as JSON lines.
+/// Captures the log of this thread as JSON lines until the guard is dropped.
 pub fn captured_log() -> (Arc<Mutex<Vec<u8>>>, tracing::subscriber::DefaultGuard) {
     let log = Arc::new(Mutex::new(Vec::new()));
     let writer = Arc::clone(&log);
@@ -47,10 +47,13 @@ pub fn captured_log() -> (Arc<Mutex<Vec<u8>>>, tracing::subscriber::DefaultGuard
     (log, tracing::subscriber::set_default(subscriber))
 }
 
-/// The complaints about stray answers in a log, which must show no value of the stray row.
+/// The log lines about nonconforming responses. Also checks that the log has no value of the row.
 pub fn complaints(log: &Mutex<Vec<u8>>) -> Vec<Value> {
     let text = String::from_utf8(log.lock().unwrap().clone()).unwrap();
-    assert!(!text.contains("secretsecret"), "no value is logged: {text}");
+    assert!(
+        !text.contains("secretsecret"),
+        "the log has a value: {text}"
+    );
     let lines = text
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -60,14 +63,14 @@ pub fn complaints(log: &Mutex<Vec<u8>>) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn warn_logs_a_stray_answer_and_sends_it() {
+async fn warn_logs_a_nonconforming_response_and_sends_it() {
     let (log, _guard) = captured_log();
-    let shop = shop_with_a_stray_row(Validation::Warn(1.0)).await;
-    let id = [("x-request-id", "stray-1")];
-    let answer = shop
-        .send_stray(Method::GET, "/api/products", &id, Vec::new())
+    let shop = shop_with_a_nonconforming_row(Validation::Warn(1.0)).await;
+    let id = [("x-request-id", "nonconforming-1")];
+    let response = shop
+        .send_nonconforming(Method::GET, "/api/products", &id, Vec::new())
         .await;
-    assert_eq!(answer.expect(200)[1]["title"], "secret".repeat(60));
+    assert_eq!(response.expect(200)[1]["title"], "secret".repeat(60));
     let complaints = complaints(&log);
     assert_eq!(complaints.len(), 1, "{complaints:?}");
     assert_eq!(
@@ -81,27 +84,27 @@ async fn warn_logs_a_stray_answer_and_sends_it() {
             "listProducts",
             "/data/1/title",
             "must have at most 255 characters",
-            "stray-1"
+            "nonconforming-1"
         ]
     );
 }
 
 #[tokio::test]
-async fn warn_looks_at_the_share_that_it_is_told() {
+async fn warn_checks_the_configured_share_of_responses() {
     let (log, _guard) = captured_log();
-    let shop = shop_with_a_stray_row(Validation::Warn(0.0)).await;
-    shop.send_stray(Method::GET, "/api/products/2", &[], Vec::new())
+    let shop = shop_with_a_nonconforming_row(Validation::Warn(0.0)).await;
+    shop.send_nonconforming(Method::GET, "/api/products/2", &[], Vec::new())
         .await
         .expect(200);
     assert!(complaints(&log).is_empty());
 }
 
 #[tokio::test]
-async fn enforce_holds_a_stray_answer_back() {
+async fn enforce_replaces_a_nonconforming_response_by_a_500() {
     let (log, _guard) = captured_log();
-    let shop = shop_with_a_stray_row(Validation::Enforce).await;
-    let answer = shop.get("/api/products/2").await;
-    let (code, message) = answer.error(500);
+    let shop = shop_with_a_nonconforming_row(Validation::Enforce).await;
+    let response = shop.get("/api/products/2").await;
+    let (code, message) = response.error(500);
     assert_eq!(
         (&*code, &*message),
         (
@@ -117,9 +120,9 @@ async fn enforce_holds_a_stray_answer_back() {
     shop.get("/api/products/0").await.error(400);
 }
 
-/// Every operation, in a shop that holds back what strays: nothing does.
+/// A HEAD has no body that could be validated.
 #[tokio::test]
-async fn enforce_answers_a_head_as_its_get() {
+async fn enforce_responds_to_a_head_as_to_a_get() {
     let shop = Shop::open_with(Validation::Enforce).await;
     shop.create_user("ada@example.com").await;
     shop.create_product("Pot").await;
@@ -129,7 +132,7 @@ async fn enforce_answers_a_head_as_its_get() {
         for (id, status) in [("1", 200), ("0", 400), ("7", 404)] {
             let path = operation.path.replace("{id}", id);
             let has_id = path != operation.path;
-            // The harness compares it with the GET.
+            // The harness compares the response with that of a GET.
             let head = shop.send(Method::HEAD, &path, &[], Vec::new()).await;
             let expected = if has_id { status } else { 200 };
             assert_eq!(head.status, expected, "{path}");

@@ -29,7 +29,7 @@ from servers import MariaDb, mariadb, say
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "target" / "bench"
 
-GROUPS = ["root", "reads", "lists", "add", "gate", "start", "million", "pages"]
+GROUPS = ["root", "reads", "lists", "add", "pipeline", "start", "million", "pages"]
 # Those that need SIZE=large.
 LARGE_GROUPS = {"million", "pages"}
 ROWS = ["--users", "10000", "--products", "10000", "--cart", "50000"]
@@ -64,7 +64,7 @@ def main() -> int:
     programs = {"ours": arguments.ours.resolve(), "reference": arguments.reference.resolve()}
     if options.baseline:
         programs["baseline"] = options.baseline.resolve()
-    # On a disk, which /tmp may not be, and with a short path: that of a socket has at most 107 bytes.
+    # On a disk, unlike /tmp in some systems. The path is short, because that of a socket has at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="bench-", dir="/var/tmp") as directory:
         with mariadb(Path(directory)) as database:
             bench = Bench(programs, Path(directory), database, options.seconds, options.rounds)
@@ -75,7 +75,7 @@ def main() -> int:
 
 
 def read_options(parser: argparse.ArgumentParser, settings: list[str], readme: bool) -> Options:
-    """Reads the options from the arguments, or else from the environment."""
+    """Reads the options from the arguments or, where they have none, from the environment."""
     defaults = {"SIZE": "", "ROUNDS": "5", "SECONDS": "5", "ONLY": "", "BASELINE": ""}
     values = {name: os.environ.get(name, default) for name, default in defaults.items()}
     for setting in settings:
@@ -121,7 +121,7 @@ def measure(bench: Bench, options: Options) -> Record:
         with cases.million_groups(bench) as groups:
             run_rounds(bench, {name: groups[name] for name in groups if name in options.only}, record)
         if "million" in options.only:
-            record |= cases.million_readers(bench, memory_to_spare())
+            record |= cases.million_clients(bench, memory_to_spare())
     return record
 
 

@@ -24,13 +24,13 @@ CART = (
     "ORDER BY cart.id"
 )
 STARTS = 10
-# Connections that read single rows while slow clients read a list.
-BESIDE = 8
+# The number of connections that read single rows while slow clients read a list.
+POINT_CONNECTIONS = 8
 SLOW_RATE = 1_000_000
 SLOW_SECONDS = 15
-# Seconds until the queries of disconnected clients have to be gone.
+# Seconds until the queries of disconnected clients must have ended.
 QUIET_LIMIT = 30
-# What is compared everywhere; an earlier build of ours, `baseline`, only where pages are measured.
+# The servers that are compared in every group. An earlier build, `baseline`, is only in the group of pages.
 SIDES = ["ours", "reference"]
 # The databases.
 SHOP, MILLION = "shop", "million"
@@ -93,13 +93,13 @@ def groups(bench: Bench, only: set[str]) -> Iterator[dict[str, Measures]]:
             "reads": lambda: reads(bench, sides),
             "lists": lambda: long_lists(bench, sides),
             "add": lambda: additions(bench, sides),
-            "gate": lambda: gate(bench, sides["ours"], stack),
+            "pipeline": lambda: pipeline(bench, sides["ours"], stack),
         }
         yield {name: make() for name, make in made.items() if name in only}
 
 
 def must_agree(sides: dict[str, Server]) -> None:
-    """Stops the run unless both servers respond with the same data, and so do the same work."""
+    """Stops the run unless both servers respond with the same data: only then is the comparison fair."""
     for path in ["/api/products/7", "/api/products", "/api/products?page=3&limit=100", "/api/users/7/cart", "/api/cart"]:
         data = []
         for server in sides.values():
@@ -207,14 +207,14 @@ def history(database: MariaDb) -> int:
     return int(database.query("SHOW GLOBAL STATUS LIKE 'Innodb_history_list_length'").split()[1])
 
 
-def gate(bench: Bench, plain: Server, stack: contextlib.ExitStack) -> Measures:
+def pipeline(bench: Bench, plain: Server, stack: contextlib.ExitStack) -> Measures:
     """Reads of single rows under settings that switch stages of the request pipeline."""
     one_product = ["get", "/api/products/", str(bench.rows("products"))]
     servers = {
-        "gate default": plain,
-        "gate silent": stack.enter_context(bench.serving("ours", RUST_LOG="off")),
-        "gate warn": stack.enter_context(bench.serving("ours", CONTRACT_VALIDATION="warn")),
-        "gate enforce": stack.enter_context(bench.serving("ours", CONTRACT_VALIDATION="enforce")),
+        "pipeline default": plain,
+        "pipeline without log": stack.enter_context(bench.serving("ours", RUST_LOG="off")),
+        "pipeline warn": stack.enter_context(bench.serving("ours", CONTRACT_VALIDATION="warn")),
+        "pipeline enforce": stack.enter_context(bench.serving("ours", CONTRACT_VALIDATION="enforce")),
     }
     return {name: lambda server=server: bench.http(server, 64, *one_product) for name, server in servers.items()}
 
@@ -255,7 +255,7 @@ def million_groups(bench: Bench) -> Iterator[dict[str, Measures]]:
 
 
 def pages(bench: Bench, servers: dict[str, Server]) -> Measures:
-    """Pages of lists of 1,000,000 rows for many clients, beside an earlier build if there is one."""
+    """Pages of lists of 1,000,000 rows with many clients, also from an earlier build if there is one."""
     measures: Measures = {}
     for name, request in PAGES.items():
         for side, server in servers.items():
@@ -279,16 +279,16 @@ def alone(server: Server, path: str) -> Figures:
     }
 
 
-def million_readers(bench: Bench, limit_mb: int) -> Record:
+def million_clients(bench: Bench, limit_mb: int) -> Record:
     """The effect of clients that read 1,000,000 rows on a newly started server. A server that needs more
-    than `limit_mb` fails, which protects the machine."""
-    readers: dict[str, Callable[[Server], Figures]] = {
-        "a fast reader": lambda server: alone(server, "/api/products"),
-        "a slow reader": lambda server: slow_readers(bench, server, 1),
-        "50 slow readers": lambda server: slow_readers(bench, server, 50),
+    than `limit_mb` fails, to protect the machine."""
+    clients: dict[str, Callable[[Server], Figures]] = {
+        "a fast client": lambda server: alone(server, "/api/products"),
+        "a slow client": lambda server: slow_clients(bench, server, 1),
+        "50 slow clients": lambda server: slow_clients(bench, server, 50),
     }
     record: Record = {}
-    for name, read in readers.items():
+    for name, read in clients.items():
         with bench.serving("ours", MILLION) as server:
             server.limit_memory(limit_mb)
             # The memory that reads of single rows need is not counted as growth.
@@ -301,22 +301,22 @@ def million_readers(bench: Bench, limit_mb: int) -> Record:
     return record
 
 
-def slow_readers(bench: Bench, server: Server, count: int) -> Figures:
-    """Reads of single rows beside clients that slowly read the whole list, and how long the queries of these
-    clients remain after they disconnect."""
+def slow_clients(bench: Bench, server: Server, count: int) -> Figures:
+    """Reads of single rows while clients slowly read the whole list, and the time until the queries of these
+    clients end after they disconnect."""
     one_product = ["get", "/api/products/", str(bench.rows("products", MILLION))]
-    undisturbed = bench.http(server, BESIDE, *one_product)
-    readers = lists.SlowReaders(server.port, "/api/products", count, SLOW_RATE)
+    undisturbed = bench.http(server, POINT_CONNECTIONS, *one_product)
+    clients = lists.SlowClients(server.port, "/api/products", count, SLOW_RATE)
     try:
-        beside = load.http(server, bench.database, BESIDE, SLOW_SECONDS, one_product)
+        figures = load.http(server, bench.database, POINT_CONNECTIONS, SLOW_SECONDS, one_product)
         queries = running_queries(bench.database)
     finally:
-        readers.hang_up()
+        clients.disconnect()
     quiet = wait_until(lambda: running_queries(bench.database) == 0, QUIET_LIMIT)
-    return beside | {
+    return figures | {
         "undisturbed_p50_ms": undisturbed["p50_ms"],
         "queries": queries,
-        "ended_early": readers.ended_early,
+        "ended_early": clients.ended_early,
         "quiet_seconds": QUIET_LIMIT if quiet is None else quiet,
-        "errors": beside["errors"] + readers.ended_early,
+        "errors": figures["errors"] + clients.ended_early,
     }

@@ -1,5 +1,5 @@
 """Counts the instructions that the service executes for a request, with callgrind, and compares them
-with the table in instructions.txt beside this file. Unlike times, counts hardly depend on the machine
+with the table in instructions.txt in this folder. Unlike times, counts hardly depend on the machine
 and not at all on its load, so they can be compared on a shared machine.
 
 The service runs under valgrind with a small shop of its own, and one client sends one request at a
@@ -73,7 +73,7 @@ def total(program: Path, directory: Path, name: str, requests: int) -> int:
 
 @contextlib.contextmanager
 def serving(wrapper: list[str], program: Path, directory: Path):
-    """Runs the service on a free port, with its own private MariaDB. Gives the port."""
+    """Runs the service on a free port, with its own private MariaDB. Yields the port."""
     log_path = directory / "log"
     settings = {"DATA_DIR": str(directory / "data"), "SERVER_PORT": "0", "RUST_LOG": "info"}
     # Only the program itself is counted: its child process MariaDB runs without valgrind.
@@ -104,9 +104,9 @@ def read_table() -> dict[str, int]:
 
 
 def compare(counts: dict[str, int], table: dict[str, int]) -> int:
-    """Prints the counts of both. Returns 1 when some differ by more than the tolerance."""
+    """Prints the counts and those in the table. Returns 1 if some differ by more than the tolerance."""
     if counts.keys() != table.keys():
-        print(f"{TABLE.name} has other rows than are counted: run with --write", file=sys.stderr)
+        print(f"{TABLE.name} has rows for other paths: run with --write", file=sys.stderr)
         return 1
     deviating = []
     for name, counted in counts.items():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 CHUNK = 256 * 1024
 RESPONSE_LIMIT = 300
-# Bytes. A small buffer, so that the kernel does not take over what a slow client has not read.
+# Bytes. The buffer is small, so that the kernel does not store much that a slow client has not read.
 SLOW_BUFFER = 64 * 1024
 
 
@@ -57,19 +57,19 @@ def is_whole(head: bytes, length: int, end: bytes) -> bool:
     return end == b"0\r\n\r\n"
 
 
-class SlowReaders:
-    """`count` concurrent clients that each read `path` at `rate` bytes per second until `hang_up`."""
+class SlowClients:
+    """`count` concurrent clients that each read `path` at `rate` bytes per second until `disconnect`."""
 
     def __init__(self, port: int, path: str, count: int, rate: int) -> None:
-        self.hung_up = threading.Event()
-        # The number of clients whose connection the server closed before `hang_up`.
+        self.is_disconnected = threading.Event()
+        # The number of clients whose connection the server closed before `disconnect`.
         self.ended_early = 0
         self._threads = [threading.Thread(target=self._read, args=(port, path, rate)) for _ in range(count)]
         for thread in self._threads:
             thread.start()
 
-    def hang_up(self) -> None:
-        self.hung_up.set()
+    def disconnect(self) -> None:
+        self.is_disconnected.set()
         for thread in self._threads:
             thread.join()
 
@@ -81,10 +81,10 @@ class SlowReaders:
             client.settimeout(0.1)
             send(client, path)
             started, received = time.monotonic(), 0
-            while not self.hung_up.is_set():
+            while not self.is_disconnected.is_set():
                 allowed = int((time.monotonic() - started) * rate) - received
                 if allowed < SLOW_BUFFER // 2:
-                    self.hung_up.wait(SLOW_BUFFER / rate)
+                    self.is_disconnected.wait(SLOW_BUFFER / rate)
                     continue
                 try:
                     got = len(client.recv(min(allowed, SLOW_BUFFER)))

@@ -26,13 +26,13 @@ def http(server: Server, database: MariaDb, connections: int, seconds: int, requ
     MB, are those of the server; `database_cpu_seconds` are those of the database."""
     server.forget_peak()
     server_cpu, database_cpu = server.cpu_seconds(), database.cpu_seconds()
-    said = subprocess.check_output(
+    output = subprocess.check_output(
         ["wrk", f"--threads={WRK_THREADS}", f"--connections={connections}", f"--duration={seconds}s",
          f"--timeout={RESPONSE_LIMIT}s", f"--script={HERE / 'request.lua'}",
          f"http://127.0.0.1:{server.port}", "--", *request],
         text=True,
     )
-    figures = json.loads(said.splitlines()[-1])
+    figures = json.loads(output.splitlines()[-1])
     cpu_seconds = server.cpu_seconds() - server_cpu
     return figures | {
         "rate": figures["requests"] / figures["seconds"],
@@ -54,13 +54,13 @@ def http_list(server: Server, database: MariaDb, connections: int, seconds: int,
 
 def raw(database: MariaDb, load: str, threads: int, seconds: int, users: int, products: int) -> Figures:
     """Measures the database itself. `load`: the name of a load in raw.lua."""
-    said = subprocess.check_output(
+    output = subprocess.check_output(
         ["sysbench", str(HERE / "raw.lua"), f"--load={load}", f"--users={users}", f"--products={products}",
          "--db-driver=mysql", f"--mysql-socket={database.socket}", "--mysql-user=root", "--mysql-db=shop",
          "--db-ps-mode=auto", f"--threads={threads}", f"--time={seconds}", "--percentile=99", "run"],
         text=True,
     )
-    figures = json.loads(next(line for line in said.splitlines() if line.startswith("{")))
+    figures = json.loads(next(line for line in output.splitlines() if line.startswith("{")))
     return figures | {"rate": figures["requests"] / figures["seconds"]}
 
 

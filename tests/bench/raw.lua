@@ -12,7 +12,7 @@ sysbench.cmdline.options = {
 
 local INT = sysbench.sql.type.INT
 
--- A statement with integer parameters, as a function of these.
+-- Prepares a statement with integer parameters. Returns a function of these parameters.
 local function prepared(connection, sql, count)
    local statement = connection:prepare(sql)
    local parameters = {}

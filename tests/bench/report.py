@@ -13,7 +13,7 @@ LIMITS = (
     "Limits: (a) prepared point selects of sysbench at 8 threads; (b) the client `mariadb --quick` dumping all "
     "products over one connection; (c) the three prepared statements of a naive POST (user exists, product "
     "exists, insert), each insert on disk, at 32 threads; (d) our own `GET /`, without the database. The "
-    "reference is the plain way: poem's `Json`, the pool as it comes, a `Vec` of rows. A ratio is the median "
+    "reference is a simple implementation: poem's `Json`, the default pool, a `Vec` of rows. A ratio is the median "
     "of the rounds' ratios."
 )
 
@@ -124,10 +124,10 @@ def rows(record: Record) -> list[Row]:
     table.compare("`GET /`, 64 connections", "root ours", "root reference", "reference")
 
     cpu = "requests_per_cpu_second"
-    for setting, name in [("RUST_LOG=off", "gate silent"), ("CONTRACT_VALIDATION=warn", "gate warn"),
-                          ("CONTRACT_VALIDATION=enforce", "gate enforce")]:
+    for setting, name in [("RUST_LOG=off", "pipeline without log"), ("CONTRACT_VALIDATION=warn", "pipeline warn"),
+                          ("CONTRACT_VALIDATION=enforce", "pipeline enforce")]:
         case = f"`GET /api/products/{{id}}` with {setting}, per CPU second"
-        table.compare(case, name, "gate default", "defaults", cpu, "")
+        table.compare(case, name, "pipeline default", "defaults", cpu, "")
 
     table.value("start to first 200", "start ours", "start_ms", " ms", at_most=60)
     table.value("memory at rest", "start ours", "rest_mb", " MB", at_most=15)
@@ -153,14 +153,14 @@ def million(table: Table) -> None:
     whole = "`GET /api/products`, 1,000,000 rows"
     table.compare(f"{whole}, first byte", "million alone", "page alone", "page of 100", "first_byte_ms", " ms",
                   at_most=3)
-    for name in ["a fast reader", "a slow reader", "50 slow readers"]:
-        table.value(f"{whole}, memory growth by {name}", name, "growth_mb", " MB", at_most=8)
-    for name in ["a slow reader", "50 slow readers"]:
-        table.value(f"{whole}, queries gone after {name} left", name, "quiet_seconds", " s", at_most=5)
+    for name in ["a fast client", "a slow client", "50 slow clients"]:
+        table.value(f"{whole}, memory growth with {name}", name, "growth_mb", " MB", at_most=8)
+    for name in ["a slow client", "50 slow clients"]:
+        table.value(f"{whole}, queries end after the disconnection of {name}", name, "quiet_seconds", " s", at_most=5)
         undisturbed = [{"p50_ms": figures["undisturbed_p50_ms"]} for figures in table.record.get(name, [])
                        if "undisturbed_p50_ms" in figures]
-        table.record[f"beside {name}"] = undisturbed
-        table.compare(f"p50 of point reads beside {name}", name, f"beside {name}", "without", "p50_ms", " ms")
+        table.record[f"during {name}"] = undisturbed
+        table.compare(f"p50 of point reads with {name}", name, f"during {name}", "without", "p50_ms", " ms")
 
 
 def markdown(head: list[str], lines: list[list[str]]) -> str:

@@ -55,7 +55,7 @@ class Process:
 
     running: subprocess.Popen
 
-    def died(self) -> bool:
+    def has_exited(self) -> bool:
         return self.running.poll() is not None
 
     def cpu_seconds(self) -> float:
@@ -82,7 +82,7 @@ class Process:
         lines = self._proc("status").read_text().splitlines()
         found = [int(line.split()[1]) for line in lines if line.startswith(field)]
         if not found:
-            raise ProcessLookupError("the process is gone")
+            raise ProcessLookupError("the process has exited")
         return found[0] * 1024 / 1e6
 
     def _proc(self, name: str) -> Path:
@@ -131,7 +131,7 @@ def mariadb(directory: Path) -> Iterator[MariaDb]:
         running = subprocess.Popen(serve, stdout=output, stderr=output)
     try:
         database = MariaDb(running, address)
-        if wait_until(lambda: database.died() or greets(address), START_LIMIT) is None or database.died():
+        if wait_until(lambda: database.has_exited() or accepts(address), START_LIMIT) is None or database.has_exited():
             sys.exit(f"MariaDB did not start:\n{log.read_text()}")
         yield database
     finally:
@@ -144,7 +144,7 @@ def program(name: str) -> str:
     return found or sys.exit(f"{name} is not installed")
 
 
-def greets(address: Path) -> bool:
+def accepts(address: Path) -> bool:
     try:
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(address))
@@ -169,11 +169,11 @@ def serving(executable: Path, directory: Path, database_url: str, **settings: st
     port = free_port()
     environment = {"PATH": os.environ["PATH"], "DATABASE_URL": database_url, "SERVER_PORT": str(port)} | settings
     started = time.perf_counter()
-    # In a directory without an .env.
+    # The directory has no .env.
     running = subprocess.Popen([executable], cwd=directory, env=environment, stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL)
     try:
-        while not answers(port):
+        while not responds(port):
             if running.poll() is not None or time.perf_counter() - started > START_LIMIT:
                 sys.exit(f"{executable.name} does not serve; its environment was {environment}")
         yield Server(running, port, (time.perf_counter() - started) * 1000)
@@ -187,7 +187,7 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def answers(port: int) -> bool:
+def responds(port: int) -> bool:
     """Whether the server responds with a product. Waits a moment if the server does not listen yet."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=START_LIMIT) as client:

@@ -1,5 +1,5 @@
 // Tests the documentation page in a real browser, under its strict content security policy: it shows
-// the 17 operations in three groups, "Try it out" works, and no request leaves the origin.
+// the 17 operations in three groups, "Try it out" works, and no request goes to another origin.
 //
 // Usage: node docs.mjs URL SCREENSHOT.png
 
@@ -61,9 +61,9 @@ try {
       await block.locator(`tr[data-param-name="${name}"] input`).fill(String(value));
     }
     if (body) await block.locator('textarea.body-param__text').fill(JSON.stringify(body));
-    const answered = page.waitForResponse((response) => response.url().includes('/api/'));
+    const responded = page.waitForResponse((response) => response.url().includes('/api/'));
     await block.locator('button.execute').click();
-    await answered;
+    await responded;
     const live = block.locator('.live-responses-table');
     const status = await live.locator('tbody .response-col_status').first().innerText();
     const text = await live.locator('tbody .highlight-code').first().innerText();
@@ -82,16 +82,16 @@ try {
   assert.deepEqual(found.body.data, created.body.data);
   console.log('GET /api/users/{id} shows 200 and the same user');
 
-  const refused = await tryOut('createUser', { body: { email: 'nobody', password: 'x', rolle: 'USER' } });
-  assert.equal(refused.status, 400);
-  assert.equal(refused.body.error.code, 'VALIDATION_ERROR');
-  assert.deepEqual(refused.body.error.details.map((detail) => detail.field).sort(), ['/email', '/password', '/role', '/rolle']);
-  console.log('a bad POST /api/users shows 400 and every violation');
+  const rejected = await tryOut('createUser', { body: { email: 'nobody', password: 'x', rolle: 'USER' } });
+  assert.equal(rejected.status, 400);
+  assert.equal(rejected.body.error.code, 'VALIDATION_ERROR');
+  assert.deepEqual(rejected.body.error.details.map((detail) => detail.field).sort(), ['/email', '/password', '/role', '/rolle']);
+  console.log('an invalid POST /api/users shows 400 and every violation');
 
   assert.deepEqual(await page.evaluate(() => globalThis.violations), [], 'violations of the policy');
   assert.deepEqual(errors, [], 'errors on the console');
-  assert.deepEqual(foreignRequests, [], 'requests that leave the origin');
-  console.log('no console error, no policy violation, no request that leaves the origin');
+  assert.deepEqual(foreignRequests, [], 'requests to other origins');
+  console.log('no console error, no policy violation, no request to another origin');
 } finally {
   await browser.close();
 }

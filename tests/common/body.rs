@@ -1,95 +1,109 @@
-//! JSON bodies: the envelope that each of them keeps to, whatever its endpoint.
+//! The envelope of JSON bodies, which does not depend on the endpoint.
 
 use ecommerce_api::api::contracts::contracts;
 use serde_json::Value;
 
-use super::conformance::{Answered, Endpoint};
+use super::conformance::{Endpoint, Exchange};
 
-/// What every JSON body of the service keeps to, whatever its endpoint.
-pub fn violations(it: &Answered<'_>) -> Vec<String> {
-    let Ok(body) = serde_json::from_slice::<Value>(&it.received.body) else {
-        return vec!["body: it is no JSON".to_owned()];
+/// The violations of the envelope in a JSON body.
+pub fn violations(exchange: &Exchange<'_>) -> Vec<String> {
+    let Ok(body) = serde_json::from_slice::<Value>(&exchange.received.body) else {
+        return vec!["body: is not JSON".to_owned()];
     };
-    let status = it.received.status;
+    let status = exchange.received.status;
     let mut found = Vec::new();
-    let mut demand = |holds: bool, what: &str| {
+    let mut check = |holds: bool, rule: &str| {
         if !holds {
-            found.push(format!("body: {what}"));
+            found.push(format!("body: {rule}"));
         }
     };
-    // The documents are themselves, without an envelope.
+    // Contracts are sent without an envelope.
     if status == 200 && body.get("openapi").is_some() && body.get("success").is_none() {
         return found;
     }
     let is_success = (200..300).contains(&status);
-    demand(body["success"] == is_success, "`success` tells the status");
-    demand(
+    check(
+        body["success"] == is_success,
+        "`success` must match the status",
+    );
+    check(
         body.get("error").is_none() == is_success,
-        "`error` of a failure alone",
+        "`error` must be present exactly in a failure",
     );
-    demand(
+    check(
         body.get("data").is_some() == is_success,
-        "`data` of a success alone",
+        "`data` must be present exactly in a success",
     );
-    demand(
+    check(
         body["message"]
             .as_str()
             .is_some_and(|text| !text.is_empty())
             == is_success,
-        "`message` of a success",
+        "`message` must be present exactly in a success",
     );
     if is_success {
         return found;
     }
     let error = &body["error"];
-    // The main contract has the codes of every response, also of those outside of any contract.
+    // The main contract has the codes of all responses, also of those to paths in no contract.
     let document = contracts()[0].contract.document();
     let info = &document["components"]["schemas"]["ErrorInfo"]["properties"];
     let code = &info["code"]["x-error-codes"][error["code"].as_str().unwrap_or_default()];
-    demand(*code == status, "`code` is the status's in `x-error-codes`");
+    check(
+        *code == status,
+        "`x-error-codes` must have `code` with this status",
+    );
     if let Some(reason) = error.get("reason") {
         let known = &info["reason"]["x-error-reasons"][reason.as_str().unwrap_or_default()];
-        demand(
+        check(
             *known == status,
-            "`reason` is one of the status's in `x-error-reasons`",
+            "`x-error-reasons` must have `reason` with this status",
         );
     }
-    demand(
+    check(
         error.get("reason").is_some() == (status == 409),
-        "`reason` of a conflict",
+        "`reason` must be present exactly in a 409",
     );
-    demand(error["message"].is_string(), "`message` of an error");
-    demand(
+    check(
+        error["message"].is_string(),
+        "an error must have a `message`",
+    );
+    check(
         error.get("details").is_some() == (status == 400),
-        "`details` of a 400 alone",
+        "`details` must be present exactly in a 400",
     );
     let details = error["details"].as_array();
-    demand(
+    check(
         status != 400 || details.is_some_and(|all| (1..=100).contains(&all.len())),
-        "between 1 and 100 `details`",
+        "there must be between 1 and 100 `details`",
     );
     for detail in details.into_iter().flatten() {
         let field = detail["field"].as_str().unwrap_or("(none)");
-        let is_right = match detail["in"].as_str() {
+        let is_known = match detail["in"].as_str() {
             Some("body") => field.is_empty() || field.starts_with('/'),
-            Some("path") => it.endpoint_has_parameter("path", field),
-            Some("header") => field == "Host" || it.endpoint_has_parameter("header", field),
-            // A name that the operation does not know may be anything.
+            Some("path") => exchange.endpoint_has_parameter("path", field),
+            Some("header") => field == "Host" || exchange.endpoint_has_parameter("header", field),
+            // Unknown parameters may have any name.
             Some("query") => true,
             _ => false,
         };
-        demand(is_right, &format!("{detail} names a place of the request"));
+        check(
+            is_known,
+            &format!("{detail} must name a place in the request"),
+        );
     }
     found
 }
 
-impl Answered<'_> {
+impl Exchange<'_> {
     fn endpoint_has_parameter(&self, place: &str, name: &str) -> bool {
         let Endpoint::Operation(operation) = &self.endpoint else {
             return false;
         };
-        let same = |it: &str| it.eq_ignore_ascii_case(place);
         let mut parameters = operation.parameters.iter();
-        parameters.any(|it| it.name == name && same(&format!("{:?}", it.place)))
+        parameters.any(|parameter| {
+            let is_in_place = format!("{:?}", parameter.place).eq_ignore_ascii_case(place);
+            parameter.name == name && is_in_place
+        })
     }
 }

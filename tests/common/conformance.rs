@@ -1,5 +1,5 @@
-//! The check of a response: status, headers and body against the contract, and against the rules
-//! that hold for everything that the service sends.
+//! The conformance check of a response: its status, headers and body conform to the contract and to the
+//! rules for all responses of the service.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{LazyLock, Mutex};
@@ -13,15 +13,15 @@ use super::site::{Page, page};
 use super::wire::{Received, Sent};
 use super::{body, links};
 
-/// What a request is addressed to.
+/// The target of a request.
 pub enum Endpoint {
-    /// An operation of the contract; HEAD is GET without the body.
+    /// An operation of a contract. HEAD belongs to the operation of GET.
     Operation(&'static Operation),
-    /// A page or document of the site.
+    /// A page or document that is in no contract.
     Page(&'static Page),
-    /// A path of the contract or the site with another method; the methods that it has.
+    /// An existing path with a method that it does not have, and the methods that it has.
     OtherMethod(Vec<&'static str>),
-    /// Nothing.
+    /// A path that does not exist.
     Nothing,
     /// `OPTIONS *`.
     WholeServer,
@@ -66,7 +66,7 @@ impl Endpoint {
         }
     }
 
-    /// The statuses that it may respond with. Any request can be addressed to another host.
+    /// The statuses that a response may have. Any request may be a 400 because of its host.
     fn statuses(&self, is_options: bool) -> Vec<u16> {
         match self {
             Self::Operation(operation) => operation.statuses().collect(),
@@ -79,14 +79,14 @@ impl Endpoint {
     }
 }
 
-/// A request and its response.
-pub struct Answered<'a> {
+/// A request with its response and its endpoint.
+pub struct Exchange<'a> {
     pub sent: &'a Sent,
     pub received: &'a Received,
     pub endpoint: Endpoint,
 }
 
-impl Answered<'_> {
+impl Exchange<'_> {
     pub fn is_head(&self) -> bool {
         self.sent.method == "HEAD"
     }
@@ -103,7 +103,7 @@ impl Answered<'_> {
             && has("access-control-request-method")
     }
 
-    /// What the body has to be declared as; `None` where there is none.
+    /// The content type that the body must have; `None` if there must be no body.
     pub fn content_type(&self) -> Option<&'static str> {
         match (self.received.status, &self.endpoint) {
             (204 | 304 | 308, _) => None,
@@ -112,7 +112,7 @@ impl Answered<'_> {
         }
     }
 
-    /// The headers that belong to the response by the contract or the site's table.
+    /// The headers that the contract, or the table of pages, has for the response.
     pub fn documented_headers(&self) -> BTreeSet<String> {
         let status = self.received.status;
         let mut names = BTreeSet::new();
@@ -149,7 +149,8 @@ fn responses(operation: &Operation) -> &'static Value {
     &document_of(operation)["paths"][&operation.path][method.as_str()]["responses"]
 }
 
-/// Two responses with the same tag show the same, and two that show the same have the same tag.
+/// Records the tag and the data of a response. Returns a violation unless responses with the same tag have
+/// the same data, and those with the same data the same tag.
 fn tag_violation(tag: &str, data: &str) -> Option<String> {
     static SEEN: LazyLock<Mutex<HashMap<String, String>>> = LazyLock::new(Mutex::default);
     let mut seen = SEEN.lock().expect("no test panics while it holds this");
@@ -158,45 +159,51 @@ fn tag_violation(tag: &str, data: &str) -> Option<String> {
         let known = seen.entry(key.to_owned()).or_insert(value.to_owned());
         (known != value).then(|| known.clone())
     })?;
-    Some(format!("{tag} is the tag of {data}, but also: {other}"))
+    Some(format!(
+        "{tag} is the tag of {data}, but one of them also belongs to {other}"
+    ))
 }
 
-/// Everything that is wrong with a response. What begins with `body` is about the body alone.
+/// The violations of the contract and of the common rules in a response. Those in the body begin with
+/// `body`.
 pub fn violations(sent: &Sent, received: &Received) -> Vec<String> {
     let endpoint = Endpoint::of(sent);
-    let it = Answered {
+    let exchange = Exchange {
         sent,
         received,
         endpoint,
     };
-    let mut found = headers::violations(&it);
+    let mut found = headers::violations(&exchange);
     let is_options = sent.method == "OPTIONS";
-    let allowed = it.endpoint.statuses(is_options);
-    // A preflight is answered before the path is looked at.
-    if !allowed.contains(&received.status) && !it.is_preflight() {
-        found.push(format!("{} is none of {allowed:?}", received.status));
+    let allowed = exchange.endpoint.statuses(is_options);
+    // The response to a preflight does not depend on the path.
+    if !allowed.contains(&received.status) && !exchange.is_preflight() {
+        found.push(format!(
+            "the status {} is not in {allowed:?}",
+            received.status
+        ));
     }
-    if let Endpoint::Operation(operation) = &it.endpoint {
-        found.extend(operation_violations(&it, operation));
+    if let Endpoint::Operation(operation) = &exchange.endpoint {
+        found.extend(operation_violations(&exchange, operation));
     }
-    if it.is_head() || it.content_type().is_none() {
+    if exchange.is_head() || exchange.content_type().is_none() {
         if !received.body.is_empty() {
-            found.push("body: there should be none".to_owned());
+            found.push("body: must be empty".to_owned());
         }
-    } else if received.is_whole && it.content_type() == Some("application/json") {
-        found.extend(body::violations(&it));
+    } else if received.is_whole && exchange.content_type() == Some("application/json") {
+        found.extend(body::violations(&exchange));
     }
     found
 }
 
-/// Against the contract's own schemas, and what its headers say in words.
-fn operation_violations(it: &Answered<'_>, operation: &Operation) -> Vec<String> {
-    let Received { status, body, .. } = it.received;
-    let header = |name: &str| it.received.header(name);
+/// The violations of an operation in a response: of its schemas, and of the descriptions of its headers.
+fn operation_violations(exchange: &Exchange<'_>, operation: &Operation) -> Vec<String> {
+    let Received { status, body, .. } = exchange.received;
+    let header = |name: &str| exchange.received.header(name);
     let mut found = Vec::new();
-    if it.is_head() || !it.received.is_whole {
+    if exchange.is_head() || !exchange.received.is_whole {
         let violations = operation.head_violations(*status, header);
-        found.extend(violations.iter().map(|it| format!("{it:?}")));
+        found.extend(violations.iter().map(|violation| format!("{violation:?}")));
         return found;
     }
     for violation in operation.response_violations(*status, header, body) {
@@ -210,17 +217,17 @@ fn operation_violations(it: &Answered<'_>, operation: &Operation) -> Vec<String>
     }
     let pagination = &body["pagination"];
     let links = responses(operation)["200"]["headers"].get("Link").is_some();
-    if *status == 200 && links && it.asks_for_page() != pagination.is_object() {
-        found.push("body: `pagination` belongs to a page, and to nothing else".to_owned());
+    if *status == 200 && links && exchange.asks_for_page() != pagination.is_object() {
+        found.push("body: `pagination` must be present exactly in a page".to_owned());
     }
     if pagination.is_object() {
         if header("x-total-count") != Some(&pagination["total"].to_string()) {
             found.push("X-Total-Count is not the body's total".to_owned());
         }
         match header("link") {
-            Some(value) => found.extend(links::violations(value, it.sent, pagination)),
-            // Only where two links, of which there are always as many, would be longer than 4096 bytes.
-            None if it.sent.target.len() < 1024 => found.push("Link is missing".to_owned()),
+            Some(value) => found.extend(links::violations(value, exchange.sent, pagination)),
+            // Only for a long target may the links exceed the 4096 bytes that `Link` has at most.
+            None if exchange.sent.target.len() < 1024 => found.push("Link is missing".to_owned()),
             None => {}
         }
     }
@@ -228,13 +235,13 @@ fn operation_violations(it: &Answered<'_>, operation: &Operation) -> Vec<String>
 }
 
 /// # Panics
-/// When anything is wrong with a response.
+/// When the response does not conform.
 #[track_caller]
 pub fn check(sent: &Sent, received: &Received) {
     let found = violations(sent, received);
     assert!(
         found.is_empty(),
-        "{} {} answered {}:\n  {}\nheaders: {:?}\n{}",
+        "{} {} responded with {}:\n  {}\nheaders: {:?}\n{}",
         sent.method,
         sent.target,
         received.status,
@@ -244,18 +251,21 @@ pub fn check(sent: &Sent, received: &Received) {
     );
 }
 
-/// Everything in which the response to a HEAD differs from that to the same GET.
+/// The differences between the responses to a HEAD and to the same GET.
 pub fn head_violations(head: &Received, get: &Received) -> Vec<String> {
     let mut found = Vec::new();
     if head.status != get.status {
-        found.push(format!("HEAD is a {}, GET a {}", head.status, get.status));
+        found.push(format!(
+            "HEAD is a {}, but GET a {}",
+            head.status, get.status
+        ));
     }
-    let lines = |it: &Received| -> BTreeSet<String> {
-        // A made-up id and the time are of each response; framing is of the body, and that of an
-        // empty one is the server's.
-        let apart = ["date", "x-request-id", "transfer-encoding"];
-        let lines = it.headers.iter().filter(|(name, value)| {
-            !apart.contains(&name.as_str())
+    let lines = |response: &Received| -> BTreeSet<String> {
+        // The time and generated ids are different in each response. The server decides the framing of
+        // bodies, also of an empty one.
+        let ignored = ["date", "x-request-id", "transfer-encoding"];
+        let lines = response.headers.iter().filter(|(name, value)| {
+            !ignored.contains(&name.as_str())
                 && (name.as_str(), value.as_str()) != ("content-length", "0")
         });
         lines
@@ -265,8 +275,11 @@ pub fn head_violations(head: &Received, get: &Received) -> Vec<String> {
     let (head, get) = (lines(head), lines(get));
     found.extend(
         head.difference(&get)
-            .map(|it| format!("only HEAD has {it}")),
+            .map(|line| format!("only HEAD has {line}")),
     );
-    found.extend(get.difference(&head).map(|it| format!("only GET has {it}")));
+    found.extend(
+        get.difference(&head)
+            .map(|line| format!("only GET has {line}")),
+    );
     found
 }

@@ -1,4 +1,4 @@
-//! The header `Link` of a page: it leads to the pages that there are, with all parameters.
+//! The check of the header `Link`: its links lead to the existing pages, with all parameters.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::wire::Sent;
 
-/// `first`, `prev`, `next` and `last`, as far as there are such pages, each with all parameters.
+/// The violations in a value of `Link`, which must have the links `first`, `prev`, `next` and `last` to the
+/// existing pages, each with all parameters.
 pub fn violations(value: &str, sent: &Sent, pagination: &Value) -> Vec<String> {
     let number = |name: &str| pagination[name].as_i64().unwrap_or_default();
     let (page, limit, total) = (number("page"), number("limit"), number("total"));
@@ -16,7 +17,7 @@ pub fn violations(value: &str, sent: &Sent, pagination: &Value) -> Vec<String> {
         expected.push(("next", page + 1));
     }
     if page > 1 {
-        // Past the end, the page before is the last one that has rows.
+        // Past the end, the previous page is the last one that has rows.
         expected.push(("prev", (page - 1).min(last)));
     }
     let mut found = Vec::new();
@@ -27,7 +28,7 @@ pub fn violations(value: &str, sent: &Sent, pagination: &Value) -> Vec<String> {
             .and_then(|link| link.strip_suffix('"'))
             .and_then(|link| link.split_once(">; rel=\""));
         let Some((reference, relation)) = parts else {
-            found.push(format!("Link: `{link}` is no link"));
+            found.push(format!("Link: `{link}` is not a link"));
             continue;
         };
         let linked = Sent::new("GET", reference, &[], b"");
@@ -44,11 +45,11 @@ pub fn violations(value: &str, sent: &Sent, pagination: &Value) -> Vec<String> {
             query
                 .iter()
                 .find(|(known, _)| *known == name)
-                .map(|it| it.1)
+                .map(|(_, value)| *value)
         };
         let has_limit = value("limit").map_or(limit == 10, |text| text == limit.to_string());
         if !reference.starts_with('?') || kept(&query) != kept(&sent.query()) || !has_limit {
-            found.push(format!("Link: `{link}` is not the same list"));
+            found.push(format!("Link: `{link}` leads to another list"));
         }
         let linked_page = value("page").and_then(|page| page.parse().ok());
         seen.push((relation, linked_page.unwrap_or(0)));
@@ -61,7 +62,7 @@ pub fn violations(value: &str, sent: &Sent, pagination: &Value) -> Vec<String> {
     found
 }
 
-/// A part of a query without its encoding.
+/// A name or value of a query, decoded.
 fn decoded(text: &str) -> String {
     let spaced = text.replace('+', " ");
     let bytes = percent_encoding::percent_decode_str(&spaced);

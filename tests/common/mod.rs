@@ -1,4 +1,4 @@
-//! What the test binaries share: the check that every response passes, however it was obtained.
+//! The conformance check of responses, which all test binaries share.
 #![allow(
     dead_code,
     reason = "each binary that includes this module uses a part of it"

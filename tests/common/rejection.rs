@@ -1,11 +1,11 @@
-//! The check of a response to what is not valid HTTP: it is for no operation, and for no path.
+//! The check of the response to a message that is not valid HTTP, and so has no operation and no path.
 
 use serde_json::Value;
 
 use super::headers::transfer_violations;
 use super::wire::Received;
 
-/// The headers of every response of the service, and the type of its body.
+/// The headers of every response of the service, and the content type.
 const HEADERS: [&str; 7] = [
     "access-control-allow-origin",
     "access-control-expose-headers",
@@ -16,7 +16,7 @@ const HEADERS: [&str; 7] = [
     "x-request-id",
 ];
 
-/// Everything that is wrong with the response to a rejected request.
+/// The violations in the response to an invalid message.
 pub fn violations(received: &Received) -> Vec<String> {
     let mut found = transfer_violations(&received.headers, &HEADERS);
     for (name, value) in [
@@ -32,7 +32,7 @@ pub fn violations(received: &Received) -> Vec<String> {
     }
     let id = received.header("x-request-id").unwrap_or_default();
     if id.len() != 32 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        found.push(format!("`{id}` is no request id"));
+        found.push(format!("`{id}` is not a request id"));
     }
     let body: Value = serde_json::from_slice(&received.body).unwrap_or_default();
     let is_text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
@@ -40,7 +40,7 @@ pub fn violations(received: &Received) -> Vec<String> {
         || !is_text(&body["error"]["code"])
         || !is_text(&body["error"]["message"])
     {
-        found.push(format!("body: no error envelope: {body}"));
+        found.push(format!("body: is not an error envelope: {body}"));
     }
     found
 }

@@ -1,95 +1,113 @@
-//! The site's table: what the service serves beside the contract's operations. A path that is
-//! neither here nor in a contract is a 404.
+//! The paths of the service that are in no contract. A path that is neither here nor in a contract is a
+//! 404.
 
-/// One page or document of the site; all of them take GET and HEAD.
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use ecommerce_api::api::contracts::contracts;
+
+/// A page or document. Its methods are GET and HEAD.
+#[derive(Clone)]
 pub struct Page {
-    pub path: &'static str,
-    /// Its statuses beside those that any request can have.
+    pub path: Cow<'static, str>,
+    /// The statuses in addition to those that any request can have.
     pub statuses: &'static [u16],
     pub content_type: &'static str,
     pub cache_control: &'static str,
-    /// The headers of its 200, 304 or 308 beside those of every response.
+    /// The headers of its 200, 304 or 308 in addition to those of every response.
     pub headers: &'static [&'static str],
 }
 
 const JSON: &str = "application/json";
+const YAML: &str = "application/yaml";
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
-const FOR_GOOD: &str = "public, max-age=31536000, immutable";
+const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
-pub const SITE: [Page; 10] = [
+/// The pages that do not depend on the contracts.
+const FIXED: [Page; 7] = [
     Page {
-        path: "/",
+        path: Cow::Borrowed("/"),
         statuses: &[200],
         content_type: JSON,
         cache_control: "no-store",
         headers: &[],
     },
     Page {
-        path: "/health",
+        path: Cow::Borrowed("/health"),
         statuses: &[200, 503],
         content_type: JSON,
         cache_control: "no-store",
         headers: &[],
     },
     Page {
-        path: "/api/swagger.json",
-        statuses: &[200, 304],
-        content_type: JSON,
-        cache_control: "no-cache",
-        headers: &["etag"],
-    },
-    Page {
-        path: "/api/openapi.json",
-        statuses: &[200, 304],
-        content_type: JSON,
-        cache_control: "no-cache",
-        headers: &["etag"],
-    },
-    Page {
-        path: "/api/openapi.yaml",
-        statuses: &[200, 304],
-        content_type: "application/yaml",
-        cache_control: "no-cache",
-        headers: &["etag"],
-    },
-    Page {
-        path: "/api/docs",
+        path: Cow::Borrowed("/api/docs"),
         statuses: &[200],
         content_type: "text/html; charset=utf-8",
         cache_control: "no-cache",
         headers: &["content-security-policy", "referrer-policy"],
     },
     Page {
-        path: "/api/docs/",
+        path: Cow::Borrowed("/api/docs/"),
         statuses: &[308],
         content_type: "",
         cache_control: "no-store",
         headers: &["location"],
     },
     Page {
-        path: "/api/docs/init.js",
+        path: Cow::Borrowed("/api/docs/init.js"),
         statuses: &[200],
         content_type: JAVASCRIPT,
         cache_control: "no-cache",
         headers: &[],
     },
     Page {
-        path: "/api/docs/swagger-ui.js",
+        path: Cow::Borrowed("/api/docs/swagger-ui.js"),
         statuses: &[200],
         content_type: JAVASCRIPT,
-        cache_control: FOR_GOOD,
+        cache_control: IMMUTABLE,
         headers: &[],
     },
     Page {
-        path: "/api/docs/swagger-ui.css",
+        path: Cow::Borrowed("/api/docs/swagger-ui.css"),
         statuses: &[200],
         content_type: "text/css; charset=utf-8",
-        cache_control: FOR_GOOD,
+        cache_control: IMMUTABLE,
         headers: &[],
     },
 ];
 
+/// All pages and documents.
+pub fn pages() -> &'static [Page] {
+    static PAGES: LazyLock<Vec<Page>> = LazyLock::new(|| {
+        let of_contracts = contracts().iter().flat_map(|published| {
+            let name = published.contract.name();
+            [
+                document(format!("/api/{name}.json"), JSON),
+                document(format!("/api/{name}.yaml"), YAML),
+            ]
+        });
+        let main = document("/api/swagger.json".to_owned(), JSON);
+        FIXED
+            .into_iter()
+            .chain([main])
+            .chain(of_contracts)
+            .collect()
+    });
+    &PAGES
+}
+
+/// The page for the file of a contract.
+fn document(path: String, content_type: &'static str) -> Page {
+    Page {
+        path: path.into(),
+        statuses: &[200, 304],
+        content_type,
+        cache_control: "no-cache",
+        headers: &["etag"],
+    }
+}
+
 /// The page at `path`.
 pub fn page(path: &str) -> Option<&'static Page> {
-    SITE.iter().find(|page| page.path == path)
+    pages().iter().find(|page| page.path == path)
 }

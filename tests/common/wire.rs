@@ -1,30 +1,31 @@
-//! Responses as they stand on the wire, and the requests that they answer.
+//! Requests and responses, which can be parsed from the bytes on a connection.
 
-/// A request, as far as the check of its response needs it.
+/// The parts of a request that the check of its response needs.
 #[derive(Debug, Clone, Default)]
 pub struct Sent {
     pub method: String,
-    /// Path and query.
+    /// The path and the query.
     pub target: String,
-    /// The names are in lower case.
+    /// The header lines in their order, with names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
-/// A response.
+/// A response that was received completely or in part.
 #[derive(Debug, Clone, Default)]
 pub struct Received {
     pub status: u16,
-    /// Every line, in order; the names are in lower case.
+    /// The header lines in their order, with names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The body without codings; as far as it came when it is not whole.
+    /// The decoded body, or the part of it that has arrived.
     pub body: Vec<u8>,
-    /// How many bytes it had before it was decompressed.
+    /// The number of bytes of the body before it was decompressed.
     pub length: usize,
-    /// The body was read to its end.
+    /// Whether the body is complete.
     pub is_whole: bool,
 }
 
+/// The value of the first header with this name.
 fn value_of<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
     let line = headers.iter().find(|(known, _)| known == name);
     line.map(|(_, value)| value.as_str())
@@ -43,10 +44,10 @@ impl Sent {
         }
     }
 
-    /// The first request in `bytes`.
+    /// Parses the first request in `bytes`.
     ///
     /// # Panics
-    /// When it has no request line.
+    /// When `bytes` have no request line.
     pub fn read(bytes: &[u8]) -> Self {
         let (head, body) = split(bytes).unwrap_or((bytes, b""));
         let (line, headers) = lines(head);
@@ -74,7 +75,7 @@ impl Sent {
         self.target.split('?').next().unwrap_or_default()
     }
 
-    /// The query's parameters; their values as they were sent.
+    /// The parameters of the query, without decoding.
     pub fn query(&self) -> Vec<(&str, &str)> {
         let query = self.target.split_once('?').map_or("", |(_, query)| query);
         let pairs = query.split('&').filter(|pair| !pair.is_empty());
@@ -85,12 +86,12 @@ impl Sent {
 }
 
 impl Received {
-    /// A response that was read until the connection ended.
+    /// Parses a response that was read until the connection ended.
     ///
     /// # Panics
-    /// When it has no head.
+    /// When `bytes` have no complete head.
     pub fn read(bytes: &[u8]) -> Self {
-        let (head, rest) = split(bytes).expect("a whole head");
+        let (head, rest) = split(bytes).expect("the head is complete");
         let (line, headers) = lines(head);
         let status = line.split(' ').nth(1).and_then(|code| code.parse().ok());
         let mut received = Self {
@@ -112,12 +113,13 @@ impl Received {
     }
 }
 
+/// Splits a message into its head and its body.
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     Some((&bytes[..end], &bytes[end + 4..]))
 }
 
-/// The first line, and the headers.
+/// The first line and the header lines of a head.
 fn lines(head: &[u8]) -> (String, Vec<(String, String)>) {
     let head = String::from_utf8_lossy(head).into_owned();
     let mut lines = head.split("\r\n");
@@ -129,7 +131,7 @@ fn lines(head: &[u8]) -> (String, Vec<(String, String)>) {
     (first, headers.collect())
 }
 
-/// A chunked body, and whether it has its last chunk.
+/// Decodes a chunked body. Also returns whether it has its last chunk.
 fn unchunk(mut rest: &[u8]) -> (Vec<u8>, bool) {
     let mut body = Vec::new();
     loop {

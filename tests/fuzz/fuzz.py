@@ -2,7 +2,7 @@
 
 A round is one server on a free port, with its own embedded database that is filled with seeded rows,
 and several runs of Schemathesis against it: one with every phase, then more of the stateful phase,
-which ends early whenever Hypothesis cannot replay a sequence. Rounds are repeated until enough cases
+which ends early if Hypothesis cannot replay a sequence. Rounds are repeated until enough cases
 were tried or a round has a problem. The first seed determines all of them.
 
 Leaves in target/fuzz/: summary.txt (the output of Schemathesis and the verdict), cases.json (the number
@@ -56,21 +56,21 @@ def main() -> int:
     seeds: list[int] = []
     problems: list[str] = []
     while not problems and tally.cases() < arguments.cases:
-        problems = attack_a_server(server, arguments.seed + len(seeds), seeds, tally)
+        problems = run_round(server, arguments.seed + len(seeds), seeds, tally)
     problems = problems or verdict.untried(tally)
 
     kept = verdict.record(tally, seeds, problems)
     (OUT / "cases.json").write_text(json.dumps(kept, indent=2) + "\n")
-    say(verdict.text(kept))
+    report(verdict.text(kept))
     return 1 if problems else 0
 
 
 def ask(server: Path, *arguments: str) -> str:
-    """What the program says about its contracts."""
+    """The output of the subcommand `openapi` with these arguments."""
     return subprocess.check_output([server, "openapi", *arguments], cwd=OUT, env=environment(), text=True)
 
 
-def say(text: str) -> None:
+def report(text: str) -> None:
     """Prints `text` and adds it to the summary."""
     print(text, end="", flush=True)
     with (OUT / "summary.txt").open("a") as summary:
@@ -84,7 +84,7 @@ def environment() -> dict[str, str]:
     return kept | {"DATA_DIR": "data", "SERVER_PORT": "0", "LOG_FORMAT": "json", "RUST_LOG": "info"}
 
 
-def attack_a_server(server: Path, first_seed: int, seeds: list[int], tally: Tally) -> list[str]:
+def run_round(server: Path, first_seed: int, seeds: list[int], tally: Tally) -> list[str]:
     """Runs one round. Adds its seeds and cases to `seeds` and `tally`, and returns its problems."""
     # Also the working directory, so that no other .env is read.
     directory = OUT / f"seed-{first_seed}"
@@ -132,18 +132,18 @@ def address(serving: subprocess.Popen, log: Path) -> str:
 def run(url: str, name: str, seed: int, phases: list[str], directory: Path, tally: Tally) -> list[str]:
     """Runs Schemathesis once for a contract and prints its output. Returns the problems."""
     contract = CONTRACTS / f"{name}.yaml"
-    report, events = directory / f"report-{name}-{seed}.json", directory / f"events-{name}-{seed}.ndjson"
+    results, events = directory / f"report-{name}-{seed}.json", directory / f"events-{name}-{seed}.ndjson"
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run", str(contract)),
         *("--url", url, "--checks", "all", "--phases", ",".join(phases), "--mode", "all"),
         *("--seed", str(seed), "--max-examples", str(EXAMPLES), "--no-color"),
-        *("--report", "json,ndjson", "--report-json-path", str(report), "--report-ndjson-path", str(events)),
+        *("--report", "json,ndjson", "--report-json-path", str(results), "--report-ndjson-path", str(events)),
     ]
     hooked = os.environ | {"SCHEMATHESIS_HOOKS": str(HOOKS)}
     with subprocess.Popen(command, cwd=directory, env=hooked, stdout=subprocess.PIPE, text=True) as running:
         for line in running.stdout:
-            say(line)
-    problems = verdict.judge(running.returncode, report, events, tally)
+            report(line)
+    problems = verdict.judge(running.returncode, results, events, tally)
     return [f"{name}, seed {seed}: {problem}" for problem in problems]
 
 

@@ -89,7 +89,7 @@ def findings(recorder: dict, tally: Tally) -> Iterator[str]:
             if check["status"] == "success":
                 continue
             if check["name"] == "ensure_resource_availability" and was_deleted_by_cascade(recorder, case_id):
-                tally.explained["a cart item was gone because its user, product or cart was deleted before"] += 1
+                tally.explained["a cart item was missing because its user, product or cart was deleted before"] += 1
                 continue
             if check["name"] == "positive_data_acceptance" and (rule := broken_rule(recorder["interactions"][case_id])):
                 tally.explained[rule] += 1
@@ -147,7 +147,7 @@ def was_deleted_by_cascade(recorder: dict, case_id: str) -> bool:
 
 
 def untried(tally: Tally) -> list[str]:
-    """Problems that Schemathesis does not report: operations that a phase left out or that never succeeded."""
+    """Problems that Schemathesis does not report: operations that a phase did not try or that never succeeded."""
     problems = []
     for operation, counts in tally.counts.items():
         problems += [f"{operation}: no case in phase {phase}" for phase in PHASES if counts[f"phase {phase}"] == 0]

@@ -1,10 +1,10 @@
-// Proves that the rules of openapi/spectral.yaml bite: breaks the contract in one place for each
-// rule and requires that the linter reports that rule, and no other rule of ours. Imports nothing
-// but Node itself.
+// Proves that each rule of openapi/spectral.yaml reports a violation: breaks the contract in one place
+// for each rule and checks that the linter reports this rule, and no other rule of ours. Imports only
+// modules of Node.
 //
 //     node tests/lint/bites.mjs SPECTRAL
 //
-// SPECTRAL is the linter's executable. The copies go to target/lint/broken/.
+// SPECTRAL is the executable of the linter. The broken copies are written to target/lint/broken/.
 
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -13,8 +13,7 @@ import { basename } from 'node:path'
 const RULES = 'openapi/spectral.yaml'
 const BROKEN = 'target/lint/broken'
 
-// [rule, what is wrong, text that the contract has, what stands there instead]; the first match
-// is replaced.
+// [rule, description, text of the contract, replacement]; the first match is replaced.
 const CASES = [
   ['operation-id-is-camel-case', 'snake_case', 'operationId: listUsers', 'operationId: list_users'],
   ['operation-id-is-camel-case', 'missing', '      operationId: listUsers\n', ''],
@@ -23,14 +22,14 @@ const CASES = [
   ['operation-has-words', 'no description', /      description: All users, or one page.*\n/, ''],
   ['operation-singular-tag', 'two tags', 'tags: [Users]', 'tags: [Users, Cart]'],
   ['operation-tags', 'no tag', '      tags: [Users]\n', ''],
-  ['operation-tag-defined', 'a tag of its own', 'tags: [Users]', 'tags: [People]'],
-  ['tag-description', 'a tag without words', /    description: The products that the shop sells\n/, ''],
-  ['license-url', 'a licence without its text', /    url: https:\/\/opensource.*\n/, ''],
-  ['info-contact', 'nobody to ask', /  contact:\n    name: .*\n/, ''],
-  ['property-has-words', 'a silent property', "          description: The user's id\n", ''],
-  ['property-has-words', 'a silent schema', '      description: A user of the shop\n', ''],
+  ['operation-tag-defined', 'an undeclared tag', 'tags: [Users]', 'tags: [People]'],
+  ['tag-description', 'a tag without description', /    description: The products that the shop sells\n/, ''],
+  ['license-url', 'a licence without URL', /    url: https:\/\/opensource.*\n/, ''],
+  ['info-contact', 'no contact', /  contact:\n    name: .*\n/, ''],
+  ['property-has-words', 'a property without description', "          description: The user's id\n", ''],
+  ['property-has-words', 'a schema without description', '      description: A user of the shop\n', ''],
   ['body-has-example', 'a request', /            example:\n(              .*\n)+      responses:/, '      responses:'],
-  ['body-has-example', 'an answer', /              example:\n(                .*\n)+/, ''],
+  ['body-has-example', 'a response', /              example:\n(                .*\n)+/, ''],
   ['parameter-has-example', 'a parameter', /      example: 2\n/, ''],
   ['parameter-has-example', 'a header', /      example: \/api\/users\/6\n/, ''],
   ['parameter-is-shared', 'written in place', "        - $ref: '#/components/parameters/Page'",
@@ -48,16 +47,16 @@ const CASES = [
   ['not-modified-has-no-body', 'a body', /(    NotModified:\n(?:.*\n)*?)      headers:\n/,
     "$1      content: {application/json: {schema: {$ref: '#/components/schemas/UserResponse'}, example: {}}}\n      headers:\n"],
   ['not-modified-has-no-body', 'no tag', /(    NotModified:\n(?:.*\n)*?)        ETag:\n.*\n/, '$1'],
-  ['not-modified-has-no-body', 'an error in its place', "$ref: '#/components/responses/NotModified'",
+  ['not-modified-has-no-body', 'an error instead', "$ref: '#/components/responses/NotModified'",
     "$ref: '#/components/responses/UserNotFound'"],
   ['string-has-max-length', 'a property', '          maxLength: 255\n', ''],
   ['string-has-max-length', 'a header', /        maxLength: 66\n/, ''],
   ['integer-has-range', 'no maximum', /        maximum: 2147483647\n/, ''],
   ['integer-has-range', 'no minimum', '          minimum: 0\n', ''],
-  ['request-array-has-max-items', 'endless', /(    UserDraft:\n(?:.*\n)*?      properties:\n)/,
+  ['request-array-has-max-items', 'no maximum', /(    UserDraft:\n(?:.*\n)*?      properties:\n)/,
     '$1        tags:\n          description: Tags\n          type: array\n          items: {$ref: "#/components/schemas/Role"}\n'],
   ['body-schema-has-a-name', 'a request', "$ref: '#/components/schemas/UserDraft'", 'type: object'],
-  ['body-schema-has-a-name', 'an answer', "$ref: '#/components/schemas/UserListResponse'", 'type: object'],
+  ['body-schema-has-a-name', 'a response', "$ref: '#/components/schemas/UserListResponse'", 'type: object'],
 ]
 
 const [spectral] = process.argv.slice(2)
@@ -70,11 +69,11 @@ mkdirSync(BROKEN, { recursive: true })
 const problems = []
 CASES.forEach(([rule, what, from, to], index) => {
   const broken = contract.replace(from, to)
-  if (broken === contract) problems.push(`${rule}, ${what}: the contract has no such place any more`)
+  if (broken === contract) problems.push(`${rule}, ${what}: the contract does not have this text`)
   writeFileSync(`${BROKEN}/${index}.yaml`, broken)
 })
 for (const rule of ours.filter((rule) => !CASES.some(([known]) => known === rule))) {
-  problems.push(`${rule}: no case shows that it bites`)
+  problems.push(`${rule}: no case violates it`)
 }
 
 const files = CASES.map((_, index) => `${BROKEN}/${index}.yaml`)
@@ -89,7 +88,7 @@ CASES.forEach(([rule, what], index) => {
   const reported = found.get(index)
   if (!reported.has(rule)) problems.push(`${rule}, ${what}: was not reported`)
   const others = [...reported].filter((code) => code !== rule && ours.includes(code))
-  if (others.length > 0) problems.push(`${rule}, ${what}: ${others.join(', ')} came with it`)
+  if (others.length > 0) problems.push(`${rule}, ${what}: ${others.join(', ')} was reported, too`)
 })
 
 problems.forEach((problem) => console.error(problem))

@@ -40,11 +40,14 @@ TREE = WORK / "tree"
 OUTCOMES = WORK / "mutants.out/outcomes.json"
 SCOPE = [
     f"src/api/{name}.rs"
-    for name in ["conditions", "cors", "failures", "failures/failure", "failures/operation_error", "json", "products", "responses", "users", "validation"]
+    for name in [
+        "body", "conditions", "cors", "failures", "failures/failure", "failures/operation_error", "hosts", "json", "observe",
+        "parameters", "pipeline", "products", "responses", "users", "validation",
+    ]
 ]
-# A container may run as another user than the one to whom the clone belongs.
+# A container may run as a user who does not own the clone.
 SAFE = ["-c", f"safe.directory={ROOT}"]
-# The possible results of a mutant: cargo-mutants' words, and those of results.txt.
+# The possible results of a mutant: the names of cargo-mutants, and the words of results.txt.
 WORDS = {"CaughtMutant": "killed", "Timeout": "timeout", "Unviable": "unviable", "MissedMutant": "survived"}
 NOT_RUN, EQUIVALENT, SURVIVED = "not-run", "equivalent", "survived"
 HEAD = """\
@@ -80,7 +83,7 @@ def base() -> str:
 
 def copy_tree() -> None:
     """Copies the working tree to TREE. Equal files are not written, so that cargo sees no change. A file
-    that differs, as after a mutation that an interrupted run left, gets the present time."""
+    that differs, like one with a mutation of an interrupted run, gets the current time."""
     names = git("ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
     files = {name for name in names if name and (ROOT / name).is_file()}
     for name in files:
@@ -169,7 +172,7 @@ def write_results(names: list[str], results: dict[str, tuple[str, str]]) -> None
 
 
 def outcomes() -> dict[str, str]:
-    """The results of the present run of cargo-mutants so far, by the names that it gives the mutants."""
+    """The results of the current run of cargo-mutants so far, by the names that it gives the mutants."""
     try:
         scenarios = json.loads(OUTCOMES.read_text())["outcomes"]
     except (FileNotFoundError, json.JSONDecodeError):
@@ -285,8 +288,8 @@ def main() -> int:
     for name in survivors:
         print(f"survived: {name}")
     counts = Counter(found.values())
-    told = ", ".join(f"{counts[word]} {word}" for word in WORDS.values())
-    print(f"{len(mutants)} mutants: {told}, {len(unrun)} not run; {time.monotonic() - start:.0f} s")
+    summary = ", ".join(f"{counts[word]} {word}" for word in WORDS.values())
+    print(f"{len(mutants)} mutants: {summary}, {len(unrun)} not run; {time.monotonic() - start:.0f} s")
     if not given.changed:
         all_counts = Counter(results.get(name, (NOT_RUN, ""))[0] for name in names.values())
         print(f"all {len(names)} so far:", ", ".join(f"{count} {word}" for word, count in all_counts.items()))

@@ -1,4 +1,4 @@
-//! The contract's operations with their examples, and the requests that these are.
+//! The operations of the contracts with their examples, and the requests that the examples describe.
 
 use ecommerce_api::api::contracts::contracts;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -6,19 +6,19 @@ use serde_json::Value;
 
 use crate::common::headers::resolve;
 
-/// An operation as the contract illustrates it.
-pub struct Illustrated {
+/// An operation with its examples.
+pub struct OperationExamples {
     pub document: &'static Value,
     pub id: &'static str,
     pub method: String,
     path: &'static str,
     parameters: Vec<&'static Value>,
-    /// The examples of its request body by name; one without a name is "".
+    /// The examples of the request body by name, which is empty for an example without a name.
     pub bodies: Vec<(&'static str, &'static Value)>,
     pub responses: Vec<(u16, &'static Value)>,
 }
 
-/// A request, ready to be sent.
+/// A request that is ready to be sent.
 pub struct Request {
     pub method: String,
     pub path: String,
@@ -27,23 +27,21 @@ pub struct Request {
     pub body: Vec<u8>,
 }
 
-pub fn operations() -> Vec<Illustrated> {
+pub fn operations() -> Vec<OperationExamples> {
     let mut all = Vec::new();
     for published in contracts() {
         let document = published.contract.document();
         for (path, item) in members(&document["paths"]) {
             let operations = members(item);
-            all.extend(
-                operations.map(|(method, operation)| {
-                    Illustrated::read(document, path, method, operation)
-                }),
-            );
+            all.extend(operations.map(|(method, operation)| {
+                OperationExamples::read(document, path, method, operation)
+            }));
         }
     }
     all
 }
 
-/// The examples of a media type.
+/// The examples of a JSON body by name.
 pub fn examples(
     document: &'static Value,
     content: &'static Value,
@@ -63,7 +61,7 @@ pub fn members(object: &'static Value) -> impl Iterator<Item = (&'static str, &'
     members.map(|(name, value)| (name.as_str(), value))
 }
 
-/// An example of a parameter or header as text.
+/// The example of a parameter or header as text.
 pub fn text(example: &Value) -> String {
     match example.as_str() {
         Some(text) => text.to_owned(),
@@ -71,7 +69,7 @@ pub fn text(example: &Value) -> String {
     }
 }
 
-impl Illustrated {
+impl OperationExamples {
     fn read(
         document: &'static Value,
         path: &'static str,
@@ -95,8 +93,8 @@ impl Illustrated {
         }
     }
 
-    /// The request with the examples of its parameters, of all or of the required ones, and the
-    /// request body's example of this name, or the only one.
+    /// Creates a request from the examples of all parameters, or only of the required ones, and the body
+    /// example named `body`, or the only body example.
     pub fn request(&self, all: bool, body: &str) -> Request {
         let mut request = Request {
             method: self.method.clone(),
@@ -132,14 +130,14 @@ impl Illustrated {
     }
 }
 
-impl Illustrated {
+impl OperationExamples {
     pub fn has_parameter(&self, name: &str) -> bool {
         self.parameters.iter().any(|it| it["name"] == name)
     }
 }
 
 impl Request {
-    /// Puts in the example of a parameter.
+    /// Adds the example of a parameter to the request.
     fn set(&mut self, place: &str, name: &str, example: &Value) {
         assert!(
             !example.is_null(),

@@ -1,25 +1,25 @@
-//! Each example of an error, with the request and the fault that produce it.
+//! Each example of an error, with the request and the fault that cause it.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::contract::{Illustrated, Request, examples, operations};
+use super::contract::{OperationExamples, Request, examples, operations};
 use super::{compare, send};
 use crate::harness::{Shop, dump};
 
-/// What differs from the operation's own example, with its required parameters only.
+/// A change of the example request of the operation, which has only the required parameters.
 enum Change {
-    /// Another value in the path.
+    /// Replaces the value in the path.
     Path(&'static str),
     Query(&'static str),
     Header(&'static str, &'static str),
     Body(&'static str),
-    /// A body of one byte more than a mebibyte.
+    /// A body that is one byte larger than a mebibyte.
     LargeBody,
 }
 
-/// The shop that the request meets.
+/// The state of the shop.
 #[derive(Clone, Copy, PartialEq)]
 enum State {
     Sample,
@@ -29,8 +29,8 @@ enum State {
     WithoutDatabase,
 }
 
-/// The operations, the status, the example's name (none: ""), the shop, and the changes. No
-/// operations stand for each that has such an example and is named in no other line.
+/// The operations, the status, the name of the example (empty for an example without a name), the shop, and
+/// the changes. An empty list of operations means all that have such an example and are in no other line.
 type Recorded = (
     &'static [&'static str],
     u16,
@@ -142,7 +142,7 @@ const RECORDED: [Recorded; 21] = [
     (&[], 503, "", WithoutDatabase, &[]),
 ];
 
-/// The only line for an example.
+/// The index of the only line for an example.
 fn recorded(operation: &str, status: u16, example: &str) -> Option<usize> {
     let of_example = |line: &Recorded| line.1 == status && line.2 == example;
     let find = |has: &dyn Fn(&Recorded) -> bool| {
@@ -158,7 +158,7 @@ fn recorded(operation: &str, status: u16, example: &str) -> Option<usize> {
     find(&|line| line.0.contains(&operation)).or_else(|| find(&|line| line.0.is_empty()))
 }
 
-fn request(operation: &Illustrated, changes: &[Change]) -> Request {
+fn request(operation: &OperationExamples, changes: &[Change]) -> Request {
     let mut request = operation.request(false, "");
     for change in changes {
         match change {
@@ -222,25 +222,22 @@ async fn every_example_of_an_error_is_the_response_to_a_recorded_request() {
             None
         };
         for operation in operations() {
-            for (status, response) in &operation.responses {
-                let errors = examples(operation.document, &response["content"]).into_iter();
+            for (status, documented) in &operation.responses {
+                let errors = examples(operation.document, &documented["content"]).into_iter();
                 for (name, body) in errors.filter(|_| *status >= 400) {
                     let of = format!("{} {status} {name}", operation.id);
                     let line = recorded(operation.id, *status, name);
-                    let line = line.unwrap_or_else(|| panic!("nothing produces {of}"));
+                    let line = line.unwrap_or_else(|| panic!("no line is for {of}"));
                     used.insert((line, operation.id));
                     if RECORDED[line].3 == state {
-                        produces(&shop, &operation, RECORDED[line].4, &of, response, body).await;
+                        check_error(&shop, &operation, RECORDED[line].4, &of, documented, body)
+                            .await;
                     }
                 }
             }
         }
         if let Some(before) = before {
-            assert_eq!(
-                shop.sql(dump).await,
-                before,
-                "an error has changed something"
-            );
+            assert_eq!(shop.sql(dump).await, before, "an error has changed rows");
         }
     }
     for (line, (operations, status, name, ..)) in RECORDED.iter().enumerate() {
@@ -256,20 +253,27 @@ async fn every_example_of_an_error_is_the_response_to_a_recorded_request() {
     }
 }
 
-async fn produces(
+/// Sends the changed request and compares the response with the example.
+async fn check_error(
     shop: &Shop,
-    operation: &Illustrated,
+    operation: &OperationExamples,
     changes: &[Change],
     of: &str,
-    response: &'static Value,
+    documented: &'static Value,
     body: &Value,
 ) {
     let request = request(operation, changes);
-    let answer = send(shop, &request).await;
-    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    let response = send(shop, &request).await;
+    let text = String::from_utf8_lossy(&response.body).into_owned();
     assert!(
-        of.contains(&format!(" {} ", answer.status.as_u16())),
+        of.contains(&format!(" {} ", response.status.as_u16())),
         "{of}: {text}"
     );
-    compare(of, &answer, &request, (operation.document, response), body);
+    compare(
+        of,
+        &response,
+        &request,
+        (operation.document, documented),
+        body,
+    );
 }

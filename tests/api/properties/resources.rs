@@ -1,18 +1,17 @@
-//! What can be written, as the contract says: the resources that are created by a POST, and the
-//! properties of the bodies that write them.
+//! The resources of the contract that a POST creates, and the properties of the bodies that write them.
 
 use ecommerce_api::api::contracts::contracts;
 use serde_json::Value;
 
 use crate::common::headers;
 
-/// What a POST creates.
+/// A resource that is created by a POST.
 pub struct Resource {
-    /// The path that is posted to.
+    /// The path of the POST, which is that of the list.
     pub list: String,
-    /// The properties of what is posted.
+    /// The properties of the body of the POST.
     pub draft: Vec<Property>,
-    /// Those of the PUT on one row, but for the id; none where there is no PUT.
+    /// The properties of the body of the PUT on one row, except the id. Empty if there is no PUT.
     pub changes: Vec<Property>,
 }
 
@@ -20,9 +19,9 @@ pub struct Property {
     pub name: String,
     pub schema: &'static Value,
     pub is_required: bool,
-    /// It stands in the responses that show a row.
+    /// Whether responses show the property.
     pub is_shown: bool,
-    /// It names a row of another resource.
+    /// Whether the property is the id of a row of another resource.
     pub is_reference: bool,
 }
 
@@ -36,10 +35,10 @@ impl Property {
     }
 }
 
-/// Every resource of the contract.
+/// The resources of the main contract.
 ///
 /// # Panics
-/// When the contract has fewer than the three that it should have.
+/// When the contract has fewer than three resources.
 pub fn resources() -> Vec<Resource> {
     let contract = &contracts()[0].contract;
     let paths = &contract.document()["paths"];
@@ -61,11 +60,14 @@ pub fn resources() -> Vec<Resource> {
         .iter()
         .map(|it| it.draft.len() + it.changes.len())
         .sum();
-    assert!(resources.len() >= 3 && all >= 14, "the contract has more");
+    assert!(
+        resources.len() >= 3 && all >= 14,
+        "some properties were not found"
+    );
     resources
 }
 
-/// What a `$ref` of the contract leads to.
+/// The target of a `$ref` in the contract.
 fn resolve(value: &'static Value) -> &'static Value {
     headers::resolve(contracts()[0].contract.document(), value)
 }

@@ -133,7 +133,7 @@ fn lengths(property: &Property) -> [usize; 2] {
     };
     [
         length("minLength").unwrap_or(0),
-        length("maxLength").expect("what clients send is bounded"),
+        length("maxLength").expect("the property has a maximum length"),
     ]
 }
 

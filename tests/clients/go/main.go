@@ -2,7 +2,7 @@
 //
 // Every operation is called at least twice: once it succeeds, and once it fails with the error
 // that the contract promises. This client checks the range of a required parameter before it
-// sends, and nothing else; where it refuses, this refusal is expected.
+// sends, and nothing else. Where the client refuses a request, the walk expects this.
 //
 // Usage: walk BASE_URL RECORD
 package main
@@ -53,17 +53,17 @@ func note(request any, outcome string) {
 	fmt.Printf("%-16s %s\n", operation, outcome)
 }
 
-// ok is the response to a request that must succeed.
+// ok sends a request that must succeed and returns the body of the response.
 func ok[T any](request request[T]) *T {
-	answer, _, err := request.Execute()
+	response, _, err := request.Execute()
 	if err != nil {
 		log.Panicf("%s failed: %v", operationID(request), err)
 	}
 	note(request, "ok")
-	return answer
+	return response
 }
 
-// describe is the text of an error: its code, its reason if any and, for a 400, its details.
+// describe returns the code of an error, its reason if any and, for a 400, its details.
 func describe(operation string, failure *ecommerce.GenericOpenAPIError) string {
 	envelope, typed := failure.Model().(ecommerce.ErrorResponse)
 	if !typed || envelope.Success {
@@ -156,7 +156,7 @@ func walkUsers(users *ecommerce.UsersAPIService) ecommerce.User {
 	taken := ecommerce.UserChanges{Email: &everyone.Data[0].Email}
 	fails[ecommerce.UserResponse](change(ada.Id, taken), "409 CONFLICT EMAIL_TAKEN")
 
-	// Only if it is unchanged since the response that has this tag.
+	// The update succeeds only if the user is unchanged since the response with this tag.
 	_, seen, err := users.GetUser(ctx, ada.Id).Execute()
 	if err != nil {
 		log.Panic(err)

@@ -78,7 +78,7 @@ class Walk:
     def ok(
         self, operation: Callable[P, Response[ErrorResponse | T]], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """The body of the response to an operation that must succeed."""
+        """Calls an operation that must succeed and returns the body of the response."""
         response = operation(*args, **kwargs)
         body = response.parsed
         assert body is not None and not isinstance(body, ErrorResponse), response
@@ -92,7 +92,7 @@ class Walk:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """`ok` for an operation with a 304: its type is `Any`, which hides the body's."""
+        """Like `ok`, for an operation with a 304. The type of such a response is `Any`, so `model` is checked."""
         response = operation(*args, **kwargs)
         assert isinstance(response.parsed, model), response
         self._note(operation, "ok")
@@ -160,7 +160,7 @@ def walk_users(walk: Walk, shop: Client) -> User:
     expected = "409 CONFLICT EMAIL_TAKEN"
     walk.fails(expected, update_user.sync_detailed, ada.id, client=shop, body=taken)
 
-    # The response has the tag of the present state.
+    # The tag of the current state.
     tag = get_user.sync_detailed(ada.id, client=shop).headers["ETag"]
     walk.ok(update_user.sync_detailed, ada.id, client=shop, body=promotion, if_match=tag)
     expected = "412 PRECONDITION_FAILED"
@@ -205,7 +205,7 @@ def walk_products(walk: Walk, shop: Client) -> Product:
     assert change(ProductChanges(image_url=None)) == cleared
     expected, nothing = "404 NOT_FOUND", ProductChanges()
     walk.fails(expected, update_product.sync_detailed, ABSENT, client=shop, body=nothing)
-    # mypy refuses a title of null, and so does the server.
+    # mypy and the server both reject a title of null.
     null = ProductChanges(title=None)  # type: ignore[arg-type]
     expected = "400 VALIDATION_ERROR body:/title"
     walk.fails(expected, update_product.sync_detailed, teapot.id, client=shop, body=null)

@@ -28,7 +28,7 @@ const [baseUrl, contractFile, record] = process.argv.slice(2);
 assert(baseUrl && contractFile && record, 'usage: node shop.mjs BASE_URL CONTRACT.json RECORD');
 const shop = createClient<paths>({ baseUrl });
 
-// The types have no operationIds at run time: they are looked up by path and method.
+// The operationIds by path and method: the types do not exist at run time.
 type Operations = Record<string, { operationId: string }>;
 const contract = JSON.parse(readFileSync(contractFile, 'utf8')) as {
   paths: Record<string, Operations>;
@@ -55,16 +55,16 @@ function note(response: Response, outcome: string): void {
   }
 }
 
-/** What openapi-fetch returns: the body of a success or that of a failure, and the response. */
-type Called<Body extends Success> = Promise<{
+/** The result of a call: the body of a success or of a failure, and the response. */
+type Call<Body extends Success> = Promise<{
   data?: Body | undefined;
   error?: Failure | undefined;
   response: Response;
 }>;
 
-/** The outcome of a failure: status, code, reason if any and, in a 400, what is wrong where. */
+/** The outcome of a failure: the status, the code, the reason if any and, for a 400, the details. */
 function describe({ status }: Response, failure: Failure | undefined): string {
-  // A 304 has no body: openapi-fetch gives an empty text, against its own type.
+  // A 304 has no body: contrary to its type, openapi-fetch returns an empty string.
   if (status === 304 || failure === undefined) return String(status);
   const { code, reason, details = [] } = failure.error;
   const fields = details.map((detail) => `${detail.in}:${detail.field}`);
@@ -72,7 +72,7 @@ function describe({ status }: Response, failure: Failure | undefined): string {
 }
 
 /** The body and the headers of a call that must succeed. */
-async function exchange<Body extends Success>(call: Called<Body>): Promise<[Body, Headers]> {
+async function exchange<Body extends Success>(call: Call<Body>): Promise<[Body, Headers]> {
   const { data, error, response } = await call;
   const body = data ?? error;
   // The compiler narrows the type by `success`.
@@ -82,12 +82,12 @@ async function exchange<Body extends Success>(call: Called<Body>): Promise<[Body
 }
 
 /** The body of a call that must succeed. */
-async function ok<Body extends Success>(call: Called<Body>): Promise<Body> {
+async function ok<Body extends Success>(call: Call<Body>): Promise<Body> {
   return (await exchange(call))[0];
 }
 
-/** The call must fail in this way. */
-async function fails(call: Called<Success>, expected: string): Promise<void> {
+/** Checks that the call fails with this outcome. */
+async function fails(call: Call<Success>, expected: string): Promise<void> {
   const { data, error, response } = await call;
   equal(data, undefined);
   if (response.status !== 304) equal(error?.success, false);
@@ -148,10 +148,10 @@ async function walkUsers(): Promise<Schemas['User']> {
   const [first] = everyone;
   assert(first);
   await fails(update(id, { email: first.email }), '409 CONFLICT EMAIL_TAKEN');
-  // @ts-expect-error A role that is not in the contract: the compiler refuses it, and so does the server.
+  // @ts-expect-error A role that is not in the contract: the compiler and the server both reject it.
   await fails(update(id, { role: 'CHEF' }), '400 VALIDATION_ERROR body:/role');
 
-  // The tag of the state before the promotion, and that of the present one.
+  // The tag before the promotion, and the current one.
   const old = headers.get('ETag');
   const tag = (await exchange(get(id)))[1].get('ETag');
   assert(old && tag && old !== tag);
@@ -191,9 +191,9 @@ async function walkProducts(): Promise<Schemas['Product']> {
   const { data: cleared } = await ok(update(id, { image_url: null }));
   deepEqual(cleared, { ...teapot, title: 'Pot 🫖', image_url: null });
   await fails(update(ABSENT, {}), '404 NOT_FOUND');
-  // @ts-expect-error A title cannot be cleared: the compiler refuses it, and so does the server.
+  // @ts-expect-error A title cannot be cleared: the compiler and the server both reject null.
   await fails(update(id, { title: null }), '400 VALIDATION_ERROR body:/title');
-  // @ts-expect-error Undefined is not absent: the compiler refuses it. (Never called.)
+  // @ts-expect-error Undefined does not mean absent: the compiler rejects it. (Never called.)
   void (() => update(id, { title: undefined }));
   return cleared;
 }

@@ -30,7 +30,7 @@ use Ecommerce\Model\UserDraft;
 /** A valid id that does not exist. */
 const ABSENT = 2_147_483_647;
 
-/** Whatever PHP would only warn about ends the walk. */
+/** Warnings of PHP end the walk. */
 set_error_handler(function (int $level, string $message, string $file, int $line): never {
     throw new ErrorException($message, 0, $level, $file, $line);
 });
@@ -56,7 +56,7 @@ final class Walk
         return preg_replace('/WithHttpInfo$/', '', $name);
     }
 
-    /** The response to an operation that must succeed. */
+    /** Calls an operation that must succeed and returns the response. */
     public function ok(Closure $operation, mixed ...$arguments): mixed
     {
         $response = $operation(...$arguments);
@@ -77,7 +77,7 @@ final class Walk
             same($envelope->getSuccess(), false);
             $error = $envelope->getError();
             $reason = array_filter([$error->getReason()]);
-            $fields = array_map(fn ($it) => "{$it->getIn()}:{$it->getField()}", $error->getDetails() ?? []);
+            $fields = array_map(fn ($detail) => "{$detail->getIn()}:{$detail->getField()}", $error->getDetails() ?? []);
             $outcome = implode(' ', [$outcome, $error->getCode(), ...$reason, ...$fields]);
         }
         same($outcome, $expected);
@@ -107,11 +107,11 @@ final class Walk
             $this->note($operation, "not sent: $argument");
             return;
         }
-        throw new LogicException("the client took a bad $argument");
+        throw new LogicException("the client accepted an invalid $argument");
     }
 }
 
-/** Both must be the same value; models are compared as the JSON that they are. */
+/** Both must be equal. Models are compared as JSON. */
 function same(mixed $seen, mixed $expected): void
 {
     $texts = array_map(fn ($value) => json_encode($value, JSON_THROW_ON_ERROR), [$seen, $expected]);
@@ -159,7 +159,7 @@ function walkUsers(Walk $walk, UsersApi $users): User
     $taken = new UserChanges(['email' => $everyone->getData()[0]->getEmail()]);
     $walk->fails('409 CONFLICT EMAIL_TAKEN', $users->updateUser(...), $ada->getId(), $taken);
 
-    // The response has the tag of the present state.
+    // The tag of the current state.
     [, , $headers] = $walk->ok($users->getUserWithHttpInfo(...), $ada->getId());
     $tag = $headers['etag'][0];
     $walk->ok($users->updateUser(...), $ada->getId(), $promotion, if_match: $tag);

@@ -52,10 +52,10 @@ class Walk:
             print(f"{name:16} {outcome}")
 
     def ok(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The response to an operation that must succeed."""
-        answer = operation(*args, **kwargs)
+        """Calls an operation that must succeed and returns the response."""
+        response = operation(*args, **kwargs)
         self._note(operation, "ok")
-        return answer
+        return response
 
     def fails(
         self, expected: str, operation: Callable[P, object], *args: P.args, **kwargs: P.kwargs
@@ -88,7 +88,7 @@ class Walk:
             assert [entry["loc"][-1] for entry in error.errors()] == [argument], error
             self._note(operation, f"not sent: {argument}")
         else:
-            raise AssertionError(f"the client took a bad {argument}")
+            raise AssertionError(f"the client accepted an invalid {argument}")
 
 
 def walk_users(walk: Walk, users: UsersApi) -> User:
@@ -126,7 +126,7 @@ def walk_users(walk: Walk, users: UsersApi) -> User:
     taken = UserChanges(email=next(user.email for user in everyone.data if user != ada))
     walk.fails("409 CONFLICT EMAIL_TAKEN", users.update_user, ada.id, taken)
 
-    # Only if it is unchanged since the response that has this tag.
+    # The update succeeds only if the user is unchanged since the response with this tag.
     seen = users.get_user_with_http_info(ada.id)
     assert seen.headers is not None
     again = UserChanges(role=Role.ADMIN)
@@ -162,7 +162,7 @@ def walk_products(walk: Walk, products: ProductsApi) -> Product:
     assert untouched == teapot.model_copy(update={"title": "Pot 🫖"})
     cleared = walk.ok(products.update_product, teapot.id, ProductChanges(image_url=None)).data
     assert cleared == untouched.model_copy(update={"image_url": None})
-    # A title cannot be cleared: the client leaves out a null that the contract does not allow.
+    # A title cannot be cleared: the client omits a null that the contract does not allow.
     assert ProductChanges(title=None).to_dict() == {}
     walk.fails("404 NOT_FOUND", products.update_product, ABSENT, ProductChanges())
     return cleared

@@ -29,7 +29,7 @@ class Walk
     @outcomes = {}
   end
 
-  # The response to an operation that must succeed.
+  # Calls an operation that must succeed and returns the response.
   def ok(operation, *arguments)
     response = operation.call(*arguments)
     note(operation, 'ok')
@@ -40,7 +40,7 @@ class Walk
   def fails(expected, operation, *arguments)
     failure = failure_of(operation, *arguments)
     outcome = failure.code.to_s
-    # A 304 has no body; this client leaves the others as text.
+    # A 304 has no body. This client does not parse the bodies of errors.
     unless failure.code == 304
       envelope = ErrorResponse.build_from_hash(JSON.parse(failure.response_body, symbolize_names: true))
       same(envelope.success, false)
@@ -59,7 +59,7 @@ class Walk
 
     note(operation, "not sent: #{argument}")
   else
-    raise "the client took a bad #{argument}"
+    raise "the client accepted an invalid #{argument}"
   end
 
   private
@@ -118,7 +118,7 @@ def walk_users(walk, users)
   taken = UserChanges.new(email: everyone.data.first.email)
   walk.fails('409 CONFLICT EMAIL_TAKEN', update, ada.id, taken)
 
-  # The response has the tag of the present state.
+  # The tag of the current state.
   _, _, headers = walk.ok(users.method(:get_user_with_http_info), ada.id)
   walk.ok(update, ada.id, promotion, { if_match: headers['ETag'] })
   walk.fails('412 PRECONDITION_FAILED', update, ada.id, promotion, { if_match: '"old"' })

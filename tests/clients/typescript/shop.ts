@@ -37,7 +37,7 @@ function note(operation: string, outcome: string): void {
   }
 }
 
-/** Status, code, reason if any and, in a 400, what is wrong where, out of the typed error. */
+/** The status, the code, the reason if any and, for a 400, the details of a typed error. */
 async function failure({ response }: ResponseError): Promise<string> {
   // A 304 has no body.
   if (response.status === 304) return '304';
@@ -48,18 +48,18 @@ async function failure({ response }: ResponseError): Promise<string> {
   return [response.status, error.code, ...reason, ...fields].join(' ');
 }
 
-/** The same API, whose operations are noted; a failed one throws its `failure` as message. */
-function watched<Api extends object>(api: Api): Api {
+/** Wraps an API so that the outcomes of its operations are recorded. Errors have `failure` as their message. */
+function recorded<Api extends object>(api: Api): Api {
   return new Proxy(api, {
     get(target, name) {
       const operation: unknown = Reflect.get(target, name);
       if (typeof operation !== 'function') return operation;
-      // The `Raw` kind of an operation gives the response, too.
+      // The `Raw` variant of an operation also returns the response.
       const id = String(name).replace(/Raw$/, '');
       return async (...args: unknown[]): Promise<unknown> => {
-        let answer: unknown;
+        let result: unknown;
         try {
-          answer = await operation.apply(target, args);
+          result = await operation.apply(target, args);
         } catch (error) {
           if (!(error instanceof ResponseError)) throw error;
           const outcome = await failure(error);
@@ -67,13 +67,13 @@ function watched<Api extends object>(api: Api): Api {
           throw new Error(outcome, { cause: error });
         }
         note(id, 'ok');
-        return answer;
+        return result;
       };
     },
   });
 }
 
-/** The call must fail in this way. */
+/** Checks that the call fails with this outcome. */
 async function fails(call: Promise<unknown>, message: string): Promise<void> {
   await rejects(call, { message });
 }
@@ -118,7 +118,7 @@ async function walkUsers(users: UsersApi): Promise<User> {
   ok(email);
   await fails(users.updateUser({ id, userChanges: { email } }), '409 CONFLICT EMAIL_TAKEN');
 
-  // Only if it is unchanged since the response that has this tag.
+  // The update succeeds only if the user is unchanged since the response with this tag.
   const ifMatch = (await users.getUserRaw({ id })).raw.headers.get('etag') ?? undefined;
   ok(ifMatch);
   const userChanges = { role: Role.Admin };
@@ -165,7 +165,7 @@ async function walkProducts(products: ProductsApi): Promise<Product> {
   deepEqual(await update({ title: 'Pot 🫖' }), { ...teapot, title: 'Pot 🫖' });
   const cleared = await update({ imageUrl: null });
   deepEqual(cleared, { ...teapot, title: 'Pot 🫖', imageUrl: null });
-  // @ts-expect-error A title cannot be cleared: the compiler refuses it, and so does the server.
+  // @ts-expect-error A title cannot be cleared: the compiler and the server both reject null.
   await fails(update({ title: null }), '400 VALIDATION_ERROR body:/title');
   await fails(products.updateProduct({ id: ABSENT, productChanges: {} }), '404 NOT_FOUND');
   return cleared;
@@ -210,9 +210,9 @@ async function walkCart(
 /** Calls the operations of the shop at the URL and writes the outcomes to the file. */
 async function main(basePath: string, record: string): Promise<void> {
   const configuration = new Configuration({ basePath });
-  const users = watched(new UsersApi(configuration));
-  const products = watched(new ProductsApi(configuration));
-  const cart = watched(new CartApi(configuration));
+  const users = recorded(new UsersApi(configuration));
+  const products = recorded(new ProductsApi(configuration));
+  const cart = recorded(new CartApi(configuration));
   const user = await walkUsers(users);
   const product = await walkProducts(products);
   await walkCart(cart, users, products, user, product);

@@ -1,6 +1,6 @@
-//! The plain way: five of the operations as one would write them at first, for `just bench` to
-//! measure ours against. poem-openapi's own `Json`, diesel-async's pool as it comes, a `Vec` of
-//! rows, one statement after the other. Pool size and build profile are those of ours.
+//! A simple implementation of five operations, with which `just bench` compares the service: it uses
+//! poem-openapi's own `Json`, the default pool of diesel-async, a `Vec` of rows, and one statement after
+//! the other. The pool size and the build profile are those of the service.
 //!
 //! Takes DATABASE_URL and SERVER_PORT from the environment.
 
@@ -28,7 +28,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use tables::{cart, products, users};
 
-/// As DATABASE_POOL_SIZE by default.
+/// The default of DATABASE_POOL_SIZE.
 const POOL_SIZE: usize = 16;
 
 diesel::define_sql_function! {
@@ -149,9 +149,9 @@ impl Shop {
         let total = total.map_err(InternalServerError)?;
         let rows = all.limit(limit).offset((page - 1) * limit);
         let rows = rows.load(&mut conn).await.map_err(InternalServerError)?;
-        let mut answer = success(rows, "Products");
-        answer.0.pagination = Some(Pagination { page, limit, total });
-        Ok(answer)
+        let mut response = success(rows, "Products");
+        response.0.pagination = Some(Pagination { page, limit, total });
+        Ok(response)
     }
 
     #[oai(path = "/api/products/:id", method = "get")]
@@ -247,18 +247,18 @@ impl Shop {
     }
 }
 
-/// One line for each request, as ours writes.
+/// Logs one line for each request, as the service does.
 async fn log<E: Endpoint>(next: Arc<E>, request: Request) -> Result<Response> {
     let started = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let answer = next.call(request).await.map(IntoResponse::into_response);
-    let response = answer.unwrap_or_else(|error| error.into_response());
+    let result = next.call(request).await.map(IntoResponse::into_response);
+    let response = result.unwrap_or_else(|error| error.into_response());
     let (status, microseconds) = (response.status().as_u16(), started.elapsed().as_micros());
-    tracing::info!(%method, path, status, microseconds, "answered");
+    tracing::info!(%method, path, status, microseconds, "request");
     Ok(response)
 }
 
-/// poem's own leaves Nagle's algorithm on, which would be no fair comparison.
+/// Disables Nagle's algorithm, as the service does; poem's own listener does not.
 struct NoDelay(TcpAcceptor);
 
 impl Acceptor for NoDelay {

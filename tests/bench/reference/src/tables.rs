@@ -1,4 +1,4 @@
-//! The tables, as diesel sees them; a role is a text here.
+//! The tables for diesel. Roles are read as text.
 
 diesel::table! {
     users (id) {

@@ -1,8 +1,8 @@
 //! Calls every operation of the shop with the generated Rust client.
 //!
 //! Every operation is called at least twice: once it succeeds, and once it fails with the error
-//! that the contract promises. What the client's types forbid (an id beyond `i32`, a null title)
-//! cannot be said in Rust at all.
+//! that the contract promises. Values that the types of the client exclude (an id beyond `i32`, a null
+//! title) cannot be tried.
 //!
 //! Usage: `shop-walk BASE_URL RECORD`
 
@@ -39,16 +39,16 @@ impl Walk {
         }
     }
 
-    /// The response to an operation that must succeed.
+    /// Returns the response of an operation that must succeed.
     fn ok<T, E>(&mut self, outcome: std::result::Result<T, Error<E>>) -> Result<T> {
-        let answer = outcome.map_err(|error| match error {
+        let response = outcome.map_err(|error| match error {
             Error::ResponseError(response) => {
                 format!("{} failed: {}", operation_id::<E>(), response.content)
             }
             error => format!("{} failed: {error}", operation_id::<E>()),
         })?;
         self.note::<E>("ok".to_owned());
-        Ok(answer)
+        Ok(response)
     }
 
     /// Checks that the operation failed with this status, code, reason (if any) and, for a 400,
@@ -62,8 +62,8 @@ impl Walk {
             return Err(format!("{} must fail: {expected}", operation_id::<E>()).into());
         };
         let typed = response.entity.ok_or("the error has no known type")?;
-        // Each operation's error is an untagged enum, and every variant holds the same envelope:
-        // serde takes the first one that fits, so the variant says nothing of the status.
+        // The errors of an operation are an untagged enum whose variants all contain the same envelope.
+        // serde selects the first variant, which does not depend on the status.
         let ErrorResponse { success, error } =
             serde_json::from_value(serde_json::to_value(typed)?)?;
         assert!(!success);
@@ -86,7 +86,7 @@ impl Walk {
         Ok(())
     }
 
-    /// The response was a 304: this client takes it for a success, and finds no body to read.
+    /// Checks that the response was a 304. This client fails to parse its missing body.
     fn not_modified<T, E>(&mut self, outcome: &std::result::Result<T, Error<E>>) -> Result<()> {
         let Err(Error::Serde(_)) = outcome else {
             return Err(format!("{} must be a 304", operation_id::<E>()).into());
@@ -96,7 +96,7 @@ impl Walk {
     }
 }
 
-/// The operation that a generated error type belongs to: `CreateUserError` is that of `createUser`.
+/// The id of the operation of a generated error type: `createUser` for `CreateUserError`.
 fn operation_id<E>() -> String {
     let path = any::type_name::<E>();
     let name = path.rsplit("::").next().unwrap_or(path);

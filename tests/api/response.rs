@@ -1,4 +1,4 @@
-//! Answers of the service, as tests look at them.
+//! Responses of the service, as the tests examine them.
 
 use async_compression::tokio::bufread::GzipDecoder;
 use bytes::Bytes;
@@ -11,20 +11,20 @@ use tokio::io::AsyncReadExt;
 
 use crate::common::wire::Received;
 
-/// An answer, read whole.
+/// A complete response.
 #[derive(Debug)]
-pub struct Answer {
-    /// Its status.
+pub struct ClientResponse {
+    /// The status.
     pub status: StatusCode,
-    /// Its headers.
+    /// The headers.
     pub headers: HeaderMap,
-    /// Its body, decompressed.
+    /// The decompressed body.
     pub body: Bytes,
-    /// How many bytes the body had before.
+    /// The number of bytes of the body before it was decompressed.
     length: usize,
 }
 
-/// An answer as the check wants it, before its body has come.
+/// Converts the head of a response for the conformance check, which can run before the body arrives.
 pub fn received_head(status: StatusCode, headers: &HeaderMap) -> Received {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let lines = headers.iter();
@@ -37,23 +37,27 @@ pub fn received_head(status: StatusCode, headers: &HeaderMap) -> Received {
     }
 }
 
-impl Answer {
-    /// Reads a response to its end, decompressed.
+impl ClientResponse {
+    /// Reads a response to its end and decompresses its body.
     ///
     /// # Panics
-    /// When it breaks off.
+    /// When the response breaks off.
     pub async fn read(response: Response<Incoming>) -> Self {
         let (parts, body) = response.into_parts();
-        let mut body = body.collect().await.expect("a whole body").to_bytes();
+        let mut body = body
+            .collect()
+            .await
+            .expect("the body is complete")
+            .to_bytes();
         let length = body.len();
         let coding = parts.headers.get("content-encoding");
-        // A HEAD names the coding of a body that it does not have.
+        // The response to a HEAD names a coding, but has no body.
         if coding.is_some_and(|coding| coding == "gzip") && length > 0 {
             let mut plain = Vec::new();
             GzipDecoder::new(&*body)
                 .read_to_end(&mut plain)
                 .await
-                .expect("gzip to its end");
+                .expect("the body is valid gzip");
             body = plain.into();
         }
         Self {
@@ -64,7 +68,7 @@ impl Answer {
         }
     }
 
-    /// The answer as the check wants it.
+    /// Converts the response for the conformance check.
     pub fn received(&self) -> Received {
         Received {
             body: self.body.to_vec(),
@@ -77,12 +81,12 @@ impl Answer {
     /// The body as JSON.
     ///
     /// # Panics
-    /// When it is none.
+    /// When the body is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// `data` of an answer that must have this status.
+    /// The member `data` of a response that must have this status.
     #[track_caller]
     pub fn expect(&self, status: u16) -> Value {
         assert_eq!(
@@ -94,7 +98,7 @@ impl Answer {
         self.json()["data"].clone()
     }
 
-    /// The error's code and message, of an answer that must have this status.
+    /// The code and the message of the error of a response that must have this status.
     #[track_caller]
     pub fn error(&self, status: u16) -> (String, String) {
         assert_eq!(
@@ -108,7 +112,7 @@ impl Answer {
         (text("code"), text("message"))
     }
 
-    /// The violations of a 400, as `field message`, sorted.
+    /// The violations of a response that must be a 400, each as `field message`, in sorted order.
     #[track_caller]
     pub fn violations(&self) -> Vec<String> {
         assert_eq!(
@@ -135,7 +139,7 @@ impl Answer {
         lines
     }
 
-    /// A header's value.
+    /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
