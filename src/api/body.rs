@@ -1,4 +1,4 @@
-//! The body of a request: read whole, within limits, and checked against the contract.
+//! Reads the body of a request, within limits, and checks it against the contract.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,19 +15,19 @@ use crate::error::{Error, Violation};
 use super::failures::Failure;
 use super::responses::MEDIA_TYPE;
 
-/// The largest body that is taken, in bytes.
+/// The largest body that is accepted, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
 
-/// The most values that a body has. With as many, no body takes much longer than a millisecond, during
-/// which its thread does nothing else; a body of 1 MiB may have a million.
+/// The largest number of JSON values in a body. Without this limit a body of 1 MiB could have a million
+/// values. Checking 10,000 of them takes about a millisecond, during which the thread does nothing else.
 const MAX_VALUES: usize = 10_000;
 
-/// How much more of a body that is too large is read and thrown away, so that a client that writes
-/// first and reads afterwards gets to read its 413.
+/// How many bytes of a body that is too large are read and discarded. A client that sends the whole body
+/// before it reads the response receives the 413 only if the server goes on reading.
 const MAX_DRAIN: usize = 16 * MAX_BODY;
 
-/// A request body that keeps to the contract, in the extensions of its request until the handler's
-/// extractor takes it.
+/// A request body that conforms to the contract. It is in the extensions of the request until the
+/// handler's extractor takes it.
 #[derive(Clone)]
 pub(super) struct CheckedBody(Arc<Mutex<Option<Value>>>);
 
@@ -36,7 +36,7 @@ impl CheckedBody {
         Self(Arc::new(Mutex::new(Some(value))))
     }
 
-    /// The body, once.
+    /// The body; `None` when it has been taken before.
     pub(super) fn take(&self) -> Option<Value> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -45,13 +45,13 @@ impl CheckedBody {
 /// Reads the body of a request to `operation` and checks it.
 ///
 /// # Errors
-/// 415 when it is not JSON, 413 when it is larger than 1 MiB; 400 with every violation, also when it
-/// is cut off or arrives too slowly.
+/// 415 when the body is not JSON, 413 when it is larger than 1 MiB; 400, with every violation, when it
+/// does not conform to the contract, is cut off or arrives too slowly.
 pub(super) async fn check(
     operation: &Operation,
     request: &mut Request,
 ) -> Result<CheckedBody, Failure> {
-    if !has_json(request) {
+    if !declares_json(request) {
         return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     }
     let bytes = read(request).await?;
@@ -72,7 +72,7 @@ fn invalid(violation: Violation) -> Failure {
 }
 
 /// Whether the headers of `request` say that its body is JSON, in UTF-8 and not compressed.
-fn has_json(request: &Request) -> bool {
+fn declares_json(request: &Request) -> bool {
     let encoding = request.headers().get(header::CONTENT_ENCODING);
     request.content_type().is_some_and(is_json)
         && encoding.is_none_or(|encoding| encoding == "identity")
@@ -95,6 +95,7 @@ async fn read(request: &mut Request) -> Result<Bytes, Failure> {
     let declared = request
         .header(header::CONTENT_LENGTH)
         .and_then(|length| length.parse::<u64>().ok());
+    // With `Expect: 100-continue` the client waits for permission before it sends the body.
     let waits = request.header(header::EXPECT).is_some();
     if waits && declared.is_some_and(|length| length > MAX_BODY as u64) {
         return Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE));
@@ -133,8 +134,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_is_taken_in_utf_8_whatever_its_other_parameters() {
-        for (content_type, is_taken) in [
+    fn json_in_utf_8_is_accepted_with_any_other_parameters() {
+        for (content_type, is_accepted) in [
             ("application/json", true),
             ("Application/JSON", true),
             (" application/json ;charset=utf-8", true),
@@ -154,7 +155,7 @@ mod tests {
             ("text/plain; charset=utf-8", false),
             ("", false),
         ] {
-            assert_eq!(is_json(content_type), is_taken, "{content_type}");
+            assert_eq!(is_json(content_type), is_accepted, "{content_type}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The contract's tag `Cart`: one handler for each operation.
+//! The handlers of the operations with the tag `Cart`.
 
 use futures_util::FutureExt;
 use poem::web::Data;
@@ -7,19 +7,19 @@ use poem_openapi::param::{Header, Path, Query};
 
 use crate::db::{self, Database};
 
-use super::conditions::{Tags, condition};
+use super::conditions::{EntityTags, condition};
 use super::context::RequestContext;
 use super::failures::{CreateError, EditError, FindError, RequestError};
 use super::json::JsonBody;
 use super::lists::paging::page;
 use super::lists::{Listing, Lists};
-use super::responses::{Answer, Created, Found};
+use super::responses::{Conditional, Created, Success};
 use super::schemas::{
     CartItem, CartItemDraft, CartItemListResponse, CartItemResponse, RemovalResponse,
 };
 use super::sorting::CartOrder;
 use super::tags::Tag;
-use super::types::{Id, Word};
+use super::types::{EnumValue, Id};
 
 /// The operations on cart items.
 #[derive(Clone)]
@@ -46,7 +46,7 @@ impl Cart {
             validator(minimum(value = "1"), maximum(value = "1000"))
         )]
         size: Query<Option<i32>>,
-        sort: Query<Option<Word<CartOrder>>>,
+        sort: Query<Option<EnumValue<CartOrder>>>,
     ) -> Result<Listing<CartItemListResponse>, RequestError> {
         let page = page(number.0, size.0);
         let is_reversed = sort.0.is_some_and(|sort| sort.0.is_reversed);
@@ -86,11 +86,11 @@ impl Cart {
     async fn get(
         &self,
         id: Path<Id>,
-        #[oai(name = "If-None-Match")] if_none_match: Header<Option<Tags>>,
-    ) -> Result<Found<CartItemResponse>, FindError> {
+        #[oai(name = "If-None-Match")] if_none_match: Header<Option<EntityTags>>,
+    ) -> Result<Conditional<CartItemResponse>, FindError> {
         let item = self.db.cart_item(id.0.0).await?;
         let body = CartItemResponse::new(item, "Cart item found");
-        Ok(Found::unless(if_none_match.0, body))
+        Ok(Conditional::new(if_none_match.0, body))
     }
 
     /// Remove a cart item
@@ -104,11 +104,11 @@ impl Cart {
     async fn remove(
         &self,
         id: Path<Id>,
-        #[oai(name = "If-Match")] if_match: Header<Option<Tags>>,
-    ) -> Result<Answer<RemovalResponse>, EditError> {
+        #[oai(name = "If-Match")] if_match: Header<Option<EntityTags>>,
+    ) -> Result<Success<RemovalResponse>, EditError> {
         let condition = condition::<_, CartItem>(if_match.0);
         self.db.remove_cart_item(id.0.0, condition).await?;
-        Ok(Answer(RemovalResponse::of_cart_items(1)))
+        Ok(Success(RemovalResponse::of_cart_items(1)))
     }
 
     /// Empty a user's cart
@@ -120,8 +120,8 @@ impl Cart {
         method = "delete",
         operation_id = "clearUserCart"
     )]
-    async fn clear(&self, user_id: Path<Id>) -> Result<Answer<RemovalResponse>, FindError> {
+    async fn clear(&self, user_id: Path<Id>) -> Result<Success<RemovalResponse>, FindError> {
         let removed = self.db.clear_cart(user_id.0.0).await?;
-        Ok(Answer(RemovalResponse::of_cart_items(removed)))
+        Ok(Success(RemovalResponse::of_cart_items(removed)))
     }
 }

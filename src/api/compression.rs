@@ -1,13 +1,14 @@
-//! gzip for larger responses, to clients that accept it.
+//! Compresses larger responses with gzip for clients that accept it.
 //!
-//! Imports nothing of ours.
+//! Imports nothing else of the crate.
 
 use async_compression::tokio::bufread::GzipEncoder;
 use poem::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use poem::{Body, Response};
 use tokio::io::BufReader;
 
-/// A shorter response fits into one packet: compressing it costs more than it saves.
+/// The shortest body that is compressed, in bytes. A shorter response fits into one packet, so that
+/// compression would cost time and save nothing.
 const MIN_LENGTH: u64 = 1400;
 
 /// Whether these request headers accept gzip (RFC 9110, 12.5.3).
@@ -19,7 +20,7 @@ pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     let mut accepts_any = false;
     for coding in values.flat_map(|value| value.split(',')) {
         let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));
-        let is_accepted = parameters.split(';').all(allows);
+        let is_accepted = parameters.split(';').all(is_acceptable);
         match name.trim().to_ascii_lowercase().as_str() {
             "gzip" | "x-gzip" => return is_accepted,
             "*" => accepts_any = is_accepted,
@@ -29,9 +30,9 @@ pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     accepts_any
 }
 
-/// Whether a parameter of a coding leaves it acceptable: any does but a weight of zero, or one that
-/// is not a number.
-fn allows(parameter: &str) -> bool {
+/// Whether a coding with this parameter is acceptable. It is not when the parameter is a weight (`q`)
+/// that is zero or not a number.
+fn is_acceptable(parameter: &str) -> bool {
     let (name, weight) = parameter.split_once('=').unwrap_or((parameter, ""));
     let is_decimal = |byte: u8| byte.is_ascii_digit() || byte == b'.';
     !name.trim().eq_ignore_ascii_case("q")
@@ -39,9 +40,9 @@ fn allows(parameter: &str) -> bool {
             && weight.trim().parse().is_ok_and(|weight: f32| weight > 0.0)
 }
 
-/// Compresses `response`, to a request with `method`, if that is worth it. The response to a HEAD gets
-/// the headers of the compressed response to a GET: none of them has the length, which is not known
-/// before the body is compressed.
+/// Compresses the response to a request with `method`, unless the body is short. The response to a HEAD
+/// gets the headers of the compressed response to a GET. Both have no `Content-Length`: the length is
+/// unknown until the whole body has been compressed.
 pub(super) fn compress(mut response: Response, method: &Method) -> Response {
     let length = response
         .header(header::CONTENT_LENGTH)
@@ -68,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_client_decides() {
+    fn accept_encoding_decides_about_gzip() {
         let accepts = |text: &'static str| {
             let value = HeaderValue::from_static(text);
             accepts_gzip(&HeaderMap::from_iter([(header::ACCEPT_ENCODING, value)]))

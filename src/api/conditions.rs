@@ -1,18 +1,19 @@
-//! Conditional requests (RFC 9110, 13): the entity tag of a resource, and the headers in which a client
-//! sends tags back.
+//! Conditional requests (RFC 9110, 13): the entity tag of a resource, and the request headers with tags
+//! (`If-Match`, `If-None-Match`).
 //!
-//! A tag is a hash of the JSON in `data`, as the present release writes it: no password, no message,
-//! and no version column in the tables. It is the same in every process, and for the compressed
-//! response and the plain one; a response of an operation may be neither cached
-//! (`Cache-Control: no-store`) nor requested in ranges, where that would matter.
+//! An entity tag is a hash of the JSON in `data`, so that the tables need no version column. Passwords
+//! and messages are not part of the hash. Every process computes the same tag, but a new release may
+//! compute another one. The compressed and the plain response have the same tag. That is harmless: it
+//! would matter for caches and range requests, but responses of operations have `Cache-Control:
+//! no-store` and support no ranges.
 //!
-//! `If-None-Match` compares weakly, after the row has been read. `If-Match` compares strongly: it
+//! `If-None-Match` is compared weakly, after the row has been read. `If-Match` is compared strongly: it
 //! becomes a [`Condition`] that `db` checks on the locked row, in the transaction that changes the
-//! row. A malformed tag matches nothing: with it alone, `If-Match` changes nothing, and
-//! `If-None-Match` gets the whole response.
+//! row. A malformed tag matches nothing: if the header has no other tag, `If-Match` prevents the change
+//! and the response to `If-None-Match` is the full one.
 //!
-//! The lists are parsed here, not with the crate `headers`: in debug builds it panics when a tag has a
-//! space in it.
+//! This module parses the lists of tags itself, because the parser of the crate `headers` panics in
+//! debug builds when a tag contains a space.
 //!
 //! Imports `db` for the type of a condition.
 
@@ -28,32 +29,32 @@ use serde::Serialize;
 
 use crate::db::Condition;
 
-/// The white space between the elements of a list (RFC 9110, 5.6.3).
+/// White space around the elements of a list (RFC 9110, 5.6.3).
 const WHITE_SPACE: [char; 2] = [' ', '\t'];
 
-/// An entity tag: 128 bits of BLAKE2b, in hexadecimal.
+/// The entity tag of a response: 128 bits of BLAKE2b, in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ETag(String);
 
 impl ETag {
     /// The tag of `data`.
     pub(super) fn of(data: &impl Serialize) -> Self {
-        // Our types have string keys and no failing `Serialize`.
+        // Serialisation cannot fail: the types of this crate have string keys.
         Self::of_bytes(&serde_json::to_vec(data).unwrap_or_default())
     }
 
-    /// The tag of a whole body.
+    /// The tag of these bytes.
     pub(super) fn of_bytes(bytes: &[u8]) -> Self {
         let hash: [u8; 16] = Blake2b::<U16>::digest(bytes).into();
         Self(format!("{:032x}", u128::from_be_bytes(hash)))
     }
 
-    /// The weak tag as a header's value, for a response that may be stored and compressed.
+    /// The value of the header `ETag` as a weak tag, for a response that may be cached.
     pub(super) fn weak_header(&self) -> Option<HeaderValue> {
         HeaderValue::try_from(format!("W/\"{}\"", self.0)).ok()
     }
 
-    /// The strong tag as a header's value. It is always `Some`.
+    /// The value of the header `ETag` as a strong tag. It is always `Some`.
     pub(super) fn header(&self) -> Option<HeaderValue> {
         HeaderValue::try_from(format!("\"{}\"", self.0)).ok()
     }
@@ -61,23 +62,23 @@ impl ETag {
 
 /// The value of `If-Match` or `If-None-Match`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Tags {
+pub enum EntityTags {
     /// `*`, which matches every tag.
     Any,
-    /// The tags of a list.
-    Listed(Vec<SentTag>),
+    /// A list of tags.
+    Listed(Vec<EntityTag>),
 }
 
-/// One tag in a header of a request.
+/// One entity tag in a header of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SentTag {
+pub struct EntityTag {
     is_weak: bool,
     opaque: String,
 }
 
-impl Tags {
-    /// Reads a header's value: `*`, or a list of tags (RFC 9110, 8.8.3). Elements that are empty or
-    /// malformed are left out.
+impl EntityTags {
+    /// Parses the value of a header: `*`, or a list of tags (RFC 9110, 8.8.3). Empty and malformed
+    /// elements are ignored.
     pub(super) fn parse(text: &str) -> Self {
         if text.trim_matches(WHITE_SPACE) == "*" {
             return Self::Any;
@@ -95,7 +96,7 @@ impl Tags {
         Self::Listed(tags)
     }
 
-    /// Whether `tag` is among these, weak tags included: the client may keep its copy.
+    /// Whether `tag` is one of these tags, weak or strong: the client's copy is current.
     pub(super) fn match_weakly(&self, tag: &ETag) -> bool {
         match self {
             Self::Any => true,
@@ -103,7 +104,7 @@ impl Tags {
         }
     }
 
-    /// Whether `tag` is among the strong ones of these: the client may change the resource.
+    /// Whether `tag` is one of the strong tags among these: the client may change the resource.
     pub(super) fn match_strongly(&self, tag: &ETag) -> bool {
         match self {
             Self::Any => true,
@@ -114,9 +115,9 @@ impl Tags {
     }
 }
 
-/// The tag that `text` begins with, and the text after it; `None` and the whole text when it begins
-/// with none.
-fn read_tag(text: &str) -> (Option<SentTag>, &str) {
+/// Splits `text` into the tag at its beginning and the text after it. Without a valid tag at its
+/// beginning, the result is `None` and the whole text.
+fn read_tag(text: &str) -> (Option<EntityTag>, &str) {
     let (is_weak, quoted) = match text.strip_prefix("W/") {
         Some(quoted) => (true, quoted),
         None => (false, text),
@@ -127,14 +128,14 @@ fn read_tag(text: &str) -> (Option<SentTag>, &str) {
     match opaque {
         Some((opaque, after)) if opaque.bytes().all(|byte| byte.is_ascii_graphic()) => {
             let opaque = opaque.to_owned();
-            (Some(SentTag { is_weak, opaque }), after)
+            (Some(EntityTag { is_weak, opaque }), after)
         }
         _ => (None, text),
     }
 }
 
-/// The condition that `If-Match` sets for a row whose representation is `S`.
-pub(super) fn condition<R, S>(if_match: Option<Tags>) -> Option<Condition<R>>
+/// The condition of the header `If-Match` on a row `R`, whose representation in `data` is `S`.
+pub(super) fn condition<R, S>(if_match: Option<EntityTags>) -> Option<Condition<R>>
 where
     R: Clone,
     S: From<R> + Serialize,
@@ -145,7 +146,7 @@ where
     }))
 }
 
-impl Type for Tags {
+impl Type for EntityTags {
     const IS_REQUIRED: bool = true;
     type RawValueType = Self;
     type RawElementValueType = Self;
@@ -170,7 +171,7 @@ impl Type for Tags {
     }
 }
 
-impl ParseFromParameter for Tags {
+impl ParseFromParameter for EntityTags {
     fn parse_from_parameter(value: &str) -> ParseResult<Self> {
         Ok(Self::parse(value))
     }
@@ -223,7 +224,7 @@ mod tests {
             (r#""b, "a""#, true, true),
             (r#""b,", "a""#, true, true),
         ] {
-            let tags = Tags::parse(text);
+            let tags = EntityTags::parse(text);
             let matches = (tags.match_strongly(&tag), tags.match_weakly(&tag));
             assert_eq!(matches, (strongly, weakly), "{text}");
         }

@@ -1,4 +1,4 @@
-//! What a request of the contract carries on its way through the pipeline.
+//! The context of a request to an operation: what the pipeline passes to handlers, lists and extractors.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -6,14 +6,14 @@ use std::time::Instant;
 use crate::contract::{Contract, Operation};
 use crate::db::Scope;
 
-/// What is known of a request before its handler begins. It is in the request's extensions.
+/// What the pipeline knows of a request before its handler begins, in the request's extensions.
 #[derive(Clone)]
 pub struct RequestContext {
     /// The contract that the operation is in.
     pub contract: &'static Contract,
-    /// What the client asks for.
+    /// The operation that the request calls.
     pub operation: &'static Operation,
-    /// Who asks.
+    /// The caller.
     pub caller: Caller,
     /// The id of the request, as in the response and in the log.
     pub request_id: Arc<str>,
@@ -21,19 +21,19 @@ pub struct RequestContext {
     pub query: Arc<str>,
     /// When the request arrived.
     pub start: Instant,
-    /// When its handler has to be done.
+    /// When the handler must have returned.
     pub deadline: Instant,
 }
 
-/// Who sends a request.
+/// The sender of a request, as far as the service distinguishes senders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Caller {
-    /// The service does not distinguish its callers.
+    /// Any sender: there is no authentication.
     Anyone,
 }
 
 impl Caller {
-    /// What the caller may see.
+    /// The rows that the caller may see.
     #[must_use]
     pub fn scope(self) -> Scope {
         match self {

@@ -1,6 +1,6 @@
-//! CORS: which pages of other origins may call the API from a browser.
+//! CORS: which web pages of other origins may call the API from a browser.
 //!
-//! Imports nothing of ours.
+//! Imports nothing else of the crate.
 
 use std::str::FromStr;
 
@@ -18,19 +18,19 @@ const EXPOSE_HEADERS: HeaderValue = HeaderValue::from_static(
 /// The number of seconds for which a browser may cache the response to a preflight request.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
-/// The origins that may call.
+/// The origins whose pages may call the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cors {
-    /// Every page of every site.
+    /// Every origin.
     Any,
-    /// Pages of these origins (`https://shop.example`); none when it is empty.
+    /// These origins (`https://shop.example`).
     Origins(Vec<HeaderValue>),
 }
 
 impl FromStr for Cors {
     type Err = String;
 
-    /// `*`, or origins separated by commas; an empty text allows none.
+    /// Parses `*`, or origins separated by commas. An empty text allows no origin.
     fn from_str(text: &str) -> Result<Self, String> {
         if text.trim() == "*" {
             return Ok(Self::Any);
@@ -65,7 +65,8 @@ impl Cors {
         })
     }
 
-    /// Adds the headers that let the page of `origin`, the request's, read the response.
+    /// Adds the headers that allow a page of `origin`, the value of the request's `Origin`, to read the
+    /// response.
     pub(super) fn mark(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
         let allowed = match self {
             Self::Any => Some(HeaderValue::from_static("*")),
@@ -81,11 +82,11 @@ impl Cors {
 /// The response to a preflight request, without the headers that [`Cors::mark`] adds to every response;
 /// `None` when `request` is not a preflight request.
 pub(super) fn preflight(request: &Request) -> Option<Response> {
-    let asks = request
+    let has_preflight_headers = request
         .headers()
         .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
         && request.headers().contains_key(header::ORIGIN);
-    (*request.method() == Method::OPTIONS && asks).then(|| {
+    (*request.method() == Method::OPTIONS && has_preflight_headers).then(|| {
         Response::builder()
             .status(StatusCode::NO_CONTENT)
             .header(header::ACCESS_CONTROL_ALLOW_METHODS, ALLOW_METHODS)
@@ -101,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn origins_are_a_star_or_a_list() {
+    fn origins_are_parsed_from_a_star_or_a_list() {
         assert_eq!("*".parse(), Ok(Cors::Any));
         assert_eq!("".parse(), Ok(Cors::Origins(Vec::new())));
         let two = vec![
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_preflight_request_is_options_with_an_origin_and_the_method_to_come() {
+    fn a_preflight_request_is_options_with_origin_and_access_control_request_method() {
         let (origin, method) = (header::ORIGIN, header::ACCESS_CONTROL_REQUEST_METHOD);
         for (sent, headers, is_preflight) in [
             (Method::OPTIONS, vec![&origin, &method], true),
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_named_origin_may_read_and_none_that_resembles_it() {
+    fn only_the_exact_origins_are_allowed() {
         let cors: Cors = "https://shop.example,http://localhost:3000"
             .parse()
             .unwrap();

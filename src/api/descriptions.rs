@@ -1,12 +1,12 @@
-//! The descriptions of parameters that several operations have, in the generated document. A handler
-//! describes only a parameter of its own.
+//! The descriptions, in the generated document, of parameters that several operations have. A parameter
+//! of a single operation is described at its handler.
 
 use poem_openapi::registry::MetaPath;
 
 use super::lists::paging;
 
-/// Name, beginning of the path, and description; `{default}` stands for the value in
-/// [`paging::DEFAULTS`].
+/// For each parameter its name, the beginning of the paths that have it, and its description. In the
+/// description, `{default}` stands for the value in [`paging::DEFAULTS`].
 const DESCRIPTIONS: [(&str, &str, &str); 10] = [
     ("id", "/api/users/", "The user's id"),
     ("id", "/api/products/", "The product's id"),
@@ -52,7 +52,7 @@ const DESCRIPTIONS: [(&str, &str, &str); 10] = [
     ),
 ];
 
-/// Describes the parameters of the operations at `path` that their handlers do not describe.
+/// Adds the descriptions of the parameters at `path` whose handlers do not describe them.
 pub(super) fn describe(path: &mut MetaPath) {
     let parameters = path
         .operations

@@ -1,26 +1,27 @@
-//! The `details` of a response with status 400: the violations that were found, within the limits of
-//! the contract.
+//! The `details` of a response with status 400: the violations found in the request, as many as the
+//! contract allows.
 
 use crate::contract::MAX_VIOLATIONS;
 use crate::error::Violation;
 
 use super::schemas::ErrorDetail;
-use super::types::Word;
+use super::types::EnumValue;
 
-/// How many entries `details` has at most: the contract's `maxItems`.
+/// The largest number of entries in `details`: the contract's `maxItems`.
 const MAX_DETAILS: usize = 100;
 
-/// How many bytes `details` has at most.
+/// The largest size of `details` as JSON, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// The message of a response whose `details` do not have room for every violation.
+/// The message of a response whose `details` are incomplete.
 pub(super) const MORE_VIOLATIONS: &str =
     "The request does not keep to the contract in more places than `details` names";
 
-// Of one violation too many it is known that there are more than are shown.
+// More violations are collected than `details` can have, so that the response can say that some are
+// missing.
 const _: () = assert!(MAX_DETAILS < MAX_VIOLATIONS);
 
-/// As many violations, from the first, as there is room for.
+/// The entries of `details`: the first violations, up to both limits.
 pub(super) fn details(violations: &[Violation]) -> Vec<ErrorDetail> {
     let mut bytes = 2;
     let fits = |detail: &ErrorDetail| {
@@ -35,6 +36,6 @@ fn detail(violation: &Violation) -> ErrorDetail {
     ErrorDetail {
         field: violation.field.chars().take(255).collect(),
         message: violation.message.chars().take(255).collect(),
-        place: Some(Word(violation.place)),
+        place: Some(EnumValue(violation.place)),
     }
 }

@@ -1,4 +1,4 @@
-//! The hosts that the service answers for.
+//! The hosts in whose name the service accepts requests.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
@@ -10,13 +10,13 @@ use crate::error::{Error, Place, Violation};
 
 use super::failures::Failure;
 
-/// Which hosts a request may be addressed to.
+/// The hosts to which a request may be addressed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hosts {
-    /// Whatever the client says.
+    /// Every host.
     Any,
-    /// Names of this machine itself. A page on a foreign site whose name was rebound to 127.0.0.1
-    /// still says that foreign name here, and gets nothing.
+    /// The loopback names and addresses of this machine. This prevents DNS rebinding: a browser that
+    /// was led to 127.0.0.1 by the name of a foreign site still sends that name as `Host`.
     Loopback,
     /// These names, in lower case, without ports.
     Named(Vec<String>),
@@ -25,7 +25,7 @@ pub enum Hosts {
 impl FromStr for Hosts {
     type Err = String;
 
-    /// `*`, or names and addresses separated by commas, without ports (any port will do).
+    /// Parses `*`, or names and addresses separated by commas. They have no ports: every port matches.
     fn from_str(text: &str) -> Result<Self, String> {
         if text.trim() == "*" {
             return Ok(Self::Any);
@@ -60,7 +60,10 @@ fn host_name(name: String) -> Result<String, String> {
 }
 
 impl Hosts {
-    /// Refuses a request that is addressed to another host, or to more than one.
+    /// Checks that a request is addressed to one of these hosts.
+    ///
+    /// # Errors
+    /// 400 when it is addressed to another host, or has several `Host` headers.
     pub(super) fn check(&self, request: &Request) -> Result<(), Failure> {
         let mut headers = request.headers().get_all(header::HOST).iter();
         let first = headers.next();
@@ -72,7 +75,7 @@ impl Hosts {
             )])
             .into());
         }
-        // A host in the request line overrules the header (RFC 9112, 3.2.2).
+        // A host in the request line takes precedence over the header (RFC 9112, 3.2.2).
         let host = request
             .uri()
             .authority()
@@ -127,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn allowed_hosts_are_a_star_or_a_list_of_names() {
+    fn allowed_hosts_are_parsed_from_a_star_or_a_list_of_names() {
         assert_eq!("*".parse(), Ok(Hosts::Any));
         let names = ["shop.example", "[::1]", "10.0.0.1"]
             .map(str::to_owned)

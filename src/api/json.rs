@@ -1,8 +1,8 @@
-//! The bridge to poem-openapi for request bodies.
+//! The extractor of request bodies for poem-openapi handlers.
 //!
-//! poem-openapi's own `Json` takes `123` for a string and `null` for an absent property, stops at
-//! the first mistake, and quotes what it was sent. Here the pipeline has checked the body against
-//! the contract before; the extractor only turns it into the Rust type.
+//! The pipeline has already checked the body against the contract; the extractor only converts the JSON
+//! value into the Rust type. poem-openapi's own `Json` is not used: it accepts `123` as a string and
+//! `null` as an absent property, stops at the first mistake, and quotes the value in its message.
 
 use poem::{Request, RequestBody, Result};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
@@ -15,7 +15,7 @@ use super::body::CheckedBody;
 use super::failures::Failure;
 use super::responses::MEDIA_TYPE;
 
-/// A request body that keeps to the contract.
+/// A request body that conforms to the contract, as a Rust type.
 pub struct JsonBody<T>(pub T);
 
 impl<'a, T: ParseFromJSON> ApiExtractor<'a> for JsonBody<T> {
@@ -48,8 +48,8 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for JsonBody<T> {
             let cause = "the contract has no request body for this operation".into();
             return Err(Failure::from(Error::Internal(cause)).into());
         };
-        // What the contract allows the type takes: the contract gate compares the two. If they
-        // differed after all, the client would hear where to look, not what it sent.
+        // The contract gate ensures that the Rust type accepts all that the contract allows. The
+        // message therefore only matters for a defect; it does not repeat the value.
         T::parse_from_json(Some(value)).map(Self).map_err(|_| {
             let problem = format!("is not a {} that the server can read", T::name());
             Failure::from(Error::Invalid(vec![Violation::in_body("", problem)])).into()

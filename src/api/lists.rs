@@ -1,17 +1,17 @@
-//! Lists, of any length, in little memory: rows go from the database straight to the socket.
+//! Sends lists of any length in constant memory: rows are streamed from the database to the client.
 //!
-//! A task of the list's own reads rows and writes them as JSON into a buffer (see `writer`). A full
-//! buffer is a chunk of the response and goes into a channel that holds one; the task waits until the
-//! client has taken the chunk before (see `sending`). A list that is complete before its first buffer
-//! is full, as most are, becomes a plain response with a length (see `listing`). Concurrent requests
-//! for the same list share one task (see `sharing`), and those for pages of one list its total (see
-//! `pages`).
+//! Each list has a task, which reads rows and writes them as JSON into a buffer (see `writer`). A full
+//! buffer is a chunk of the response. The task sends it to a channel with a capacity of one chunk, and
+//! waits until the client has received the previous chunk (see `sending`). Most lists end before the
+//! first buffer is full: they become plain responses with a `Content-Length` (see `listing`). Concurrent
+//! requests for the same whole list share one task (see `sharing`). Concurrent requests for pages of the
+//! same list share its total (see `pages`).
 //!
-//! What fails before the first chunk is an error like any other. After that the status has been
-//! sent: the transfer breaks, so that no client takes half a list for a whole one. A client that
-//! disconnects closes the channel, which ends the task, and its query with it.
+//! An error before the first chunk becomes an error response. After the first chunk the status has been
+//! sent already, so an error breaks the transfer, and no client mistakes a part of a list for the whole.
+//! When a client disconnects, its channel is closed, and the task ends with its query.
 
-mod list_of;
+mod list_response;
 mod listing;
 mod pages;
 pub(super) mod paging;
@@ -30,20 +30,21 @@ use crate::error::Error;
 use super::context::RequestContext;
 use super::validation::Validation;
 
-use pages::Pages;
+use pages::PageQueues;
 use sending::{Query, Source, Subscriber};
-use sharing::Sharing;
+use sharing::SharedQueries;
 use writer::Position;
 
-pub(super) use list_of::ListOf;
+pub(super) use list_response::ListResponse;
 pub use listing::Listing;
 
-/// Everything that decides which rows a list has, and in which order.
+/// Everything that determines the rows of a list and their order. Requests with equal keys may share
+/// work.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
     /// The `operationId`.
     operation: &'static str,
-    /// What the list belongs to, if to anything: a user or a product.
+    /// The id of the user or product whose list it is; `None` for a list of the whole table.
     owner: Option<i32>,
     /// The filter and the order, as text.
     selection: String,
@@ -55,8 +56,8 @@ struct Key {
 pub struct Lists {
     db: Database,
     validation: Validation,
-    sharing: Sharing<Key, Subscriber>,
-    pages: Pages<Key>,
+    queries: SharedQueries<Key, Subscriber>,
+    pages: PageQueues<Key>,
 }
 
 impl Lists {
@@ -64,18 +65,19 @@ impl Lists {
         Self {
             db: db.clone(),
             validation,
-            sharing: Sharing::new(),
-            pages: Pages::new(),
+            queries: SharedQueries::new(),
+            pages: PageQueues::new(),
         }
     }
 
-    /// The list that `query` reads, or one page of it: of `owner`, if it belongs to something.
-    /// `selection` is everything else that decides which rows it has: the filter and the order.
-    /// Without any (`is_plain`: all rows, by id), concurrent requests share the whole list; requests
-    /// for pages share those with the same selection.
+    /// The response with the list that `query` reads, or with one page of it.
+    ///
+    /// `owner` is the user or product whose list it is, if any. `selection` is the filter and the order.
+    /// `is_plain` says that there is no filter and the order is that of the ids: only such whole lists
+    /// are shared. Pages are shared with any selection, as long as it is the same.
     ///
     /// # Errors
-    /// Those of the query, and of the rows before the first chunk is full.
+    /// The errors of the query, and of the rows in the first chunk.
     pub(super) async fn read<L, R>(
         &self,
         context: &RequestContext,
@@ -86,7 +88,7 @@ impl Lists {
         query: impl Query<R>,
     ) -> Result<Listing<L>, Error>
     where
-        L: ListOf,
+        L: ListResponse,
         L::Item: From<R>,
         R: Send + 'static,
     {
@@ -104,7 +106,7 @@ impl Lists {
             scope: context.caller.scope(),
         };
         let chunks = if let Some(page) = page {
-            let (subscriber, chunks) = mpsc::channel(pages::CHANNEL);
+            let (subscriber, chunks) = mpsc::channel(pages::CHANNEL_CAPACITY);
             let buffers = self.pages.buffers();
             let read = move |requests, release| {
                 pages::read::<L, R, _>(source.clone(), buffers.clone(), requests, release)
@@ -116,7 +118,7 @@ impl Lists {
             let (subscriber, chunks) = mpsc::channel(1);
             if is_plain {
                 let send = move |subscribers| sending::send::<L, R, _>(source, subscribers);
-                self.sharing.join(key(), subscriber, send);
+                self.queries.join(key(), subscriber, send);
             } else {
                 let task = sending::send::<L, R, _>(source, vec![subscriber]);
                 tokio::spawn(task.in_current_span());

@@ -1,5 +1,5 @@
-//! The responses to requests that are not valid HTTP, which the server rejects before the service
-//! sees them: in the error envelope, with a request id.
+//! The responses to requests that are not valid HTTP: in the error envelope, with a request id. The
+//! server rejects such requests before they reach the pipeline.
 
 use bytes::Bytes;
 use poem::http::{Response, StatusCode, header};
@@ -8,7 +8,7 @@ use super::failures::Failure;
 use super::observe::new_request_id;
 use super::pipeline::Pipeline;
 
-/// What is wrong with a request that is rejected with 400.
+/// The message of a response with status 400 to a request that is not valid HTTP.
 const MALFORMED: &str = "The request is not valid HTTP: its first line, a header or its \
 Transfer-Encoding is malformed. In a URL, characters such as \" and spaces have to be percent-encoded";
 
@@ -24,7 +24,7 @@ impl Pipeline {
         let mut response = failure.response();
         self.finish(&mut response, None, &id);
         drop(response.take_body());
-        // The server writes one of its own.
+        // The server sets this header itself.
         response.headers_mut().remove(header::CONTENT_LENGTH);
         let response: Response<_> = response.into();
         response.map(|_| failure.body())

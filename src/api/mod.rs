@@ -1,5 +1,5 @@
-//! The HTTP service: the 17 operations, the site around them, and the pipeline that every request
-//! passes.
+//! The HTTP service: the operations of all contracts, the other paths (see [`site`]), and the pipeline
+//! that every request passes through.
 //!
 //! Imports `db`, `contract`, `error`, `deadlines` and `passwords`; knows no SQL.
 
@@ -36,7 +36,7 @@ use crate::db::Database;
 
 pub use pipeline::{Pipeline, Service, Settings};
 
-/// The service of all contracts, over `db`.
+/// The service: the pipeline, with the handlers of all contracts and the site behind it.
 #[must_use]
 pub fn service(db: &Database, settings: Settings) -> Pipeline {
     let published = contracts::contracts();

@@ -1,7 +1,8 @@
-//! What a request leaves in the log: one line, when the last byte of its response has been handed
-//! over, or when it is clear that it never will be.
+//! The log line of each request, written when the last byte of its response has been passed to the
+//! server, or when the response cannot be completed any more.
 //!
-//! The end of the body ends the request: a list is sent long after its handler has returned.
+//! The request ends with the body, not with the handler: a list is sent long after its handler has
+//! returned.
 
 use std::borrow::Cow;
 use std::io;
@@ -18,25 +19,25 @@ use poem::http::{Method, StatusCode};
 use poem::{Body, Request, Response};
 use tracing::Span;
 
-/// So many bytes of a path are logged.
+/// The largest number of bytes of a path that are logged.
 const MAX_PATH: usize = 512;
 
-/// The longest request id that is taken from a client.
+/// The longest request id that is accepted from a client.
 const MAX_REQUEST_ID: usize = 128;
 
 pub(super) const REQUEST_ID: &str = "x-request-id";
 
-/// One request, for the log. Dropped, it writes the line.
+/// The data of one request for the log. The line is written when this value is dropped.
 pub(super) struct RequestLog {
     pub request_id: Arc<str>,
     pub start: Instant,
     method: Method,
     path: String,
-    /// The contract's name of what was asked for; empty beside the contract.
+    /// The `operationId`; empty for a request to no operation.
     operation: &'static str,
     peer: Option<SocketAddr>,
     status: Option<StatusCode>,
-    /// Of the body, as it was handed over.
+    /// The number of bytes of the body that have been passed to the server.
     bytes: u64,
     outcome: Outcome,
 }
@@ -44,16 +45,16 @@ pub(super) struct RequestLog {
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
-    /// The whole response was handed over.
+    /// The whole response was passed to the server.
     Complete,
-    /// The body failed after its head was sent.
+    /// The body failed after the headers had been sent.
     BrokenOff,
-    /// The client was gone before the end.
+    /// The client disconnected before the end of the response.
     ClientDisconnected,
 }
 
 impl RequestLog {
-    /// Begins with the arrival of `request`, which is for `operation`.
+    /// The log of a request to `operation`, which has just arrived.
     pub(super) fn begin(request: &Request, operation: &'static str) -> Self {
         Self {
             request_id: request_id(request),
@@ -68,12 +69,12 @@ impl RequestLog {
         }
     }
 
-    /// Goes on with the body of `response`, which is the last thing that happens to it. `span` is
-    /// that of the request.
+    /// Wraps the body of the finished response, so that the log line is written at its end. `span` is
+    /// the span of the request.
     pub(super) fn watch(mut self, mut response: Response, span: Span) -> Response {
         self.status = Some(response.status());
         let body: BoxBody<Bytes, io::Error> = response.take_body().into();
-        // No body of a response to HEAD is ever asked for.
+        // The server never polls the body of a response to HEAD.
         if self.method == Method::HEAD || body.is_end_stream() {
             self.outcome = Outcome::Complete;
         }
@@ -111,7 +112,7 @@ impl Drop for RequestLog {
     }
 }
 
-/// The body of a response on its way out.
+/// The body of a response. It counts the bytes and records how the body ends.
 struct ObservedBody {
     body: BoxBody<Bytes, io::Error>,
     log: RequestLog,
@@ -133,7 +134,7 @@ impl HttpBody for ObservedBody {
             Poll::Ready(Some(Ok(frame))) => {
                 let length = frame.data_ref().map_or(0, Bytes::len);
                 this.log.bytes += u64::try_from(length).unwrap_or(u64::MAX);
-                // Of a body with a declared length hyper asks for no frame after the last.
+                // hyper does not poll a body with a known length again after its last frame.
                 if this.body.is_end_stream() {
                     this.log.outcome = Outcome::Complete;
                 }
@@ -154,7 +155,8 @@ impl HttpBody for ObservedBody {
     }
 }
 
-/// The client's request id if it is one that can be logged and sent back as it is, else a new one.
+/// The request id that the client sent, if it is valid; otherwise a new one. A valid id can be logged
+/// and sent back without escaping.
 fn request_id(request: &Request) -> Arc<str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     let sent = request.header(REQUEST_ID);
@@ -168,7 +170,8 @@ pub(super) fn new_request_id() -> Arc<str> {
     format!("{:032x}", rand::random::<u128>()).into()
 }
 
-/// The beginning of a path. What is not ASCII could be control characters of a terminal.
+/// The beginning of a path for the log. A path with other characters than ASCII is escaped, since
+/// these could control a terminal.
 fn printable_path(path: &str) -> Cow<'_, str> {
     let is_cut = path.len() > MAX_PATH;
     let path = &path[..path.floor_char_boundary(MAX_PATH)];

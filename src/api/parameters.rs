@@ -1,4 +1,4 @@
-//! The parameters of a request, checked against the contract: each one, in path, query and headers.
+//! Checks the parameters of a request against the contract: those in the path, query and headers.
 
 use poem::Request;
 use poem::http::HeaderValue;
@@ -8,9 +8,10 @@ use crate::error::{Place, Violation};
 
 use super::lists::paging;
 
-/// Makes each header parameter one line of ASCII. Several lines are one list (RFC 9110, 5.3), of
-/// which the framework would read only the first; and it would take a line with other bytes for
-/// absent, so that a condition would not hold anything back.
+/// Replaces each header parameter by one line of ASCII. Several lines with the same name are one list
+/// (RFC 9110, 5.3), but poem-openapi reads only the first line. It also treats a line with bytes
+/// outside of ASCII as absent, so that such an `If-Match` would not prevent an update. These bytes are
+/// replaced by `?`.
 fn join_headers(operation: &'static Operation, request: &mut Request) {
     for name in header_names(operation) {
         let lines = request.headers().get_all(name).iter();
@@ -34,8 +35,8 @@ fn header_names(operation: &'static Operation) -> impl Iterator<Item = &'static 
     headers.map(|parameter| parameter.name.as_str())
 }
 
-/// Everything that is wrong with the parameters of a request to `operation`, in path, query and
-/// headers. Each of its header parameters is one line of ASCII then.
+/// All violations in the parameters of a request to `operation`. Afterwards each header parameter of
+/// the request is one line of ASCII.
 pub(super) fn check(operation: &'static Operation, request: &mut Request) -> Vec<Violation> {
     join_headers(operation, request);
     let query = request.uri().query().unwrap_or_default();
@@ -67,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn every_parameter_is_checked_and_every_violation_named() {
+    fn every_violation_of_every_parameter_is_reported() {
         assert!(violations("GET", "/api/users/7/cart?page=2&limit=%31%30").is_empty());
         assert!(violations("GET", "/api/users?").is_empty());
         assert_eq!(
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_came_in_several_lines_is_checked_as_one() {
+    fn a_header_of_several_lines_is_checked_as_one() {
         let operation = contracts::find("DELETE", "/api/cart/1").unwrap();
         let check = |lines: &[&[u8]]| {
             let mut request = Request::builder()

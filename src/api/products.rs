@@ -1,4 +1,4 @@
-//! The contract's tag `Products`: one handler for each operation.
+//! The handlers of the operations with the tag `Products`.
 
 use futures_util::FutureExt;
 use poem::web::Data;
@@ -7,20 +7,20 @@ use poem_openapi::param::{Header, Path, Query};
 
 use crate::db::{self, Database, ListIndex};
 
-use super::conditions::{Tags, condition};
+use super::conditions::{EntityTags, condition};
 use super::context::RequestContext;
 use super::failures::{ChangeError, EditError, FindError, RequestError};
 use super::json::JsonBody;
 use super::lists::paging::page;
 use super::lists::{Listing, Lists};
-use super::responses::{Answer, Created, Found, Updated};
+use super::responses::{Conditional, Created, Success, Updated};
 use super::schemas::{
     Product, ProductCartsResponse, ProductChanges, ProductDraft, ProductListResponse,
     ProductResponse, RemovalResponse,
 };
 use super::sorting::{CartOrder, ProductOrder, check_index};
 use super::tags::Tag;
-use super::types::{Id, Word, check_id};
+use super::types::{EnumValue, Id, check_id};
 
 /// The operations on products.
 #[derive(Clone)]
@@ -49,7 +49,7 @@ impl Products {
         /// The property that orders the list; a minus sign reverses the order. Rows with equal
         /// values are ordered by id, in the same direction. `title` and `-title` only together with
         /// `page` or `limit`.
-        sort: Query<Option<Word<ProductOrder>>>,
+        sort: Query<Option<EnumValue<ProductOrder>>>,
         /// Only products whose title begins with this text, as the database's collation compares:
         /// in the tables that the server creates, letter case and accents are ignored. No character
         /// is a wildcard. Only together with `page` or `limit`.
@@ -110,11 +110,11 @@ impl Products {
     async fn get(
         &self,
         id: Path<Id>,
-        #[oai(name = "If-None-Match")] if_none_match: Header<Option<Tags>>,
-    ) -> Result<Found<ProductResponse>, FindError> {
+        #[oai(name = "If-None-Match")] if_none_match: Header<Option<EntityTags>>,
+    ) -> Result<Conditional<ProductResponse>, FindError> {
         let product = self.db.product(id.0.0).await?;
         let body = ProductResponse::new(product, "Product found");
-        Ok(Found::unless(if_none_match.0, body))
+        Ok(Conditional::new(if_none_match.0, body))
     }
 
     /// Update a product
@@ -131,7 +131,7 @@ impl Products {
     async fn update(
         &self,
         id: Path<Id>,
-        #[oai(name = "If-Match")] if_match: Header<Option<Tags>>,
+        #[oai(name = "If-Match")] if_match: Header<Option<EntityTags>>,
         /// The changes
         body: JsonBody<ProductChanges>,
     ) -> Result<Updated<ProductResponse>, EditError> {
@@ -154,11 +154,11 @@ impl Products {
     async fn delete(
         &self,
         id: Path<Id>,
-        #[oai(name = "If-Match")] if_match: Header<Option<Tags>>,
-    ) -> Result<Answer<RemovalResponse>, ChangeError> {
+        #[oai(name = "If-Match")] if_match: Header<Option<EntityTags>>,
+    ) -> Result<Success<RemovalResponse>, ChangeError> {
         let condition = condition::<_, Product>(if_match.0);
         let removed = self.db.delete_product(id.0.0, condition).await?;
-        Ok(Answer(RemovalResponse::cascading("Product", removed)))
+        Ok(Success(RemovalResponse::cascading("Product", removed)))
     }
 
     /// List the carts that hold a product
@@ -180,7 +180,7 @@ impl Products {
             validator(minimum(value = "1"), maximum(value = "1000"))
         )]
         size: Query<Option<i32>>,
-        sort: Query<Option<Word<CartOrder>>>,
+        sort: Query<Option<EnumValue<CartOrder>>>,
     ) -> Result<Listing<ProductCartsResponse>, FindError> {
         let is_reversed = sort.0.is_some_and(|sort| sort.0.is_reversed);
         let page = page(number.0, size.0);

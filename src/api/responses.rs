@@ -1,7 +1,8 @@
 //! Successful responses: the envelope, and the headers that belong to it.
 //!
-//! An operation returns `Result<Answer<…>, …Error>`, or a sibling of `Answer` that carries the tag
-//! of what it shows: `Found`, `Updated`, `Created`. The error types stand in [`super::failures`].
+//! A handler returns `Result<Success<…>, …Error>`. Where `data` is one resource, `Conditional`,
+//! `Updated` or `Created` takes the place of `Success` and adds the entity tag of the resource. The
+//! error types are in [`super::failures`].
 
 use bytes::Bytes;
 use poem::http::{StatusCode, header};
@@ -13,19 +14,20 @@ use poem_openapi::registry::{
 use poem_openapi::types::Type;
 use serde::Serialize;
 
-use super::conditions::{ETag, Tags};
+use super::conditions::{ETag, EntityTags};
 
-/// The only media type that the API speaks.
+/// The media type of every request and response body.
 pub(super) const MEDIA_TYPE: &str = "application/json";
 
-/// In the extensions of a response whose body is still being made, and is checked on its way.
+/// Marks, in the extensions of a response, a body that is streamed: its rows are checked chunk by
+/// chunk, so that nobody has to wait for the whole body.
 #[derive(Clone)]
-pub(super) struct CheckedOnItsWay;
+pub(super) struct CheckedByChunk;
 
-/// 200 and a body.
-pub struct Answer<T>(pub T);
+/// A response with status 200 and a body.
+pub struct Success<T>(pub T);
 
-/// A body whose `data` is one resource, which has an entity tag.
+/// A response body whose `data` is one resource, which has an entity tag.
 pub trait ResourceBody {
     /// The type of the resource.
     type Data: Serialize;
@@ -34,48 +36,48 @@ pub trait ResourceBody {
     fn data(&self) -> &Self::Data;
 }
 
-/// 200, a body, and its tag; or 304 and the tag alone.
-pub enum Found<T> {
-    /// The client gets it.
-    Whole(T),
-    /// The client has it.
+/// A response with status 200, a body and the entity tag of its `data`; or with status 304 with the tag alone.
+pub enum Conditional<T> {
+    /// 200, with this body.
+    Full(T),
+    /// 304, with this tag.
     NotModified(ETag),
 }
 
-impl<T: ResourceBody> Found<T> {
-    /// `body`, unless `If-None-Match` says that the client has it.
-    pub(super) fn unless(if_none_match: Option<Tags>, body: T) -> Self {
+impl<T: ResourceBody> Conditional<T> {
+    /// The response with `body`, or a 304 when `if_none_match` has the tag of `body`.
+    pub(super) fn new(if_none_match: Option<EntityTags>, body: T) -> Self {
         if let Some(tags) = if_none_match {
             let tag = ETag::of(body.data());
             if tags.match_weakly(&tag) {
                 return Self::NotModified(tag);
             }
         }
-        Self::Whole(body)
+        Self::Full(body)
     }
 }
 
-/// 200, a body, and its tag.
+/// A response with status 200, a body and the entity tag of its `data`.
 pub struct Updated<T>(pub T);
 
-/// 201, a body, its tag, and the path of what was created.
+/// A response with status 201, a body, the entity tag of its `data` and the path of the new resource.
 pub struct Created<T> {
-    /// The path: the value of `Location`.
+    /// The path of the new resource: the value of `Location`.
     pub location: String,
     /// The body.
     pub body: T,
 }
 
-impl<T: Serialize + Send> IntoResponse for Answer<T> {
+impl<T: Serialize + Send> IntoResponse for Success<T> {
     fn into_response(self) -> Response {
         json(StatusCode::OK, &self.0)
     }
 }
 
-impl<T: Serialize + ResourceBody + Send> IntoResponse for Found<T> {
+impl<T: Serialize + ResourceBody + Send> IntoResponse for Conditional<T> {
     fn into_response(self) -> Response {
         match self {
-            Self::Whole(body) => Updated(body).into_response(),
+            Self::Full(body) => Updated(body).into_response(),
             Self::NotModified(tag) => tagged(StatusCode::NOT_MODIFIED.into_response(), &tag),
         }
     }
@@ -107,7 +109,7 @@ impl<T: Serialize + ResourceBody + Send> IntoResponse for Created<T> {
     }
 }
 
-impl<T: Type> ApiResponse for Answer<T> {
+impl<T: Type> ApiResponse for Success<T> {
     fn meta() -> MetaResponses {
         MetaResponses {
             responses: vec![success::<T>(StatusCode::OK, Vec::new())],
@@ -119,7 +121,7 @@ impl<T: Type> ApiResponse for Answer<T> {
     }
 }
 
-impl<T: Type> ApiResponse for Found<T> {
+impl<T: Type> ApiResponse for Conditional<T> {
     fn meta() -> MetaResponses {
         let not_modified = MetaResponse {
             description: "The resource is in one of the states that `If-None-Match` names; there is no body",
@@ -183,7 +185,8 @@ impl<T: Type> ApiResponse for Created<T> {
     }
 }
 
-/// A success is described by what its body is.
+/// The entry of a successful response in the generated document. Its description is that of the type
+/// of the body.
 pub(super) fn success<T: Type>(status: StatusCode, headers: Vec<MetaHeader>) -> MetaResponse {
     let description = Registry::new()
         .create_fake_schema::<T>()
@@ -192,6 +195,7 @@ pub(super) fn success<T: Type>(status: StatusCode, headers: Vec<MetaHeader>) -> 
     meta_response::<T>(status, description, headers)
 }
 
+/// The entry of a response with a JSON body in the generated document.
 pub(super) fn meta_response<T: Type>(
     status: StatusCode,
     description: &'static str,
@@ -209,7 +213,7 @@ pub(super) fn meta_response<T: Type>(
     }
 }
 
-/// A required response header, for the generated document.
+/// The entry of a required response header in the generated document.
 pub(super) fn response_header(name: &str, description: &str, schema: MetaSchema) -> MetaHeader {
     MetaHeader {
         name: name.to_owned(),
@@ -220,7 +224,8 @@ pub(super) fn response_header(name: &str, description: &str, schema: MetaSchema)
     }
 }
 
-/// A JSON answer. Its length is declared, which also tells the compression whether it is worth it.
+/// A response with `body` as JSON. `Content-Length` is set: by it, `compression` decides whether to
+/// compress the body.
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
         Ok(bytes) => json_bytes(status, bytes.into()),
@@ -229,7 +234,7 @@ pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     }
 }
 
-/// The same of a body that is JSON already.
+/// A response with a body that has already been serialised as JSON.
 pub(super) fn json_bytes(status: StatusCode, bytes: Bytes) -> Response {
     Response::builder()
         .status(status)

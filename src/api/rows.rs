@@ -1,11 +1,11 @@
-//! Conversions between the database's rows and the contract's types, and the messages that say how
-//! many rows there are.
+//! Conversions between the database's rows and the contract's types, and the properties of each list
+//! (`ListResponse`).
 //!
 //! Imports `db` for the types of the rows.
 
 use crate::db;
 
-use super::lists::ListOf;
+use super::lists::ListResponse;
 use super::responses::{ResourceBody, counted};
 use super::schemas::{
     CartItem, CartItemDraft, CartItemListResponse, CartItemResponse, Product, ProductCartItem,
@@ -13,7 +13,7 @@ use super::schemas::{
     Removal, RemovalResponse, Role, User, UserCartItem, UserCartResponse, UserListResponse,
     UserResponse,
 };
-use super::types::{Always, Id, Nullable};
+use super::types::{Constant, Id, Nullable};
 
 impl From<db::users::Role> for Role {
     fn from(role: db::users::Role) -> Self {
@@ -122,7 +122,7 @@ impl From<(db::cart::CartItem, db::users::User)> for ProductCartItem {
 impl UserResponse {
     pub(super) fn new(user: db::users::User, message: &str) -> Self {
         Self {
-            success: Always,
+            success: Constant,
             data: user.into(),
             message: message.to_owned(),
         }
@@ -132,7 +132,7 @@ impl UserResponse {
 impl ProductResponse {
     pub(super) fn new(product: db::products::Product, message: &str) -> Self {
         Self {
-            success: Always,
+            success: Constant,
             data: product.into(),
             message: message.to_owned(),
         }
@@ -142,7 +142,7 @@ impl ProductResponse {
 impl CartItemResponse {
     pub(super) fn new(item: CartItemRow, message: &str) -> Self {
         Self {
-            success: Always,
+            success: Constant,
             data: item.into(),
             message: message.to_owned(),
         }
@@ -174,7 +174,7 @@ impl ResourceBody for CartItemResponse {
 }
 
 impl RemovalResponse {
-    /// The response to a removal of cart items alone.
+    /// The response to an operation that removed only cart items.
     pub(super) fn of_cart_items(removed: usize) -> Self {
         Self::new(
             removed,
@@ -182,7 +182,8 @@ impl RemovalResponse {
         )
     }
 
-    /// The response to the deletion of a user or product (`what`), which removed these cart items, too.
+    /// The response to the deletion of a user or product. `what` is its name in the message, and
+    /// `removed` the number of cart items that were deleted with it.
     pub(super) fn cascading(what: &str, removed: usize) -> Self {
         Self::new(
             removed,
@@ -193,14 +194,14 @@ impl RemovalResponse {
     fn new(removed: usize, message: String) -> Self {
         let cart_items_removed = i32::try_from(removed).unwrap_or(i32::MAX);
         Self {
-            success: Always,
+            success: Constant,
             data: Removal { cart_items_removed },
             message,
         }
     }
 }
 
-impl ListOf for UserListResponse {
+impl ListResponse for UserListResponse {
     type Item = User;
     const NOUN: &'static str = "user";
 
@@ -209,7 +210,7 @@ impl ListOf for UserListResponse {
     }
 }
 
-impl ListOf for ProductListResponse {
+impl ListResponse for ProductListResponse {
     type Item = Product;
     const NOUN: &'static str = "product";
 
@@ -218,7 +219,7 @@ impl ListOf for ProductListResponse {
     }
 }
 
-impl ListOf for CartItemListResponse {
+impl ListResponse for CartItemListResponse {
     type Item = CartItem;
     const NOUN: &'static str = "cart item";
 
@@ -227,7 +228,7 @@ impl ListOf for CartItemListResponse {
     }
 }
 
-impl ListOf for UserCartResponse {
+impl ListResponse for UserCartResponse {
     type Item = UserCartItem;
     const NOUN: &'static str = "cart item";
 
@@ -236,7 +237,7 @@ impl ListOf for UserCartResponse {
     }
 }
 
-impl ListOf for ProductCartsResponse {
+impl ListResponse for ProductCartsResponse {
     type Item = ProductCartItem;
     const NOUN: &'static str = "cart item";
 

@@ -1,17 +1,18 @@
-//! One type for each of the contract's `components/schemas`, in the contract's order and with its
-//! names.
+//! One type for each schema in the contract's `components/schemas`, with its name: the resources and the
+//! request bodies here, the response bodies in `envelopes`. The order is that of the contract.
 //!
-//! poem-openapi derives the schemas from these types (the contract gate compares them) and parses
-//! request bodies into them; serde writes response bodies from them. The types of whole lists only
-//! describe the response, which is written row by row (see `lists`).
+//! poem-openapi generates the schemas from these types (the contract gate compares them with the
+//! contract) and parses request bodies into them. serde serialises response bodies from them.
+
+mod envelopes;
 
 use poem_openapi::types::{MaybeUndefined, Password};
 use poem_openapi::{Enum, Object};
 use serde::Serialize;
 
-use crate::error::Place;
+use super::types::{Email, Id, Nullable};
 
-use super::types::{Always, Email, Id, Nullable, Word};
+pub use envelopes::*;
 
 /// The role of a user
 #[derive(Enum, Serialize, Clone, Copy, PartialEq, Eq)]
@@ -172,158 +173,4 @@ pub struct Pagination {
     /// The number of rows of the whole list
     #[oai(validator(minimum(value = "0"), maximum(value = "9007199254740991")))]
     pub(super) total: i64,
-}
-
-/// The user
-#[derive(Object, Serialize)]
-pub struct UserResponse {
-    /// Always true
-    pub(super) success: Always<true>,
-    pub(super) data: User,
-    /// What was done, for people
-    #[oai(validator(max_length = 255))]
-    pub(super) message: String,
-}
-
-/// The users
-#[derive(Object)]
-pub struct UserListResponse {
-    /// Always true
-    pub(super) success: Always<true>,
-    /// The users
-    pub(super) data: Vec<User>,
-    pub(super) pagination: Option<Pagination>,
-    /// What was done, for people
-    #[oai(validator(max_length = 255))]
-    pub(super) message: String,
-}
-
-/// The product
-#[derive(Object, Serialize)]
-pub struct ProductResponse {
-    /// Always true
-    pub(super) success: Always<true>,
-    pub(super) data: Product,
-    /// What was done, for people
-    #[oai(validator(max_length = 255))]
-    pub(super) message: String,
-}
-
-/// The products
-#[derive(Object)]
-pub struct ProductListResponse {
-    /// Always true
-    pub(super) success: Always<true>,
-    /// The products
-    pub(super) data: Vec<Product>,
-    pub(super) pagination: Option<Pagination>,
-    /// What was done, for people
-    #[oai(validator(max_length = 255))]
-    pub(super) message: String,
-}
-
-/// The cart item
-#[derive(Object, Serialize)]
-pub struct CartItemResponse {
-    /// Always true
-    pub(super) success: Always<true>,
-    pub(super) data: CartItem,
-    /// What was done, for people
-    #[oai(validator(max_length = 255))]
-    pub(super) message: String,
-}
-
-/// The cart items
-#[derive(Object)]
-pub struct CartItemListResponse {
-    /// Always true
-    pub(super) success: Always<true>,
-    /// The cart items
-    pub(super) data: Vec<CartItem>,
-    pub(super) pagination: Option<Pagination>,
-    /// What was done, for people
-    #[oai(validator(max_length = 255))]
-    pub(super) message: String,
-}
-
-/// The items in the user's cart
-#[derive(Object)]
-pub struct UserCartResponse {
-    /// Always true
-    pub(super) success: Always<true>,
-    /// The items in the cart
-    pub(super) data: Vec<UserCartItem>,
-    pub(super) pagination: Option<Pagination>,
-    /// What was done, for people
-    #[oai(validator(max_length = 255))]
-    pub(super) message: String,
-}
-
-/// The cart items that contain the product
-#[derive(Object)]
-pub struct ProductCartsResponse {
-    /// Always true
-    pub(super) success: Always<true>,
-    /// The cart items
-    pub(super) data: Vec<ProductCartItem>,
-    pub(super) pagination: Option<Pagination>,
-    /// What was done, for people
-    #[oai(validator(max_length = 255))]
-    pub(super) message: String,
-}
-
-/// What the deletion removed
-#[derive(Object, Serialize)]
-pub struct RemovalResponse {
-    /// Always true
-    pub(super) success: Always<true>,
-    pub(super) data: Removal,
-    /// What was done, for people
-    #[oai(validator(max_length = 255))]
-    pub(super) message: String,
-}
-
-/// A failure
-#[derive(Object, Serialize)]
-pub struct ErrorResponse {
-    /// Always false
-    pub(super) success: Always<false>,
-    pub(super) error: ErrorInfo,
-}
-
-/// What went wrong
-#[derive(Object, Serialize)]
-pub struct ErrorInfo {
-    /// The kind of failure, for programs. Later versions may have new codes; `x-error-codes` lists
-    /// the present ones, each with its status.
-    #[oai(validator(max_length = 64))]
-    pub(super) code: String,
-    /// What went wrong, for people
-    #[oai(validator(max_length = 255))]
-    pub(super) message: String,
-    /// The violations found in the request, at most 100 of them and 64 KiB in all; `message` says when
-    /// there are more
-    #[oai(validator(max_items = 100))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) details: Option<Vec<ErrorDetail>>,
-    /// The cause, for programs, where a `code` has several. Later versions may have new reasons;
-    /// `x-error-reasons` lists the present ones, each with its status.
-    #[oai(validator(max_length = 64))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) reason: Option<String>,
-}
-
-/// One violation in a request
-#[derive(Object, Serialize)]
-pub struct ErrorDetail {
-    /// A JSON pointer into the body (`/email`), or the name of a parameter or header (`page`)
-    #[oai(validator(max_length = 255))]
-    pub(super) field: String,
-    /// What is wrong, without the value that was sent
-    #[oai(validator(max_length = 255))]
-    pub(super) message: String,
-    /// The part of the request that has the violation
-    #[serde(rename = "in", skip_serializing_if = "Option::is_none")]
-    #[oai(rename = "in")]
-    pub(super) place: Option<Word<Place>>,
 }

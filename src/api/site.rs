@@ -1,7 +1,8 @@
 //! The paths that are in no contract: `/`, `/health`, each contract itself as `/api/<name>.yaml` and
 //! `/api/<name>.json` (the first one also as `/api/swagger.json`), and the pages of `/api/docs`.
 //!
-//! Imports `contract` and `error`. The database is reached through a function that the caller passes in.
+//! Imports `error`, and `contracts` for the documents. The caller passes in the function that checks the
+//! database.
 
 mod docs;
 
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::error::Error;
 
-use super::conditions::{ETag, Tags};
+use super::conditions::{ETag, EntityTags};
 use super::contracts::Published;
 use super::failures::Failure;
 
@@ -25,7 +26,7 @@ pub struct Document {
 }
 
 impl Document {
-    /// The contract as it is written, and as JSON.
+    /// The document of a contract: its source in YAML, and the same in JSON.
     #[must_use]
     pub fn of(published: &Published) -> Self {
         let contract = &published.contract;
@@ -37,8 +38,7 @@ impl Document {
     }
 }
 
-/// The site's routes. `ping` checks that the database responds, within the time that `/health` may
-/// take.
+/// The routes of the site. `ping` checks that the database responds; it has a time limit of its own.
 pub fn routes<P, F>(documents: impl IntoIterator<Item = Document>, ping: P) -> Route
 where
     P: Fn() -> F + Send + Sync + 'static,
@@ -53,7 +53,7 @@ where
         let as_json = || contract("application/json", &json);
         let as_yaml = contract("application/yaml", &yaml);
         if names.is_empty() {
-            // The path that many tools try first.
+            // Many tools look for a contract at this path.
             route = route.at("/api/swagger.json", as_json());
         }
         route = route
@@ -64,12 +64,12 @@ where
     docs::add_to(route, &names)
 }
 
-/// The contract as YAML or JSON, or a 304 when the client already has it. The tag is weak, since the
-/// response may be stored and compressed.
+/// The route to a contract as YAML or JSON. The response is a 304 when the client already has the
+/// contract. The entity tag is weak because the compressed and the plain response share it.
 fn contract(content_type: &'static str, text: &Bytes) -> RouteMethod {
     let (text, tag) = (text.clone(), ETag::of_bytes(text));
     poem::get(make_sync(move |request: Request| {
-        let sent = request.header(header::IF_NONE_MATCH).map(Tags::parse);
+        let sent = request.header(header::IF_NONE_MATCH).map(EntityTags::parse);
         let mut response = if sent.is_some_and(|tags| tags.match_weakly(&tag)) {
             let not_modified = Response::builder().status(StatusCode::NOT_MODIFIED);
             not_modified
@@ -108,13 +108,13 @@ async fn health(ping: impl Future<Output = Result<(), Error>>) -> poem::Result<R
     )))
 }
 
-/// The success envelope around `data`.
+/// A success envelope with this `data`, as JSON.
 fn envelope(data: &Value, message: &str) -> Bytes {
     let envelope = json!({"success": true, "data": data, "message": message});
     envelope.to_string().into()
 }
 
-/// A 200 that must not be stored, since it describes the present moment.
+/// A response with status 200 that must not be cached, since its content may change at any time.
 fn success(envelope: &Bytes) -> Response {
     let mut response = content("application/json", envelope.clone());
     response
@@ -123,7 +123,8 @@ fn success(envelope: &Bytes) -> Response {
     response
 }
 
-/// A 200 that browsers revalidate each time. Its length is declared, so that a HEAD has it, too.
+/// A response with status 200 that browsers may cache but must revalidate. It has a `Content-Length`, so
+/// that the response to a HEAD has one, too.
 fn content(content_type: &str, body: impl Into<Bytes>) -> Response {
     let body: Bytes = body.into();
     Response::builder()

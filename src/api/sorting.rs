@@ -1,29 +1,29 @@
-//! The orders of lists: the values of `sort`, and the indexes that they need.
+//! The orders of lists: the values of the parameter `sort`, and the database indexes that they need.
 //!
 //! Imports `db` for the types of orders and indexes.
 
 use crate::db::{Database, ListIndex, Order, products, users};
 use crate::error::{Error, Place, Violation};
 
-use super::types::Words;
+use super::types::StringEnum;
 
-/// How a list of users is ordered.
+/// The order of a list of users.
 pub(super) type UserOrder = Order<users::Column>;
-/// How a list of products is ordered.
+/// The order of a list of products.
 pub(super) type ProductOrder = Order<products::Column>;
 
-/// How a list of cart items is ordered: by id.
+/// The order of a list of cart items, which are always ordered by id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CartOrder {
-    /// From the largest to the smallest.
+    /// Whether the list begins with the largest id.
     pub is_reversed: bool,
 }
 
-/// Refuses parameters that need `index` when the database does not have it: each page would read the
-/// whole table. `used` has the parameters and whether the request uses them.
+/// Checks that the database has the index that some parameters need. Without it each page would read the
+/// whole table. `used` lists these parameters, each with whether the request uses it.
 ///
 /// # Errors
-/// `Invalid` with the names of the parameters, or an error of the database.
+/// [`Error::Invalid`] for each parameter that is used without the index, or an error of the database.
 pub(super) async fn check_index(
     db: &Database,
     index: ListIndex,
@@ -43,8 +43,8 @@ const fn order<C>(by: C, is_reversed: bool) -> Order<C> {
     Order { by, is_reversed }
 }
 
-impl Words for UserOrder {
-    const ALL: &'static [(&'static str, Self)] = &[
+impl StringEnum for UserOrder {
+    const VALUES: &'static [(&'static str, Self)] = &[
         ("id", order(users::Column::Id, false)),
         ("-id", order(users::Column::Id, true)),
         ("email", order(users::Column::Email, false)),
@@ -53,8 +53,8 @@ impl Words for UserOrder {
     const DEFAULT: Option<&'static str> = Some("id");
 }
 
-impl Words for ProductOrder {
-    const ALL: &'static [(&'static str, Self)] = &[
+impl StringEnum for ProductOrder {
+    const VALUES: &'static [(&'static str, Self)] = &[
         ("id", order(products::Column::Id, false)),
         ("-id", order(products::Column::Id, true)),
         ("title", order(products::Column::Title, false)),
@@ -63,8 +63,8 @@ impl Words for ProductOrder {
     const DEFAULT: Option<&'static str> = Some("id");
 }
 
-impl Words for CartOrder {
-    const ALL: &'static [(&'static str, Self)] = &[
+impl StringEnum for CartOrder {
+    const VALUES: &'static [(&'static str, Self)] = &[
         ("id", Self { is_reversed: false }),
         ("-id", Self { is_reversed: true }),
     ];

@@ -1,4 +1,4 @@
-//! The contract's tags, which group the operations.
+//! The tags that group the operations of the contract.
 
 use poem_openapi::Tags;
 

@@ -1,4 +1,4 @@
-//! The contract's tag `Users`: one handler for each operation.
+//! The handlers of the operations with the tag `Users`.
 
 use futures_util::FutureExt;
 use poem::web::Data;
@@ -8,20 +8,20 @@ use poem_openapi::param::{Header, Path, Query};
 use crate::db::{self, Database, ListIndex};
 use crate::passwords;
 
-use super::conditions::{Tags, condition};
+use super::conditions::{EntityTags, condition};
 use super::context::RequestContext;
 use super::failures::{ChangeError, CreateError, FindError, RequestError};
 use super::json::JsonBody;
 use super::lists::paging::page;
 use super::lists::{Listing, Lists};
-use super::responses::{Answer, Created, Found, Updated};
+use super::responses::{Conditional, Created, Success, Updated};
 use super::schemas::{
     RemovalResponse, Role, User, UserCartResponse, UserChanges, UserDraft, UserListResponse,
     UserResponse,
 };
 use super::sorting::{CartOrder, UserOrder, check_index};
 use super::tags::Tag;
-use super::types::{Id, Word, check_id};
+use super::types::{EnumValue, Id, check_id};
 
 /// The operations on users.
 #[derive(Clone)]
@@ -52,7 +52,7 @@ impl Users {
             validator(minimum(value = "1"), maximum(value = "1000"))
         )]
         size: Query<Option<i32>>,
-        sort: Query<Option<Word<UserOrder>>>,
+        sort: Query<Option<EnumValue<UserOrder>>>,
         /// Only users whose email begins with this text, as the database's collation compares: in
         /// the tables that the server creates, letter case and accents are ignored. No character is
         /// a wildcard. Only together with `page` or `limit`.
@@ -126,11 +126,11 @@ impl Users {
     async fn get(
         &self,
         id: Path<Id>,
-        #[oai(name = "If-None-Match")] if_none_match: Header<Option<Tags>>,
-    ) -> Result<Found<UserResponse>, FindError> {
+        #[oai(name = "If-None-Match")] if_none_match: Header<Option<EntityTags>>,
+    ) -> Result<Conditional<UserResponse>, FindError> {
         let user = self.db.user(id.0.0).await?;
         let body = UserResponse::new(user, "User found");
-        Ok(Found::unless(if_none_match.0, body))
+        Ok(Conditional::new(if_none_match.0, body))
     }
 
     /// Update a user
@@ -142,7 +142,7 @@ impl Users {
     async fn update(
         &self,
         id: Path<Id>,
-        #[oai(name = "If-Match")] if_match: Header<Option<Tags>>,
+        #[oai(name = "If-Match")] if_match: Header<Option<EntityTags>>,
         /// The changes
         body: JsonBody<UserChanges>,
     ) -> Result<Updated<UserResponse>, ChangeError> {
@@ -179,11 +179,11 @@ impl Users {
     async fn delete(
         &self,
         id: Path<Id>,
-        #[oai(name = "If-Match")] if_match: Header<Option<Tags>>,
-    ) -> Result<Answer<RemovalResponse>, ChangeError> {
+        #[oai(name = "If-Match")] if_match: Header<Option<EntityTags>>,
+    ) -> Result<Success<RemovalResponse>, ChangeError> {
         let condition = condition::<_, User>(if_match.0);
         let removed = self.db.delete_user(id.0.0, condition).await?;
-        Ok(Answer(RemovalResponse::cascading("User", removed)))
+        Ok(Success(RemovalResponse::cascading("User", removed)))
     }
 
     /// List a user's cart
@@ -204,7 +204,7 @@ impl Users {
             validator(minimum(value = "1"), maximum(value = "1000"))
         )]
         size: Query<Option<i32>>,
-        sort: Query<Option<Word<CartOrder>>>,
+        sort: Query<Option<EnumValue<CartOrder>>>,
     ) -> Result<Listing<UserCartResponse>, FindError> {
         let is_reversed = sort.0.is_some_and(|sort| sort.0.is_reversed);
         let page = page(number.0, size.0);
@@ -212,7 +212,7 @@ impl Users {
             && !is_reversed
             && let Some(items) = self.db.small_cart(id.0.0).await?
         {
-            return Ok(Listing::of(items)?);
+            return Ok(Listing::from_rows(items)?);
         }
         let id = id.0.0;
         let list = self.lists.read(

@@ -1,8 +1,8 @@
-//! Responses checked against the contract while the service runs.
+//! The check of responses against the contract at run time, if the operator enables it.
 //!
-//! The tests check every response; this does the same in production, on request. A nonconforming
-//! response is logged with its operation and the places that do not conform, under the request's id
-//! and without any value, before it is sent.
+//! The tests check every response of every operation; this check is for production. It logs a
+//! nonconforming response before the response is sent: with its operation, the request id and the
+//! places that do not conform, but without any value.
 
 use bytes::Bytes;
 use poem::http::Method;
@@ -12,9 +12,9 @@ use crate::contract::Operation;
 use crate::error::{Error, Violation};
 
 use super::failures::Failure;
-use super::responses::CheckedOnItsWay;
+use super::responses::CheckedByChunk;
 
-/// What happens to a response that does not conform to the contract.
+/// Which responses are checked, and what happens to a nonconforming one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Validation {
     /// Responses are not checked.
@@ -29,18 +29,18 @@ impl Validation {
     /// Checks the finished response of `operation`.
     ///
     /// # Errors
-    /// With [`Self::Enforce`], what to send in its place.
+    /// With [`Self::Enforce`], the response to send in place of a nonconforming one.
     pub(super) async fn check(
         self,
         operation: &Operation,
         method: &Method,
         mut response: Response,
     ) -> Result<Response, Failure> {
-        if *method == Method::HEAD || response.extensions().get::<CheckedOnItsWay>().is_some() {
+        if *method == Method::HEAD || response.extensions().get::<CheckedByChunk>().is_some() {
             self.check_head(operation, &response)?;
             return Ok(response);
         }
-        if !self.looks() {
+        if !self.is_sampled() {
             return Ok(response);
         }
         let body = response.take_body().into_bytes().await;
@@ -53,7 +53,7 @@ impl Validation {
         Ok(response)
     }
 
-    /// Checks all but the body, of a response whose body is still being made or never sent.
+    /// Checks everything but the body: for a response to HEAD, and for one whose body is streamed.
     fn check_head(self, operation: &Operation, response: &Response) -> Result<(), Error> {
         if self == Self::Off {
             return Ok(());
@@ -66,15 +66,16 @@ impl Validation {
         self.report(operation, status, &violations)
     }
 
-    /// What checks the rows of a list of this operation; none when they are not checked.
+    /// The validator of the rows of a list; `None` when this list is not checked.
     pub(super) fn row_validator(self, operation: &'static Operation) -> Option<RowValidator> {
-        self.looks().then_some(RowValidator {
+        self.is_sampled().then_some(RowValidator {
             validation: self,
             operation,
         })
     }
 
-    fn looks(self) -> bool {
+    /// Whether to check the present response.
+    fn is_sampled(self) -> bool {
         match self {
             Self::Off => false,
             Self::Warn(share) => rand::random::<f64>() < share,
@@ -102,7 +103,7 @@ impl Validation {
 /// The JSON pointer of the rows in the body of a list.
 const LIST: &str = "/data";
 
-/// Checks the rows of a list that has more than one chunk, before they are sent.
+/// Checks the rows of a list of several chunks. Each chunk is checked before it is sent.
 #[derive(Clone, Copy)]
 pub(super) struct RowValidator {
     validation: Validation,
@@ -110,10 +111,11 @@ pub(super) struct RowValidator {
 }
 
 impl RowValidator {
-    /// Checks rows (JSON, separated by commas), which follow on `before` others.
+    /// Checks rows, which are JSON values separated by commas. The list has `before` rows in front of
+    /// them.
     ///
     /// # Errors
-    /// With [`Validation::Enforce`], when one does not conform.
+    /// With [`Validation::Enforce`], when a row does not conform.
     pub(super) fn check_rows(self, rows: &[u8], before: usize) -> Result<(), Error> {
         let violations = self.operation.row_violations(200, LIST, before, rows);
         if violations.is_empty() {
@@ -135,7 +137,7 @@ fn header_of<'r>(response: &'r Response) -> impl Fn(&str) -> Option<&'r str> {
 }
 
 fn log(operation: &Operation, status: u16, violations: &[Violation]) {
-    /// A list of a million bad rows must not become as many lines.
+    /// The largest number of places that are logged for one response.
     const MAX_PLACES: usize = 10;
     for Violation { field, message, .. } in violations.iter().take(MAX_PLACES) {
         tracing::error!(
@@ -157,7 +159,7 @@ mod tests {
 
     /// The response to `HEAD` of an operation that always has an `ETag`, without one.
     #[tokio::test]
-    async fn the_head_of_a_response_is_checked_where_there_is_no_body_to_check() {
+    async fn the_headers_of_a_response_to_head_are_checked() {
         let mut operations = contracts::operations();
         let operation = operations.find(|operation| operation.id == "getUser");
         for (validation, passes) in [

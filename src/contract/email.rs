@@ -1,9 +1,8 @@
-//! The format `email`, as requests have to keep to it: a `Mailbox` of RFC 5321, 4.1.2, without a
-//! display name or comments.
+//! The format `email` in requests: a `Mailbox` of RFC 5321, 4.1.2, without a display name or comments.
 //!
 //! The crate `email_address`, which `jsonschema` and poem-openapi use, also accepts any text in front
-//! of `<address>`, line ends included. Whoever writes such a value into the header of an email lets the
-//! client add headers of its own.
+//! of `<address>`, even with line breaks. With such a value a client could inject headers into emails
+//! that are sent to this address.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -12,7 +11,7 @@ const MAX_LOCAL_PART: usize = 64;
 const MAX_DOMAIN: usize = 255;
 const MAX_LABEL: usize = 63;
 
-/// Whether `text` is an email address. All of it is ASCII: addresses beyond (RFC 6531) are refused.
+/// Whether `text` is an email address. Internationalised addresses (RFC 6531) are not accepted.
 #[must_use]
 pub fn is_email(text: &str) -> bool {
     let Some((local_part, domain)) = text.rsplit_once('@') else {
@@ -39,8 +38,8 @@ fn is_dot_string(text: &str) -> bool {
         .all(|atom| !atom.is_empty() && atom.bytes().all(is_atext))
 }
 
-/// What stands between quotes: printable ASCII, in which a backslash comes before a quote or another
-/// backslash.
+/// The text between the quotes of a `Quoted-string`: printable ASCII, in which quotes and backslashes
+/// are escaped by a backslash.
 fn is_quoted(text: &str) -> bool {
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -69,7 +68,7 @@ fn is_domain(text: &str) -> bool {
     text.len() <= MAX_DOMAIN && text.split('.').all(is_label)
 }
 
-/// An address of IPv4, or one of IPv6 after its tag, whose letter case does not count.
+/// An IPv4 address, or `IPv6:` (in any letter case) and an IPv6 address.
 fn is_address(text: &str) -> bool {
     match text.split_once(':') {
         Some((tag, address)) => {

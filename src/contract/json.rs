@@ -1,12 +1,12 @@
-//! Strict JSON: one value, in which no object has the same key twice.
+//! A strict JSON parser: it reports duplicate keys in objects.
 //!
 //! `serde_json` silently keeps the last of two equal keys. Client and server could then disagree about
-//! what was sent, so a duplicate key is a violation.
+//! the value, so a duplicate key is a violation.
 //!
-//! Reading a document costs time and memory in proportion to its length at most: nesting and the number
-//! of violations are limited, and a pointer is built only for a violation. Still a document of short
-//! arrays takes a hundred times its length in memory: [`parse_limited`] bounds that for documents that
-//! clients send.
+//! Time and memory are at most linear in the length of the document: nesting and the number of
+//! violations are limited, and JSON pointers are built only for violations. Nevertheless a document of
+//! many short arrays takes a hundred times its length in memory. [`parse_limited`] limits this for
+//! documents from clients.
 
 use std::fmt;
 
@@ -16,54 +16,54 @@ use serde_json::{Map, Number, Value};
 
 use crate::error::Violation;
 
-use super::violations::{MAX_VIOLATIONS, child, printable};
+use super::violations::{MAX_VIOLATIONS, child_pointer, printable};
 
-/// How many levels deep arrays and objects may be nested.
+/// The largest number of levels of nested arrays and objects.
 pub const MAX_DEPTH: usize = 64;
 
-/// A pointer gets no further segment once it has so many bytes.
+/// A JSON pointer is cut after the segment with which it reaches this length in bytes.
 const MAX_POINTER: usize = 1024;
 
-/// Reads `bytes` as one JSON value. Of a duplicate key the first value counts, and a violation names
-/// the key, so that the rest can be checked all the same. At most [`MAX_VIOLATIONS`] are collected.
+/// Parses `bytes` as one JSON value. Each duplicate key is one violation, up to [`MAX_VIOLATIONS`]. The
+/// value has only the first member with the key, so that it can be checked further.
 ///
 /// # Errors
 /// One violation: at the whole body (`""`), with line and column, when the bytes are not JSON; at the
-/// array or object in question when the value is nested deeper than [`MAX_DEPTH`].
+/// array or object that is nested deeper than [`MAX_DEPTH`].
 pub fn parse(bytes: &[u8]) -> Result<(Value, Vec<Violation>), Violation> {
     parse_limited(bytes, usize::MAX)
 }
 
-/// Reads `bytes` as [`parse`] does, and stops after `max_values` values: members of objects, elements
-/// of arrays, and the document itself.
+/// Parses `bytes` like [`parse`], but fails when the document has more than `max_values` values. The
+/// members of objects, the elements of arrays and the document itself count.
 ///
 /// # Errors
-/// Those of [`parse`], or one violation at the whole body when there are more values.
+/// The errors of [`parse`], or one violation at the whole body when there are more values.
 pub fn parse_limited(
     bytes: &[u8],
     max_values: usize,
 ) -> Result<(Value, Vec<Violation>), Violation> {
-    let mut found = Found {
+    let mut state = State {
         duplicates: Vec::new(),
-        refusal: None,
+        fatal: None,
         values: 0,
         max_values,
     };
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict {
-        place: None,
-        found: &mut found,
+    let value = StrictValue {
+        location: None,
+        state: &mut state,
     }
     .deserialize(&mut deserializer)
     .and_then(|value| deserializer.end().map(|()| value));
     match value {
-        Ok(value) => Ok((value, found.duplicates)),
+        Ok(value) => Ok((value, state.duplicates)),
         Err(_) if bytes.is_empty() => Err(Violation::in_body(
             "",
             "must not be empty: send a JSON object",
         )),
         // The reasons that serde_json gives for bad syntax do not quote the input.
-        Err(error) => Err(found.refusal.unwrap_or_else(|| {
+        Err(error) => Err(state.fatal.unwrap_or_else(|| {
             Violation::in_body(
                 "",
                 format!("is not JSON: {}", printable(&error.to_string())),
@@ -72,44 +72,45 @@ pub fn parse_limited(
     }
 }
 
-/// What was found so far.
-struct Found {
+/// The state of the parser.
+struct State {
     duplicates: Vec<Violation>,
-    /// The violation that ended the reading.
-    refusal: Option<Violation>,
+    /// The violation that ended the parsing.
+    fatal: Option<Violation>,
+    /// The number of values so far.
     values: usize,
     max_values: usize,
 }
 
-impl Found {
+impl State {
     fn count_value<E: Error>(&mut self) -> Result<(), E> {
         self.values += 1;
         if self.values > self.max_values {
             let problem = format!("has more than {} values", self.max_values);
-            return Err(self.refuse(Violation::in_body("", problem)));
+            return Err(self.fail(Violation::in_body("", problem)));
         }
         Ok(())
     }
 
-    /// Keeps the violation, and gives the error that ends the reading.
-    fn refuse<E: Error>(&mut self, violation: Violation) -> E {
-        self.refusal = Some(violation);
-        E::custom("refused")
+    /// Stores the violation, and returns the error that ends the parsing.
+    fn fail<E: Error>(&mut self, violation: Violation) -> E {
+        self.fatal = Some(violation);
+        E::custom("the violation is stored")
     }
 
-    fn add_duplicate(&mut self, object: Option<&Place<'_>>, key: &str) {
+    fn add_duplicate(&mut self, object: Option<&Location<'_>>, key: &str) {
         if self.duplicates.len() < MAX_VIOLATIONS {
-            let pointer = pointer(object) + &child("", key);
+            let pointer = pointer(object) + &child_pointer("", key);
             let problem = Violation::in_body(pointer, "is there twice");
             self.duplicates.push(problem);
         }
     }
 }
 
-/// The place of a value that is inside an array or object.
-struct Place<'p> {
-    /// The place of that array or object; `None` when it is the whole document.
-    parent: Option<&'p Place<'p>>,
+/// The location of a value inside an array or object.
+struct Location<'p> {
+    /// The location of the array or object; `None` when that is the whole document.
+    parent: Option<&'p Location<'p>>,
     segment: Segment<'p>,
     /// The number of arrays and objects around the value.
     depth: usize,
@@ -120,51 +121,54 @@ enum Segment<'p> {
     Index(usize),
 }
 
-/// The JSON pointer of a place; the end of a very long one is missing.
-fn pointer(place: Option<&Place<'_>>) -> String {
-    let Some(place) = place else {
+/// The JSON pointer of a location. It is cut at [`MAX_POINTER`].
+fn pointer(location: Option<&Location<'_>>) -> String {
+    let Some(location) = location else {
         return String::new();
     };
-    let mut pointer = pointer(place.parent);
+    let mut pointer = pointer(location.parent);
     if pointer.len() < MAX_POINTER {
-        pointer += &match place.segment {
-            Segment::Key(key) => child("", key),
-            Segment::Index(index) => child("", &index.to_string()),
+        pointer += &match location.segment {
+            Segment::Key(key) => child_pointer("", key),
+            Segment::Index(index) => child_pointer("", &index.to_string()),
         };
     }
     pointer
 }
 
-/// Builds a `Value` as `serde_json` would, and collects the violations of the format.
-struct Strict<'a> {
-    /// Where the value is; `None` when it is the whole document.
-    place: Option<&'a Place<'a>>,
-    found: &'a mut Found,
+/// Deserialises one value to the same `Value` as `serde_json`, and collects violations.
+struct StrictValue<'a> {
+    /// The location of the value; `None` when it is the whole document.
+    location: Option<&'a Location<'a>>,
+    state: &'a mut State,
 }
 
-impl Strict<'_> {
-    /// The depth of what is inside this array or object.
-    fn enter<E: Error>(&mut self) -> Result<usize, E> {
-        let depth = self.place.map_or(0, |place| place.depth);
+impl StrictValue<'_> {
+    /// The depth of the values in this array or object.
+    ///
+    /// # Errors
+    /// When it is larger than [`MAX_DEPTH`].
+    fn inner_depth<E: Error>(&mut self) -> Result<usize, E> {
+        let depth = self.location.map_or(0, |location| location.depth);
         if depth == MAX_DEPTH {
             let problem = format!("is nested deeper than {MAX_DEPTH} levels");
-            let violation = Violation::in_body(pointer(self.place), problem);
-            return Err(self.found.refuse(violation));
+            let violation = Violation::in_body(pointer(self.location), problem);
+            return Err(self.state.fail(violation));
         }
         Ok(depth + 1)
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict<'_> {
+impl<'de> DeserializeSeed<'de> for StrictValue<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        self.found.count_value()?;
+        self.state.count_value()?;
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Strict<'_> {
+impl<'de> Visitor<'de> for StrictValue<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -200,17 +204,17 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<Value, A::Error> {
-        let depth = self.enter()?;
+        let depth = self.inner_depth()?;
         let mut items = Vec::new();
         loop {
-            let place = Place {
-                parent: self.place,
+            let location = Location {
+                parent: self.location,
                 segment: Segment::Index(items.len()),
                 depth,
             };
-            let item = seq.next_element_seed(Strict {
-                place: Some(&place),
-                found: &mut *self.found,
+            let item = seq.next_element_seed(StrictValue {
+                location: Some(&location),
+                state: &mut *self.state,
             })?;
             match item {
                 Some(item) => items.push(item),
@@ -220,23 +224,23 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Value, A::Error> {
-        let depth = self.enter()?;
+        let depth = self.inner_depth()?;
         let mut object = Map::new();
         while let Some(key) = map.next_key::<String>()? {
-            let place = Place {
-                parent: self.place,
+            let location = Location {
+                parent: self.location,
                 segment: Segment::Key(&key),
                 depth,
             };
-            let value = map.next_value_seed(Strict {
-                place: Some(&place),
-                found: &mut *self.found,
+            let value = map.next_value_seed(StrictValue {
+                location: Some(&location),
+                state: &mut *self.state,
             })?;
             match object.entry(key) {
                 Entry::Vacant(entry) => {
                     entry.insert(value);
                 }
-                Entry::Occupied(entry) => self.found.add_duplicate(self.place, entry.key()),
+                Entry::Occupied(entry) => self.state.add_duplicate(self.location, entry.key()),
             }
         }
         Ok(Value::Object(object))
@@ -249,7 +253,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_serde_json_reads_is_read_the_same() {
+    fn valid_json_is_parsed_as_by_serde_json() {
         for text in [
             "null",
             "true",
@@ -269,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn every_duplicate_key_is_named_and_the_first_value_counts() {
+    fn every_duplicate_key_is_reported_and_the_first_value_is_kept() {
         let text = r#"{"a":1,"a":2,"x":[0,{"a/b":1,"a\/b":2}],"x":{"y":0,"y":1}}"#;
         let (value, violations) = parse(text.as_bytes()).unwrap();
         assert_eq!(value, serde_json::json!({"a": 1, "x": [0, {"a/b": 1}]}));
@@ -296,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limited_document_has_so_many_values_and_no_more() {
+    fn a_document_with_more_values_than_the_limit_is_an_error() {
         // The document, its three members, and the two elements of one of them.
         let text = br#"{"a":1,"b":[2,{}],"a":3}"#;
         let (_, duplicates) = parse_limited(text, 6).unwrap();
@@ -306,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn of_very_many_duplicate_keys_the_first_are_named() {
+    fn only_the_first_of_many_duplicate_keys_are_reported() {
         let text = format!("{{\"a\":0{}}}", r#","a":1"#.repeat(1000));
         let (value, violations) = parse(text.as_bytes()).unwrap();
         assert_eq!(value, serde_json::json!({"a": 0}));
@@ -314,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_refused_without_an_echo() {
+    fn the_error_for_invalid_json_does_not_repeat_the_text() {
         for text in [
             "",
             " ",

@@ -1,8 +1,9 @@
-//! Path templates: which concrete paths they match, and which of several templates wins.
+//! Path templates: which concrete paths they match, and which of several matching templates takes
+//! precedence.
 //!
-//! A placeholder stands for at least one character and no `/`; text may surround it in its segment,
-//! as in `/files/{name}.json`. The more specific of two templates wins: `/things/mine` before
-//! `/things/{id}`. Imports nothing of ours.
+//! A placeholder matches one or more characters except `/`. Its segment may have other text around it,
+//! as in `/files/{name}.json`. The more specific template takes precedence: `/things/mine` over
+//! `/things/{id}`. Imports nothing else of the crate.
 
 use std::cmp::Reverse;
 
@@ -12,15 +13,15 @@ pub(super) struct Template {
     path: String,
     /// The text before, between and after the placeholders.
     literals: Vec<String>,
-    /// The names of the placeholders, one less than there are literals.
+    /// The names of the placeholders: one less than literals.
     pub placeholders: Vec<String>,
 }
 
 impl Template {
-    /// Takes a path apart.
+    /// Parses a path of a contract.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// Why the path is not a valid template, in one line.
     pub(super) fn parse(path: &str) -> Result<Self, String> {
         if !path.starts_with('/') {
             return Err("a path begins with `/`".to_owned());
@@ -60,12 +61,16 @@ impl Template {
     }
 
     pub(super) fn matches(&self, path: &str) -> bool {
-        self.walk(path, |_, _| {})
+        self.match_values(path, |_, _| {})
     }
 
-    /// Whether the template matches; tells `found` the index and the value of each placeholder on
-    /// the way.
-    pub(super) fn walk<'p>(&self, path: &'p str, mut found: impl FnMut(usize, &'p str)) -> bool {
+    /// Whether the template matches a path. Calls `found` with the index and the value of each
+    /// placeholder. The calls are valid only if the result is true.
+    pub(super) fn match_values<'p>(
+        &self,
+        path: &'p str,
+        mut found: impl FnMut(usize, &'p str),
+    ) -> bool {
         let Some((first, others)) = self.literals.split_first() else {
             return false;
         };
@@ -73,13 +78,15 @@ impl Template {
             return false;
         };
         for (index, literal) in others.iter().enumerate() {
-            // A placeholder ends in its segment: its value and the literal behind it up to the
-            // next `/` are the rest of that segment.
+            // A placeholder does not extend beyond its segment: the rest of the segment is the value,
+            // and the part of the next literal before its first `/`.
             let end = rest.find('/').unwrap_or(rest.len());
-            let (segment, behind) = rest.split_at(end);
-            let (in_segment, beyond) = literal.split_at(literal.find('/').unwrap_or(literal.len()));
-            let value = segment.strip_suffix(in_segment);
-            let (Some(value), Some(left)) = (value, behind.strip_prefix(beyond)) else {
+            let (segment, other_segments) = rest.split_at(end);
+            let (suffix, other_literals) =
+                literal.split_at(literal.find('/').unwrap_or(literal.len()));
+            let value = segment.strip_suffix(suffix);
+            let left = other_segments.strip_prefix(other_literals);
+            let (Some(value), Some(left)) = (value, left) else {
                 return false;
             };
             if value.is_empty() {
@@ -91,15 +98,15 @@ impl Template {
         rest.is_empty()
     }
 
-    /// Templates in this order are tried such that a more specific one comes first.
+    /// The sort key for templates: more specific ones come first.
     pub(super) fn rank(&self) -> impl Ord + use<> {
-        let literal: usize = self.literals.iter().map(String::len).sum();
-        (self.placeholders.len(), Reverse(literal))
+        let literal_length: usize = self.literals.iter().map(String::len).sum();
+        (self.placeholders.len(), Reverse(literal_length))
     }
 
-    /// Whether some path is matched by both templates, and neither is more specific than the other
-    /// in every segment.
-    pub(super) fn is_ambiguous_beside(&self, other: &Self) -> bool {
+    /// Whether both templates match the same path, and neither of them is more specific in every
+    /// segment.
+    pub(super) fn is_ambiguous_with(&self, other: &Self) -> bool {
         let (ours, theirs) = (self.segments(), other.segments());
         if ours.len() != theirs.len() {
             return false;
@@ -115,7 +122,7 @@ impl Template {
     }
 }
 
-/// What stands between two slashes.
+/// A segment of a template: the text between two slashes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Segment<'t> {
     Literal(&'t str),
@@ -133,7 +140,7 @@ impl<'t> Segment<'t> {
         }
     }
 
-    /// Whether some text is matched by both.
+    /// Whether both segments match the same text.
     fn overlaps(&self, other: &Self) -> bool {
         match (*self, *other) {
             (Self::Literal(ours), Self::Literal(theirs)) => ours == theirs,
@@ -156,7 +163,7 @@ impl<'t> Segment<'t> {
         }
     }
 
-    /// Whether the other matches all that this one matches.
+    /// Whether the other segment matches every text that this one matches.
     fn is_within(&self, other: &Self) -> bool {
         match (*self, *other) {
             (
@@ -180,7 +187,7 @@ mod tests {
     fn values<'p>(template: &str, path: &'p str) -> Option<Vec<&'p str>> {
         let mut values = Vec::new();
         let template = Template::parse(template).unwrap();
-        let is_match = template.walk(path, |_, value| values.push(value));
+        let is_match = template.match_values(path, |_, value| values.push(value));
         is_match.then_some(values)
     }
 
@@ -215,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_that_cannot_be_read_says_why() {
+    fn the_error_for_an_invalid_template_says_why() {
         for (template, problem) in [
             ("a", "a path begins with `/`"),
             ("/{a", "a `{` has no `}`"),
@@ -234,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_templates_one_is_more_specific_or_they_are_ambiguous() {
+    fn two_templates_are_ambiguous_unless_one_is_more_specific() {
         for (first, second, is_ambiguous) in [
             ("/a/{x}", "/a/b", false),
             ("/a/{x}", "/a/{y}", true),
@@ -253,8 +260,8 @@ mod tests {
                 Template::parse(first).unwrap(),
                 Template::parse(second).unwrap(),
             );
-            assert_eq!(a.is_ambiguous_beside(&b), is_ambiguous, "{first} {second}");
-            assert_eq!(b.is_ambiguous_beside(&a), is_ambiguous, "{second} {first}");
+            assert_eq!(a.is_ambiguous_with(&b), is_ambiguous, "{first} {second}");
+            assert_eq!(b.is_ambiguous_with(&a), is_ambiguous, "{second} {first}");
         }
     }
 }

@@ -1,16 +1,16 @@
-//! Contracts as values: an OpenAPI 3.0 document, read once, that finds the operation of a request,
-//! checks its parameters and its body, and checks what is sent as the response.
+//! Contracts as values. A [`Contract`] is a parsed OpenAPI 3.0 document. It finds the operation of a
+//! request, and checks the parameters and body of the request and the response.
 //!
-//! [`Contract::parse`] supports or refuses every construct that decides what a request or a response
-//! may be; a refusal names the place by its JSON pointer, so that no construct is ignored or met as
-//! a panic later. Paths are matched as they are written: `servers` play no part. What a service does
-//! by itself is not checked: `security`, `callbacks`, `links`.
+//! [`Contract::parse`] supports or rejects every construct that restricts requests or responses. An
+//! error names the place of the construct by its JSON pointer. A parsed contract therefore has no
+//! construct that is ignored or causes a panic later. Paths are matched as the document has them:
+//! `servers` are ignored. `security`, `callbacks` and `links` are not checked.
 //!
-//! [`diff`] compares two documents; [`evolution`] says what a new edition of a contract does to
-//! clients of the old one. [`json`] reads bodies strictly.
+//! [`diff`] compares two documents. [`evolution`] classifies the changes from one edition of a contract to
+//! the next by their effect on clients. [`json`] parses bodies strictly.
 //!
-//! Knows no web framework and nothing of this shop, and imports only `error`: the module could be a
-//! crate of its own.
+//! Uses no web framework and knows nothing of this shop. Imports only `error`, so that the module could
+//! be a crate of its own.
 
 pub mod diff;
 pub mod email;
@@ -21,8 +21,8 @@ mod matching;
 mod operation;
 mod operations;
 mod parameters;
+mod parser;
 mod query;
-mod reader;
 mod responses;
 mod schema;
 mod supported;
@@ -35,15 +35,15 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use reader::Reader;
+use parser::Parser;
 
-pub use located::Problem;
+pub use located::ParseError;
 pub use operation::{Body, Operation};
 pub use parameters::Parameter;
 pub use query::{QueryPair, query_pairs};
 pub use violations::{MAX_VIOLATIONS, printable};
 
-/// A contract: a document, and what it says about requests and responses.
+/// A contract: an OpenAPI document, and the operations that it describes.
 pub struct Contract {
     name: String,
     document: Arc<Value>,
@@ -53,17 +53,17 @@ pub struct Contract {
 }
 
 impl Contract {
-    /// Reads a contract from YAML (or JSON), for a service to be called by this name.
+    /// Parses a contract, which will have this name, from YAML (or JSON).
     ///
     /// # Errors
     /// The first construct that is not supported; the whole document (`#`) when it is not YAML.
-    pub fn parse(name: impl Into<String>, yaml: &str) -> Result<Self, Problem> {
-        let document = read_yaml(yaml).map_err(|error| Problem {
+    pub fn parse(name: impl Into<String>, yaml: &str) -> Result<Self, ParseError> {
+        let document = read_yaml(yaml).map_err(|error| ParseError {
             pointer: "#".to_owned(),
             message: format!("not YAML: {}", error.lines().next().unwrap_or_default()),
         })?;
         let document = Arc::new(document);
-        let operations = operations::read(&Reader::new(&document))?;
+        let operations = operations::parse(&Parser::new(&document))?;
         let mut paths: Vec<Vec<usize>> = Vec::new();
         for (index, operation) in operations.iter().enumerate() {
             match paths.last_mut() {
@@ -80,13 +80,13 @@ impl Contract {
         })
     }
 
-    /// The name.
+    /// The name of the contract.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The document as data, with its keys in the order of the file.
+    /// The document, with its keys in the order of the file.
     #[must_use]
     pub fn document(&self) -> &Value {
         &self.document
@@ -99,23 +99,24 @@ impl Contract {
     }
 
     /// The operation for a request with this method (in capitals) to this concrete path. A literal
-    /// segment wins over a placeholder, whatever the method: where `/things/mine` stands beside
-    /// `/things/{id}`, only the operations of `/things/mine` are for that path.
+    /// segment takes precedence over a placeholder, for every method: if a contract has `/things/mine`
+    /// and `/things/{id}`, the former has all requests to `/things/mine`.
     #[must_use]
     pub fn find(&self, method: &str, path: &str) -> Option<&Operation> {
-        let mut at_path = self.at(path);
+        let mut at_path = self.operations_at(path);
         at_path.find(|operation| operation.method == method)
     }
 
-    /// The methods (in capitals) that the contract has at this concrete path; none when the
-    /// contract does not know the path.
+    /// The methods (in capitals) that the contract has at this concrete path; empty when the contract
+    /// does not have the path.
     #[must_use]
     pub fn methods(&self, path: &str) -> Vec<&str> {
-        let at_path = self.at(path);
+        let at_path = self.operations_at(path);
         at_path.map(|operation| operation.method.as_str()).collect()
     }
 
-    fn at(&self, path: &str) -> impl Iterator<Item = &Operation> {
+    /// The operations at a concrete path.
+    fn operations_at(&self, path: &str) -> impl Iterator<Item = &Operation> {
         let mut paths = self.paths.iter();
         let known = paths.find(|known| self.operations[known[0]].template.matches(path));
         let operations = known.into_iter().flatten();
@@ -123,12 +124,12 @@ impl Contract {
     }
 }
 
-/// Reads an OpenAPI document written as YAML (or JSON, which YAML includes).
+/// Parses an OpenAPI document from YAML (or JSON, which YAML includes).
 ///
 /// # Errors
 /// What is wrong and where, when it is not YAML or when a mapping has the same key twice.
 pub fn read_yaml(yaml: &str) -> Result<Value, String> {
-    // Only `true` and `false` are booleans: YAML 1.1 reads `no` and `on` as such, too.
+    // Only `true` and `false` are booleans. In YAML 1.1 `no` and `on` are booleans, too.
     let options = serde_saphyr::options! { strict_booleans: true };
     serde_saphyr::from_str_with_options(yaml, options).map_err(|error| error.to_string())
 }

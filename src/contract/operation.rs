@@ -1,7 +1,7 @@
-//! An operation of a contract, and how it is read from the document.
+//! An operation of a contract, and its parser.
 //!
-//! Imports `error`, and the module's `located`, `matching`, `parameters`, `reader`, `responses`,
-//! `translation` and `validators`.
+//! Imports `error`, and the module's `located`, `matching`, `parameters`, `parser`, `responses`,
+//! `schema` and `validators`.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use crate::error::{Place, Violation};
 
-use super::located::{Located, Problem};
+use super::located::{Located, ParseError};
 use super::matching::Template;
 use super::parameters::{self, Parameter};
-use super::reader::Reader;
+use super::parser::Parser;
 use super::responses::{self, Responses};
 use super::schema::Direction;
 use super::validators::Schema;
@@ -33,9 +33,9 @@ pub struct Operation {
     responses: Responses,
 }
 
-/// The request body of an operation: JSON that keeps to a schema.
+/// The request body of an operation: JSON that conforms to a schema.
 pub struct Body {
-    /// Whether a request without a body is refused.
+    /// Whether a request without a body is invalid.
     pub is_required: bool,
     schema: Arc<Schema>,
 }
@@ -46,15 +46,15 @@ impl Operation {
     pub fn path_values<'p>(&self, path: &'p str) -> Vec<(&str, &'p str)> {
         let mut values = Vec::new();
         let names = &self.template.placeholders;
-        self.template.walk(path, |index, value| {
+        self.template.match_values(path, |index, value| {
             values.push((names[index].as_str(), value));
         });
         values
     }
 
-    /// Everything that is wrong with the parameters of a request to a path that this operation
-    /// matches: with the path, with the query (what stands behind the `?`) and with the headers.
-    /// `header` finds a header's value by its name in lower case.
+    /// All violations in the parameters of a request: in the path, which this operation must match, in
+    /// the query (the text after `?`) and in the headers. `header` returns the value of a header by its
+    /// name in lower case.
     pub fn parameter_violations<'h>(
         &self,
         path: &str,
@@ -64,14 +64,13 @@ impl Operation {
         parameters::violations(&self.parameters, &self.template, path, query, header)
     }
 
-    /// The statuses that the contract names one by one: without ranges (`4XX`) and `default`.
+    /// The statuses that are documented one by one, without ranges (`4XX`) and `default`.
     pub fn statuses(&self) -> impl Iterator<Item = u16> + '_ {
         self.responses.statuses()
     }
 
-    /// Everything in a response that does not keep to the contract: the status, a header, the media
-    /// type or the body. `header` finds a header's value by its name in lower case. No violation
-    /// repeats a value.
+    /// All violations in a response: in the status, the headers, the media type and the body. `header`
+    /// returns the value of a header by its name in lower case. No violation repeats a value.
     pub fn response_violations<'h>(
         &self,
         status: u16,
@@ -81,7 +80,8 @@ impl Operation {
         self.responses.violations(status, header, body)
     }
 
-    /// The check of a response without its body: of status, headers and media type.
+    /// The violations in a response except those in its body: in the status, the headers and the media
+    /// type.
     pub fn head_violations<'h>(
         &self,
         status: u16,
@@ -90,10 +90,9 @@ impl Operation {
         self.responses.head_violations(status, header)
     }
 
-    /// Everything that does not keep to the contract in some rows of the list at `list`, a JSON
-    /// pointer into the body of a response with this status. `rows` are JSON values, separated by
-    /// commas; `first` is the index of the first of them in the list. The violations are at their
-    /// places within the whole body.
+    /// The violations in some rows of a list. `list` is the JSON pointer to the list in the body of a
+    /// response with this status, `rows` are JSON values separated by commas, and `first` is the index of
+    /// the first row in the list. The violations have pointers into the whole body.
     #[must_use]
     pub fn row_violations(
         &self,
@@ -107,21 +106,21 @@ impl Operation {
 }
 
 impl Body {
-    /// Everything in `value` that does not keep to the schema of the body.
+    /// All violations of the schema of the body in `value`.
     #[must_use]
     pub fn violations(&self, value: &Value) -> Vec<Violation> {
         self.schema.violations(value)
     }
 
-    /// The name of the component that is the schema of the body; none for an inline schema.
+    /// The name of the component schema of the body; `None` for an inline schema.
     #[must_use]
     pub fn component(&self) -> Option<&str> {
         self.schema.component()
     }
 }
 
-/// What an operation may say.
-const KEYWORDS: [&str; 12] = [
+/// The keys of an operation that are supported.
+const KEYS: [&str; 12] = [
     "tags",
     "summary",
     "description",
@@ -136,7 +135,7 @@ const KEYWORDS: [&str; 12] = [
     "servers",
 ];
 
-/// Reads one operation.
+/// Parses one operation.
 ///
 /// # Errors
 /// The first construct that is not supported.
@@ -145,55 +144,55 @@ pub(super) fn parse<'d>(
     item: &Located<'d>,
     method: &str,
     operation: &Located<'d>,
-    reader: &Reader<'d>,
-) -> Result<Operation, Problem> {
-    operation.only(&KEYWORDS)?;
-    let template = Template::parse(path).map_err(|problem| item.problem(problem))?;
-    let parameters = parameters::parse(item, operation, reader)?;
+    parser: &Parser<'d>,
+) -> Result<Operation, ParseError> {
+    operation.only(&KEYS)?;
+    let template = Template::parse(path).map_err(|problem| item.error(problem))?;
+    let parameters = parameters::parse(item, operation, parser)?;
     let in_path = || parameters.iter().filter(|it| it.place == Place::Path);
     for name in &template.placeholders {
         if !in_path().any(|it| it.name == *name) {
             let message = format!("the placeholder `{{{name}}}` of the path has no parameter");
-            return Err(operation.problem(message));
+            return Err(operation.error(message));
         }
     }
-    if let Some(lost) = in_path().find(|it| !template.placeholders.contains(&it.name)) {
+    if let Some(surplus) = in_path().find(|it| !template.placeholders.contains(&it.name)) {
         let message = format!(
             "the parameter `{}` has no placeholder in the path",
-            lost.name
+            surplus.name
         );
-        return Err(operation.problem(message));
+        return Err(operation.error(message));
     }
     Ok(Operation {
         id: operation.text("operationId")?.to_owned(),
         method: method.to_ascii_uppercase(),
         path: path.to_owned(),
         parameters,
-        body: body(method, operation, reader)?,
+        body: parse_body(method, operation, parser)?,
         template,
-        responses: responses::parse(&operation.require("responses")?, reader)?,
+        responses: responses::parse(&operation.require("responses")?, parser)?,
     })
 }
 
-fn body<'d>(
+fn parse_body<'d>(
     method: &str,
     operation: &Located<'d>,
-    reader: &Reader<'d>,
-) -> Result<Option<Body>, Problem> {
+    parser: &Parser<'d>,
+) -> Result<Option<Body>, ParseError> {
     let Some(body) = operation.get("requestBody") else {
         return Ok(None);
     };
     if ["get", "head", "delete", "trace"].contains(&method) {
-        return Err(body.problem(format!("OpenAPI ignores the body of a {method}")));
+        return Err(body.error(format!("OpenAPI ignores the body of a {method}")));
     }
-    let body = body.resolve(reader.document, "requestBodies")?;
+    let body = body.resolve(parser.document, "requestBodies")?;
     body.only(&["description", "required", "content"])?;
     let content = body.require("content")?;
-    let Some((_, schema)) = reader.media_type(&content)? else {
-        return Err(content.problem("has no media type"));
+    let Some((_, schema)) = parser.media_type(&content)? else {
+        return Err(content.error("has no media type"));
     };
     Ok(Some(Body {
         is_required: body.flag("required")?,
-        schema: reader.schemas.get(&schema.pointer, Direction::Request),
+        schema: parser.schemas.get(&schema.pointer, Direction::Request),
     }))
 }

@@ -1,14 +1,14 @@
-//! Reads the operations of a contract from its document.
+//! Parses the operations of a contract.
 //!
-//! Imports the module's `diff` (for the names of the methods), `located`, `operation` and `reader`.
+//! Imports the module's `diff` (for the names of the methods), `located`, `operation` and `parser`.
 
 use super::diff::METHODS;
-use super::located::{Located, Problem};
+use super::located::{Located, ParseError};
 use super::operation::{self, Operation};
-use super::reader::Reader;
+use super::parser::Parser;
 
-/// What a document may say.
-const OF_A_DOCUMENT: [&str; 8] = [
+/// The keys of a document that are supported.
+const DOCUMENT_KEYS: [&str; 8] = [
     "openapi",
     "info",
     "servers",
@@ -19,35 +19,36 @@ const OF_A_DOCUMENT: [&str; 8] = [
     "externalDocs",
 ];
 
-/// What a path item may have beside its operations.
-const OF_AN_ITEM: [&str; 4] = ["summary", "description", "servers", "parameters"];
+/// The keys of a path item that are supported, beside its operations.
+const PATH_ITEM_KEYS: [&str; 4] = ["summary", "description", "servers", "parameters"];
 
-/// Reads every operation, in the order of the document.
+/// Parses every operation, in the order of the document.
 ///
 /// # Errors
 /// The first construct that is not supported.
-pub(super) fn read(reader: &Reader<'_>) -> Result<Vec<Operation>, Problem> {
-    let root = Located::root(reader.document);
+pub(super) fn parse(parser: &Parser<'_>) -> Result<Vec<Operation>, ParseError> {
+    let root = Located::root(parser.document);
     let version = root.require("openapi")?;
     if !version
         .value
         .as_str()
         .is_some_and(|it| it.starts_with("3.0."))
     {
-        return Err(version.problem("is not supported: OpenAPI 3.0 is"));
+        return Err(version.error("is not supported: OpenAPI 3.0 is"));
     }
-    root.only(&OF_A_DOCUMENT)?;
-    components(&root, reader)?;
+    root.only(&DOCUMENT_KEYS)?;
+    check_components(&root, parser)?;
     let mut operations = Vec::new();
     for (path, item) in root.require("paths")?.members()? {
         if !path.starts_with("x-") {
-            path_item(path, &item, reader, &mut operations)?;
+            parse_path_item(path, &item, parser, &mut operations)?;
         }
     }
     Ok(operations)
 }
 
-fn components<'d>(root: &Located<'d>, reader: &Reader<'d>) -> Result<(), Problem> {
+/// Checks the component schemas, including those that no operation uses.
+fn check_components<'d>(root: &Located<'d>, parser: &Parser<'d>) -> Result<(), ParseError> {
     let components = root.get("components");
     let Some(schemas) = components.and_then(|it| it.get("schemas")) else {
         return Ok(());
@@ -55,26 +56,27 @@ fn components<'d>(root: &Located<'d>, reader: &Reader<'d>) -> Result<(), Problem
     let schemas = schemas.members()?;
     let mut all = schemas.iter().map(|(_, schema)| schema);
     all.clone()
-        .try_for_each(|schema| reader.check_acyclic(schema))?;
-    all.try_for_each(|schema| reader.check(schema))
+        .try_for_each(|schema| parser.check_acyclic(schema))?;
+    all.try_for_each(|schema| parser.check(schema))
 }
 
-fn path_item<'d>(
+/// Parses the operations of one path, and adds them to `operations`.
+fn parse_path_item<'d>(
     path: &str,
     item: &Located<'d>,
-    reader: &Reader<'d>,
+    parser: &Parser<'d>,
     operations: &mut Vec<Operation>,
-) -> Result<(), Problem> {
+) -> Result<(), ParseError> {
     let first = operations.len();
-    item.only(&[&METHODS[..], &OF_AN_ITEM].concat())?;
+    item.only(&[&METHODS[..], &PATH_ITEM_KEYS].concat())?;
     for (method, operation) in item.members()? {
         if !METHODS.contains(&method) {
             continue;
         }
-        let operation = operation::parse(path, item, method, &operation, reader)?;
+        let operation = operation::parse(path, item, method, &operation, parser)?;
         if operations.iter().any(|other| other.id == operation.id) {
             let message = format!("the operationId `{}` is there twice", operation.id);
-            return Err(item.require(method)?.problem(message));
+            return Err(item.require(method)?.error(message));
         }
         operations.push(operation);
     }
@@ -83,8 +85,8 @@ fn path_item<'d>(
         return Ok(());
     };
     let mut others = others.iter();
-    match others.find(|it| it.template.is_ambiguous_beside(&operation.template)) {
-        Some(other) => Err(item.problem(format!(
+    match others.find(|it| it.template.is_ambiguous_with(&operation.template)) {
+        Some(other) => Err(item.error(format!(
             "matches the same requests as {}, and neither is more specific in every segment",
             other.path
         ))),

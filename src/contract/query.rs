@@ -1,21 +1,21 @@
-//! Percent-encoded text, in paths and in queries. Imports nothing of ours.
+//! Decodes percent-encoded text in paths and queries. Imports nothing else of the crate.
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-/// A name and a value of a query, decoded.
+/// One `name=value` of a query, decoded.
 #[derive(Debug, PartialEq, Eq)]
 pub struct QueryPair<'q> {
     /// The name as it was sent.
     pub raw_name: &'q str,
-    /// The name; none where its percent-encoding is broken.
+    /// The name; `None` when its percent-encoding is broken.
     pub name: Option<Cow<'q, str>>,
-    /// The value, empty where there is no `=`; none where its percent-encoding is broken.
+    /// The value, which is empty without a `=`; `None` when its percent-encoding is broken.
     pub value: Option<Cow<'q, str>>,
 }
 
-/// The pairs of a query (what stands behind the `?`), in their order. `+` is a space.
+/// The pairs of a query (the text after `?`), in their order. `+` is decoded as a space.
 pub fn query_pairs(query: &str) -> impl Iterator<Item = QueryPair<'_>> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
     pairs.map(|pair| {
@@ -32,19 +32,19 @@ fn decode_query(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('+') {
         return decode(text);
     }
-    let spaced = text.replace('+', " ");
-    decode(&spaced).map(|text| Cow::Owned(text.into_owned()))
+    let with_spaces = text.replace('+', " ");
+    decode(&with_spaces).map(|text| Cow::Owned(text.into_owned()))
 }
 
-/// Percent-encoded text; none when an escape is not two hexadecimal digits or the bytes are not
-/// UTF-8.
+/// Decodes percent-encoded text. `None` when a `%` is not followed by two hexadecimal digits, or when the
+/// bytes are not UTF-8.
 pub(super) fn decode(text: &str) -> Option<Cow<'_, str>> {
-    let is_whole = |escape: &str| {
+    let is_valid = |escape: &str| {
         let digits = escape.as_bytes().get(..2);
         digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
     };
     let mut escapes = text.split('%').skip(1);
-    if !escapes.all(is_whole) {
+    if !escapes.all(is_valid) {
         return None;
     }
     percent_decode_str(text).decode_utf8().ok()
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plus_is_a_space_in_a_query_alone() {
+    fn a_plus_is_a_space_only_in_a_query() {
         assert_eq!(decode("a+b%2B%20").as_deref(), Some("a+b+ "));
         let pairs: Vec<_> = query_pairs("a+b=c+d%2B&&e&%zz=%&f==").collect();
         let pair = |raw_name, name: Option<&'static str>, value: Option<&'static str>| QueryPair {
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_percent_encoding_is_no_text() {
+    fn a_broken_percent_encoding_is_not_decoded() {
         for text in ["%", "%2", "%2g", "%%20", "%ff", "%é0"] {
             assert_eq!(decode(text), None, "{text}");
         }

@@ -1,16 +1,16 @@
 //! The responses of an operation, and the check of a response against them.
 //!
-//! Imports `error`, and the module's `json`, `located`, `parameters`, `reader`, `text`,
-//! `translation` and `validators`.
+//! Imports `error`, and the module's `json`, `located`, `parameters`, `parser`, `schema`,
+//! `text` and `validators`.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::error::{Place, Violation};
 
-use super::located::{Located, Problem};
+use super::located::{Located, ParseError};
 use super::parameters;
-use super::reader::Reader;
+use super::parser::Parser;
 use super::schema::Direction;
 use super::text::Text;
 use super::validators::{Schema, Schemas};
@@ -21,7 +21,7 @@ pub(super) struct Responses {
     schemas: Arc<Schemas>,
 }
 
-/// What a response with one of some statuses is.
+/// The documented response for some statuses.
 struct Response {
     statuses: RangeInclusive<u16>,
     body: Option<ResponseBody>,
@@ -32,7 +32,7 @@ struct ResponseBody {
     /// The media type, in lower case and without spaces.
     media_type: String,
     schema: Arc<Schema>,
-    /// The pointer to the schema.
+    /// The JSON pointer to the schema.
     pointer: String,
 }
 
@@ -43,7 +43,7 @@ struct Header {
     text: Text,
 }
 
-/// The statuses whose responses never have a body (RFC 9110).
+/// The statuses that never have a body (RFC 9110).
 const WITHOUT_BODY: [u16; 3] = [204, 205, 304];
 
 impl Responses {
@@ -136,7 +136,7 @@ impl Responses {
             Ok(parsed) => parsed,
             Err(violation) => return vec![Violation::in_body(list, violation.message)],
         };
-        // Of duplicate keys, at `/<index of the row>/…`.
+        // The violations so far are duplicate keys. Their pointers are `/<index of the row>/…`.
         for violation in &mut violations {
             let pointer = violation.field.trim_start_matches('/');
             let (row, pointer) = pointer.split_at(pointer.find('/').unwrap_or(pointer.len()));
@@ -153,7 +153,7 @@ impl Responses {
         violations
     }
 
-    /// The response that documents a status: by itself, by its range, or by default.
+    /// The documented response for a status: that for this very status, for its range, or `default`.
     fn response(&self, status: u16) -> Option<&Response> {
         let documented = self.documented.iter();
         let documented = documented.filter(|response| response.statuses.contains(&status));
@@ -162,6 +162,7 @@ impl Responses {
 }
 
 impl Response {
+    /// The documented body, unless a response with this status has none.
     fn body_of(&self, status: u16) -> Option<&ResponseBody> {
         self.body
             .as_ref()
@@ -174,56 +175,56 @@ fn without_spaces(text: &str) -> String {
     text.map(|it| it.to_ascii_lowercase()).collect()
 }
 
-/// Reads the responses of an operation.
+/// Parses the responses of an operation.
 ///
 /// # Errors
 /// The first construct that is not supported.
 pub(super) fn parse<'d>(
     responses: &Located<'d>,
-    reader: &Reader<'d>,
-) -> Result<Responses, Problem> {
+    parser: &Parser<'d>,
+) -> Result<Responses, ParseError> {
     let members = responses.members()?.into_iter();
     let documented = members.filter(|(status, _)| !status.starts_with("x-"));
     let documented: Vec<_> = documented
-        .map(|(status, response)| parse_response(status, response, reader))
+        .map(|(status, response)| parse_response(status, response, parser))
         .collect::<Result<_, _>>()?;
     if documented.is_empty() {
-        return Err(responses.problem("has no response"));
+        return Err(responses.error("has no response"));
     }
     Ok(Responses {
         documented,
-        schemas: Arc::clone(&reader.schemas),
+        schemas: Arc::clone(&parser.schemas),
     })
 }
 
 fn parse_response<'d>(
     status: &str,
     at: Located<'d>,
-    reader: &Reader<'d>,
-) -> Result<Response, Problem> {
+    parser: &Parser<'d>,
+) -> Result<Response, ParseError> {
     let Some(statuses) = statuses(status) else {
-        return Err(at.problem("is not a status: `404`, `4XX` or `default` are"));
+        return Err(at.error("is not a status: `404`, `4XX` or `default` are"));
     };
-    let response = at.resolve(reader.document, "responses")?;
+    let response = at.resolve(parser.document, "responses")?;
     response.only(&["description", "headers", "content", "links"])?;
     let mut headers = Vec::new();
     for (name, header) in match response.get("headers") {
         Some(headers) => headers.members()?,
         None => Vec::new(),
     } {
-        headers.push(parse_header(name, header, reader)?);
+        headers.push(parse_header(name, header, parser)?);
     }
     let body = match response.get("content") {
-        Some(content) => reader.media_type(&content)?,
+        Some(content) => parser.media_type(&content)?,
         None => None,
     };
     if body.is_some() && statuses.clone().all(|it| WITHOUT_BODY.contains(&it)) {
         let message = format!("a {status} has no body");
-        return Err(response.require("content")?.problem(message));
+        return Err(response.require("content")?.error(message));
     }
     let body = body.map(|(name, schema)| ResponseBody {
         media_type: without_spaces(name),
-        schema: reader.schemas.get(&schema.pointer, Direction::Response),
+        schema: parser.schemas.get(&schema.pointer, Direction::Response),
         pointer: schema.pointer,
     });
     Ok(Response {
@@ -233,6 +234,7 @@ fn parse_response<'d>(
     })
 }
 
+/// The statuses that a key like `404`, `4XX` or `default` stands for.
 fn statuses(text: &str) -> Option<RangeInclusive<u16>> {
     if text == "default" {
         return Some(0..=u16::MAX);
@@ -253,17 +255,17 @@ fn statuses(text: &str) -> Option<RangeInclusive<u16>> {
 fn parse_header<'d>(
     name: &str,
     header: Located<'d>,
-    reader: &Reader<'d>,
-) -> Result<Header, Problem> {
+    parser: &Parser<'d>,
+) -> Result<Header, ParseError> {
     if name.eq_ignore_ascii_case("content-type") {
         let message = "OpenAPI ignores this header of a response: `content` has the media type";
-        return Err(header.problem(message));
+        return Err(header.error(message));
     }
-    let header = header.resolve(reader.document, "headers")?;
+    let header = header.resolve(parser.document, "headers")?;
     Ok(Header {
         name: name.to_owned(),
         lower_case: name.to_ascii_lowercase(),
         is_required: header.flag("required")?,
-        text: parameters::text(&header, "simple", reader)?,
+        text: parameters::parse_text(&header, "simple", parser)?,
     })
 }

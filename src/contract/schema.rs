@@ -1,6 +1,6 @@
-//! Compiled schemas, and what they find wrong with a value in words.
+//! Compiles schemas, and describes the violations that they find in a value.
 //!
-//! Imports `error` and nothing else of ours.
+//! Imports `error`, and the module's `email` and `violations`.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use crate::error::Violation;
 
 use super::email::is_email;
-use super::violations::{MAX_VIOLATIONS, child};
+use super::violations::{MAX_VIOLATIONS, child_pointer};
 
-/// The formats that draft 4 does not know, as 2020-12 does.
+/// The formats of draft 2020-12 that draft 4 does not have and contracts may use.
 const LATER_FORMATS: [&str; 5] = [
     "duration",
     "json-pointer",
@@ -23,21 +23,22 @@ const LATER_FORMATS: [&str; 5] = [
     "uuid",
 ];
 
-/// Which way a value goes.
+/// The direction of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Direction {
-    /// From a client: checked as the contract is written.
+    /// From a client. The value is checked as the contract is written.
     Request,
-    /// To a client: checked *closed*. A property that the schema does not name is a violation,
-    /// although clients must tolerate it, since that is how a password would leak.
+    /// To a client. The value is checked more strictly than the contract is written: a property that the
+    /// schema does not name is a violation, since a response could leak a password that way.
     Response,
 }
 
-/// Compiles a schema of JSON Schema draft 4. In a response `jsonschema`'s own format `email` counts: it
-/// accepts more, and emails that were stored before are shown as they are.
+/// Compiles a schema of JSON Schema draft 4. For requests the format `email` is [`is_email`]. For responses
+/// it is that of `jsonschema`, which accepts more: a database may have addresses that are not valid in
+/// requests.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Why the schema does not compile.
 pub(super) fn compile(schema: &Value, direction: Direction) -> Result<Validator, String> {
     let mut options = jsonschema::draft4::options()
         .should_validate_formats(true)
@@ -58,39 +59,44 @@ pub(super) fn compile(schema: &Value, direction: Direction) -> Result<Validator,
     options.build(schema).map_err(|error| error.to_string())
 }
 
-/// The violations that `validator` finds in `value`, each at its place; at most [`MAX_VIOLATIONS`].
+/// The violations that `validator` finds in `value`, up to [`MAX_VIOLATIONS`].
 pub(super) fn violations(validator: &Validator, value: &Value) -> Vec<Violation> {
     if validator.is_valid(value) {
         return Vec::new();
     }
     let errors: Vec<_> = validator.iter_errors(value).collect();
-    // What has the wrong type is also none of the values of an `enum`: one mistake, said once.
+    // A value of the wrong type is not in the `enum` either. Only the type is reported.
     let has_wrong_type: HashSet<&str> = errors
         .iter()
         .filter(|error| matches!(error.kind(), ValidationErrorKind::Type { .. }))
         .map(|error| error.instance_path().as_str())
         .collect();
-    let counts = |error: &&ValidationError<'_>| {
+    let is_reported = |error: &&ValidationError<'_>| {
         !matches!(error.kind(), ValidationErrorKind::Enum { .. })
             || !has_wrong_type.contains(error.instance_path().as_str())
     };
-    let counted = errors.iter().filter(counts).flat_map(describe);
-    counted.take(MAX_VIOLATIONS).collect()
+    let violations = errors.iter().filter(is_reported).flat_map(describe);
+    violations.take(MAX_VIOLATIONS).collect()
 }
 
-/// One error of the validator as violations: where, and what is wrong, without the value itself.
+/// The violations for one error of the validator. They do not repeat the value.
 fn describe(error: &ValidationError<'_>) -> Vec<Violation> {
     let field = error.instance_path().as_str();
     let message = match error.kind() {
         ValidationErrorKind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
-            return vec![Violation::in_body(child(field, name), "is required")];
+            return vec![Violation::in_body(
+                child_pointer(field, name),
+                "is required",
+            )];
         }
         ValidationErrorKind::AdditionalProperties { unexpected } => {
             return unexpected
                 .iter()
                 .take(MAX_VIOLATIONS)
-                .map(|name| Violation::in_body(child(field, name), "is not a known property"))
+                .map(|name| {
+                    Violation::in_body(child_pointer(field, name), "is not a known property")
+                })
                 .collect();
         }
         ValidationErrorKind::Type { kind } => format!("must be {}", types(kind)),
@@ -114,6 +120,7 @@ fn describe(error: &ValidationError<'_>) -> Vec<Violation> {
     vec![Violation::in_body(field, message)]
 }
 
+/// The allowed types as text: `a string or null`.
 fn types(kind: &TypeKind) -> String {
     let article = |name: &str| match name {
         "null" => "null".to_owned(),
@@ -131,8 +138,9 @@ fn types(kind: &TypeKind) -> String {
     }
 }
 
+/// The allowed values as text: `A, B`.
 fn listed(options: &Value) -> String {
-    let plain = |value: &Value| {
+    let text = |value: &Value| {
         value
             .as_str()
             .map_or_else(|| value.to_string(), str::to_owned)
@@ -141,7 +149,7 @@ fn listed(options: &Value) -> String {
         .as_array()
         .into_iter()
         .flatten()
-        .map(plain)
+        .map(text)
         .collect::<Vec<_>>()
         .join(", ")
 }
@@ -161,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn every_violation_is_reported_at_its_own_place() {
+    fn every_violation_is_reported_with_its_pointer() {
         let schema = json!({
             "type": "object",
             "additionalProperties": false,

@@ -1,6 +1,6 @@
-//! Which schemas are supported: every keyword of an OpenAPI 3.0 schema, with the values that the
-//! specification allows. Whatever else a schema says is refused here, with its place, so that
-//! nothing of a contract is silently ignored and every schema of a parsed contract compiles.
+//! Checks that schemas are supported: they may have every keyword of an OpenAPI 3.0 schema, with a value
+//! that the specification allows. Everything else is an error, so that no keyword is silently ignored
+//! and every schema of a parsed contract compiles.
 //!
 //! Imports the module's `located`.
 
@@ -8,14 +8,14 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::located::{Located, Problem};
+use super::located::{Located, ParseError};
 
 const TYPES: [&str; 6] = ["string", "number", "integer", "boolean", "array", "object"];
 
 /// Checks schemas, each of them once.
 pub(super) struct SchemaCheck<'d> {
     document: &'d Value,
-    /// The pointers of the schemas that are, or are being, checked.
+    /// The pointers to the schemas whose check has started.
     checked: HashSet<String>,
 }
 
@@ -27,21 +27,22 @@ impl<'d> SchemaCheck<'d> {
         }
     }
 
-    /// Checks a schema and all that it refers to.
+    /// Checks a schema and all schemas to which it refers.
     ///
     /// # Errors
     /// The first construct that is not supported.
-    pub(super) fn check(&mut self, schema: &Located<'d>) -> Result<(), Problem> {
+    pub(super) fn check(&mut self, schema: &Located<'d>) -> Result<(), ParseError> {
         let schema = schema.clone().resolve(self.document, "schemas")?;
         if self.checked.insert(schema.pointer.clone()) {
-            self.keywords(&schema)
+            self.check_keywords(&schema)
         } else {
             Ok(())
         }
     }
 
-    /// Checks that a schema, by its parts and references, does not lead back to itself for one and
-    /// the same value: a validator would never come to an end. `open` are the pointers that led here.
+    /// Checks that a schema does not apply itself to the same value, through references in `allOf`,
+    /// `anyOf`, `oneOf` or `not`: a validator would never end. `open` are the pointers to the schemas that
+    /// contain this one.
     ///
     /// # Errors
     /// When it does.
@@ -49,10 +50,10 @@ impl<'d> SchemaCheck<'d> {
         &self,
         schema: &Located<'d>,
         open: &mut Vec<String>,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), ParseError> {
         let resolved = schema.clone().resolve(self.document, "schemas")?;
         if open.contains(&resolved.pointer) {
-            return Err(schema.problem("leads back to itself for one and the same value"));
+            return Err(schema.error("leads back to itself for one and the same value"));
         }
         open.push(resolved.pointer.clone());
         let lists = ["allOf", "anyOf", "oneOf"].map(|keyword| resolved.get(keyword));
@@ -68,25 +69,25 @@ impl<'d> SchemaCheck<'d> {
         Ok(())
     }
 
-    fn keywords(&mut self, schema: &Located<'d>) -> Result<(), Problem> {
+    fn check_keywords(&mut self, schema: &Located<'d>) -> Result<(), ParseError> {
         for (keyword, value) in schema.members()? {
-            self.keyword(schema, keyword, &value)?;
+            self.check_keyword(schema, keyword, &value)?;
         }
         Ok(())
     }
 
-    fn keyword(
+    fn check_keyword(
         &mut self,
         schema: &Located<'d>,
         keyword: &str,
         value: &Located<'d>,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), ParseError> {
         let needs = |other: &str| match schema.get(other) {
             Some(_) => Ok(()),
-            None => Err(value.problem(format!("has no effect without `{other}`"))),
+            None => Err(value.error(format!("has no effect without `{other}`"))),
         };
         match keyword {
-            "type" => kind(schema, value),
+            "type" => check_type(schema, value),
             "properties" => {
                 let properties = value.members()?;
                 let mut properties = properties.iter();
@@ -97,11 +98,11 @@ impl<'d> SchemaCheck<'d> {
             "allOf" | "anyOf" | "oneOf" => {
                 let members = value.items()?;
                 if members.is_empty() {
-                    return Err(value.problem("is empty"));
+                    return Err(value.error("is empty"));
                 }
                 members.iter().try_for_each(|member| self.check(member))
             }
-            "discriminator" => self.discriminator(schema, value),
+            "discriminator" => self.check_discriminator(schema, value),
             "nullable" => {
                 if schema.flag(keyword)? {
                     needs("type")?;
@@ -113,20 +114,20 @@ impl<'d> SchemaCheck<'d> {
             "uniqueItems" | "readOnly" | "writeOnly" | "deprecated" => {
                 schema.flag(keyword).map(drop)
             }
-            "minimum" | "maximum" | "multipleOf" => number(keyword, value),
+            "minimum" | "maximum" | "multipleOf" => check_number(keyword, value),
             "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties"
             | "maxProperties" => match value.value.as_u64() {
                 Some(_) => Ok(()),
-                None => Err(value.problem("is not a whole number from 0")),
+                None => Err(value.error("is not a whole number from 0")),
             },
-            "required" => required(value),
+            "required" => check_required(value),
             "enum" => {
                 let values = value.items()?;
                 let is_twice = |(index, one): (usize, &Located<'_>)| {
                     values[..index].iter().any(|other| other.value == one.value)
                 };
                 if values.is_empty() || values.iter().enumerate().any(is_twice) {
-                    return Err(value.problem("is not a list of different values"));
+                    return Err(value.error("is not a list of different values"));
                 }
                 Ok(())
             }
@@ -135,23 +136,28 @@ impl<'d> SchemaCheck<'d> {
                 if is_pattern(pattern) {
                     Ok(())
                 } else {
-                    Err(value.problem("is not a regular expression that can be compiled"))
+                    Err(value.error("is not a regular expression that can be compiled"))
                 }
             }
             "format" => schema.text(keyword).map(drop),
             "title" | "description" | "default" | "example" | "externalDocs" | "xml" => Ok(()),
             extension if extension.starts_with("x-") => Ok(()),
-            _ => Err(value.problem("is not a keyword of OpenAPI 3.0 schemas")),
+            _ => Err(value.error("is not a keyword of OpenAPI 3.0 schemas")),
         }
     }
 
-    /// A `discriminator` chooses one of several schemas by a property. A validator that tries them
-    /// all finds the same one if each of them demands its own value of that property.
-    fn discriminator(&self, schema: &Located<'d>, value: &Located<'d>) -> Result<(), Problem> {
+    /// Checks that the validator may ignore a `discriminator`. It selects one of several schemas by the
+    /// value of a property. The validator tries all of them, and finds the same one if each schema requires
+    /// a different value of that property.
+    fn check_discriminator(
+        &self,
+        schema: &Located<'d>,
+        value: &Located<'d>,
+    ) -> Result<(), ParseError> {
         let property = value.text("propertyName")?;
         let members = match schema.get("oneOf").or_else(|| schema.get("anyOf")) {
             Some(members) => members.items()?,
-            None => return Err(value.problem("has no effect without `oneOf` or `anyOf`")),
+            None => return Err(value.error("has no effect without `oneOf` or `anyOf`")),
         };
         let mut seen: Vec<&Value> = Vec::new();
         for member in &members {
@@ -159,7 +165,7 @@ impl<'d> SchemaCheck<'d> {
             match only.filter(|only| !seen.contains(only)) {
                 Some(only) => seen.push(only),
                 None => {
-                    return Err(member.problem(format!(
+                    return Err(member.error(format!(
                         "is chosen by a discriminator, which is supported only where each schema \
                          requires `{property}` with an `enum` of one value of its own"
                     )));
@@ -169,13 +175,13 @@ impl<'d> SchemaCheck<'d> {
         Ok(())
     }
 
-    /// The only value that a schema allows for a required property, if there is one. No schema
-    /// leads back to itself.
+    /// The only value that a schema allows for a required property, if there is one. The recursion ends,
+    /// since [`Self::check_acyclic`] has passed for all schemas.
     fn only_value(
         &self,
         schema: &Located<'d>,
         property: &str,
-    ) -> Result<Option<&'d Value>, Problem> {
+    ) -> Result<Option<&'d Value>, ParseError> {
         let schema = schema.clone().resolve(self.document, "schemas")?;
         let required = schema.value.get("required").and_then(Value::as_array);
         let is_required = required.is_some_and(|names| names.iter().any(|it| it == property));
@@ -202,39 +208,39 @@ impl<'d> SchemaCheck<'d> {
     }
 }
 
-/// Whether jsonschema compiles a pattern. Asking jsonschema itself would load its meta-schema: two
-/// megabytes that a server which is only read from does without.
+/// Whether jsonschema can compile a pattern. This uses the same libraries as jsonschema, because
+/// jsonschema itself would load its meta-schema, which takes two megabytes of memory.
 fn is_pattern(pattern: &str) -> bool {
     let translated = jsonschema_regex::to_rust_regex(pattern);
     jsonschema_regex::is_valid_ecma_regex(pattern)
         && translated.is_ok_and(|it| fancy_regex::Regex::new(&it).is_ok())
 }
 
-fn kind(schema: &Located<'_>, value: &Located<'_>) -> Result<(), Problem> {
+fn check_type(schema: &Located<'_>, value: &Located<'_>) -> Result<(), ParseError> {
     match schema.text("type")? {
         "array" => schema.require("items").map(drop),
         kind if TYPES.contains(&kind) => Ok(()),
-        kind => Err(value.problem(format!("`{kind}` is not a type of OpenAPI 3.0"))),
+        kind => Err(value.error(format!("`{kind}` is not a type of OpenAPI 3.0"))),
     }
 }
 
-fn number(keyword: &str, value: &Located<'_>) -> Result<(), Problem> {
+fn check_number(keyword: &str, value: &Located<'_>) -> Result<(), ParseError> {
     match value.value.as_f64() {
         Some(number) if keyword == "multipleOf" && number <= 0.0 => {
-            Err(value.problem("is not greater than 0"))
+            Err(value.error("is not greater than 0"))
         }
         Some(_) => Ok(()),
-        None => Err(value.problem("is not a number")),
+        None => Err(value.error("is not a number")),
     }
 }
 
-fn required(value: &Located<'_>) -> Result<(), Problem> {
+fn check_required(value: &Located<'_>) -> Result<(), ParseError> {
     let mut seen = HashSet::new();
     for item in value.items()? {
         let name = item.value.as_str();
-        let name = name.ok_or_else(|| item.problem("is not the name of a property"))?;
+        let name = name.ok_or_else(|| item.error("is not the name of a property"))?;
         if !seen.insert(name) {
-            return Err(item.problem(format!("`{name}` is there twice")));
+            return Err(item.error(format!("`{name}` is there twice")));
         }
     }
     Ok(())

@@ -1,26 +1,26 @@
-//! Values that are sent as text: those of parameters and of response headers.
+//! The schemas of values that are sent as text: the values of parameters and of response headers.
 //!
-//! Imports the module's `located`, `translation` and `validators`.
+//! Imports the module's `located`, `schema` and `validators`.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use serde_json::{Number, Value};
 
-use super::located::{Located, Problem};
+use super::located::{Located, ParseError};
 use super::schema::Direction;
 use super::validators::{Schema, Schemas};
 
-/// What a value that is sent as text may be.
+/// The schema of a value that is sent as text.
 pub(super) enum Text {
-    /// A whole number in this range. Nearly every request has one, so it is compared here and needs
-    /// no validator.
+    /// A whole number in this range. Nearly every request has one: this check is faster than a
+    /// validator.
     Integer(RangeInclusive<i64>),
-    /// A value of a JSON type that is compared with a schema.
+    /// A value of this type that conforms to a schema.
     Schema(Type, Arc<Schema>),
 }
 
-/// The JSON type that a text is read as.
+/// The JSON type as which a text is parsed.
 #[derive(Clone, Copy)]
 pub(super) enum Type {
     String,
@@ -29,8 +29,9 @@ pub(super) enum Type {
     Boolean,
 }
 
-/// The keywords of a whole number that decide nothing beside its range.
-const OF_A_RANGE: [&str; 12] = [
+/// The keywords of a schema of whole numbers that [`Text::Integer`] handles. They determine the range or
+/// have no effect.
+const RANGE_KEYWORDS: [&str; 12] = [
     "type",
     "format",
     "minimum",
@@ -46,11 +47,12 @@ const OF_A_RANGE: [&str; 12] = [
 ];
 
 impl Text {
-    /// Reads the schema of a value that is sent as text; it has been checked already.
+    /// Parses the schema of a value that is sent as text. [`Parser::check`](super::parser::Parser::check)
+    /// must have accepted the schema.
     ///
     /// # Errors
-    /// When its type is none that has one spelling as text.
-    pub(super) fn parse(schema: &Located<'_>, schemas: &Schemas) -> Result<Self, Problem> {
+    /// When the schema has no type, or that of an array or object.
+    pub(super) fn parse(schema: &Located<'_>, schemas: &Schemas) -> Result<Self, ParseError> {
         let schema = schema.clone().resolve(schemas.document(), "schemas")?;
         let kind = match schema.value["type"].as_str() {
             Some("string") => Type::String,
@@ -62,17 +64,17 @@ impl Text {
                     "{other} is not supported here: a value that is sent as text is a string, an \
                      integer, a number or a boolean"
                 );
-                return Err(schema.require("type")?.problem(message));
+                return Err(schema.require("type")?.error(message));
             }
             None => {
                 let message = "needs a `type`, which tells how its text is read";
-                return Err(schema.problem(message));
+                return Err(schema.error(message));
             }
         };
         let keywords = schema.members()?;
         let is_range = keywords
             .iter()
-            .all(|(keyword, _)| OF_A_RANGE.contains(keyword) || keyword.starts_with("x-"));
+            .all(|(keyword, _)| RANGE_KEYWORDS.contains(keyword) || keyword.starts_with("x-"));
         if matches!(kind, Type::Integer) && is_range {
             return range(&schema).map(Self::Integer);
         }
@@ -80,9 +82,9 @@ impl Text {
         Ok(Self::Schema(kind, schema))
     }
 
-    /// What is wrong with a text, if anything.
+    /// Why a text does not conform; `None` when it does.
     ///
-    /// Only the canonical spelling of a whole number counts: `+1`, `01` and `1.0` are wrong.
+    /// Only the canonical notation of a whole number is valid: not `+1`, `01` or `1.0`.
     pub(super) fn problem(&self, text: &str) -> Option<String> {
         match self {
             Self::Integer(range) if integer(text).is_some_and(|it| range.contains(&it)) => None,
@@ -91,7 +93,7 @@ impl Text {
                 range.start(),
                 range.end()
             )),
-            Self::Schema(kind, schema) => match kind.read(text) {
+            Self::Schema(kind, schema) => match kind.parse(text) {
                 Some(value) => schema.first_problem(&value),
                 None => Some(kind.expectation().to_owned()),
             },
@@ -99,14 +101,14 @@ impl Text {
     }
 }
 
-/// The whole numbers that a schema allows. Without bounds of its own these are those of its format,
-/// `int32` or (also without a format) `int64`.
-fn range(schema: &Located<'_>) -> Result<RangeInclusive<i64>, Problem> {
+/// The whole numbers that a schema allows. They are always within the range of the format, which is
+/// `int64` if the schema has none.
+fn range(schema: &Located<'_>) -> Result<RangeInclusive<i64>, ParseError> {
     let bound = |keyword: &str| match schema.get(keyword) {
         None => Ok(None),
         Some(bound) => {
             let number = bound.value.as_i64();
-            let wrong = || bound.problem("is not a whole number of 64 bits");
+            let wrong = || bound.error("is not a whole number of 64 bits");
             number.ok_or_else(wrong).map(Some)
         }
     };
@@ -124,7 +126,7 @@ fn range(schema: &Located<'_>) -> Result<RangeInclusive<i64>, Problem> {
         None => highest,
     };
     if minimum.max(lowest) > maximum.min(highest) {
-        return Err(schema.problem("allows no number"));
+        return Err(schema.error("allows no number"));
     }
     Ok(minimum.max(lowest)..=maximum.min(highest))
 }
@@ -137,11 +139,11 @@ fn integer(text: &str) -> Option<i64> {
 }
 
 impl Type {
-    fn read(self, text: &str) -> Option<Value> {
+    fn parse(self, text: &str) -> Option<Value> {
         match self {
             Self::String => Some(text.into()),
             Self::Integer => integer(text).map(Value::from),
-            // JSON's grammar of numbers, without the white space that may stand around a value.
+            // The number grammar of JSON. serde_json would also accept white space around the number.
             Self::Number if !text.contains(char::is_whitespace) => {
                 let number: Option<Number> = serde_json::from_str(text).ok();
                 number.map(Value::Number)
@@ -166,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_canonical_spelling_of_a_whole_number_is_one() {
+    fn only_the_canonical_notation_of_a_whole_number_is_valid() {
         for text in ["0", "7", "-7", "9223372036854775807"] {
             assert_eq!(
                 integer(text).map(|it| it.to_string()).as_deref(),

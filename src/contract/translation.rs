@@ -1,8 +1,8 @@
-//! OpenAPI 3.0 schemas as JSON Schema draft 4, with a few words of their own (`nullable`,
-//! `format: int32`, `readOnly`, `writeOnly`) put into plain draft 4.
+//! Translates OpenAPI 3.0 schemas to JSON Schema draft 4. OpenAPI's own keywords (`nullable`, `readOnly`,
+//! `writeOnly`) and formats (`int32`, `int64`) become keywords of draft 4.
 //!
-//! Only the keywords that [`super::supported`] has checked are translated, so that what a parsed
-//! contract becomes always compiles. Imports the module's `located`.
+//! [`super::supported`] has checked all keywords before, so that the translation of a parsed contract
+//! always compiles. Imports the module's `located` and `schema`.
 
 use std::collections::BTreeSet;
 
@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 use super::located::component_name;
 use super::schema::Direction;
 
-/// The keywords that mean the same in draft 4.
-const SAME: [&str; 16] = [
+/// The keywords that have the same meaning in draft 4.
+const UNCHANGED: [&str; 16] = [
     "type",
     "format",
     "enum",
@@ -31,19 +31,20 @@ const SAME: [&str; 16] = [
     "maxProperties",
 ];
 
-/// Which properties that a schema does not name are violations.
+/// Whether properties that a schema does not name are violations.
 #[derive(Clone, Copy, PartialEq)]
 enum Closing {
-    /// Those that the contract forbids.
+    /// Only if the contract forbids them, by `additionalProperties: false`.
     AsWritten,
-    /// All, unless the contract names a schema for them.
+    /// Always, unless the contract has `additionalProperties`.
     Closed,
-    /// As `Closed`, but not of this very value, whose other schemas name properties as well.
+    /// As written for the properties of the value itself, and [`Self::Closed`] for the values within it.
+    /// This is for the members of an `allOf`, for example: each may name properties of the value.
     ClosedBelow,
 }
 
 impl Closing {
-    /// The same for the values within a value.
+    /// The closing of the values within a value.
     fn below(self) -> Self {
         match self {
             Self::AsWritten => Self::AsWritten,
@@ -51,7 +52,7 @@ impl Closing {
         }
     }
 
-    /// The same for a schema that stands beside others of one value.
+    /// The closing of a schema that is one of several for the same value.
     fn beside_others(self) -> Self {
         match self {
             Self::AsWritten => Self::AsWritten,
@@ -60,8 +61,8 @@ impl Closing {
     }
 }
 
-/// The schema at `pointer` as one document of JSON Schema draft 4, with the components that it
-/// refers to.
+/// The schema at `pointer` as one JSON Schema of draft 4. `definitions` has the component schemas to which
+/// it refers.
 pub(super) fn bundle(document: &Value, pointer: &str, direction: Direction) -> Value {
     let mut translation = Translation {
         document,
@@ -73,7 +74,7 @@ pub(super) fn bundle(document: &Value, pointer: &str, direction: Direction) -> V
         Direction::Response => Closing::Closed,
     };
     let component = pointer.strip_prefix("/components/schemas/");
-    // A component may refer to itself.
+    // A component schema becomes a definition, since it may refer to itself.
     let mut schema = match component.filter(|name| !name.contains('/')) {
         Some(name) => json!({ "allOf": [translation.component(name, closing)] }),
         None => translation.schema(document.pointer(pointer).unwrap_or(&Value::Null), closing),
@@ -91,7 +92,7 @@ struct Translation<'d> {
 }
 
 impl<'d> Translation<'d> {
-    /// A reference to a component, which becomes one of the definitions.
+    /// A reference to a component schema. Adds the schema to the definitions.
     fn component(&mut self, name: &str, closing: Closing) -> Value {
         let key = match closing {
             Closing::AsWritten => format!("{name}:as-written"),
@@ -100,7 +101,7 @@ impl<'d> Translation<'d> {
         };
         let reference = json!({ "$ref": format!("#/definitions/{key}") });
         if !self.definitions.contains_key(&key) {
-            // Known from now on, also while the schema is translated, which may lead here again.
+            // Inserted before the translation, which comes here again when the schema refers to itself.
             self.definitions.insert(key.clone(), Value::Null);
             let schema = self.component_schema(name);
             let schema = self.schema(schema, closing);
@@ -145,7 +146,7 @@ impl<'d> Translation<'d> {
                     self.schema(value, closing.below())
                 }
                 ("additionalProperties", _) => value.clone(),
-                (same, _) if SAME.contains(&same) => value.clone(),
+                (keyword, _) if UNCHANGED.contains(&keyword) => value.clone(),
                 _ => continue,
             };
             out.insert(keyword.clone(), translated);
@@ -153,16 +154,16 @@ impl<'d> Translation<'d> {
         if closing == Closing::Closed {
             self.close(schema, &mut out);
         }
-        bound(schema, &mut out);
+        add_bounds_of_format(schema, &mut out);
         allow_null(schema, &mut out);
         Value::Object(out)
     }
 
-    /// Forbids all properties but those that the schema and its parts name, if they name any and
-    /// none of them says itself what others may be.
+    /// Forbids all properties except those that the schema, or a member of its `allOf`, `anyOf` or
+    /// `oneOf`, names. Does nothing when they name none or when one of them has `additionalProperties`.
     fn close(&self, schema: &Value, out: &mut Map<String, Value>) {
         let mut names = BTreeSet::new();
-        if !self.names(schema, &mut names) || names.is_empty() {
+        if !self.property_names(schema, &mut names) || names.is_empty() {
             return;
         }
         let properties = out.entry("properties").or_insert_with(|| json!({}));
@@ -174,11 +175,11 @@ impl<'d> Translation<'d> {
         out.insert("additionalProperties".to_owned(), false.into());
     }
 
-    /// Collects the names of the properties of a schema and of those beside it; false where one of
-    /// them has `additionalProperties`.
-    fn names(&self, schema: &Value, names: &mut BTreeSet<String>) -> bool {
+    /// Collects the names of the properties of a schema and of the members of its `allOf`, `anyOf` and
+    /// `oneOf`. False when one of them has `additionalProperties`.
+    fn property_names(&self, schema: &Value, names: &mut BTreeSet<String>) -> bool {
         if let Some(name) = reference(schema) {
-            return self.names(self.component_schema(&name), names);
+            return self.property_names(self.component_schema(&name), names);
         }
         if schema.get("additionalProperties").is_some() {
             return false;
@@ -191,7 +192,9 @@ impl<'d> Translation<'d> {
         let members = lists
             .iter()
             .filter_map(|keyword| schema.get(*keyword)?.as_array());
-        members.flatten().all(|member| self.names(member, names))
+        members
+            .flatten()
+            .all(|member| self.property_names(member, names))
     }
 
     fn component_schema(&self, name: &str) -> &'d Value {
@@ -201,37 +204,37 @@ impl<'d> Translation<'d> {
         schema.unwrap_or(&Value::Null)
     }
 
-    /// Whether a property is in no value that goes this way: what is `writeOnly` is not received.
+    /// Whether no value in this direction has the property: clients do not receive `writeOnly` ones.
     fn is_hidden(&self, property: &Value) -> bool {
-        self.direction == Direction::Response && self.says(property, "writeOnly")
+        self.direction == Direction::Response && self.has_flag(property, "writeOnly")
     }
 
-    /// Whether a required property may be absent from values that go this way: what is `readOnly`
-    /// need not be sent.
+    /// Whether a required property may be absent from values in this direction: clients need not send
+    /// `readOnly` properties.
     fn is_optional(&self, schema: &Value, name: &Value) -> bool {
         let name = name.as_str().unwrap_or_default();
         let property = schema.get("properties").and_then(|it| it.get(name));
         property.is_some_and(|property| match self.direction {
-            Direction::Request => self.says(property, "readOnly"),
-            Direction::Response => self.says(property, "writeOnly"),
+            Direction::Request => self.has_flag(property, "readOnly"),
+            Direction::Response => self.has_flag(property, "writeOnly"),
         })
     }
 
-    fn says(&self, schema: &Value, keyword: &str) -> bool {
+    fn has_flag(&self, schema: &Value, keyword: &str) -> bool {
         match reference(schema) {
-            Some(name) => self.says(self.component_schema(&name), keyword),
+            Some(name) => self.has_flag(self.component_schema(&name), keyword),
             None => schema.get(keyword).is_some_and(|value| value == true),
         }
     }
 }
 
-/// The component that a schema is a reference to.
+/// The name of the component schema to which the `$ref` of a schema leads, if it has one.
 pub(super) fn reference(schema: &Value) -> Option<String> {
     component_name(schema.get("$ref")?.as_str()?, "schemas")
 }
 
-/// The bounds of a number's format, where the schema has no narrower ones.
-fn bound(schema: &Value, out: &mut Map<String, Value>) {
+/// Adds the bounds of the format of a number, unless the schema has bounds of its own.
+fn add_bounds_of_format(schema: &Value, out: &mut Map<String, Value>) {
     let (lowest, highest) = match schema["format"].as_str() {
         Some("int32") => (i64::from(i32::MIN), i64::from(i32::MAX)),
         Some("int64") if schema["type"] == "integer" => (i64::MIN, i64::MAX),
@@ -241,6 +244,7 @@ fn bound(schema: &Value, out: &mut Map<String, Value>) {
     out.entry("maximum").or_insert(highest.into());
 }
 
+/// Translates `nullable: true`.
 fn allow_null(schema: &Value, out: &mut Map<String, Value>) {
     if schema["nullable"] != true {
         return;

@@ -1,5 +1,5 @@
-//! The schemas of one contract as validators, each compiled when it is first needed: a service that
-//! is only read from never needs those of request bodies.
+//! The schemas of a contract, each with a validator that is compiled at its first use. A service that
+//! only serves GET requests, for example, never compiles those of request bodies.
 //!
 //! Imports `error`, and the module's `schema` and `translation`.
 
@@ -14,14 +14,14 @@ use crate::error::Violation;
 use super::schema::{Direction, compile, violations};
 use super::translation::{bundle, reference};
 
-/// The document of a contract and those of its schemas that are used.
+/// The document of a contract, and the schemas in it that are used.
 pub(super) struct Schemas {
     document: Arc<Value>,
-    /// By the pointer to the schema, behind all references.
-    known: Mutex<HashMap<(String, Direction), Arc<Schema>>>,
+    /// The schemas by pointer (that of the target for a `$ref`) and direction.
+    schemas: Mutex<HashMap<(String, Direction), Arc<Schema>>>,
 }
 
-/// A schema of a contract for values that go one way.
+/// A schema of a contract, for values in one direction.
 pub(super) struct Schema {
     document: Arc<Value>,
     pointer: String,
@@ -33,7 +33,7 @@ impl Schemas {
     pub(super) fn new(document: Arc<Value>) -> Self {
         Self {
             document,
-            known: Mutex::default(),
+            schemas: Mutex::default(),
         }
     }
 
@@ -41,36 +41,40 @@ impl Schemas {
         &self.document
     }
 
-    /// The schema at this pointer, or the component that it refers to.
+    /// The schema at this pointer, or the component schema to which its `$ref` leads.
     pub(super) fn get(&self, pointer: &str, direction: Direction) -> Arc<Schema> {
-        let pointer = behind_references(&self.document, pointer);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let schema = known.entry((pointer, direction)).or_insert_with_key(|key| {
-            Arc::new(Schema {
-                document: Arc::clone(&self.document),
-                pointer: key.0.clone(),
-                direction,
-                validator: OnceLock::new(),
-            })
-        });
+        let pointer = follow_references(&self.document, pointer);
+        let mut schemas = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
+        let schema = schemas
+            .entry((pointer, direction))
+            .or_insert_with_key(|key| {
+                Arc::new(Schema {
+                    document: Arc::clone(&self.document),
+                    pointer: key.0.clone(),
+                    direction,
+                    validator: OnceLock::new(),
+                })
+            });
         Arc::clone(schema)
     }
 
-    /// The pointer to the schema of the items of the array that stands at `list`, a JSON pointer
-    /// into the values of the schema at `schema`. None when the schema has no array there.
+    /// The pointer to the schema of the items of a list. `schema` is the pointer to the schema of the
+    /// whole value, and `list` the pointer to the list in that value. `None` when the schema has no array
+    /// at this place.
     pub(super) fn items(&self, schema: &str, list: &str) -> Option<String> {
-        let mut at = behind_references(&self.document, schema);
+        let mut at = follow_references(&self.document, schema);
         for name in list.split('/').skip(1) {
-            at = behind_references(&self.document, &format!("{at}/properties/{name}"));
+            at = follow_references(&self.document, &format!("{at}/properties/{name}"));
         }
         let items = format!("{at}/items");
-        let is_there = self.document.pointer(&items).is_some();
-        is_there.then_some(items)
+        let is_array = self.document.pointer(&items).is_some();
+        is_array.then_some(items)
     }
 }
 
-/// The pointer to the schema at `pointer`, or to the component that its `$ref`s lead to.
-fn behind_references(document: &Value, pointer: &str) -> String {
+/// The pointer to the component schema to which the `$ref` of the schema at `pointer` leads, or `pointer`
+/// itself when it has none.
+fn follow_references(document: &Value, pointer: &str) -> String {
     let mut pointer = pointer.to_owned();
     while let Some(name) = document.pointer(&pointer).and_then(reference) {
         pointer = format!("/components/schemas/{name}");
@@ -79,8 +83,8 @@ fn behind_references(document: &Value, pointer: &str) -> String {
 }
 
 impl Schema {
-    /// # Panics
-    /// Never: `Contract::parse` refuses what does not compile.
+    /// The compiled validator. `expect` cannot fail, since `Contract::parse` rejects every schema that
+    /// does not compile.
     fn validator(&self) -> &Validator {
         self.validator.get_or_init(|| {
             let bundle = bundle(&self.document, &self.pointer, self.direction);
@@ -89,18 +93,18 @@ impl Schema {
         })
     }
 
-    /// Everything in `value` that does not keep to the schema.
+    /// All violations of the schema in `value`.
     pub(super) fn violations(&self, value: &Value) -> Vec<Violation> {
         violations(self.validator(), value)
     }
 
-    /// The first thing that is wrong with `value`, if anything is.
+    /// The message of the first violation in `value`, if there is one.
     pub(super) fn first_problem(&self, value: &Value) -> Option<String> {
         let violations = self.violations(value);
         violations.into_iter().next().map(|first| first.message)
     }
 
-    /// The name of the component that the schema is, if it is one.
+    /// The name of the schema if it is a component schema.
     pub(super) fn component(&self) -> Option<&str> {
         self.pointer.strip_prefix("/components/schemas/")
     }
@@ -159,7 +163,7 @@ components:
     }
 
     #[test]
-    fn responses_are_closed_and_requests_are_as_written() {
+    fn unknown_properties_are_violations_in_responses_only() {
         let value = json!({"id": 1, "other": 2, "parts": [{"id": 2, "another": 3}]});
         assert_eq!(received("Thing", &value), ["/parts/0/another", "/other"]);
         let value = json!({"secret": "s", "other": 2});
@@ -171,11 +175,11 @@ components:
     }
 
     #[test]
-    fn what_a_value_is_composed_of_is_closed_as_a_whole() {
+    fn all_schemas_of_a_composition_name_its_known_properties() {
         let named = json!({"id": 1, "name": "n", "kind": "A"});
         assert!(received("Named", &named).is_empty());
-        let leaky = json!({"id": 1, "name": "n", "other": 1});
-        assert_eq!(received("Named", &leaky), ["/other"]);
+        let with_unknown = json!({"id": 1, "name": "n", "other": 1});
+        assert_eq!(received("Named", &with_unknown), ["/other"]);
         let nested = json!({"id": 1, "name": "n", "parts": [{"id": 1, "name": "m"}]});
         assert_eq!(received("Named", &nested), ["/parts/0/name"]);
         assert!(received("Either", &json!({"kind": "A", "a": 1})).is_empty());
@@ -187,7 +191,7 @@ components:
     }
 
     #[test]
-    fn what_is_only_written_is_not_received_and_what_is_only_read_need_not_be_sent() {
+    fn write_only_properties_are_not_received_and_read_only_ones_need_not_be_sent() {
         assert_eq!(
             received("Thing", &json!({"id": 1, "secret": "s"})),
             ["/secret"]
@@ -199,7 +203,7 @@ components:
     }
 
     #[test]
-    fn the_words_of_openapi_are_understood() {
+    fn keywords_that_only_openapi_has_are_translated() {
         let of = |name: &str, value: Value| received("Thing", &json!({"id": 1, name: value}));
         assert!(of("note", json!(null)).is_empty());
         assert_eq!(of("note", json!("y")), ["/note"]);

@@ -1,32 +1,33 @@
-//! What violations have in common: how many are collected, and how the places are written that a client
-//! chose the names of.
+//! The limits of all checks: how many violations are collected, and how much of a name that the client
+//! chose is repeated.
 
 use std::fmt::Write as _;
 
-/// How many violations of one value are collected at most. A response that names a hundred thus knows
-/// whether there are more.
+/// The largest number of violations that are collected for one value: one more than a response with a
+/// hundred of them needs to say whether there are more.
 pub const MAX_VIOLATIONS: usize = 101;
 
-/// How many characters of a name that the client chose are sent back at most.
+/// The largest number of characters of a name, chosen by the client, that a response repeats.
 const MAX_NAME: usize = 64;
 
-/// The JSON pointer of the property `name` under `parent` (RFC 6901); a long name is cut and
-/// control characters are spelt out, since the client chose it.
-pub(super) fn child(parent: &str, name: &str) -> String {
+/// The JSON pointer (RFC 6901) of the property `name` in the value at `parent`. The name is made
+/// [`printable`], since the client chose it.
+pub(super) fn child_pointer(parent: &str, name: &str) -> String {
     format!(
         "{parent}/{}",
         printable(name).replace('~', "~0").replace('/', "~1")
     )
 }
 
-/// At most 64 characters of `text`, those that do not print (or change direction) as `\u{…}`.
+/// The first 64 characters of `text`. Control characters, invisible ones and those that change the
+/// direction of text are written as `\u{…}`.
 #[must_use]
 pub fn printable(text: &str) -> String {
     let mut out = String::new();
     for character in text.chars().take(MAX_NAME) {
-        let odd = matches!(character,
+        let is_invisible = matches!(character,
             '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-        if character.is_control() || odd {
+        if character.is_control() || is_invisible {
             let _ = write!(out, "{}", character.escape_unicode());
         } else {
             out.push(character);
@@ -43,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_or_odd_names_are_cut_and_spelt_out() {
+    fn long_names_are_cut_and_invisible_characters_are_escaped() {
         assert_eq!(printable("a\u{0}b\u{202e}"), "a\\u{0}b\\u{202e}");
         assert_eq!(printable(&"x".repeat(65)).chars().count(), 65);
         assert!(printable(&"x".repeat(65)).ends_with('…'));

@@ -5,7 +5,7 @@ mod refused;
 mod service;
 
 use bytes::Bytes;
-use ecommerce_api::contract::{Contract, Operation, Problem, diff};
+use ecommerce_api::contract::{Contract, Operation, ParseError, diff};
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper_util::client::legacy::Client;
@@ -299,7 +299,7 @@ fn a_path_has_values_for_its_placeholders() {
 
 /// Two contracts may have a component of the same name.
 #[test]
-fn a_contract_has_validators_of_its_own() -> Result<(), Problem> {
+fn a_contract_has_validators_of_its_own() -> Result<(), ParseError> {
     let other = include_str!("made_up/things.yaml").replace("problems", "errors");
     let other = Contract::parse("other", &other)?;
     let header = |name: &str| (name == "content-type").then_some("application/json; charset=utf-8");

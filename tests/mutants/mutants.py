@@ -41,8 +41,8 @@ OUTCOMES = WORK / "mutants.out/outcomes.json"
 SCOPE = [
     f"src/api/{name}.rs"
     for name in [
-        "body", "conditions", "cors", "failures", "hosts", "json", "observe", "parameters", "pipeline", "products", "responses",
-        "users", "validation",
+        "body", "conditions", "cors", "failures", "failures/failure", "failures/operation_error", "hosts", "json", "observe",
+        "parameters", "pipeline", "products", "responses", "users", "validation",
     ]
 ]
 # A container may run as a user who does not own the clone.

@@ -1,4 +1,4 @@
-//! The response with a list: whole, or chunk by chunk as its task sends it.
+//! The response with a list: as one body, or streamed chunk by chunk as the task of the list sends it.
 
 use std::io;
 use std::marker::PhantomData;
@@ -14,14 +14,14 @@ use tokio::sync::mpsc;
 
 use crate::error::Error;
 
-use super::super::responses::{self, CheckedOnItsWay, MEDIA_TYPE, response_header, success};
-use super::list_of::ListOf;
+use super::super::responses::{self, CheckedByChunk, MEDIA_TYPE, response_header, success};
+use super::list_response::ListResponse;
 use super::paging::{self, Paged};
 use super::writer::{Chunk, Position, Writer};
 
-/// 200 and a list.
+/// A response with status 200 and a list.
 pub struct Listing<L> {
-    /// The page that it is, if it is not whole, and the query that asked for it.
+    /// For a page: its position in the list, and the query of the request.
     paged: Option<(Paged, String)>,
     content: Content,
     list: PhantomData<L>,
@@ -32,14 +32,19 @@ enum Content {
     Chunks(Bytes, mpsc::Receiver<Result<Chunk, Error>>),
 }
 
-impl<L: ListOf> Listing<L> {
-    /// The list whose first chunk, or the error instead of it, comes next on `chunks`. `query` is that
-    /// of the request.
+impl<L: ListResponse> Listing<L> {
+    /// Waits for the first chunk of a list. `query` is the query of the request.
+    ///
+    /// # Errors
+    /// The error that `chunks` has in place of the first chunk.
     pub(super) async fn receive(
         mut chunks: mpsc::Receiver<Result<Chunk, Error>>,
         query: &str,
     ) -> Result<Self, Error> {
-        let first = chunks.recv().await.unwrap_or_else(|| Err(without_end()))?;
+        let first = chunks
+            .recv()
+            .await
+            .unwrap_or_else(|| Err(missing_last_chunk()))?;
         Ok(Self {
             paged: first.paged.map(|paged| (paged, query.to_owned())),
             content: if first.is_last {
@@ -51,12 +56,12 @@ impl<L: ListOf> Listing<L> {
         })
     }
 
-    /// A list whose rows are here already.
-    pub(in crate::api) fn of<R>(rows: Vec<R>) -> Result<Self, Error>
+    /// The response with these rows.
+    pub(in crate::api) fn from_rows<R>(rows: Vec<R>) -> Result<Self, Error>
     where
         L::Item: From<R>,
     {
-        let mut writer = Writer::<L>::from(Position::default(), None);
+        let mut writer = Writer::<L>::new(Position::default(), None);
         for row in rows {
             writer.push(&L::Item::from(row))?;
         }
@@ -75,7 +80,11 @@ impl<L: Send> IntoResponse for Listing<L> {
             Content::Chunks(first, chunks) => {
                 let rest = stream::unfold(Some(chunks), async |chunks| {
                     let mut chunks = chunks?;
-                    match chunks.recv().await.unwrap_or_else(|| Err(without_end())) {
+                    match chunks
+                        .recv()
+                        .await
+                        .unwrap_or_else(|| Err(missing_last_chunk()))
+                    {
                         Ok(chunk) => Some((Ok(chunk.bytes), (!chunk.is_last).then_some(chunks))),
                         Err(error) => Some((Err(broken(error)), None)),
                     }
@@ -84,7 +93,7 @@ impl<L: Send> IntoResponse for Listing<L> {
                 let mut response = Response::builder()
                     .content_type(MEDIA_TYPE)
                     .body(Body::from_bytes_stream(chunks));
-                response.extensions_mut().insert(CheckedOnItsWay);
+                response.extensions_mut().insert(CheckedByChunk);
                 response
             }
         };
@@ -95,12 +104,13 @@ impl<L: Send> IntoResponse for Listing<L> {
     }
 }
 
-/// A list whose task is no more, as when it panicked, but which sent no last chunk.
-fn without_end() -> Error {
+/// The error when the task of a list ended (because it panicked, for example) without a last chunk.
+fn missing_last_chunk() -> Error {
     Error::Internal("a list ended without an end".into())
 }
 
-/// What went wrong after the head of the answer was sent: for the log, and as a broken transfer.
+/// Logs an error that occurred after the headers were sent, and makes it an error of the body, which
+/// breaks the transfer.
 fn broken(error: Error) -> io::Error {
     tracing::error!(%error, "a list broke off midway, and its transfer with it");
     io::Error::other(error)
@@ -118,11 +128,11 @@ impl<L: Type> ApiResponse for Listing<L> {
     }
 }
 
-/// The headers of a page, which a whole list has not.
+/// The headers that a page has and a whole list does not have.
 fn page_headers() -> Vec<MetaHeader> {
     let total = MetaSchema {
         minimum: Some(0.0),
-        // What a double holds exactly, as JavaScript reads numbers.
+        // The largest whole number that JavaScript represents exactly.
         maximum: Some(9_007_199_254_740_991.0),
         ..MetaSchema::new_with_format("integer", "int64")
     };
@@ -156,7 +166,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_list_whose_task_is_gone_before_its_last_part_is_a_broken_transfer() {
+    async fn a_list_whose_task_ends_before_the_last_chunk_is_a_broken_transfer() {
         let (task, chunks) = mpsc::channel(1);
         let list = Listing::<ProductListResponse> {
             paged: None,
@@ -165,6 +175,6 @@ mod tests {
         };
         drop(task);
         let body = list.into_response().into_body().into_bytes().await;
-        assert!(body.is_err(), "it ended as if it were whole");
+        assert!(body.is_err(), "the body ended like a complete one");
     }
 }

@@ -1,5 +1,5 @@
-//! Pages of lists: what `page` and `limit` mean, which parameters need one of them, and the headers
-//! that lead from a page to the others.
+//! The parameters `page` and `limit`, the parameters that are accepted only together with one of them,
+//! and the headers of a page (`Link` and `X-Total-Count`).
 //!
 //! Imports `db` for the type of a page, `contract` for the pairs of a query, and `error`.
 
@@ -13,40 +13,41 @@ use crate::error::{Place, Violation};
 
 use super::super::types::Id;
 
-/// The parameters that ask for a page. Where only one of them is given, the other is as
-/// [`DEFAULTS`] says.
+/// The parameters that request a page. When only one is present, the other has its value in
+/// [`DEFAULTS`].
 pub(in crate::api) const PARAMETERS: [&str; 2] = ["page", "limit"];
 
-/// The value of each parameter that is absent while the other one is given.
+/// The value of each paging parameter when it is absent and the other one is present.
 pub(in crate::api) const DEFAULTS: [(&str, i32); 2] = [("page", 1), ("limit", 10)];
 
-/// The parameters (operation, name, values) that need `page` or `limit` beside them, since the rows
-/// of a whole list so filtered or ordered may all have to be read and sorted. No values are any.
+/// The parameters that are accepted only together with `page` or `limit`: operation, name and values. An
+/// empty list of values stands for all values. For a whole list with such a filter or order, the
+/// database might have to read and sort the whole table.
 pub(in crate::api) const NEEDED: [(&str, &str, &[&str]); 3] = [
     ("listUsers", "q", &[]),
     ("listProducts", "q", &[]),
     ("listProducts", "sort", &["title", "-title"]),
 ];
 
-/// The longest `Link` in bytes. Clients and proxies refuse a response whose headers are longer than
-/// they expect, 16 KiB in all or less.
+/// The longest value of `Link`, in bytes. Some clients and proxies reject a response with more than
+/// 16 KiB of headers, some with less.
 pub(in crate::api) const MAX_LINKS: usize = 4096;
 
-/// What a query component keeps as it is (RFC 3986, 2.3); all else is percent-encoded.
+/// The characters that are percent-encoded: all but the unreserved ones (RFC 3986, 2.3).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// Whether `name`, sent with this value, needs a page.
-pub(in crate::api) fn is_needed(operation: &str, name: &str, value: &str) -> bool {
+/// Whether the parameter `name` with this value is accepted only together with a paging parameter.
+pub(in crate::api) fn needs_page(operation: &str, name: &str, value: &str) -> bool {
     NEEDED.iter().any(|(id, parameter, values)| {
         *id == operation && *parameter == name && (values.is_empty() || values.contains(&value))
     })
 }
 
-/// Names each parameter of a query that needs a page where the query asks for none.
+/// The violations of a query without `page` and `limit`: one for each parameter that needs them.
 pub(in crate::api) fn violations(operation: &str, query: &str) -> Vec<Violation> {
     let mut unpaged: Vec<String> = Vec::new();
     for pair in query_pairs(query) {
@@ -55,7 +56,7 @@ pub(in crate::api) fn violations(operation: &str, query: &str) -> Vec<Violation>
             return Vec::new();
         }
         let value = pair.value.unwrap_or_default();
-        if is_needed(operation, &name, &value) && !unpaged.iter().any(|known| *known == name) {
+        if needs_page(operation, &name, &value) && !unpaged.iter().any(|known| *known == name) {
             unpaged.push(name.into_owned());
         }
     }
@@ -66,7 +67,7 @@ pub(in crate::api) fn violations(operation: &str, query: &str) -> Vec<Violation>
         .collect()
 }
 
-/// The page that a list's parameters ask for; `None` when there are none.
+/// The page that the values of `page` and `limit` request; `None` when both are absent.
 pub(in crate::api) fn page(number: Option<Id>, size: Option<i32>) -> Option<Page> {
     let [(_, first), (_, default_size)] = DEFAULTS;
     (number.is_some() || size.is_some()).then(|| Page {
@@ -75,14 +76,15 @@ pub(in crate::api) fn page(number: Option<Id>, size: Option<i32>) -> Option<Page
     })
 }
 
-/// A page, and how many rows its list has.
+/// A page, and the number of rows of its list.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::api) struct Paged {
     pub page: Page,
     pub total: i64,
 }
 
-/// Adds the headers `Link` and `X-Total-Count` to a page, which was asked for with this query.
+/// Adds the headers `Link` and `X-Total-Count` to the response with a page. `query` is that of the
+/// request.
 pub(super) fn add_links(response: &mut Response, paged: Paged, query: &str) {
     let headers = response.headers_mut();
     headers.insert("x-total-count", paged.total.into());
@@ -94,8 +96,8 @@ pub(super) fn add_links(response: &mut Response, paged: Paged, query: &str) {
     }
 }
 
-/// The links (RFC 8288) to the first, previous, next and last page: references relative to the
-/// request's URL, with all its other parameters.
+/// The value of `Link` (RFC 8288) with the first, previous, next and last page. The links are relative
+/// to the URL of the request and keep its other parameters.
 fn links(Paged { page, total }: Paged, query: &str) -> String {
     let last = last_page(page.size, total);
     let number = i64::from(page.number);
@@ -115,8 +117,8 @@ fn links(Paged { page, total }: Paged, query: &str) -> String {
     links.collect::<Vec<_>>().join(", ")
 }
 
-/// The last page that has a row; the first when there is none. A page past the largest `int32`
-/// cannot be asked for.
+/// The number of the last page that has a row; 1 for an empty list. Numbers above the largest `int32` are
+/// not valid and never occur.
 fn last_page(size: i32, total: i64) -> i64 {
     let size = i64::from(size);
     (total.max(1) + size - 1)
@@ -124,8 +126,8 @@ fn last_page(size: i32, total: i64) -> i64 {
         .min(i32::MAX.into())
 }
 
-/// The query without `page` and `limit`, encoded anew and followed by `&` if it is not empty: what a
-/// client sends is not all allowed in a header.
+/// The parameters of a query except `page` and `limit`, each followed by `&`. They are encoded again,
+/// since a query may contain characters that are not allowed in a header.
 fn other_parameters(query: &str) -> String {
     let mut others = String::new();
     for pair in query_pairs(query) {
@@ -144,18 +146,18 @@ fn other_parameters(query: &str) -> String {
 mod tests {
     use super::*;
 
-    fn of(number: i32, size: i32, total: i64, query: &str) -> String {
+    fn links_of(number: i32, size: i32, total: i64, query: &str) -> String {
         let page = Page { number, size };
         links(Paged { page, total }, query)
     }
 
     #[test]
-    fn a_page_links_to_the_others_that_there_are() {
+    fn a_page_links_to_the_pages_that_exist() {
         let first = r#"<?page=1&limit=10>; rel="first""#;
         let last = r#"<?page=3&limit=10>; rel="last""#;
         let next = |number| format!(r#"<?page={number}&limit=10>; rel="next""#);
         let prev = |number| format!(r#"<?page={number}&limit=10>; rel="prev""#);
-        let links = |number| of(number, 10, 21, "");
+        let links = |number| links_of(number, 10, 21, "");
         assert_eq!(links(1), format!("{first}, {}, {last}", next(2)));
         assert_eq!(
             links(2),
@@ -169,25 +171,25 @@ mod tests {
         );
         let only = r#"<?page=1&limit=10>; rel="first", <?page=1&limit=10>; rel="last""#;
         for total in [0, 1, 10] {
-            assert_eq!(of(1, 10, total, ""), only);
+            assert_eq!(links_of(1, 10, total, ""), only);
         }
-        let far = of(i32::MAX, 1, 5_000_000_000, "");
-        assert!(!far.contains("next"), "no page follows it: {far}");
+        let far = links_of(i32::MAX, 1, 5_000_000_000, "");
+        assert!(!far.contains("next"), "a page with a larger number: {far}");
     }
 
     #[test]
     fn links_keep_the_other_parameters() {
         let query = "limit=2&q=a+b%3E%2C%22%C3%A9&page=1&sort=-title&";
-        let link = of(1, 2, 1, query);
+        let link = links_of(1, 2, 1, query);
         let expected = "<?q=a%20b%3E%2C%22%C3%A9&sort=-title&page=1&limit=2>";
         assert!(link.starts_with(expected), "{link}");
     }
 
     #[test]
     fn some_parameters_need_a_page() {
-        assert!(is_needed("listUsers", "q", "anything"));
-        assert!(is_needed("listProducts", "sort", "-title"));
-        assert!(!is_needed("listProducts", "sort", "-id"));
-        assert!(!is_needed("listUsers", "sort", "email"));
+        assert!(needs_page("listUsers", "q", "anything"));
+        assert!(needs_page("listProducts", "sort", "-title"));
+        assert!(!needs_page("listProducts", "sort", "-id"));
+        assert!(!needs_page("listUsers", "sort", "email"));
     }
 }

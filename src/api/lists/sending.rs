@@ -1,4 +1,4 @@
-//! The task that reads a list from its connection and sends it, chunk by chunk, to its subscribers.
+//! The task of a list: it reads the rows from a connection and sends them to the subscribers in chunks.
 
 use std::time::Duration;
 
@@ -13,15 +13,16 @@ use crate::deadlines;
 use crate::error::Error;
 
 use super::super::validation::RowValidator;
-use super::list_of::ListOf;
+use super::list_response::ListResponse;
 use super::paging::Paged;
 use super::writer::{Chunk, IsFull, Position, Writer};
 
-/// The pause between two attempts to get another connection for a list that goes on alone.
+/// The pause between two attempts to get a connection for a list that is being continued.
 const CONTINUATION_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long the subscribers of one task wait for the slowest of them, which goes on alone then.
-const PATIENCE: Duration = Duration::from_millis(20);
+/// How long the subscribers of one task wait for a slow one. Then a separate task continues the list for
+/// the slow subscriber.
+const MAX_DELAY: Duration = Duration::from_millis(20);
 
 /// A query function that reads a list.
 pub(in crate::api) trait Query<R>:
@@ -40,35 +41,35 @@ impl<R, Q> Query<R> for Q where
 {
 }
 
-/// Where the chunks of a list go. Its receiver is dropped when the client disconnects.
+/// The sender of chunks to one client. Its receiver is dropped when the client disconnects.
 pub(super) type Subscriber = mpsc::Sender<Result<Chunk, Error>>;
 
-/// A list to be sent, and where to begin.
+/// The source of a list: the query, and the position at which it begins.
 #[derive(Clone)]
 pub(super) struct Source<Q> {
     pub db: Database,
     pub query: Q,
     pub range: ListRange,
-    /// What the subscribers have already.
+    /// The last row that the subscribers have already received.
     pub position: Position,
     pub validator: Option<RowValidator>,
 }
 
-/// Sends a list to all `subscribers`, or the error that ends it.
+/// Reads a list and sends it to all `subscribers`. An error is sent in place of the rest.
 pub(super) fn send<L, R, Q>(
     source: Source<Q>,
     mut subscribers: Vec<Subscriber>,
 ) -> BoxFuture<'static, ()>
 where
-    L: ListOf,
+    L: ListResponse,
     L::Item: From<R>,
     R: Send + 'static,
     Q: Query<R>,
 {
     async move {
         let end = read::<L, R, Q>(source, &mut subscribers).await;
-        // The connection is back in its pool by now, however slowly the end is taken. A client that
-        // has disconnected need not be told.
+        // The connection has already been returned to the pool, so that a slow client does not hold it
+        // while the last chunk is sent.
         let end = match end {
             Ok(None) => return,
             Ok(Some(last)) => Ok(last),
@@ -80,34 +81,33 @@ where
     .boxed()
 }
 
-/// Reads a list and sends all its chunks but the last, which it returns; none when every subscriber
-/// is gone.
+/// Reads a list and sends all chunks but the last, which it returns. The result is `None` when every
+/// client has disconnected.
 async fn read<L, R, Q>(
     source: Source<Q>,
     subscribers: &mut Vec<Subscriber>,
 ) -> Result<Option<Chunk>, Error>
 where
-    L: ListOf,
+    L: ListResponse,
     L::Item: From<R>,
     R: Send + 'static,
     Q: Query<R>,
 {
     let mut connection = connect(&source.db, source.position, subscribers).await?;
-    let mut has_rows_to_come = false;
-    let chunks =
-        send_chunks::<L, R, Q>(source, &mut connection, subscribers, &mut has_rows_to_come);
+    let mut has_unread_rows = false;
+    let chunks = send_chunks::<L, R, Q>(source, &mut connection, subscribers, &mut has_unread_rows);
     let sent = match chunks.await {
         Err(error) => Err(connection.diagnose(error).await),
         sent => sent,
     };
-    if !has_rows_to_come {
+    if !has_unread_rows {
         connection.finish();
     }
     sent
 }
 
-/// A connection for the list. A list that is being sent already waits for one for longer: if it
-/// cannot go on, its transfer breaks.
+/// A connection for a list. A list that is being continued waits for it up to
+/// [`deadlines::CONTINUATION`], since an error would break its transfer.
 async fn connect(
     db: &Database,
     position: Position,
@@ -127,24 +127,24 @@ async fn connect(
     }
 }
 
-/// Sends all chunks but the last, which it returns. Sets `has_rows_to_come` while the database may
+/// Sends all chunks but the last, which it returns. `has_unread_rows` is true while the database may
 /// still send rows on `connection`.
 async fn send_chunks<L, R, Q>(
     source: Source<Q>,
     connection: &mut ListConnection,
     subscribers: &mut Vec<Subscriber>,
-    has_rows_to_come: &mut bool,
+    has_unread_rows: &mut bool,
 ) -> Result<Option<Chunk>, Error>
 where
-    L: ListOf,
+    L: ListResponse,
     L::Item: From<R>,
     R: Send + 'static,
     Q: Query<R>,
 {
     let List { mut rows, page } = (source.query)(connection, source.range).await?;
-    *has_rows_to_come = true;
+    *has_unread_rows = true;
     let page = page.map(|(page, total)| Paged { page, total });
-    let mut writer = Writer::<L>::from(source.position, page);
+    let mut writer = Writer::<L>::new(source.position, page);
     loop {
         let before = writer.position;
         match timeout(deadlines::CHUNK, writer.fill(&mut rows)).await {
@@ -156,17 +156,17 @@ where
                 return Err(Error::Unavailable(cause.into()));
             }
         }
-        writer.check(source.validator)?;
-        for slow in give(subscribers, &writer.chunk()).await {
-            let rest = Source {
+        writer.check_rows(source.validator)?;
+        for slow in send_to_all(subscribers, &writer.take_chunk()).await {
+            let continued = Source {
                 range: ListRange::After(before.id),
                 position: before,
                 ..source.clone()
             };
-            // It takes a connection only when its client has taken what it was given.
+            // This task gets a connection only after its client has received the previous chunk.
             let task = async move {
                 if slow.reserve().await.is_ok() {
-                    send::<L, R, Q>(rest, vec![slow]).await;
+                    send::<L, R, Q>(continued, vec![slow]).await;
                 }
             };
             tokio::spawn(task.in_current_span());
@@ -175,30 +175,30 @@ where
             return Ok(None);
         }
     }
-    *has_rows_to_come = false;
-    if writer.is_under_way {
-        writer.check(source.validator)?;
+    *has_unread_rows = false;
+    if writer.has_earlier_chunks {
+        writer.check_rows(source.validator)?;
     }
     Ok(Some(writer.last_chunk()))
 }
 
-/// Sends a chunk to all subscribers and removes those that are closed and those that make the others
-/// wait; returns the latter.
-async fn give(subscribers: &mut Vec<Subscriber>, chunk: &Chunk) -> Vec<Subscriber> {
+/// Sends a chunk to all subscribers. Removes those that have disconnected and those that did not receive
+/// the chunk within [`MAX_DELAY`]; returns the slow ones.
+async fn send_to_all(subscribers: &mut Vec<Subscriber>, chunk: &Chunk) -> Vec<Subscriber> {
     if let [subscriber] = subscribers.as_slice() {
         if subscriber.send(Ok(chunk.clone())).await.is_err() {
             subscribers.clear();
         }
         return Vec::new();
     }
-    let given = subscribers.drain(..).map(async |subscriber| {
-        match timeout(PATIENCE, subscriber.send(Ok(chunk.clone()))).await {
+    let sent = subscribers.drain(..).map(async |subscriber| {
+        match timeout(MAX_DELAY, subscriber.send(Ok(chunk.clone()))).await {
             Ok(Ok(())) => (Some(subscriber), None),
             Ok(Err(_)) => (None, None),
             Err(_) => (None, Some(subscriber)),
         }
     });
-    let (prompt, slow): (Vec<_>, Vec<_>) = join_all(given).await.into_iter().unzip();
+    let (prompt, slow): (Vec<_>, Vec<_>) = join_all(sent).await.into_iter().unzip();
     subscribers.extend(prompt.into_iter().flatten());
     slow.into_iter().flatten().collect()
 }

@@ -1,15 +1,15 @@
 //! Concurrent requests for the same list share one query.
 //!
-//! Whole lists are what the clients of a shop ask for again and again, and the most expensive thing
-//! there is. A request for a list that is not being read is served at once. While the list is being
-//! read, a request waits for a moment and shares a new query with all that arrive meanwhile: the
-//! query begins after each of them has arrived, so that each sees all that was written before.
+//! Whole lists are requested often and are the most expensive responses of the service. If no query for
+//! a list is running, a request starts one at once. Otherwise the request waits briefly, and shares the
+//! next query with all requests that arrive in that time. The query begins after all of its requests
+//! have arrived, so that each response contains everything that was written before its request.
 //!
-//! A subscriber that takes its chunks more slowly than the others delays them once, for a moment;
-//! then it goes on with a query of its own, which begins after the last row that it was sent. Its
-//! list is of two moments then; every row is still in it at most once, and in the order of the ids.
+//! A subscriber that receives chunks more slowly than the others delays them once, briefly. After that a
+//! query of its own continues the list, after the last row that the subscriber received. Its response
+//! then shows two moments, but each row occurs at most once, and the rows are in the order of the ids.
 //!
-//! Imports nothing of this crate.
+//! Imports nothing else of the crate.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -18,21 +18,22 @@ use std::time::{Duration, Instant};
 
 use tracing::Instrument;
 
-/// How long the end of a reading is remembered: clients ask for the same list again at once.
-const LINGER: Duration = Duration::from_millis(5);
+/// How long after its end a query counts as recent. Clients that request a list in a loop send the next
+/// request within this time.
+const RECENT: Duration = Duration::from_millis(5);
 
-/// How long a request waits for others while the list is being read: as a fraction of the time that
-/// the list took the last time, and at most.
-const WAIT_BESIDE: (u32, Duration) = (4, Duration::from_millis(100));
-/// The same wait when the list has just been read.
-const WAIT_AFTER: (u32, Duration) = (8, Duration::from_millis(2));
+/// How long a request waits for others while a query for the list is running: the duration of the last
+/// query divided by this number, but not longer than this duration.
+const WAIT_WHILE_RUNNING: (u32, Duration) = (4, Duration::from_millis(100));
+/// How long a request waits for others after a recent query for the list, in the same form.
+const WAIT_AFTER_RECENT: (u32, Duration) = (8, Duration::from_millis(2));
 
-/// The lists that are being read, and the subscribers that wait for the next reading of each.
-pub(super) struct Sharing<K, W> {
-    lists: Arc<Mutex<HashMap<K, Readings<W>>>>,
+/// The running queries of each list, and the subscribers that wait for the next one.
+pub(super) struct SharedQueries<K, S> {
+    lists: Arc<Mutex<HashMap<K, ListQueries<S>>>>,
 }
 
-impl<K, W> Clone for Sharing<K, W> {
+impl<K, S> Clone for SharedQueries<K, S> {
     fn clone(&self) -> Self {
         Self {
             lists: Arc::clone(&self.lists),
@@ -40,121 +41,126 @@ impl<K, W> Clone for Sharing<K, W> {
     }
 }
 
-/// The readings of one list.
-struct Readings<W> {
-    under_way: usize,
-    /// Readings that have ended a moment ago.
-    lingering: usize,
-    waiting: Vec<W>,
-    /// How long the last one took.
-    last_took: Duration,
+/// The queries of one list.
+struct ListQueries<S> {
+    /// The number of running queries.
+    running: usize,
+    /// The number of queries that ended within [`RECENT`].
+    recent: usize,
+    /// The subscribers of the next query.
+    waiting: Vec<S>,
+    /// The duration of the last query.
+    last_duration: Duration,
 }
 
-impl<W> Default for Readings<W> {
+impl<S> Default for ListQueries<S> {
     fn default() -> Self {
         Self {
-            under_way: 0,
-            lingering: 0,
+            running: 0,
+            recent: 0,
             waiting: Vec::new(),
-            last_took: Duration::ZERO,
+            last_duration: Duration::ZERO,
         }
     }
 }
 
-impl<W> Readings<W> {
-    /// How long the first waiting subscriber waits for others.
+impl<S> ListQueries<S> {
+    /// How long the first subscriber of the next query waits for others.
     fn wait(&self) -> Duration {
-        let (share, longest) = match (self.under_way, self.lingering) {
+        let (divisor, longest) = match (self.running, self.recent) {
             (0, 0) => return Duration::ZERO,
-            (0, _) => WAIT_AFTER,
-            _ => WAIT_BESIDE,
+            (0, _) => WAIT_AFTER_RECENT,
+            _ => WAIT_WHILE_RUNNING,
         };
-        longest.min(self.last_took / share)
+        longest.min(self.last_duration / divisor)
     }
 }
 
-impl<K: Eq + Hash + Clone + Send + 'static, W: Send + 'static> Sharing<K, W> {
+impl<K: Eq + Hash + Clone + Send + 'static, S: Send + 'static> SharedQueries<K, S> {
     pub(super) fn new() -> Self {
         Self {
             lists: Arc::default(),
         }
     }
 
-    /// Adds `subscriber` to the next reading of the list `key`, which calls `read` with all that have
-    /// joined it.
+    /// Adds `subscriber` to the next query of the list `key`. The query calls `read` with all of its
+    /// subscribers.
     pub(super) fn join<F>(
         &self,
         key: K,
-        subscriber: W,
-        read: impl FnOnce(Vec<W>) -> F + Send + 'static,
+        subscriber: S,
+        read: impl FnOnce(Vec<S>) -> F + Send + 'static,
     ) where
         F: Future<Output = ()> + Send + 'static,
     {
         let wait = {
             let mut lists = self.lists();
-            let readings = lists.entry(key.clone()).or_default();
-            readings.waiting.push(subscriber);
-            if readings.waiting.len() > 1 {
-                // The task of the first one does the rest.
+            let list = lists.entry(key.clone()).or_default();
+            list.waiting.push(subscriber);
+            if list.waiting.len() > 1 {
+                // The first subscriber has started the task of this query.
                 return;
             }
-            readings.wait()
+            list.wait()
         };
-        let sharing = self.clone();
-        let reading = async move {
+        let queries = self.clone();
+        let task = async move {
             if !wait.is_zero() {
                 tokio::time::sleep(wait).await;
             }
-            let subscribers = sharing.begin(&key);
-            let reading = Reading {
-                sharing,
+            let subscribers = queries.start(&key);
+            let query = RunningQuery {
+                queries,
                 key,
-                began: Instant::now(),
+                started: Instant::now(),
             };
-            // In a task of its own, so that the reading ends also when it panics.
+            // In a separate task, so that a panic does not prevent the lines below.
             let _ = tokio::spawn(read(subscribers).in_current_span()).await;
-            reading.linger();
-            tokio::time::sleep(LINGER).await;
-            reading.end();
+            query.finish();
+            tokio::time::sleep(RECENT).await;
+            query.forget();
         };
-        tokio::spawn(reading.in_current_span());
+        tokio::spawn(task.in_current_span());
     }
 
-    fn begin(&self, key: &K) -> Vec<W> {
+    /// Starts a query, with all waiting subscribers.
+    fn start(&self, key: &K) -> Vec<S> {
         let mut lists = self.lists();
-        let readings = lists.entry(key.clone()).or_default();
-        readings.under_way += 1;
-        std::mem::take(&mut readings.waiting)
+        let list = lists.entry(key.clone()).or_default();
+        list.running += 1;
+        std::mem::take(&mut list.waiting)
     }
 }
 
-impl<K, W> Sharing<K, W> {
-    fn lists(&self) -> MutexGuard<'_, HashMap<K, Readings<W>>> {
+impl<K, S> SharedQueries<K, S> {
+    fn lists(&self) -> MutexGuard<'_, HashMap<K, ListQueries<S>>> {
         self.lists.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A reading that has begun.
-struct Reading<K, W> {
-    sharing: Sharing<K, W>,
+/// A query that was started, until it is no longer recent.
+struct RunningQuery<K, S> {
+    queries: SharedQueries<K, S>,
     key: K,
-    began: Instant,
+    started: Instant,
 }
 
-impl<K: Eq + Hash, W> Reading<K, W> {
-    fn linger(&self) {
-        if let Some(readings) = self.sharing.lists().get_mut(&self.key) {
-            readings.last_took = self.began.elapsed();
-            readings.under_way -= 1;
-            readings.lingering += 1;
+impl<K: Eq + Hash, S> RunningQuery<K, S> {
+    /// Counts the query as recent instead of running.
+    fn finish(&self) {
+        if let Some(list) = self.queries.lists().get_mut(&self.key) {
+            list.last_duration = self.started.elapsed();
+            list.running -= 1;
+            list.recent += 1;
         }
     }
 
-    fn end(self) {
-        let mut lists = self.sharing.lists();
-        if let Some(readings) = lists.get_mut(&self.key) {
-            readings.lingering -= 1;
-            if readings.under_way + readings.lingering == 0 && readings.waiting.is_empty() {
+    /// Removes the query, and the list if it has no others.
+    fn forget(self) {
+        let mut lists = self.queries.lists();
+        if let Some(list) = lists.get_mut(&self.key) {
+            list.recent -= 1;
+            if list.running + list.recent == 0 && list.waiting.is_empty() {
                 lists.remove(&self.key);
             }
         }
@@ -169,63 +175,68 @@ mod tests {
 
     use super::*;
 
-    const TOOK: Duration = Duration::from_millis(80);
+    const DURATION: Duration = Duration::from_millis(80);
 
-    /// Joins a reading that takes [`TOOK`]; when it begins, `began` receives its subscribers.
+    /// Subscribes to a query that takes [`DURATION`]. When the query starts, `started` receives its
+    /// subscribers.
     fn join(
-        sharing: &Sharing<&'static str, u32>,
+        queries: &SharedQueries<&'static str, u32>,
         subscriber: u32,
-        began: &mpsc::UnboundedSender<Vec<u32>>,
+        started: &mpsc::UnboundedSender<Vec<u32>>,
     ) {
-        let began = began.clone();
-        sharing.join("list", subscriber, async move |subscribers| {
-            began.send(subscribers).unwrap();
-            sleep(TOOK).await;
+        let started = started.clone();
+        queries.join("list", subscriber, async move |subscribers| {
+            started.send(subscribers).unwrap();
+            sleep(DURATION).await;
         });
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_list_that_is_not_being_read_is_read_at_once() {
-        let (sharing, (began, mut readings)) = (Sharing::new(), mpsc::unbounded_channel());
-        let asked = tokio::time::Instant::now();
-        join(&sharing, 1, &began);
-        assert_eq!(readings.recv().await.unwrap(), [1]);
-        assert_eq!(asked.elapsed(), Duration::ZERO);
+    async fn without_a_running_query_a_query_starts_at_once() {
+        let (queries, (started, mut subscribers)) =
+            (SharedQueries::new(), mpsc::unbounded_channel());
+        let requested = tokio::time::Instant::now();
+        join(&queries, 1, &started);
+        assert_eq!(subscribers.recv().await.unwrap(), [1]);
+        assert_eq!(requested.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn requests_that_arrive_while_a_list_is_read_share_the_next_reading() {
-        let (sharing, (began, mut readings)) = (Sharing::new(), mpsc::unbounded_channel());
-        join(&sharing, 1, &began);
-        assert_eq!(readings.recv().await.unwrap(), [1]);
-        sleep(TOOK + LINGER / 2).await;
-        // The duration is known now, and the list has just been read.
-        join(&sharing, 1, &began);
-        join(&sharing, 2, &began);
-        assert_eq!(readings.recv().await.unwrap(), [1, 2]);
-        join(&sharing, 3, &began);
+    async fn requests_that_arrive_during_a_query_share_the_next_one() {
+        let (queries, (started, mut subscribers)) =
+            (SharedQueries::new(), mpsc::unbounded_channel());
+        join(&queries, 1, &started);
+        assert_eq!(subscribers.recv().await.unwrap(), [1]);
+        sleep(DURATION + RECENT / 2).await;
+        // The duration of the first query is known, and the query is recent.
+        join(&queries, 1, &started);
+        join(&queries, 2, &started);
+        assert_eq!(subscribers.recv().await.unwrap(), [1, 2]);
+        join(&queries, 3, &started);
         sleep(Duration::from_millis(1)).await;
-        join(&sharing, 4, &began);
-        assert_eq!(readings.recv().await.unwrap(), [3, 4]);
+        join(&queries, 4, &started);
+        assert_eq!(subscribers.recv().await.unwrap(), [3, 4]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_reading_that_has_begun_takes_no_more_subscribers() {
-        let (sharing, (began, mut readings)) = (Sharing::new(), mpsc::unbounded_channel());
-        join(&sharing, 1, &began);
-        assert_eq!(readings.recv().await.unwrap(), [1]);
-        join(&sharing, 2, &began);
-        assert_eq!(readings.recv().await.unwrap(), [2]);
+    async fn a_query_that_has_started_accepts_no_more_subscribers() {
+        let (queries, (started, mut subscribers)) =
+            (SharedQueries::new(), mpsc::unbounded_channel());
+        join(&queries, 1, &started);
+        assert_eq!(subscribers.recv().await.unwrap(), [1]);
+        join(&queries, 2, &started);
+        assert_eq!(subscribers.recv().await.unwrap(), [2]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_list_that_is_no_longer_read_leaves_nothing_behind_also_after_a_panic() {
-        let (sharing, (began, mut readings)) = (Sharing::new(), mpsc::unbounded_channel());
-        sharing.join("list", 1, async |_| panic!("as a test"));
-        sleep(LINGER / 2).await;
-        join(&sharing, 2, &began);
-        assert_eq!(readings.recv().await.unwrap(), [2]);
-        sleep(TOOK + 2 * LINGER).await;
-        assert!(sharing.lists().is_empty());
+    async fn a_list_without_queries_is_forgotten_even_after_a_panic() {
+        let (queries, (started, mut subscribers)) =
+            (SharedQueries::new(), mpsc::unbounded_channel());
+        queries.join("list", 1, async |_| panic!("as a test"));
+        sleep(RECENT / 2).await;
+        join(&queries, 2, &started);
+        assert_eq!(subscribers.recv().await.unwrap(), [2]);
+        sleep(DURATION + 2 * RECENT).await;
+        assert!(queries.lists().is_empty());
     }
 }

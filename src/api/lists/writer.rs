@@ -1,4 +1,4 @@
-//! Writes a list as JSON, chunk by chunk.
+//! Serialises a list as JSON, in chunks.
 
 use std::marker::PhantomData;
 
@@ -13,69 +13,70 @@ use super::super::responses::counted;
 use super::super::schemas::Pagination;
 use super::super::types::Id;
 use super::super::validation::RowValidator;
-use super::list_of::ListOf;
+use super::list_response::ListResponse;
 use super::paging::Paged;
 
-/// A chunk is sent when it has at least so many bytes.
+/// The size of a chunk in bytes: when the buffer has at least this size, its content is sent.
 pub(super) const CHUNK: usize = 16 * 1024;
 
-/// Some bytes of a list.
+/// A part of the body of a list.
 #[derive(Clone)]
 pub(super) struct Chunk {
-    /// The page that the rows are from, if the list is not whole.
+    /// For a page: its position in the list.
     pub paged: Option<Paged>,
     pub bytes: Bytes,
     pub is_last: bool,
 }
 
-/// How much of a list has been written, so that another query can go on after it.
+/// The last row of a list that was written, so that another query can continue after it.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Position {
-    /// The id of the last row.
+    /// The id of the row; 0 before the first row.
     pub id: i32,
-    /// The number of rows so far.
+    /// The number of rows up to this one.
     pub rows: usize,
 }
 
-/// Whether the buffer is full; if not, there are no more rows.
+/// Whether the buffer is full. If it is not, the list has no more rows.
 pub(super) struct IsFull(pub bool);
 
-/// Writes a list.
+/// Serialises a list, or a page of it, into a buffer.
 pub(super) struct Writer<L> {
     paged: Option<Paged>,
     buffer: Vec<u8>,
-    /// Where the buffer's rows begin.
-    rows_at: usize,
-    /// How many rows went before them.
+    /// The index of the first byte of a row in the buffer.
+    rows_start: usize,
+    /// The number of rows in earlier chunks.
     rows_before: usize,
     /// The last row that was written.
     pub position: Position,
-    /// Whether a chunk has been sent before.
-    pub is_under_way: bool,
+    /// Whether a chunk was taken from the buffer before, or the list is continued after another query.
+    pub has_earlier_chunks: bool,
     list: PhantomData<L>,
 }
 
-impl<L: ListOf> Writer<L> {
-    /// Begins a list or a page of it, or goes on with one.
-    pub(super) fn from(position: Position, paged: Option<Paged>) -> Self {
-        let is_under_way = position.rows > 0;
-        let buffer = if is_under_way {
+impl<L: ListResponse> Writer<L> {
+    /// A writer for the rows after `position`. At the default position it writes the beginning of the
+    /// envelope first.
+    pub(super) fn new(position: Position, paged: Option<Paged>) -> Self {
+        let has_earlier_chunks = position.rows > 0;
+        let buffer = if has_earlier_chunks {
             Vec::new()
         } else {
             br#"{"success":true,"data":["#.to_vec()
         };
         Self {
             paged,
-            rows_at: buffer.len(),
+            rows_start: buffer.len(),
             rows_before: position.rows,
             buffer,
             position,
-            is_under_way,
+            has_earlier_chunks,
             list: PhantomData,
         }
     }
 
-    /// Writes rows until the buffer is full or there are no more.
+    /// Writes rows until the buffer is full or there are no more rows.
     pub(super) async fn fill<R>(&mut self, rows: &mut Rows<'_, R>) -> Result<IsFull, Error>
     where
         L::Item: From<R>,
@@ -89,6 +90,7 @@ impl<L: ListOf> Writer<L> {
         Ok(IsFull(true))
     }
 
+    /// Writes one row.
     pub(super) fn push(&mut self, item: &L::Item) -> Result<(), Error> {
         if self.position.rows > 0 {
             self.buffer.push(b',');
@@ -100,23 +102,24 @@ impl<L: ListOf> Writer<L> {
         sonic_rs::to_writer(&mut self.buffer, item).map_err(|error| Error::Internal(error.into()))
     }
 
-    /// Checks the buffer's rows against the contract.
-    pub(super) fn check(&self, validator: Option<RowValidator>) -> Result<(), Error> {
-        let rows = &self.buffer[self.rows_at..];
+    /// Checks the rows in the buffer against the contract.
+    pub(super) fn check_rows(&self, validator: Option<RowValidator>) -> Result<(), Error> {
+        let rows = &self.buffer[self.rows_start..];
         let rows = rows.strip_prefix(b",").unwrap_or(rows);
         validator.map_or(Ok(()), |validator| {
             validator.check_rows(rows, self.rows_before)
         })
     }
 
-    /// Takes the buffer's content.
-    pub(super) fn chunk(&mut self) -> Chunk {
-        self.is_under_way = true;
-        self.rows_at = 0;
+    /// Takes the content of the buffer.
+    pub(super) fn take_chunk(&mut self) -> Chunk {
+        self.has_earlier_chunks = true;
+        self.rows_start = 0;
         self.rows_before = self.position.rows;
         let next = Vec::with_capacity(self.buffer.len() + self.buffer.len() / 16);
         let mut bytes = std::mem::replace(&mut self.buffer, next);
-        // The serializer makes room for the worst: every character escaped. Chunks wait for clients.
+        // The serialiser reserves memory for the case that every character has to be escaped. A chunk may
+        // wait long for its client, so the rest is freed.
         bytes.shrink_to_fit();
         Chunk {
             paged: self.paged,
@@ -125,7 +128,7 @@ impl<L: ListOf> Writer<L> {
         }
     }
 
-    /// The buffer's content and the end of the list: the page with the total, and the message.
+    /// Takes the content of the buffer, and adds the end of the envelope: `pagination` and `message`.
     pub(super) fn last_chunk(mut self) -> Chunk {
         #[derive(Serialize)]
         struct End {
@@ -143,7 +146,7 @@ impl<L: ListOf> Writer<L> {
         };
         let end = serde_json::to_string(&end).unwrap_or_default();
         self.buffer.extend_from_slice(b"],");
-        // Without its opening brace, since it continues the envelope.
+        // Without the opening brace, since these are further members of the envelope.
         self.buffer.extend_from_slice(&end.as_bytes()[1..]);
         Chunk {
             paged: self.paged,

@@ -1,9 +1,10 @@
-//! `/api/docs`: Swagger UI, from assets inside the binary and under a strict content security policy.
+//! `/api/docs`: Swagger UI, from assets in the binary and with a strict content security policy.
 //!
-//! poem-openapi contains Swagger UI as one page with inline script and style, for which the policy
-//! would have to allow inline scripts. The script and the style are therefore cut out of that page
-//! and served as files; the page itself and the script that starts Swagger UI are ours. All links are
-//! relative, so that the page also works behind a proxy that adds a prefix to its path.
+//! poem-openapi contains Swagger UI as one page with an inline script and style. To serve that page the
+//! policy would have to allow inline scripts, so this module extracts the script and the style and
+//! serves them as files. The page itself and the script that starts Swagger UI are files of this
+//! project. All links are relative, so that the page also works behind a proxy that adds a prefix to its
+//! path.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
@@ -26,7 +27,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \
 const PAGE: &str = include_str!("docs.html");
 const START_SCRIPT: &str = include_str!("init.js");
 
-/// Created at the first request: it takes 1.6 MB, and most servers never get such a request.
+/// Created at the first request to the page, since it takes 1.6 MB and many servers never get one.
 static SWAGGER_UI: LazyLock<SwaggerUi> = LazyLock::new(|| {
     let page = OpenApiService::new((), "", "").swagger_ui_html();
     SwaggerUi::from_page(&page)
@@ -36,12 +37,12 @@ static SWAGGER_UI: LazyLock<SwaggerUi> = LazyLock::new(|| {
 struct SwaggerUi {
     script: Bytes,
     style: Bytes,
-    /// A hash of the content, part of the URLs, so that browsers may cache the files for ever.
+    /// A hash of the content. The URLs contain it, so that browsers may cache the files permanently.
     version: String,
 }
 
 impl SwaggerUi {
-    /// Cuts the script and the style out of poem-openapi's page; `None` if the page has neither.
+    /// Extracts the script and the style from poem-openapi's page; `None` if one of them is missing.
     fn from_page(page: &str) -> Option<Self> {
         let inline = |open: &str, close: &str| {
             let (_, rest) = page.split_once(open)?;
@@ -61,7 +62,7 @@ impl SwaggerUi {
     }
 }
 
-/// Adds the page, its scripts and its style to `route`; the page shows the contracts of these names.
+/// Adds the page, its scripts and its style to `route`. The page offers the contracts with these names.
 pub(super) fn add_to(route: Route, contracts: &[String]) -> Route {
     let start_script = START_SCRIPT.replace("[\"{contracts}\"]", &json!(contracts).to_string());
     let page = make_sync(|_| {
@@ -96,7 +97,7 @@ pub(super) fn add_to(route: Route, contracts: &[String]) -> Route {
 
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// A file that the page links to with its version, so that it may be cached for ever.
+/// The response with a file whose URL contains its version, so that it may be cached permanently.
 fn versioned(content_type: &str, body: &Bytes) -> Response {
     let mut response = content(content_type, body.clone());
     response.headers_mut().insert(
@@ -116,7 +117,7 @@ mod tests {
         let ui = SwaggerUi::from_page(&page).expect("poem-openapi's page has no script or style");
         let script = std::str::from_utf8(&ui.script).expect("UTF-8");
         let style = std::str::from_utf8(&ui.style).expect("UTF-8");
-        // Both ends are there: nothing was cut off at a tag inside the text.
+        // Both end as they should: none was cut off at a tag within its text.
         assert!(script.contains("exports.SwaggerUIBundle=") && script.ends_with("})()));"));
         assert!(style.contains(".swagger-ui .opblock") && style.ends_with("*/"));
     }

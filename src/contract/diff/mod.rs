@@ -19,7 +19,7 @@ pub(super) use canonical::push;
 pub use compare::{Difference, compare};
 pub use ignored::IGNORED;
 pub use normalise::normalise;
-pub use normalised::{Normalised, Problem};
+pub use normalised::{NormaliseError, Normalised};
 pub use report::report;
 pub(super) use structure::METHODS;
 
@@ -39,7 +39,7 @@ pub fn diff(contract: &Value, generated: &Value) -> Vec<Difference> {
 }
 
 /// The difference for a document that has no normal form.
-fn unreadable(side: &str, problem: Problem) -> Difference {
+fn unreadable(side: &str, problem: NormaliseError) -> Difference {
     Difference {
         operation: None,
         pointer: problem.pointer,

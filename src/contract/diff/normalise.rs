@@ -5,16 +5,18 @@
 //! kind of each object ([`Node`]), so that it distinguishes a property called `description` from the
 //! keyword `description`. It keeps unknown constructs as they are: they are compared, never dropped.
 
+mod operations;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 
 use super::canonical::{
     drop_redundant_style, drop_repeated_keywords, escape, local_pointer, minor_version, plain_data,
-    plain_members, push, security_requirement, sorted,
+    plain_members, push, sorted,
 };
-use super::normalised::{Link, Normalised, Problem};
-use super::structure::{METHODS, Node, Shape, is_default, may_be_reference, shape};
+use super::normalised::{Link, NormaliseError, Normalised};
+use super::structure::{Node, Shape, is_default, may_be_reference, shape};
 
 /// Brings an `OpenAPI` 3.0 document into normal form. [`IGNORED`](super::IGNORED) lists what is lost.
 ///
@@ -22,7 +24,7 @@ use super::structure::{METHODS, Node, Shape, is_default, may_be_reference, shape
 /// When a `$ref` leads nowhere, out of the document or to itself, or has siblings, which `OpenAPI` 3.0
 /// ignores; when two parameters or two headers at one place have the same name; when `parameters` is
 /// not a list of objects with `name` and `in`.
-pub fn normalise(document: &Value) -> Result<Normalised, Problem> {
+pub fn normalise(document: &Value) -> Result<Normalised, NormaliseError> {
     let mut walk = Walk {
         root: document,
         source: String::new(),
@@ -59,10 +61,10 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn node(&mut self, node: Node, value: &'a Value) -> Result<Value, Problem> {
+    fn node(&mut self, node: Node, value: &'a Value) -> Result<Value, NormaliseError> {
         let Value::Object(members) = value else {
             return match node {
-                Node::Parameter => Err(self.problem("a parameter is an object".to_owned())),
+                Node::Parameter => Err(self.error("a parameter is an object".to_owned())),
                 _ => Ok(plain_data(value)),
             };
         };
@@ -91,7 +93,7 @@ impl<'a> Walk<'a> {
         node: Node,
         members: &'a Map<String, Value>,
         moved: &[&str],
-    ) -> Result<Map<String, Value>, Problem> {
+    ) -> Result<Map<String, Value>, NormaliseError> {
         let mut out = Map::new();
         // Components are last: by then it is known which of them replaced a reference.
         let are_components = |key: &str| node == Node::Document && key == "components";
@@ -115,7 +117,7 @@ impl<'a> Walk<'a> {
         node: Node,
         key: &str,
         value: &'a Value,
-    ) -> Result<Option<Value>, Problem> {
+    ) -> Result<Option<Value>, NormaliseError> {
         let value = match (shape(node, key), value) {
             (Shape::Dropped, _) => return Ok(None),
             (Shape::Text, Value::String(text)) => {
@@ -166,7 +168,7 @@ impl<'a> Walk<'a> {
         child: Node,
         names: &'a Map<String, Value>,
         keep: impl Fn(&str) -> bool,
-    ) -> Result<Value, Problem> {
+    ) -> Result<Value, NormaliseError> {
         let mut out = Map::new();
         for (name, value) in names.iter().filter(|(name, _)| keep(name)) {
             let value = self.at_member(name, name, |walk| walk.node(child, value))?;
@@ -175,13 +177,13 @@ impl<'a> Walk<'a> {
         Ok(Value::Object(out))
     }
 
-    fn headers(&mut self, headers: &'a Map<String, Value>) -> Result<Value, Problem> {
+    fn headers(&mut self, headers: &'a Map<String, Value>) -> Result<Value, NormaliseError> {
         let mut out = Map::new();
         for (name, header) in headers {
             let lower = name.to_ascii_lowercase();
             let value = self.at_member(name, &lower, |walk| walk.node(Node::Header, header))?;
             if out.insert(lower, value).is_some() {
-                return Err(self.problem(format!(
+                return Err(self.error(format!(
                     "the header {name} occurs twice in different letter case: keep one"
                 )));
             }
@@ -190,7 +192,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The declared tags as an object, by name. A list of something else is kept as it is.
-    fn tags(&mut self, tags: &'a [Value]) -> Result<Value, Problem> {
+    fn tags(&mut self, tags: &'a [Value]) -> Result<Value, NormaliseError> {
         let mut out = Map::new();
         for (index, tag) in tags.iter().enumerate() {
             let Some(name) = tag.get("name").and_then(Value::as_str) else {
@@ -199,147 +201,13 @@ impl<'a> Walk<'a> {
             let value =
                 self.at_member(&index.to_string(), name, |walk| walk.node(Node::Tag, tag))?;
             if out.insert(name.to_owned(), value).is_some() {
-                return Err(self.problem(format!("the tag {name} is declared twice: keep one")));
+                return Err(self.error(format!("the tag {name} is declared twice: keep one")));
             }
         }
         if out.is_empty() {
             return Ok(Value::Array(Vec::new()));
         }
         Ok(Value::Object(out))
-    }
-
-    /// A path. Its parameters move into each of its operations.
-    fn path_item(&mut self, members: &'a Map<String, Value>) -> Result<Value, Problem> {
-        let shared = members.get("parameters").and_then(Value::as_array);
-        let has_operation = METHODS
-            .iter()
-            .any(|method| members.get(*method).is_some_and(Value::is_object));
-        let moved: &[&str] = match shared {
-            Some(parameters) if has_operation => {
-                self.path_parameters = Some((format!("{}/parameters", self.source), parameters));
-                &["parameters"]
-            }
-            _ => &[],
-        };
-        let out = self.members(Node::PathItem, members, moved)?;
-        self.path_parameters = None;
-        Ok(Value::Object(out))
-    }
-
-    /// Replaces the parameters and security of an operation by all that apply to it, including those of
-    /// the path and the document.
-    fn finish_operation(
-        &mut self,
-        out: &mut Map<String, Value>,
-        members: &'a Map<String, Value>,
-    ) -> Result<(), Problem> {
-        let own = match members.get("parameters") {
-            None => [].as_slice(),
-            Some(Value::Array(own)) => own.as_slice(),
-            Some(_) => return Err(self.problem("`parameters` is not a list".to_owned())),
-        };
-        let to = format!("{}/parameters", self.output);
-        let mut parameters = match self.path_parameters.clone() {
-            Some(shared) => self.parameters(&to, shared)?,
-            None => Map::new(),
-        };
-        let own = (format!("{}/parameters", self.source), own);
-        for (key, parameter) in self.parameters(&to, own)? {
-            // A parameter that overrides one of the path has the position that the operation gives it,
-            // as in generated clients.
-            parameters.shift_remove(&key);
-            parameters.insert(key, parameter);
-        }
-        out.shift_remove("parameters");
-        if !parameters.is_empty() {
-            out.insert("parameters".to_owned(), Value::Object(parameters));
-        }
-
-        let security = match members.get("security") {
-            Some(own) => Some(own),
-            None => self.root.get("security").inspect(|_| {
-                let to = format!("{}/security", self.output);
-                let at = "/security".to_owned();
-                self.links.insert(to, Link { at, target: None });
-            }),
-        };
-        out.shift_remove("security");
-        match security {
-            Some(Value::Array(alternatives)) if alternatives.is_empty() => {}
-            Some(Value::Array(alternatives)) => {
-                let alternatives = sorted(alternatives.iter().map(security_requirement));
-                out.insert("security".to_owned(), Value::Array(alternatives));
-            }
-            Some(other) => {
-                out.insert("security".to_owned(), plain_data(other));
-            }
-            None => {}
-        }
-        Ok(())
-    }
-
-    fn finish_parameter(&self, out: &mut Map<String, Value>) -> Result<(), Problem> {
-        let (Some(Value::String(name)), Some(Value::String(location))) =
-            (out.get("name"), out.get("in"))
-        else {
-            let message = "a parameter needs `name` and `in`, both text";
-            return Err(self.problem(message.to_owned()));
-        };
-        let (name, location) = (name.to_ascii_lowercase(), location.clone());
-        if location == "header" {
-            out.insert("name".to_owned(), Value::String(name));
-        }
-        drop_redundant_style(out, &location, self.root);
-        Ok(())
-    }
-
-    /// The parameters of a list as an object, by location and name.
-    fn parameters(
-        &mut self,
-        to: &str,
-        (at, list): (String, &'a [Value]),
-    ) -> Result<Map<String, Value>, Problem> {
-        let mut out = Map::new();
-        let outer_source = std::mem::replace(&mut self.source, at);
-        let outer_output = std::mem::replace(&mut self.output, to.to_owned());
-        for (index, parameter) in list.iter().enumerate() {
-            let definition = self.definition(parameter);
-            let text = |key| {
-                definition
-                    .get(key)
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-            };
-            // For a parameter without name, the walk reports the problem.
-            let key = match text("in") {
-                "header" => format!("header {}", text("name").to_ascii_lowercase()),
-                location => format!("{location} {}", text("name")),
-            };
-            let value = self.at_member(&index.to_string(), &key, |walk| {
-                walk.node(Node::Parameter, parameter)
-            })?;
-            if out.contains_key(&key) {
-                return Err(self.problem(format!("two parameters are called {key}: keep one")));
-            }
-            out.insert(key, value);
-        }
-        self.source = outer_source;
-        self.output = outer_output;
-        Ok(out)
-    }
-
-    /// The value to which a chain of references leads. The walk reports references that lead nowhere.
-    fn definition(&self, value: &'a Value) -> &'a Value {
-        let mut definition = value;
-        // References to references are rare. The bound ends cycles.
-        for _ in 0..8 {
-            let Some(target) = definition.get("$ref").and_then(Value::as_str) else {
-                break;
-            };
-            let target = local_pointer(target).and_then(|pointer| self.root.pointer(&pointer));
-            definition = target.unwrap_or(&Value::Null);
-        }
-        definition
     }
 
     /// The normal form of a reference: the reference itself if it leads to a component schema, whose name
@@ -349,9 +217,9 @@ impl<'a> Walk<'a> {
         node: Node,
         target: &str,
         members: &Map<String, Value>,
-    ) -> Result<Value, Problem> {
+    ) -> Result<Value, NormaliseError> {
         let Some(pointer) = local_pointer(target) else {
-            return Err(self.problem(format!(
+            return Err(self.error(format!(
                 "`$ref: {target}` leads out of the document: only #/… is followed"
             )));
         };
@@ -362,7 +230,7 @@ impl<'a> Walk<'a> {
         };
         let mut via = self.via.clone();
         via.push(self.source.clone());
-        let problem = |message| Problem {
+        let problem = |message| NormaliseError {
             pointer: pointer.clone(),
             via: via.clone(),
             message,
@@ -376,7 +244,7 @@ impl<'a> Walk<'a> {
             return Ok(Value::Object(plain_members(members)));
         }
         if members.len() > 1 {
-            return Err(self.problem(
+            return Err(self.error(
                 "`$ref` has siblings, which OpenAPI 3.0 ignores: move them to what it refers to"
                     .to_owned(),
             ));
@@ -409,8 +277,8 @@ impl<'a> Walk<'a> {
         &mut self,
         from: &str,
         to: &str,
-        walk: impl FnOnce(&mut Self) -> Result<T, Problem>,
-    ) -> Result<T, Problem> {
+        walk: impl FnOnce(&mut Self) -> Result<T, NormaliseError>,
+    ) -> Result<T, NormaliseError> {
         let (source_length, output_length) = (self.source.len(), self.output.len());
         push(&mut self.source, from);
         push(&mut self.output, to);
@@ -429,8 +297,8 @@ impl<'a> Walk<'a> {
         self.links.insert(self.output.clone(), Link { at, target });
     }
 
-    fn problem(&self, message: String) -> Problem {
-        Problem {
+    fn error(&self, message: String) -> NormaliseError {
+        NormaliseError {
             pointer: self.source.clone(),
             via: self.via.clone(),
             message,

@@ -69,7 +69,7 @@ impl Normalised {
 
 /// Why a document has no normal form.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct NormaliseError {
     /// A JSON pointer to what is wrong. For a reference that leads nowhere, its target.
     pub pointer: String,
     /// JSON pointers to the references that lead there, outermost first.
@@ -78,7 +78,7 @@ pub struct Problem {
     pub message: String,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for NormaliseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.pointer, self.message)?;
         match self.via.last() {
@@ -88,4 +88,4 @@ impl fmt::Display for Problem {
     }
 }
 
-impl std::error::Error for Problem {}
+impl std::error::Error for NormaliseError {}

@@ -22,7 +22,10 @@ impl Walk<'_> {
                 self.breaking(sides, "its body is not that of the known errors");
             }
             (None, Some(new)) if status == "304" && allows_304 && new.get("content").is_none() => {
-                self.compatible(sides, "only who sends the new If-None-Match gets it");
+                self.compatible(
+                    sides,
+                    "only clients that send the new If-None-Match receive it",
+                );
             }
             (None, _) => self.breaking(sides, "clients do not expect this status"),
             (Some(_), Some(_)) => self.members(sides, Walk::response_member),

@@ -1,0 +1,224 @@
+//! Reads the pages of one batch from one snapshot.
+//!
+//! Imports `db` for pages and snapshots.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use tracing::Instrument;
+
+use crate::db::{Known, Landmark, List, ListRange, Page, Rows, Snapshot};
+use crate::deadlines;
+use crate::error::Error;
+
+use super::super::super::validation::RowValidator;
+use super::super::list_response::ListResponse;
+use super::super::paging::Paged;
+use super::super::sending::{Query, Source, Subscriber};
+use super::super::writer::{Chunk, IsFull, Position, Writer};
+use super::queue::{Release, Request};
+use super::{CHANNEL_CAPACITY, MAX_BUFFERED};
+
+/// The requests of one batch that have not been served yet.
+struct Batch {
+    /// The requests for the last pages of the list come first.
+    requests: Vec<Request>,
+    known: Known,
+    release: Option<Release>,
+}
+
+impl Batch {
+    fn new(mut requests: Vec<Request>, release: Release) -> Self {
+        // Pages are taken from the end of this vector, so the first pages of the list are read first: the
+        // last row of a page is a landmark from which the database reaches later pages faster.
+        requests.sort_by_key(|request| Reverse((request.page.offset(), request.page.size)));
+        Self {
+            requests,
+            known: Known::default(),
+            release: Some(release),
+        }
+    }
+
+    /// Takes the requests for the next page.
+    fn next_page(&mut self) -> Option<(Page, Vec<Request>)> {
+        let page = self.requests.last()?.page;
+        let first = self
+            .requests
+            .partition_point(|request| request.page != page);
+        Some((page, self.requests.split_off(first)))
+    }
+
+    /// Releases the worker, and returns to it the requests that have not been served.
+    fn release(&mut self) {
+        if let Some(release) = self.release.take() {
+            let _ = release.send(std::mem::take(&mut self.requests));
+        }
+    }
+}
+
+/// Reads all pages of a batch from one snapshot. Requests for the same page receive the same chunks.
+pub(in crate::api::lists) fn read<L, R, Q>(
+    source: Source<Q>,
+    buffers: Arc<Semaphore>,
+    requests: Vec<Request>,
+    release: Release,
+) -> BoxFuture<'static, ()>
+where
+    L: ListResponse,
+    L::Item: From<R>,
+    R: Send + 'static,
+    Q: Query<R>,
+{
+    async move {
+        let mut batch = Batch::new(requests, release);
+        let mut snapshot = match source.db.snapshot().await {
+            Ok(snapshot) => snapshot,
+            Err(error) => return fail(batch.requests, &error).await,
+        };
+        while let Some((page, mut requests)) = batch.next_page() {
+            let span = requests[0].span.clone();
+            let sent = send_page::<L, R, Q>(
+                source.clone(),
+                &buffers,
+                &mut snapshot,
+                page,
+                &mut requests,
+                &mut batch,
+            );
+            if let Err(error) = sent.instrument(span).await {
+                let error = snapshot.diagnose(error).await;
+                if batch.known.total.is_none() {
+                    requests.append(&mut batch.requests);
+                }
+                batch.release();
+                if let Error::NotFound(_) = error {
+                    snapshot.finish().await;
+                } else {
+                    // The database may still be sending rows.
+                    drop(snapshot);
+                }
+                return fail(requests, &error).await;
+            }
+        }
+        batch.release();
+        snapshot.finish().await;
+    }
+    .boxed()
+}
+
+/// Reads one page and sends it to all clients that requested it. A page that is too large to be kept in
+/// memory ends the batch: it is sent to the first client alone, as fast as that client receives it.
+async fn send_page<L, R, Q>(
+    source: Source<Q>,
+    buffers: &Arc<Semaphore>,
+    snapshot: &mut Snapshot,
+    page: Page,
+    requests: &mut Vec<Request>,
+    batch: &mut Batch,
+) -> Result<(), Error>
+where
+    L: ListResponse,
+    L::Item: From<R>,
+    R: Send + 'static,
+    Q: Query<R>,
+{
+    let validator = source.validator;
+    let list = (source.query)(snapshot, ListRange::Page(page, batch.known));
+    let list = timeout(deadlines::CHUNK, list).await;
+    let List { mut rows, page } = list.unwrap_or_else(|_| Err(takes_too_long()))?;
+    let paged = page.map(|(page, total)| Paged { page, total });
+    batch.known.total = paged.map(|paged| paged.total);
+    let mut writer = Writer::<L>::new(Position::default(), paged);
+    let mut chunks: Vec<Chunk> = Vec::new();
+    let mut permit = None;
+    while let Some(chunk) = next_chunk(&mut writer, &mut rows, validator).await? {
+        chunks.push(chunk);
+        if permit.is_none() {
+            permit = Arc::clone(buffers).try_acquire_owned().ok();
+        }
+        let bytes: usize = chunks.iter().map(|chunk| chunk.bytes.len()).sum();
+        if permit.is_none() || bytes > MAX_BUFFERED {
+            batch.requests.extend(requests.drain(1..));
+            batch.release();
+            let subscriber = &requests[0].subscriber;
+            for chunk in chunks {
+                send(subscriber, chunk).await?;
+            }
+            while let Some(chunk) = next_chunk(&mut writer, &mut rows, validator).await? {
+                send(subscriber, chunk).await?;
+            }
+            return send(subscriber, writer.last_chunk()).await;
+        }
+    }
+    batch.known.landmark = paged.and_then(|paged| landmark(paged.page, writer.position));
+    chunks.push(writer.last_chunk());
+    for request in &*requests {
+        for chunk in &chunks {
+            // Cannot fail: the capacity of the channel is that of a whole page.
+            let _ = request.subscriber.try_send(Ok(chunk.clone()));
+        }
+    }
+    if permit.is_some() {
+        tokio::spawn(hold_until_received(permit, std::mem::take(requests)));
+    }
+    Ok(())
+}
+
+/// The last row of a page as a landmark; `None` when the page is empty.
+fn landmark(page: Page, end: Position) -> Option<Landmark> {
+    let rows = i64::try_from(end.rows).ok().filter(|rows| *rows > 0)?;
+    Some(Landmark {
+        id: end.id,
+        rows: page.offset() + rows,
+    })
+}
+
+/// The next chunk of a page; `None` when the remaining rows are its last chunk.
+async fn next_chunk<L, R>(
+    writer: &mut Writer<L>,
+    rows: &mut Rows<'_, R>,
+    validator: Option<RowValidator>,
+) -> Result<Option<Chunk>, Error>
+where
+    L: ListResponse,
+    L::Item: From<R>,
+{
+    let filled = timeout(deadlines::CHUNK, writer.fill(rows)).await;
+    let IsFull(is_full) = filled.unwrap_or_else(|_| Err(takes_too_long()))?;
+    // `validation` checks a page of one chunk as a whole response.
+    if is_full || writer.has_earlier_chunks {
+        writer.check_rows(validator)?;
+    }
+    Ok(is_full.then(|| writer.take_chunk()))
+}
+
+/// Sends a chunk as soon as the channel has capacity. It is an error when the client has disconnected:
+/// then the connection, which may still receive rows, is closed.
+async fn send(subscriber: &Subscriber, chunk: Chunk) -> Result<(), Error> {
+    let sent = subscriber.send(Ok(chunk)).await;
+    sent.map_err(|_| Error::Unavailable("the client has disconnected".into()))
+}
+
+/// Holds the permit until each client has received all chunks or has disconnected.
+async fn hold_until_received(permit: Option<OwnedSemaphorePermit>, requests: Vec<Request>) {
+    for Request { subscriber, .. } in &requests {
+        let _ = subscriber.reserve_many(CHANNEL_CAPACITY).await;
+    }
+    drop(permit);
+}
+
+/// Sends the error to all of these clients.
+async fn fail(requests: Vec<Request>, error: &Error) {
+    let sent = requests
+        .iter()
+        .map(|request| request.subscriber.send(Err(error.share())));
+    join_all(sent).await;
+}
+
+fn takes_too_long() -> Error {
+    Error::Unavailable("a page takes too long".into())
+}
