@@ -60,8 +60,8 @@ async fn clients_that_do_not_read_delay_only_other_lists_and_only_for_a_limited_
 /// Sends one request for a list, and then two concurrent ones. Returns the three responses. The client of
 /// the last one does not read its body before the other concurrent response is complete.
 async fn read_with_a_slow_client(shop: &Shop, path: &str) -> [ClientResponse; 3] {
-    // Further requests wait to share a query only while the list is being read, which this paused client
-    // ensures, and when the duration of such a list is known, which the next request measures.
+    // Requests wait for others to share a query only while a list is being read, and only if the duration of
+    // an earlier list is known. This client keeps a list open, and the next request is the earlier list.
     let _idle = PausedClient::get(shop, path, "").await;
     let alone = shop.get(path).await;
 
