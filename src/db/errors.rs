@@ -212,7 +212,7 @@ impl From<QueryError> for Error {
     }
 }
 
-/// An error without a diagnosis is internal until [`diagnose`] asks its connection.
+/// An error without a diagnosis is internal until `diagnose` asks its connection.
 impl From<DieselError> for Error {
     fn from(error: DieselError) -> Self {
         QueryError::from(error).into()

@@ -31,7 +31,7 @@ use crate::error::Error;
 use super::session_settings::{Purpose, setup};
 use super::{Connection, errors};
 
-/// A connection that was idle for longer is tested before it is used.
+/// A connection that was idle for longer than this is tested before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
 /// How many list connections are kept open for the next lists.
