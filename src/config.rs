@@ -1,7 +1,7 @@
 //! Every setting of the program: its name, default and meaning. No other module reads the
 //! environment.
 //!
-//! The value of a setting is that of the first of these sources that has one: the flag, the
+//! A setting takes its value from the first of these sources that has one: the flag, the
 //! environment, the file `.env` in the working directory, the default. An empty variable, which
 //! compose files produce, stands for the default and overrides `.env`; only an empty
 //! `CORS_ALLOW_ORIGIN` has a meaning of its own. Imports no other module: the module that uses a
@@ -95,7 +95,7 @@ pub struct Settings {
 pub enum LogFormat {
     /// For people.
     Text,
-    /// One JSON object a line, for machines.
+    /// One JSON object on each line, for machines.
     Json,
 }
 

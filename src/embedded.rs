@@ -83,7 +83,7 @@ pub enum Error {
     },
     /// `MariaDB` failed. The text says what failed and quotes its log.
     Failed(String),
-    /// The operating system refused something.
+    /// An operation of the operating system failed.
     Io {
         /// What was tried: a verb that follows "cannot".
         doing: &'static str,
@@ -223,7 +223,7 @@ impl Embedded {
     /// Creates a database in utf8mb4, unless it exists. The migrations create its tables.
     ///
     /// # Errors
-    /// [`Error::Failed`] when the server refuses.
+    /// [`Error::Failed`] when the server rejects the statement.
     pub fn create_database(&self, name: &str) -> Result<(), Error> {
         administration::create_database(&self.socket.path, name)
             .map_err(|cause| Error::Failed(format!("cannot create the database {name}: {cause}")))
@@ -296,7 +296,7 @@ fn server_arguments(dir: &Path, socket: &Path) -> Vec<OsString> {
     .map(OsString::from)
     .into();
     if geteuid().is_root() {
-        // Without this option the server refuses to run as root.
+        // Without this option the server does not run as root.
         arguments.push("--user=root".into());
     }
     arguments.push(with_path("--datadir=", &dir.join(DATABASE)));
@@ -313,7 +313,7 @@ fn await_greeting(server: &mut Supervised, socket: &Path, log: &Log) -> Result<(
     })
     .unwrap_or_else(|| {
         Some(format!(
-            "MariaDB did not answer within {} s",
+            "MariaDB did not respond within {} s",
             START_LIMIT.as_secs()
         ))
     });

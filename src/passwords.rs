@@ -92,9 +92,9 @@ mod tests {
     async fn a_full_queue_is_an_error_that_does_not_blame_the_database() {
         let all = available_parallelism().map_or(1, NonZero::get);
         let all = CORES.acquire_many(all.try_into().unwrap()).await.unwrap();
-        let refused = hash("secret".into()).await;
+        let rejected = hash("secret".into()).await;
         drop(all);
-        assert!(matches!(refused, Err(Error::Busy(_))));
+        assert!(matches!(rejected, Err(Error::Busy(_))));
         assert!(hash("secret".into()).await.is_ok());
     }
 

@@ -51,13 +51,14 @@ pub trait Application: Endpoint {
 /// The limits for clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// From the connection, or a later request's first byte, to the end of the request's head.
+    /// The longest time from the connection, or a later request's first byte, to the end of the
+    /// request's head.
     pub header_timeout: Duration,
     /// The longest silence while the client has to act: between requests, in the middle of sending
     /// a body, in the middle of reading a response. How long a handler may take is not limited
     /// here.
     pub idle_timeout: Duration,
-    /// Connections at a time; further ones wait in the kernel's backlog.
+    /// The most connections at a time; further ones wait in the kernel's backlog.
     pub max_connections: usize,
     /// How long requests in progress may take to finish after the server was told to stop.
     pub shutdown_grace: Duration,
@@ -77,7 +78,7 @@ impl Default for Limits {
 /// Serves `app` on `listener`, over HTTP/1.1 and HTTP/2 (with prior knowledge), until `shutdown`
 /// resolves, and then drains.
 ///
-/// Draining closes the listener and idle connections at once, and tells the others to end after the
+/// Draining closes the listener and idle connections at once, and the other connections after the
 /// request in progress. Connections that have not ended after [`Limits::shutdown_grace`] are
 /// closed. Dropping the future closes all connections.
 ///

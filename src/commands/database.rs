@@ -95,7 +95,7 @@ pub(super) fn require_tables(session: &mut Session, url: &DatabaseUrl) -> anyhow
     let mismatches = schema_check::mismatches(session)?;
     if !mismatches.is_empty() {
         bail!(
-            "the tables of {url} do not fit:\n  {}\nmend them; missing ones are created by \
+            "the tables of {url} do not fit:\n  {}\nrepair them; missing tables are created by \
              `ecommerce-api migrate run`, or when serving by MIGRATE_ON_START=true",
             mismatches.join("\n  ")
         );

@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_there_are_several_contracts_one_is_chosen_by_its_name() {
+    fn one_of_several_contracts_is_chosen_by_its_name() {
         let names = ["openapi", "auth"];
         assert_eq!(choose(Some("auth"), &names).ok(), Some(1));
         assert_eq!(choose(None, &["openapi"]).ok(), Some(0));

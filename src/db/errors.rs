@@ -40,11 +40,11 @@ enum Meaning {
 const MEANINGS: [(u16, Meaning); 18] = [
     // The row has changed since the transaction's snapshot (MariaDB with innodb_snapshot_isolation).
     (1020, Meaning::Retry),
-    // Deadlock, which is also how Galera reports that another node's transaction won.
+    // A deadlock, or on a Galera node: another node's transaction won.
     (1213, Meaning::Retry),
     // A table was altered after the transaction's snapshot.
     (1412, Meaning::Retry),
-    // Group Replication reports so that another member's transaction won.
+    // With Group Replication: another member's transaction won.
     (3101, Meaning::Retry),
     // Too many connections: of all users, of this user, or for this user's quota.
     (1040, Meaning::Unavailable),
@@ -66,7 +66,7 @@ const MEANINGS: [(u16, Meaning); 18] = [
     (1317, Meaning::Unavailable),
     // KILL: the connection is about to be lost.
     (1927, Meaning::Unavailable),
-    // The statement took longer than it may: MariaDB's number, MySQL's number.
+    // The statement took longer than the limit: MariaDB's number, MySQL's number.
     (1969, Meaning::Unavailable),
     (3024, Meaning::Unavailable),
 ];
@@ -212,7 +212,7 @@ impl From<QueryError> for Error {
     }
 }
 
-/// An error without a diagnosis is internal until [`diagnose`] asks its connection.
+/// An error without a diagnosis is internal until `diagnose` asks its connection.
 impl From<DieselError> for Error {
     fn from(error: DieselError) -> Self {
         QueryError::from(error).into()

@@ -1,9 +1,10 @@
 //! The migrations, embedded in the binary. Imports `db::session` and `error`.
 //!
-//! `migrations/` holds them as SQL, and the `diesel` command runs the same files. Processes that
-//! migrate one database at the same time take turns, by `GET_LOCK`, which locks on one server and
-//! not in a whole cluster. Statements that change tables commit at once, so a migration that fails
-//! halfway is half done; it is not recorded, and the baseline may simply be run again.
+//! Their SQL is in the directory `migrations/`, with which the command `diesel` works, too.
+//! Processes that migrate one database at the same time take turns, by `GET_LOCK`, which locks on
+//! one server and not in a whole cluster. Statements that change tables commit at once, so a
+//! migration that fails halfway is half done; it is not recorded, and the baseline may simply be
+//! run again.
 //!
 //! `revert` undoes the newest migration that is applied. For the baseline that means dropping
 //! tables, under two rules: a table that existed before, which lacks the comment of the tables that
@@ -103,7 +104,7 @@ impl fmt::Display for Error {
             ),
             Self::Failed(name, cause) => write!(
                 f,
-                "migration {name} failed: {cause}; it is not recorded as done: mend the cause \
+                "migration {name} failed: {cause}; it is not recorded as done: repair the cause \
                  (`ecommerce-api check` lists what does not fit) and run it again"
             ),
             Self::Query(cause) => write!(f, "cannot read the state of the migrations: {cause}"),
@@ -256,8 +257,8 @@ fn tables_to_drop(session: &mut Session) -> Result<(Vec<TableRows>, Vec<String>)
     Ok((dropped, kept))
 }
 
-/// Foreign keys from tables that stay to tables that would be dropped. They would stop the server
-/// halfway.
+/// Foreign keys from tables that stay to tables that would be dropped. With such keys, the revert
+/// would fail halfway.
 fn foreign_references(session: &mut Session, dropped: &[TableRows]) -> Result<Vec<String>, Error> {
     if dropped.is_empty() {
         return Ok(Vec::new());

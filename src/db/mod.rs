@@ -99,7 +99,7 @@ impl<C> Order<C> {
 /// The rows of a list that a request asks for.
 #[derive(Debug, Clone, Copy)]
 pub enum ListRange {
-    /// Every row with a larger id; every row after 0. Only for lists in id order.
+    /// Every row with a larger id than this; with 0, every row. Only for lists in id order.
     After(i32),
     /// One page, and what is known about the list from other pages of the same snapshot.
     Page(Page, Known),

@@ -31,7 +31,7 @@ use crate::error::Error;
 use super::session_settings::{Purpose, setup};
 use super::{Connection, errors};
 
-/// A connection that was idle for longer is tested before it is used.
+/// A connection that was idle for longer than this is tested before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
 /// How many list connections are kept open for the next lists.
@@ -167,7 +167,7 @@ impl Drop for ListConnection {
     }
 }
 
-/// Tells the pool if this connection was lost.
+/// Informs the pool if this connection was lost.
 fn note_loss(object: &mut Object<Connector>) {
     if is_broken(object)
         && let Some(pool) = Object::pool(object)
@@ -228,19 +228,19 @@ impl Manager for Connector {
         connection: &mut Connection,
         metrics: &Metrics,
     ) -> RecycleResult<ConnectionError> {
-        let refuse = |why: &'static str| Err(RecycleError::message(why));
+        let reject = |why: &'static str| Err(RecycleError::message(why));
         if is_broken(connection) {
-            return refuse("the connection was lost, or has a transaction open");
+            return reject("the connection was lost, or has a transaction open");
         }
         if self.is_outdated(metrics.created) {
-            return refuse("a younger connection was lost");
+            return reject("a younger connection was lost");
         }
         if metrics.last_used() > TRUSTED_IDLE {
             let test = connection.batch_execute("DO 1");
             let passed = tokio::time::timeout(deadlines::CONNECTION_TEST, test).await;
             if !matches!(passed, Ok(Ok(()))) {
                 self.note_loss(metrics.created);
-                return refuse("the connection was lost while it was idle");
+                return reject("the connection was lost while it was idle");
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Rows for a new database. Imports `db::session` and `db::schema`.
 //!
 //! - [`sample_shop`]: a small, believable shop for the first start. Fills empty tables only.
-//! - [`bulk`]: any number of made-up rows, in addition to the existing ones.
+//! - [`bulk()`]: any number of made-up rows, in addition to the existing ones.
 //!
 //! Both take the hash of a password as an argument, so that no account has a default password.
 

@@ -2,7 +2,7 @@
 //! asynchronous pool. Imports `db::url` and `db::session_settings`.
 //!
 //! This module drives the asynchronous driver from blocking code. Diesel's own blocking connection,
-//! `MysqlConnection`, uses the C client, of which Debian links MariaDB's, with two traps:
+//! `MysqlConnection`, uses the C client, which is MariaDB's on Debian and has two problems:
 //!
 //! - **Network:** diesel asks for encryption with an option that only MySQL's client knows. With
 //!   MariaDB's, `ssl_mode=required` gives plain text, without an error.
@@ -140,10 +140,10 @@ impl Session {
         self.0.batch_execute(sql)
     }
 
-    /// Runs one statement of Diesel's; returns the number of rows that it changed.
+    /// Runs one statement that was built with diesel; returns the number of rows that it changed.
     ///
     /// # Errors
-    /// The statement's.
+    /// That of the statement.
     pub fn execute<Q: QueryFragment<Mysql> + QueryId>(&mut self, query: &Q) -> QueryResult<usize> {
         self.0.execute_returning_count(query)
     }

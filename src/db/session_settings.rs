@@ -2,7 +2,7 @@
 //! configuration. Imports `deadlines`.
 //!
 //! Diesel-async sets the character sets (utf8mb4) and the time zone (UTC) by itself. Each variable
-//! here exists in MySQL 8 and in MariaDB from 10.6; except the limit of a statement's time, which
+//! here exists in MySQL 8 and in MariaDB from 10.6, except the limit of a statement's time, which
 //! has a different name in each: each server executes only the comment with its version prefix.
 
 use crate::deadlines;

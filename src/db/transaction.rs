@@ -64,7 +64,7 @@ pub(super) struct Retries(u32);
 
 impl Retries {
     /// Whether to try again after this error. If so, waits for a random time, so that the same
-    /// transactions do not meet again.
+    /// transactions do not deadlock again.
     pub(super) async fn again_after(&mut self, error: &QueryError) -> bool {
         if !error.is_retryable() || self.0 == MAX_RETRIES {
             return false;

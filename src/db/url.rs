@@ -1,14 +1,14 @@
 //! The URL of the database, translated into the driver's options.
 //!
-//! `mysql://user:password@host:port/database?socket=…&ssl_mode=…&ssl_ca=…` (or `mariadb://…`).
-//! Characters that mean something in a URL are percent-encoded in user, password and database.
+//! `mysql://user:password@host:port/database?socket=…&ssl_mode=…&ssl_ca=…` (or `mariadb://…`). In
+//! user, password and database, characters with a meaning in URLs are percent-encoded.
 //!
-//! | `ssl_mode`        | the connection is …                                                       |
+//! | `ssl_mode`        | the connection                                                            |
 //! |-------------------|---------------------------------------------------------------------------|
-//! | `disabled`        | not encrypted; the default                                                |
-//! | `required`        | encrypted, to any server                                                  |
-//! | `verify_ca`       | … to a server with a certificate from `ssl_ca`, whatever its name         |
-//! | `verify_identity` | … and in the host's name; without `ssl_ca`, the system's roots decide     |
+//! | `disabled`        | is not encrypted; the default                                             |
+//! | `required`        | is encrypted; the server's certificate is not checked                     |
+//! | `verify_ca`       | is encrypted; the certificate comes from `ssl_ca` and may name any host   |
+//! | `verify_identity` | is encrypted; the certificate names the host and comes from `ssl_ca`, or without `ssl_ca` from the system's roots |
 //!
 //! Combinations in which a parameter would be ignored are rejected, so that no URL promises a
 //! protection that the connection does not have. MySQL's `preferred` is rejected too, since an

@@ -75,9 +75,9 @@ fn filtered(filter: &Filter) -> Users<'_> {
         users = users.filter(users::email.like(beginning_with(prefix)).escape('!'));
     }
     if let Some(email) = &filter.email {
-        // The index finds those that the collation takes for equal; letter case, accents and
-        // trailing spaces count all the same, which even utf8mb4_bin would ignore. Not as a piece of
-        // SQL, since diesel would prepare the statement anew each time.
+        // The first filter uses the index and finds the emails that are equal in the collation. The
+        // second compares bytes: even utf8mb4_bin would ignore trailing spaces. It is not a raw SQL
+        // fragment, for which diesel would prepare the statement each time.
         let exactly = hex(users::email).eq(hex(email));
         users = users.filter(users::email.eq(email)).filter(exactly);
     }

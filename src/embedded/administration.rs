@@ -18,7 +18,7 @@ fn execute(socket: &Path, sql: &str) -> Result<(), String> {
     executed.map_err(|error| error.to_string())
 }
 
-/// Tells the server to shut down.
+/// Asks the server to shut down.
 pub(super) fn shut_down(socket: &Path) -> Result<(), String> {
     execute(socket, "SHUTDOWN")
 }

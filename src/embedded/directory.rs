@@ -40,11 +40,13 @@ pub(super) fn prepare(data_dir: &Path) -> Result<PathBuf, Error> {
     let inspect = || -> io::Result<_> {
         let dir = data_dir.canonicalize()?;
         let exposed = fs::metadata(&dir)?.permissions().mode() & 0o077 != 0;
-        let ours = dir.join(INSTANCE_LOCK).exists() || fs::read_dir(&dir)?.next().is_none();
-        Ok((dir, exposed, ours))
+        let is_data_directory =
+            dir.join(INSTANCE_LOCK).exists() || fs::read_dir(&dir)?.next().is_none();
+        Ok((dir, exposed, is_data_directory))
     };
-    let (dir, exposed, ours) = inspect().map_err(io_error("read the data directory", data_dir))?;
-    if exposed && !ours {
+    let (dir, exposed, is_data_directory) =
+        inspect().map_err(io_error("read the data directory", data_dir))?;
+    if exposed && !is_data_directory {
         return Err(Error::Exposed(dir));
     }
     if exposed {
@@ -102,11 +104,11 @@ fn acquire(file: &File, path: &Path, limit: Duration) -> Result<bool, Error> {
     .unwrap_or(Ok(false))
 }
 
-/// Tells the server behind `socket`, which may be a link, to shut down.
+/// Asks the server behind `socket`, which may be a link, to shut down.
 fn request_shutdown(socket: &Path) -> Result<(), String> {
     let socket = fs::read_link(socket).unwrap_or_else(|_| socket.to_owned());
     if !greets(&socket) {
-        return Err("it does not answer on its socket".to_owned());
+        return Err("it does not respond on its socket".to_owned());
     }
     administration::shut_down(&socket)
 }

@@ -1,7 +1,7 @@
 //! Bodies of requests and responses that tell the [`ClientTimer`] whether a pending read waits for
 //! the server or for the client.
 //!
-//! Imports the timer beside it, and hyper's body trait.
+//! Imports `server::timer`.
 
 use std::io;
 use std::mem;

@@ -1,6 +1,6 @@
 //! One connection: hyper's protocols over the socket, and each request to the application.
 //!
-//! Imports the timer, the streams and the rejections beside it.
+//! Imports `server::body`, `server::rejection`, `server::stream` and `server::timer`.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -139,7 +139,7 @@ fn log_rejection(peer: SocketAddr, status: StatusCode, request_id: &str, problem
     );
 }
 
-/// The request id that the application gave to a response.
+/// The request id in a response of the application.
 fn request_id(response: &Response<Bytes>) -> String {
     let id = response.headers().get("x-request-id");
     let id = id.and_then(|id| id.to_str().ok());

@@ -18,5 +18,5 @@ pub async fn shutdown_signal() {
             return std::future::pending().await;
         }
     };
-    tracing::info!(signal = received, "told to stop");
+    tracing::info!(signal = received, "received the signal to stop");
 }

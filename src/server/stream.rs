@@ -1,7 +1,7 @@
 //! A connection's socket: reports every byte to the [`ClientTimer`], replaces hyper's own
 //! responses, and closes in a way that lets the client read the last response.
 //!
-//! Imports the timer and the rejections beside it, and tokio's streams.
+//! Imports `server::rejection` and `server::timer`.
 
 use std::io;
 use std::mem::MaybeUninit;

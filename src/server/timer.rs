@@ -33,7 +33,7 @@ struct State {
     /// The number of steps in which the server works, minus the number of steps within them that
     /// wait for the client. The timer is paused while this is above zero.
     server_steps: isize,
-    /// When the client has been silent for too long.
+    /// The time from which the client has been silent for too long.
     idle_deadline: Instant,
     /// When the next request head must be complete; `None` while none is expected.
     head_deadline: Option<Instant>,
@@ -42,7 +42,7 @@ struct State {
     /// Whether the body of the last request was not read to its end.
     has_unread_body: bool,
     /// Whether the connection is shut for writing and is only read from, for [`deadlines::LINGER`],
-    /// which no bytes prolong.
+    /// which no bytes extend.
     is_lingering: bool,
     /// Whether all bytes that were written belong to complete responses and have been flushed.
     is_between_responses: bool,
@@ -109,7 +109,7 @@ impl ClientTimer {
     /// Records that bytes have arrived.
     pub(super) fn record_read(&self) {
         let mut state = self.state();
-        self.prolong(&mut state);
+        self.extend_idle_deadline(&mut state);
         if state.open_requests == 0 && !state.is_http2 && !state.is_lingering {
             state
                 .head_deadline
@@ -119,7 +119,7 @@ impl ClientTimer {
 
     /// Records that bytes were written.
     pub(super) fn record_write(&self) {
-        self.prolong(&mut self.state());
+        self.extend_idle_deadline(&mut self.state());
     }
 
     /// Records that hyper has written everything so far.
@@ -152,7 +152,7 @@ impl ClientTimer {
         state.is_lingering
     }
 
-    fn prolong(&self, state: &mut State) {
+    fn extend_idle_deadline(&self, state: &mut State) {
         if !state.is_lingering {
             state.idle_deadline = Instant::now() + self.idle_timeout;
         }
@@ -200,7 +200,7 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.open_requests -= 1;
-        self.0.prolong(&mut state);
+        self.0.extend_idle_deadline(&mut state);
     }
 }
 
@@ -223,7 +223,7 @@ impl Step {
     pub(super) fn begin(timer: &Arc<ClientTimer>, actor: Actor) -> Self {
         let mut state = timer.state();
         state.server_steps += weight(actor);
-        timer.prolong(&mut state);
+        timer.extend_idle_deadline(&mut state);
         drop(state);
         Self {
             timer: Arc::clone(timer),
@@ -236,7 +236,7 @@ impl Drop for Step {
     fn drop(&mut self) {
         let mut state = self.timer.state();
         state.server_steps -= weight(self.actor);
-        self.timer.prolong(&mut state);
+        self.timer.extend_idle_deadline(&mut state);
     }
 }
 

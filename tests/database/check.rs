@@ -25,7 +25,7 @@ fn assert_each_change_is_one_mismatch(changes: &[(&str, &str)]) {
         assert!(!found[0].contains('\n'));
         // The SQL in the line repairs the mismatch.
         if let Some((_, repair)) = found[0].split_once(": ALTER TABLE ") {
-            let repair = repair.split(" (goes on").next().unwrap();
+            let repair = repair.split(" (continues").next().unwrap();
             let repair = format!("ALTER TABLE {repair}");
             session
                 .batch_execute(&repair)
@@ -210,7 +210,7 @@ fn foreign_keys_and_unique_indexes_must_fit() {
         ),
         (
             "ALTER TABLE cart ADD UNIQUE once (user_id, product_id)",
-            "cart: unique index once on user_id, product_id would refuse",
+            "cart: unique index once on user_id, product_id would reject",
         ),
         (
             "ALTER TABLE products ADD UNIQUE one_title (title(10))",
@@ -221,7 +221,8 @@ fn foreign_keys_and_unique_indexes_must_fit() {
             "products: unique index one_sku on sku",
         ),
     ]);
-    // A table without a primary key. An ordinary index replaces it, since AUTO_INCREMENT needs one.
+    // A table without a primary key, with an ordinary index instead, since AUTO_INCREMENT needs an
+    // index.
     let mut session = empty_database().session();
     migrations::run(&mut session).unwrap();
     session
@@ -296,7 +297,7 @@ fn additions_of_an_existing_shop_fit() {
 
 /// The check accepts these types, so the driver that serves requests must read and write them.
 #[tokio::test]
-async fn columns_of_other_shops_types_are_read_and_written() {
+async fn columns_of_every_accepted_type_are_read_and_written() {
     for id in [
         "TINYINT",
         "SMALLINT UNSIGNED",

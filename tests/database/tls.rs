@@ -23,13 +23,13 @@ struct Row {
 enum Outcome {
     Plain,
     Encrypted,
-    Refused,
+    Failed,
 }
 
 impl Outcome {
     fn of(cipher: Option<&str>) -> Self {
         match cipher {
-            None => Self::Refused,
+            None => Self::Failed,
             Some("") => Self::Plain,
             Some(_) => Self::Encrypted,
         }
@@ -65,7 +65,7 @@ fn url(server: &Server, host: &str, parameters: &str) -> DatabaseUrl {
 
 #[test]
 fn both_kinds_of_connection_are_protected_as_the_url_asks_or_fail() {
-    use Outcome::{Encrypted, Plain, Refused};
+    use Outcome::{Encrypted, Failed, Plain};
     let ca = |name: &str| SERVER.directory.join(name).display().to_string();
     let (ours, theirs) = (ca("ca.pem"), ca("other-ca.pem"));
     // Columns: the server with TLS, the server with a certificate for another host, the server
@@ -73,22 +73,22 @@ fn both_kinds_of_connection_are_protected_as_the_url_asks_or_fail() {
     for (parameters, expected) in [
         (String::new(), [Plain, Plain, Plain]),
         ("?ssl_mode=disabled".into(), [Plain, Plain, Plain]),
-        ("?ssl_mode=required".into(), [Encrypted, Encrypted, Refused]),
+        ("?ssl_mode=required".into(), [Encrypted, Encrypted, Failed]),
         (
             format!("?ssl_mode=verify_ca&ssl_ca={ours}"),
-            [Encrypted, Encrypted, Refused],
+            [Encrypted, Encrypted, Failed],
         ),
-        (format!("?ssl_mode=verify_ca&ssl_ca={theirs}"), [Refused; 3]),
+        (format!("?ssl_mode=verify_ca&ssl_ca={theirs}"), [Failed; 3]),
         (
             format!("?ssl_mode=verify_identity&ssl_ca={ours}"),
-            [Encrypted, Refused, Refused],
+            [Encrypted, Failed, Failed],
         ),
         (
             format!("?ssl_mode=verify_identity&ssl_ca={theirs}"),
-            [Refused; 3],
+            [Failed; 3],
         ),
         // The system's roots do not contain the authority of this test.
-        ("?ssl_mode=verify_identity".into(), [Refused; 3]),
+        ("?ssl_mode=verify_identity".into(), [Failed; 3]),
     ] {
         for (server, expected) in [&*SERVER, &*ELSEWHERE, &*PLAIN].into_iter().zip(expected) {
             for host in ["127.0.0.1", "localhost"] {

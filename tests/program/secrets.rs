@@ -47,8 +47,8 @@ fn no_secret_is_shown_even_when_everything_is_logged() {
     check_response(&server, "GET", "/api/users?page=hunter2", "", 400);
     check_response(&server, "DELETE", "/api/users", update, 405);
     let text = [("Content-Type", "text/plain")];
-    let refused = send(&server.address, "POST", "/api/users", &text, "hunter2").response();
-    assert_eq!(refused.status, 415);
+    let rejected = send(&server.address, "POST", "/api/users", &text, "hunter2").response();
+    assert_eq!(rejected.status, 415);
 
     for broken in [
         "POST /api/users HTTP/1.1\r\nContent-Length: 99\r\n\r\nhunter2",

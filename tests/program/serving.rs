@@ -19,7 +19,7 @@ fn serve(database: &Database, variables: &[(&str, &str)]) -> Server {
 }
 
 #[test]
-fn migrations_run_at_the_start_when_asked_to() {
+fn migrations_run_at_the_start_with_migrate_on_start() {
     let server = serve(&Database::empty("migrate_on_start"), &[]);
     server.await_line("applied a migration name=\"2026-11-21-000000_baseline\"");
     let users = get(&server.address, "/api/users", &[]);

@@ -151,7 +151,7 @@ pub fn app() -> (impl Application + 'static, Events) {
             }),
         )
         .at("/bad", make_sync(|_| StatusCode::BAD_REQUEST))
-        .at("/refuse", make_sync(|_| StatusCode::PAYLOAD_TOO_LARGE))
+        .at("/too-large", make_sync(|_| StatusCode::PAYLOAD_TOO_LARGE))
         .at("/panic", make_sync(|_| -> String { panic!("on request") }))
         .at(
             "/wait",

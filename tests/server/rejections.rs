@@ -16,7 +16,7 @@ async fn assert_rejected(client: &mut Client, status: u16, request: &str) {
 }
 
 #[tokio::test]
-async fn what_is_not_valid_http_gets_a_response_of_the_application() {
+async fn an_invalid_http_request_gets_the_application_s_response() {
     let server = Server::start(FAR).await;
     let enormous = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(64 * 1024));
     let long = format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "x".repeat(64 * 1024));
@@ -90,7 +90,7 @@ async fn an_unread_body_that_has_arrived_does_not_end_the_connection() {
         "content-length: 3\r\n\r\nabc",
         "transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
     ] {
-        let request = format!("POST /refuse HTTP/1.1\r\nhost: a\r\n{body}");
+        let request = format!("POST /too-large HTTP/1.1\r\nhost: a\r\n{body}");
         for _ in 0..2 {
             client.send(&request).await;
             let response = client.response().await;
@@ -113,7 +113,7 @@ async fn a_response_that_ends_the_connection_says_so() {
     ] {
         let mut client = server.connect().await;
         client
-            .send(&format!("POST /refuse HTTP/1.1\r\nhost: a\r\n{rest}"))
+            .send(&format!("POST /too-large HTTP/1.1\r\nhost: a\r\n{rest}"))
             .await;
         let response = client.response().await;
         assert_eq!(response.status, 413);
@@ -145,7 +145,7 @@ async fn a_broken_body_ends_the_connection_and_the_response_says_so() {
 }
 
 #[tokio::test]
-async fn what_is_not_valid_http2_gets_no_response_in_http1() {
+async fn invalid_http2_gets_no_http1_response() {
     let server = Server::start(FAR).await;
     let mut client = server.connect().await;
     client
@@ -163,7 +163,7 @@ async fn a_rejection_reaches_a_client_that_is_still_sending() {
     let size = 8 * 1024 * 1024;
     client
         .send(&format!(
-            "POST /refuse HTTP/1.1\r\nhost: a\r\ncontent-length: {size}\r\n\r\n"
+            "POST /too-large HTTP/1.1\r\nhost: a\r\ncontent-length: {size}\r\n\r\n"
         ))
         .await;
     client.send(&"x".repeat(size)).await;

@@ -39,7 +39,7 @@ const PLAIN: &str = "\x1b[0m";
 
 /// The text format, for people.
 pub(super) struct Text {
-    /// On a terminal the date is left out, which makes room for longer paths.
+    /// On a terminal the date is omitted, which leaves space for longer paths.
     pub(super) is_terminal: bool,
 }
 

@@ -81,10 +81,10 @@ impl Facts {
         // id, the email, or a further column, which inserts leave NULL.
         let harmless = |part: &UniqueFacts| {
             let name = part.column_name.as_deref().unwrap_or_default();
-            let ours = columns.iter().any(|column| column.name == name);
+            let is_needed = columns.iter().any(|column| column.name == name);
             let whole = part.prefix.is_none();
-            whole && (name == "id" || (name == "email" && ours))
-                || !ours
+            whole && (name == "id" || (name == "email" && is_needed))
+                || !is_needed
                     && self.column(table, name).is_some_and(|column| {
                         column.nullable == "YES"
                             && column.has_default == 0
@@ -98,7 +98,7 @@ impl Facts {
                     .map(|part| part.column_name.as_deref().unwrap_or("an expression"))
                     .collect();
                 mismatches.push(format!(
-                    "{table}: unique index {} on {} would refuse rows that the contract allows: \
+                    "{table}: unique index {} on {} would reject rows that the contract allows: \
                      ALTER TABLE {table} DROP INDEX `{}`",
                     index[0].index_name,
                     names.join(", "),

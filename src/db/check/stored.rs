@@ -34,7 +34,7 @@ impl Facts {
         if let Some(next) = &table.exhausted {
             mismatches.push(format!(
                 "{name}.id: the next one would be {next}; the contract's ids end at 2147483647: \
-                 ALTER TABLE {name} AUTO_INCREMENT = 1 (goes on after the largest id)"
+                 ALTER TABLE {name} AUTO_INCREMENT = 1 (continues after the largest id)"
             ));
         }
         Ok(())

@@ -188,8 +188,8 @@ struct Controlled {
 
 impl Controlled {
     /// Permits this many batches at once.
-    fn new(passes: usize) -> Self {
-        let permits = Arc::new(Semaphore::new(passes));
+    fn new(permitted: usize) -> Self {
+        let permits = Arc::new(Semaphore::new(permitted));
         let batches = Arc::<Mutex<Vec<_>>>::default();
         let (permits_of_work, record) = (Arc::clone(&permits), Arc::clone(&batches));
         let coalescer = Coalescer::new(move |keys: Vec<u32>| {
@@ -351,8 +351,11 @@ async fn a_full_queue_rejects_calls_at_once_and_recovers() {
         (0..calls).map(|key| controlled.coalescer.call(key))
     ));
     assert!((&mut waiting).now_or_never().is_none());
-    let refused = controlled.coalescer.call(calls).now_or_never();
-    assert!(matches!(refused, Some(Err(Error::Busy(_)))), "{refused:?}");
+    let rejected = controlled.coalescer.call(calls).now_or_never();
+    assert!(
+        matches!(rejected, Some(Err(Error::Busy(_)))),
+        "{rejected:?}"
+    );
     controlled.permits.add_permits(MAX_WAITING);
     let results = soon(waiting).await.into_iter().map(Result::unwrap);
     assert!(results.eq(0..calls), "each waiting call gets its result");
