@@ -42,7 +42,8 @@ const MEANINGS: [(u16, Meaning); 18] = [
     (1020, Meaning::Retry),
     // A deadlock, or on a Galera node: another node's transaction won.
     (1213, Meaning::Retry),
-    // A table was altered after the transaction's snapshot.
+    // A table was altered after the transaction's snapshot. The snapshot of a page is not run again, so
+    // that its request is told to come later.
     (1412, Meaning::Retry),
     // With Group Replication: another member's transaction won.
     (3101, Meaning::Retry),

@@ -9,6 +9,9 @@
 //! Imports `db::pool`.
 
 use diesel::QueryResult;
+use diesel::dsl::sql;
+use diesel::expression::SqlLiteral;
+use diesel::sql_types::Bool;
 use diesel_async::methods::LoadQuery;
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use futures_util::FutureExt;
@@ -58,6 +61,10 @@ pub struct Landmark {
 /// (measured: 1.6 to 2.4 times).
 const BACKWARDS: i64 = 3;
 
+/// The number of skipped rows from which on a statement is prepared anew (see [`prepared_anew`]). Fewer
+/// rows are skipped in less time than it takes to prepare a statement.
+const DEEP: i64 = 100;
+
 /// The rows of a page, and from where the database reaches them with the fewest skipped rows.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Window {
@@ -102,6 +109,24 @@ impl Window {
             rows,
         })
     }
+
+    /// Whether many rows are skipped, so that the query of the window needs [`prepared_anew`].
+    pub(super) fn is_deep(&self) -> bool {
+        self.skipped >= DEEP
+    }
+}
+
+/// A condition that every row meets. Diesel does not cache statements with raw SQL in them, and prepares
+/// them anew for each use.
+///
+/// MariaDB 10.11 plans a prepared statement correctly only when it runs for the first time. From the
+/// second time on, the indexes that it takes for complete (those with every column of the query) are
+/// those of the previous statement on the same open table, which any connection may have run. After one
+/// that read whole rows there are none, and a page far into the order of an index sorts the whole table.
+/// No hint prevents this: with FORCE INDEX each skipped row is looked up in the table. Counting
+/// is left as it is: the rows of a table in memory are counted as fast as the entries of an index.
+pub(super) fn prepared_anew() -> SqlLiteral<Bool> {
+    sql("TRUE")
 }
 
 /// The total of a list, and the ids of a page's rows in any order; no ids past the end. The query

@@ -11,7 +11,7 @@ use crate::error::{Conflict, Error};
 
 use super::errors::{or_conflict, or_missing};
 use super::ids::Ids;
-use super::pages::{Window, total_and_ids};
+use super::pages::{Window, prepared_anew, total_and_ids};
 use super::schema::{cart, products};
 use super::transaction::{Condition, check_precondition, transaction};
 use super::{Connection, List, ListRange, Order, beginning_with, last_insert_id};
@@ -124,6 +124,9 @@ fn ids<'f>(
         } else {
             products.filter(products::id.gt(id))
         };
+    }
+    if window.is_deep() {
+        products = products.filter(prepared_anew());
     }
     let products = products.limit(window.rows).offset(window.skipped);
     products.select(products::id)

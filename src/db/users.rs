@@ -12,7 +12,7 @@ use crate::error::{Conflict, Error};
 
 use super::errors::{or_conflict, or_missing};
 use super::ids::Ids;
-use super::pages::{Window, total_and_ids};
+use super::pages::{Window, prepared_anew, total_and_ids};
 use super::schema::{cart, users};
 use super::transaction::{Condition, check_precondition, transaction};
 use super::{Connection, List, ListRange, Order, beginning_with, last_insert_id};
@@ -144,6 +144,9 @@ fn ids<'f>(
         } else {
             users.filter(users::id.gt(id))
         };
+    }
+    if window.is_deep() {
+        users = users.filter(prepared_anew());
     }
     let users = users.limit(window.rows).offset(window.skipped);
     users.select(users::id)

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Text};
 use ecommerce_api::db::cart::NewCartItem;
-use ecommerce_api::db::products::NewProduct;
+use ecommerce_api::db::products::{self, NewProduct};
 use ecommerce_api::db::session::Session;
 use ecommerce_api::db::url::DatabaseUrl;
 use ecommerce_api::db::users::{self, NewUser, Role, UserChanges};
-use ecommerce_api::db::{Database, ListRange, Order, migrations, session};
+use ecommerce_api::db::{Database, Known, ListRange, Order, Page, migrations, session};
 use ecommerce_api::error::{Conflict, Error};
 use futures_util::TryStreamExt;
 use tokio::runtime::Runtime;
@@ -315,6 +315,29 @@ fn a_list_that_is_interrupted_between_its_rows_says_why() {
     shop.execute(&format!("KILL QUERY {id}"));
     killed.send(()).unwrap();
     assert_unavailable(shop.runtime.block_on(reading).unwrap(), "1317");
+}
+
+#[test]
+fn a_table_that_was_altered_after_a_snapshot_makes_its_page_unavailable() {
+    let mut shop = Shop::on(&GERMAN, "altered");
+    let page = Page {
+        number: 1,
+        size: 10,
+    };
+    let page = ListRange::Page(page, Known::default());
+    let mut snapshot = shop.runtime.block_on(shop.db.snapshot()).unwrap();
+    let filter = users::Filter::default();
+    let users = users::list(&mut snapshot, &filter, Order::default(), page);
+    let users = shop
+        .runtime
+        .block_on(async { users.await?.rows.try_collect::<Vec<_>>().await });
+    assert_eq!(users.unwrap().len(), 1);
+    shop.execute("ALTER TABLE products ADD COLUMN note TEXT, ALGORITHM=COPY");
+    let filter = products::Filter::default();
+    let products = products::list(&mut snapshot, &filter, Order::default(), page);
+    let error = shop.runtime.block_on(products).err().unwrap();
+    let error = shop.runtime.block_on(snapshot.diagnose(error));
+    assert_unavailable(Err::<(), _>(error), "1412");
 }
 
 #[test]

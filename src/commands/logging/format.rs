@@ -7,9 +7,7 @@
 
 mod record;
 
-use std::borrow::Cow;
 use std::fmt::{self, Write as _};
-use std::net::SocketAddr;
 
 use serde_json::{Map, Value, json};
 use tracing::{Event, Level, Subscriber};
@@ -88,7 +86,7 @@ fn request_line(line: &mut Writer<'_>, record: &Record) -> fmt::Result {
     }
     let id = record.request_id.as_deref().unwrap_or_default();
     let peer = without_port(record.text("peer"));
-    write!(line, " id={} {}", Escaped(id), Escaped(&peer))?;
+    write!(line, " id={} {}", Escaped(id), Escaped(peer))?;
     let outcome = record.text("outcome");
     if outcome != COMPLETE {
         let bytes = record.number("bytes").unwrap_or_default();
@@ -97,12 +95,11 @@ fn request_line(line: &mut Writer<'_>, record: &Record) -> fmt::Result {
     Ok(())
 }
 
-/// The client's address without its port, which would make the line too long for a terminal.
-fn without_port(peer: &str) -> Cow<'_, str> {
-    match peer.parse::<SocketAddr>() {
-        Ok(address) => address.ip().to_string().into(),
-        Err(_) => peer.into(),
-    }
+/// The client's address; its port would make the line too long for a terminal. This runs for every request,
+/// so the port is cut from the text, which is that of a socket address (`127.0.0.1:80`, `[::1]:80`).
+fn without_port(peer: &str) -> &str {
+    let address = peer.rsplit_once(':').map_or(peer, |(address, _)| address);
+    address.trim_matches(['[', ']'])
 }
 
 fn status_colour(status: f64) -> &'static str {
@@ -370,6 +367,18 @@ mod tests {
             });
             let line = line.replace(GREEN, "").replace(PLAIN, "");
             assert!(line.trim_end().len() <= 100, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_address_of_a_client_is_without_port_and_brackets() {
+        for (peer, address) in [
+            ("127.0.0.1:40404", "127.0.0.1"),
+            ("[::1]:40404", "::1"),
+            ("[fe80::1%2]:80", "fe80::1%2"),
+            ("", ""),
+        ] {
+            assert_eq!(without_port(peer), address);
         }
     }
 
