@@ -114,11 +114,11 @@ fn a_page_deep_in_a_list_is_read_in_the_same_way_each_time() {
     for number in [1500, 1000, 1250] {
         let deep = ListRange::Page(Page { number, size: 10 }, known);
         for is_reversed in [false, true] {
-            shop.do_sql("FLUSH STATUS");
+            shop.run_sql("FLUSH STATUS");
             let order = by(products::Column::Title, is_reversed);
             shop.products(&products::Filter::default(), order, deep);
             assert_few_are_scanned(&mut shop, &format!("products, page {number}"));
-            shop.do_sql("FLUSH STATUS");
+            shop.run_sql("FLUSH STATUS");
             let order = by(users::Column::Email, is_reversed);
             shop.users(&users::Filter::default(), order, deep);
             assert_few_are_scanned(&mut shop, &format!("users, page {number}"));
