@@ -1,50 +1,12 @@
 //! The errors of the shop's operations.
 //!
-//! Imports no other module and knows nothing of HTTP or SQL. `db` translates the database's errors
+//! Imports `violation` and knows nothing of HTTP or SQL. `db` translates the database's errors
 //! into these, and `api::failures` translates these into responses; no other module translates
 //! errors.
 
 use std::fmt;
 
-/// A part of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// The body.
-    Body,
-    /// The path.
-    Path,
-    /// The query.
-    Query,
-    /// The headers.
-    Header,
-}
-
-/// One violation of the contract in a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Violation {
-    /// The part of the request that `field` stands in.
-    pub place: Place,
-    /// A JSON pointer into the body (`/email`), or the name of a parameter or header (`page`).
-    pub field: String,
-    /// What is wrong, without the value that was sent.
-    pub message: String,
-}
-
-impl Violation {
-    /// A violation at `field` of `place`.
-    pub fn new(place: Place, field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            place,
-            field: field.into(),
-            message: message.into(),
-        }
-    }
-
-    /// A violation in the body, at a JSON pointer.
-    pub fn in_body(pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::new(Place::Body, pointer, message)
-    }
-}
+use crate::violation::Violation;
 
 /// Why a request contradicts what is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,6 +10,7 @@
 //! |------------|---------------|---------------------------------------------------------------------|
 //! | foundation | [`config`]    | every setting                                                       |
 //! |            | [`deadlines`] | every time limit                                                    |
+//! |            | [`violation`] | what is wrong with a request, place by place                        |
 //! |            | [`error`]     | the errors of the shop's operations                                 |
 //! |            | [`passwords`] | hashing                                                             |
 //! |            | [`embedded`]  | a private MariaDB as a child process                                |
@@ -29,3 +30,4 @@ pub mod embedded;
 pub mod error;
 pub mod passwords;
 pub mod server;
+pub mod violation;

@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use crate::contract::{self, Operation};
 use crate::deadlines;
-use crate::error::{Error, Violation};
+use crate::error::Error;
+use crate::violation::Violation;
 
 use super::failures::Failure;
 use super::responses::MEDIA_TYPE;

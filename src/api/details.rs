@@ -2,7 +2,7 @@
 //! contract allows.
 
 use crate::contract::MAX_VIOLATIONS;
-use crate::error::Violation;
+use crate::violation::Violation;
 
 use super::schemas::ErrorDetail;
 use super::types::EnumValue;

@@ -6,7 +6,8 @@ use std::str::FromStr;
 use poem::Request;
 use poem::http::header;
 
-use crate::error::{Error, Place, Violation};
+use crate::error::Error;
+use crate::violation::{Place, Violation};
 
 use super::failures::Failure;
 

@@ -9,7 +9,8 @@ use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
 use poem_openapi::types::ParseFromJSON;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-use crate::error::{Error, Violation};
+use crate::error::Error;
+use crate::violation::Violation;
 
 use super::body::CheckedBody;
 use super::failures::Failure;

@@ -4,7 +4,7 @@ use poem::Request;
 use poem::http::HeaderValue;
 
 use crate::contract::Operation;
-use crate::error::{Place, Violation};
+use crate::violation::{Place, Violation};
 
 use super::lists::paging;
 

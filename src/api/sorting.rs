@@ -3,7 +3,8 @@
 //! Imports `db` for the types of orders and indexes.
 
 use crate::db::{Database, ListIndex, Order, products, users};
-use crate::error::{Error, Place, Violation};
+use crate::error::Error;
+use crate::violation::{Place, Violation};
 
 use super::types::StringEnum;
 

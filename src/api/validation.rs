@@ -9,7 +9,8 @@ use poem::http::Method;
 use poem::{Body, Response};
 
 use crate::contract::Operation;
-use crate::error::{Error, Violation};
+use crate::error::Error;
+use crate::violation::Violation;
 
 use super::failures::Failure;
 use super::responses::CheckedByChunk;

@@ -14,7 +14,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
-use crate::error::Violation;
+use crate::violation::Violation;
 
 use super::violations::{MAX_VIOLATIONS, child_pointer, printable};
 

@@ -9,7 +9,7 @@
 //! [`diff`] compares two documents. [`evolution`] classifies the changes from one edition of a contract to
 //! the next by their effect on clients. [`json`] parses bodies strictly.
 //!
-//! Uses no web framework and knows nothing of this shop. Imports only `error`, so that the module could
+//! Uses no web framework and knows nothing of this shop. Imports only `violation`, so that the module could
 //! be a crate of its own.
 
 pub mod diff;

@@ -1,13 +1,13 @@
 //! An operation of a contract, and its parser.
 //!
-//! Imports `error`, and the module's `located`, `matching`, `parameters`, `parser`, `responses`,
+//! Imports `violation`, and the module's `located`, `matching`, `parameters`, `parser`, `responses`,
 //! `schema` and `validators`.
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::error::{Place, Violation};
+use crate::violation::{Place, Violation};
 
 use super::located::{Located, ParseError};
 use super::matching::Template;

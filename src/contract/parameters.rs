@@ -1,9 +1,9 @@
 //! The parameters of an operation in path, query and headers, and the check of those in a request.
 //!
-//! Imports `error`, and the module's `located`, `matching`, `parser`, `query`, `text` and
+//! Imports `violation`, and the module's `located`, `matching`, `parser`, `query`, `text` and
 //! `violations`.
 
-use crate::error::{Place, Violation};
+use crate::violation::{Place, Violation};
 
 use super::located::{Located, ParseError};
 use super::matching::Template;

@@ -1,12 +1,12 @@
 //! The responses of an operation, and the check of a response against them.
 //!
-//! Imports `error`, and the module's `json`, `located`, `parameters`, `parser`, `schema`,
+//! Imports `violation`, and the module's `json`, `located`, `parameters`, `parser`, `schema`,
 //! `text` and `validators`.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use crate::error::{Place, Violation};
+use crate::violation::{Place, Violation};
 
 use super::located::{Located, ParseError};
 use super::parameters;

@@ -1,6 +1,6 @@
 //! Compiles schemas, and describes the violations that they find in a value.
 //!
-//! Imports `error`, and the module's `email` and `violations`.
+//! Imports `violation`, and the module's `email` and `violations`.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -9,7 +9,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
 use serde_json::{Value, json};
 
-use crate::error::Violation;
+use crate::violation::Violation;
 
 use super::email::is_email;
 use super::violations::{MAX_VIOLATIONS, child_pointer};

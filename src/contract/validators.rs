@@ -1,7 +1,7 @@
 //! The schemas of a contract, each with a validator that is compiled at its first use. A service that
 //! only serves GET requests, for example, never compiles those of request bodies.
 //!
-//! Imports `error`, and the module's `schema` and `translation`.
+//! Imports `violation`, and the module's `schema` and `translation`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use jsonschema::Validator;
 use serde_json::Value;
 
-use crate::error::Violation;
+use crate::violation::Violation;
 
 use super::schema::{Direction, compile, violations};
 use super::translation::{bundle, reference};

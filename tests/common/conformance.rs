@@ -207,7 +207,7 @@ fn operation_violations(exchange: &Exchange<'_>, operation: &Operation) -> Vec<S
         return found;
     }
     for violation in operation.response_violations(*status, header, body) {
-        let is_of_body = violation.place == ecommerce_api::error::Place::Body;
+        let is_of_body = violation.place == ecommerce_api::violation::Place::Body;
         let place = if is_of_body { "body" } else { "head" };
         found.push(format!("{place}: {violation:?}"));
     }

@@ -10,14 +10,22 @@ use imports::{Module, Sources, Target, chain};
 const LAYERS: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("deadlines", &[]),
-    ("error", &[]),
+    ("violation", &[]),
+    ("error", &["violation"]),
     ("passwords", &["deadlines", "error"]),
     ("embedded", &[]),
-    ("contract", &["error"]),
+    ("contract", &["violation"]),
     ("db", &["deadlines", "error", "passwords"]),
     (
         "api",
-        &["deadlines", "error", "passwords", "contract", "db"],
+        &[
+            "deadlines",
+            "violation",
+            "error",
+            "passwords",
+            "contract",
+            "db",
+        ],
     ),
     ("server", &["deadlines", "error", "api"]),
     (

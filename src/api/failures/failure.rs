@@ -6,7 +6,8 @@ use bytes::Bytes;
 use poem::Response;
 use poem::http::{HeaderValue, StatusCode, header};
 
-use crate::error::{Cause, Error, Violation};
+use crate::error::{Cause, Error};
+use crate::violation::Violation;
 
 use super::super::details::{MORE_VIOLATIONS, details};
 use super::super::responses::json;

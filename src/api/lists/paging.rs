@@ -9,7 +9,7 @@ use poem::http::HeaderValue;
 
 use crate::contract::query_pairs;
 use crate::db::Page;
-use crate::error::{Place, Violation};
+use crate::violation::{Place, Violation};
 
 use super::super::types::Id;
 

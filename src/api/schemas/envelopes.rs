@@ -5,7 +5,7 @@
 use poem_openapi::Object;
 use serde::Serialize;
 
-use crate::error::Place;
+use crate::violation::Place;
 
 use super::super::types::{Constant, EnumValue};
 use super::{CartItem, Pagination, Product, ProductCartItem, Removal, User, UserCartItem};

@@ -9,7 +9,8 @@ use poem_openapi::types::{
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::error::{Error, Violation};
+use crate::error::Error;
+use crate::violation::Violation;
 
 /// An id, or another number from 1: an `int32`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -11,7 +11,7 @@ use poem_openapi::types::{
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::error::Place;
+use crate::violation::Place;
 
 /// A closed set of values, each with the text that stands for it in JSON and in parameters.
 pub trait StringEnum: Copy + PartialEq + Send + Sync + 'static {
