@@ -30,6 +30,7 @@ PATHS = {
     "a cart of five": ("GET", "/api/users/1/cart", None),
     "a page of ten": ("GET", "/api/products?limit=10", None),
     "a refused body": ("POST", "/api/cart", '{"user_id":0,"product":1}'),
+    "a hostile body": ("POST", "/api/cart", "{" + ",".join(['"k":1'] * 2000) + "}"),
     "an addition to a cart": ("POST", "/api/cart", '{"user_id":2,"product_id":1}'),
 }
 
