@@ -53,6 +53,8 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     // A cart item is read with its user and product.
     ("src/db/cart.rs", "src/db/products.rs"),
     ("src/db/cart.rs", "src/db/users.rs"),
+    ("src/db/cart/additions.rs", "src/db/products.rs"),
+    ("src/db/cart/additions.rs", "src/db/users.rs"),
 ];
 
 /// Splits the imports into the exceptions and all others.
