@@ -1,11 +1,11 @@
-//! Every setting of the program: its name, default and meaning. Nowhere else is the environment
-//! read.
+//! Every setting of the program: its name, default and meaning. No other module reads the
+//! environment.
 //!
-//! A setting comes from a flag, else from the environment, else from the file `.env` in the working
-//! directory, else it has the default given here. An empty variable, as compose files make them,
-//! stands for the default, also where `.env` says otherwise; an empty `CORS_ALLOW_ORIGIN` has a
-//! meaning of its own. Imports nothing of ours: the module that uses a setting parses it, so the
-//! database's URL stays a secret text here.
+//! A setting takes its value from the first of these sources that has one: the flag, the
+//! environment, the file `.env` in the working directory, the default. An empty variable, which
+//! compose files produce, stands for the default and overrides `.env`; only an empty
+//! `CORS_ALLOW_ORIGIN` has a meaning of its own. Imports no other module: the module that uses a
+//! setting parses it, so the database's URL is an opaque secret here.
 
 use std::env;
 use std::ffi::OsStr;
@@ -61,8 +61,8 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "*", value_name = "ORIGINS")]
     pub cors_allow_origin: String,
 
-    /// Host names to answer for: *, or shop.example,localhost. By default any, but only this
-    /// machine's own names while SERVER_HOST is a loopback address
+    /// Host names to accept: *, or shop.example,localhost. By default any, but only this machine's
+    /// own names while SERVER_HOST is a loopback address
     #[arg(long, env, global = true, value_name = "NAMES")]
     pub allowed_hosts: Option<String>,
 
@@ -71,11 +71,11 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "off")]
     pub contract_validation: ContractValidation,
 
-    /// Which share of the responses CONTRACT_VALIDATION=warn checks, 0 to 1
+    /// The share of the responses that CONTRACT_VALIDATION=warn checks, 0 to 1
     #[arg(long, env, global = true, default_value = "1", value_name = "SHARE", value_parser = share)]
     pub contract_validation_sample: f64,
 
-    /// How log lines look
+    /// The format of log lines
     #[arg(long, env, global = true, default_value = "text")]
     pub log_format: LogFormat,
 
@@ -90,12 +90,12 @@ pub struct Settings {
     pub rust_log: String,
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For people.
     Text,
-    /// One JSON object a line, for machines.
+    /// One JSON object on each line, for machines.
     Json,
 }
 
@@ -140,8 +140,8 @@ impl Settings {
         }
     }
 
-    /// Decides between `DATABASE_URL` and `DATABASE_URL_FILE`: as a flag, either wins over the other
-    /// as a variable. `matches` is what these settings were read from.
+    /// Chooses between `DATABASE_URL` and `DATABASE_URL_FILE`: a flag wins over a variable.
+    /// `matches` has the arguments from which these settings were read.
     ///
     /// # Errors
     /// One line, when both are flags or both are variables.
@@ -160,7 +160,7 @@ impl Settings {
                 }
             }
         }
-        // An empty flag stands for the default, too.
+        // An empty flag also stands for the default.
         self.database_url = self
             .database_url
             .filter(|url| !url.expose_secret().trim().is_empty());
@@ -168,8 +168,8 @@ impl Settings {
     }
 }
 
-/// Makes `command` ignore empty variables, but for `CORS_ALLOW_ORIGIN`, where empty means no origin at
-/// all.
+/// Makes `command` ignore empty variables, except `CORS_ALLOW_ORIGIN`, where an empty value means
+/// no origin.
 #[must_use]
 pub fn without_empty_variables(command: Command) -> Command {
     let is_ignored = |name: &OsStr| {
@@ -184,11 +184,11 @@ pub fn without_empty_variables(command: Command) -> Command {
     })
 }
 
-/// Adds the lines of `.env` in the working directory to the environment, where they override
-/// nothing. The file may be absent.
+/// Adds the lines of `.env` in the working directory to the environment, without overriding
+/// variables. The file may be absent.
 ///
 /// # Errors
-/// One line, when the file exists but cannot be read; it quotes nothing of the file.
+/// One line, when the file exists but cannot be read. The line quotes nothing of the file.
 pub fn load_dotenv() -> Result<(), String> {
     match dotenvy::from_path(Path::new(".env")) {
         Ok(()) => Ok(()),

@@ -1,98 +1,102 @@
-//! How long each stage of a connection and of a request may take, in one table, with the reason.
+//! The time limit of each stage of a connection and of a request, with its reason.
 //!
-//! What waits for something has a limit that is longer than the limits of what it waits for: an error
-//! is named by the stage that it happens in, and no client is told to try again while its request
-//! goes on for much longer. The assertions at the end of this file hold that.
+//! The limit of a stage is longer than those of the stages within it. So the innermost stage
+//! reports the error, and no request runs on for long after its client was told to try again. The
+//! assertions at the end of this file check this.
 //!
-//! Imports nothing of this crate.
+//! Imports no other module.
 
 use std::time::Duration;
 
 // ── A client ────────────────────────────────────────────────────────────────────────────────────
 
-/// For the head of a request, from the connection or from the first byte of a later request: a client
-/// that sends one byte at a time occupies a connection for no longer.
+/// The limit for the head of a request, from the start of the connection or the first byte of a
+/// later request. A client that sends single bytes occupies a connection for no longer than this.
 pub const HEAD: Duration = Duration::from_secs(10);
 
-/// For the body of a request. The time of its handler begins afterwards.
+/// The limit for the body of a request. The time of the handler begins afterwards.
 pub const BODY: Duration = Duration::from_secs(30);
 
-/// Without a byte from or to a client that has to act: between requests, within a body, within a
-/// response. Longer than the 60 seconds after which common load balancers drop an idle connection: the
-/// side that reuses connections must be the one that closes them.
+/// The limit for the silence of a client that has to act: between requests, within a body, within a
+/// response. Longer than the 60 seconds after which common load balancers close an idle connection,
+/// since the side that reuses connections has to be the first to close them.
 pub const IDLE: Duration = Duration::from_secs(75);
 
-/// For reading on from a connection that is being closed, so that a client in the middle of sending
-/// gets to read the response that made it pointless.
+/// How long a connection that is being closed is still read from, so that a client that is still
+/// sending can read the response.
 pub const LINGER: Duration = Duration::from_secs(2);
 
 // ── A request ───────────────────────────────────────────────────────────────────────────────────
 
-/// For a handler, until its response begins. After it the client is told to try again; the query goes
-/// on to its own end.
+/// The limit for a handler, until its response begins. Then the client is told to try again, and
+/// the query runs on to its end.
 pub const OPERATION: Duration = Duration::from_secs(30);
 
-/// For a turn to hash a password. A request that would wait for longer fails before anything has begun.
+/// The limit for waiting to hash a password. A request that would wait longer fails before it has
+/// changed anything.
 pub const PASSWORD_QUEUE: Duration = Duration::from_secs(2);
 
-/// For reads or additions that are done together, before their callers are told to try again.
+/// The limit for a batch of reads or additions, after which its callers are told to try again.
 pub const BATCH: Duration = Duration::from_secs(25);
 
-/// For the rows of one chunk of a list. Lists have no limit as a whole: they last as long as their
-/// clients read.
+/// The limit for the rows of one chunk of a list. A whole list has no limit: it lasts as long as
+/// its client reads.
 pub const CHUNK: Duration = Duration::from_secs(15);
 
-/// For a list that is being sent to get another connection, when it has to go on alone.
+/// The limit for opening another connection for a list that is being sent and can no longer share
+/// one.
 pub const CONTINUATION: Duration = Duration::from_mins(1);
 
-/// For the database to respond to `/health`.
+/// The limit for the database's response to `/health`.
 pub const HEALTH: Duration = Duration::from_secs(1);
 
 // ── The database ────────────────────────────────────────────────────────────────────────────────
 
-/// For a connection of the pool to become free.
+/// The limit for waiting for a free connection of the pool.
 pub const POOL: Duration = Duration::from_secs(5);
 
-/// For a new connection to the database, encryption and settings included.
+/// The limit for opening a connection to the database, including encryption and settings.
 pub const CONNECT: Duration = Duration::from_secs(5);
 
-/// For the test of a connection that has been idle.
+/// The limit for the test of a connection that was idle.
 pub const CONNECTION_TEST: Duration = Duration::from_secs(1);
 
-/// For one statement of a request, on the server: then its connection is free again. MariaDB ends any
-/// statement, MySQL only a SELECT. The statements of lists have no limit.
+/// The limit for one statement of a request, enforced by the database server, so that the
+/// connection becomes free. MariaDB ends any statement, MySQL only a SELECT. The statements of
+/// lists have no limit.
 pub const STATEMENT: Duration = Duration::from_secs(15);
 
-/// For a row or a table that another transaction has locked.
+/// The limit for waiting for a row or a table that another transaction has locked.
 pub const LOCK: Duration = Duration::from_secs(5);
 
-/// For the client of a list to read on, on the database's side: longer than this service waits for any
-/// client.
+/// How long the database server waits while the client of a list does not read: longer than this
+/// service waits for any client.
 pub const LIST_WRITE: Duration = Duration::from_mins(10);
 
-// ── The end ─────────────────────────────────────────────────────────────────────────────────────
+// ── Shutdown ────────────────────────────────────────────────────────────────────────────────────
 
-/// For requests in progress, after the server was told to stop. Whoever stops the server has to wait
-/// for longer before killing it: `terminationGracePeriodSeconds`, `TimeoutStopSec`.
+/// The limit for requests in progress after the server was told to stop. A supervisor has to wait
+/// longer before it kills the server: `terminationGracePeriodSeconds`, `TimeoutStopSec`.
 pub const SHUTDOWN: Duration = Duration::from_secs(35);
 
-const fn shorter(limits: &[Duration], than: Duration) {
+/// Asserts that the stages `parts`, one after another, fit into the limit `whole`.
+const fn assert_within(parts: &[Duration], whole: Duration) {
     let (mut index, mut sum) = (0, 0);
-    while index < limits.len() {
-        sum += limits[index].as_millis();
+    while index < parts.len() {
+        sum += parts[index].as_millis();
         index += 1;
     }
-    assert!(sum <= than.as_millis());
+    assert!(sum <= whole.as_millis());
 }
 
 const _: () = {
-    shorter(&[POOL, CONNECT, STATEMENT], BATCH);
-    shorter(&[LOCK], STATEMENT);
-    shorter(&[BATCH], OPERATION);
-    shorter(&[POOL, CONNECT, CHUNK], OPERATION);
-    shorter(&[PASSWORD_QUEUE, POOL, CONNECT, STATEMENT], OPERATION);
-    shorter(&[POOL, CONNECT], CONTINUATION);
-    shorter(&[IDLE], LIST_WRITE);
-    shorter(&[BODY], IDLE);
-    shorter(&[OPERATION], SHUTDOWN);
+    assert_within(&[POOL, CONNECT, STATEMENT], BATCH);
+    assert_within(&[LOCK], STATEMENT);
+    assert_within(&[BATCH], OPERATION);
+    assert_within(&[POOL, CONNECT, CHUNK], OPERATION);
+    assert_within(&[PASSWORD_QUEUE, POOL, CONNECT, STATEMENT], OPERATION);
+    assert_within(&[POOL, CONNECT], CONTINUATION);
+    assert_within(&[IDLE], LIST_WRITE);
+    assert_within(&[BODY], IDLE);
+    assert_within(&[OPERATION], SHUTDOWN);
 };

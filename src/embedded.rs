@@ -1,19 +1,19 @@
-//! A private `MariaDB` as a child process: the program's embedded default, and the tests' server.
+//! A private `MariaDB` as a child process: the program's default database, and the server of tests.
 //!
-//! Imports nothing of ours. Everything here blocks, needs no async runtime and may be called from
-//! any thread; async callers use `spawn_blocking`.
+//! Imports no other module. All functions block, need no async runtime and may be called from any
+//! thread; async callers use `spawn_blocking`.
 //!
-//! The data directory holds
+//! The data directory contains:
 //!
-//! - `mariadb/`: the database itself, renamed into place when it is complete (`mariadb.partial`)
+//! - `mariadb/`: the database, which is `mariadb.partial/` until its installation is complete
 //! - `mariadb.sock`, `mariadb.pid`, `mariadb.log`: the server's socket, process id and log
 //! - `tmp/`: the server's temporary files, emptied at each start
-//! - `sample-shop-done`: the program's note that it has offered its sample shop
+//! - `sample-shop-done`: records that the program has offered its sample shop
 //! - `instance.lock`: locked by the one process that uses the directory
-//! - `server.lock`: locked until the last process of the server has ended, however this process ends
+//! - `server.lock`: locked until the last process of the server has ended
 //!
-//! The server never outlives this process, even after `kill -9`: the server's parent is a small shell
-//! script (`supervisor`), which reads from a pipe that closes when this process ends.
+//! The server never outlives this process, even after `kill -9`: the server's parent is a small
+//! shell script (`supervisor`), which stops the server when the pipe from this process closes.
 
 mod administration;
 mod directory;
@@ -41,14 +41,14 @@ const PARTIAL: &str = "mariadb.partial";
 const PID: &str = "mariadb.pid";
 const TEMPORARY: &str = "tmp";
 
-/// The server's directory for temporary files, seen from the database, where the server works; a
-/// relative one, as it takes a list with colons.
+/// The option for the server's directory for temporary files, relative to the database, which is
+/// the server's working directory. Relative, since the server would split a path with colons.
 ///
-/// No other server may use it: each deletes all temporary tables in it when it starts.
+/// No other server may use the directory: each deletes all temporary tables in it when it starts.
 const TMPDIR: &str = "--tmpdir=../tmp";
 
-/// Where the server's programs are, beside those of PATH: an ordinary user's PATH has no `sbin` on
-/// Debian.
+/// Directories of the server's programs in addition to PATH: on Debian, an ordinary user's PATH has
+/// no `sbin`.
 const PROGRAM_DIRS: [&str; 7] = [
     "/usr/sbin",
     "/usr/local/sbin",
@@ -60,35 +60,36 @@ const PROGRAM_DIRS: [&str; 7] = [
 ];
 
 const INSTALL_LIMIT: Duration = Duration::from_mins(2);
-/// Long, since the server may have to recover from a crash first.
+/// The limit of a start, which is long since the server may have to recover from a crash first.
 const START_LIMIT: Duration = Duration::from_mins(1);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Why the private `MariaDB` could not be started.
 #[derive(Debug)]
 pub enum Error {
-    /// The named program of `MariaDB` is not on this machine.
+    /// This program of `MariaDB` is not installed.
     Missing(&'static str),
     /// Another process uses the data directory.
     InUse(PathBuf),
-    /// The data directory has other contents and is open to other users, who could reach the socket.
+    /// The data directory has other contents and is accessible to other users, who could reach the
+    /// socket.
     Exposed(PathBuf),
     /// A server of an earlier process does not stop.
     StillRunning {
         /// The data directory.
         dir: PathBuf,
-        /// What the server's pid file says.
+        /// The content of the server's pid file.
         pid: Option<String>,
     },
-    /// `MariaDB` failed: what failed, and the end of its log.
+    /// `MariaDB` failed. The text says what failed and quotes its log.
     Failed(String),
-    /// The operating system refused something.
+    /// An operation of the operating system failed.
     Io {
-        /// What was tried, as in "cannot …".
+        /// What was tried: a verb that follows "cannot".
         doing: &'static str,
-        /// On which file or directory.
+        /// The file or directory.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
 }
@@ -151,7 +152,7 @@ fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error
     }
 }
 
-/// A running private `MariaDB`, stopped when this is dropped.
+/// A running private `MariaDB`. Dropping this stops the server.
 ///
 /// `root` needs no password: only the owner of the data directory reaches the socket, and the server
 /// listens on nothing else.
@@ -166,8 +167,8 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Starts a server on `data_dir`, installing the database there on first use, and returns when
-    /// the server answers on its socket: after about a second, three the first time.
+    /// Starts a server on `data_dir`, and installs the database there on first use. Returns when
+    /// the server accepts connections: after about a second, or three the first time.
     ///
     /// A missing directory is created, for its owner only. The remains of a crash are removed, and a
     /// server that is still shutting down is waited for.
@@ -200,8 +201,9 @@ impl Embedded {
         })
     }
 
-    /// The server's Unix socket, an absolute path. For a data directory too deep for a socket's
-    /// path it lies elsewhere; `mariadb.sock` in the data directory is a link to it then.
+    /// The server's Unix socket, an absolute path. If the data directory's path is too long for a
+    /// socket, the socket is in another directory, and `mariadb.sock` in the data directory is a
+    /// link to it.
     #[must_use]
     pub fn socket(&self) -> &Path {
         &self.socket.path
@@ -218,18 +220,18 @@ impl Embedded {
         )
     }
 
-    /// Creates this database, in utf8mb4, unless it exists. Its tables are the migrations' task.
+    /// Creates a database in utf8mb4, unless it exists. The migrations create its tables.
     ///
     /// # Errors
-    /// [`Error::Failed`] when the server refuses.
+    /// [`Error::Failed`] when the server rejects the statement.
     pub fn create_database(&self, name: &str) -> Result<(), Error> {
         administration::create_database(&self.socket.path, name)
             .map_err(|cause| Error::Failed(format!("cannot create the database {name}: {cause}")))
     }
 
-    /// Whether the server has ended by itself: `None` while it runs, else how it ended and the end of
-    /// its log, for people. Does not wait; call it every second or so.
-    pub fn has_exited(&mut self) -> Option<String> {
+    /// How the server ended by itself, with the end of its log, for people; `None` while it runs.
+    /// Does not wait; call it about once a second.
+    pub fn exit_report(&mut self) -> Option<String> {
         let status = self.server.exit_status()?;
         Some(self.log.last_lines(&format!("MariaDB ended ({status})")))
     }
@@ -241,17 +243,17 @@ impl Embedded {
     }
 }
 
-/// Creates the database under another name, and renames it when it is complete, so that an interrupted
-/// installation is never taken for a database.
+/// Creates the database as [`PARTIAL`] and renames it when it is complete, so that an interrupted
+/// installation is never mistaken for a database.
 fn install(install_db: &Path, dir: &Path, lock: &File, log: &Log) -> Result<(), Error> {
     tracing::info!(data_dir = %dir.display(), "creating a database");
     let arguments = [
         "--no-defaults",
         "--auth-root-authentication-method=normal",
-        // Neither the database `test`, nor the anonymous users that come with it: on localhost the
-        // server would prefer them to any `'name'@'%'`.
+        // No database `test` and no anonymous users: on localhost the server would prefer them to
+        // any `'name'@'%'`.
         "--skip-test-db",
-        // Also where this machine's own name does not resolve.
+        // Installs even if this machine's own name does not resolve.
         "--force",
         // A relative path, since this shell script mangles backslashes. And no --user: for root the
         // script would change the owner of the system's PAM helper.
@@ -285,16 +287,16 @@ fn server_arguments(dir: &Path, socket: &Path) -> Vec<OsString> {
         "--no-defaults",
         "--skip-networking",
         "--character-set-server=utf8mb4",
-        // A test suite opens a pool for each test; a connection that is not open costs nothing.
+        // A test suite opens a pool for each test.
         "--max-connections=500",
-        // No log line for connections that are closed without a statement, as the probes of the start are.
+        // Do not log connections that are closed without a statement, as those of `greets` are.
         "--log-warnings=1",
         TMPDIR,
     ]
     .map(OsString::from)
     .into();
     if geteuid().is_root() {
-        // Root has to be named, or the server refuses to run.
+        // Without this option the server does not run as root.
         arguments.push("--user=root".into());
     }
     arguments.push(with_path("--datadir=", &dir.join(DATABASE)));
@@ -303,7 +305,7 @@ fn server_arguments(dir: &Path, socket: &Path) -> Vec<OsString> {
     arguments
 }
 
-/// Waits until the server answers on its socket.
+/// Waits until the server greets connections to its socket.
 fn await_greeting(server: &mut Supervised, socket: &Path, log: &Log) -> Result<(), Error> {
     let failure = wait_for(START_LIMIT, || match server.exit_status() {
         Some(status) => Some(Some(format!("MariaDB did not start ({status})"))),
@@ -311,7 +313,7 @@ fn await_greeting(server: &mut Supervised, socket: &Path, log: &Log) -> Result<(
     })
     .unwrap_or_else(|| {
         Some(format!(
-            "MariaDB did not answer within {} s",
+            "MariaDB did not respond within {} s",
             START_LIMIT.as_secs()
         ))
     });
@@ -321,10 +323,11 @@ fn await_greeting(server: &mut Supervised, socket: &Path, log: &Log) -> Result<(
     }
 }
 
-/// The directories to search for programs: those of `path` (as in PATH), then the usual ones.
+/// The directories to search for programs: those of `path`, which has the form of PATH, and then
+/// [`PROGRAM_DIRS`].
 fn program_dirs(path: Option<&OsStr>) -> Vec<PathBuf> {
     env::split_paths(path.unwrap_or_default())
-        // A relative one is meant for another working directory.
+        // A relative directory depends on the working directory.
         .filter(|dir| dir.is_absolute())
         .chain(PROGRAM_DIRS.map(PathBuf::from))
         .collect()
@@ -350,7 +353,7 @@ fn open_for(path: &Path, options: &mut OpenOptions) -> Result<File, Error> {
         .map_err(io_error("open", path))
 }
 
-/// A path as it stands in a URL's query.
+/// A path, encoded for a URL's query.
 fn encoded(path: &Path) -> String {
     percent_encode(path.as_os_str().as_bytes(), NON_ALPHANUMERIC).to_string()
 }
@@ -359,9 +362,9 @@ fn encoded(path: &Path) -> String {
 fn wait_for<T>(limit: Duration, mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + limit;
     loop {
-        let answer = attempt();
-        if answer.is_some() || Instant::now() >= deadline {
-            return answer;
+        let result = attempt();
+        if result.is_some() || Instant::now() >= deadline {
+            return result;
         }
         thread::sleep(POLL_INTERVAL);
     }

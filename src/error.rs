@@ -1,7 +1,8 @@
-//! The errors of the shop's operations; knows nothing of HTTP or SQL.
+//! The errors of the shop's operations.
 //!
-//! Imports nothing of ours. `db` makes these of the database's errors, and `api::failures` makes
-//! responses of these; nothing else translates errors.
+//! Imports no other module and knows nothing of HTTP or SQL. `db` translates the database's errors
+//! into these, and `api::failures` translates these into responses; no other module translates
+//! errors.
 
 use std::fmt;
 
@@ -18,7 +19,7 @@ pub enum Place {
     Header,
 }
 
-/// One thing that is wrong with a request.
+/// One violation of the contract in a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     /// The part of the request that `field` stands in.
@@ -82,19 +83,19 @@ impl fmt::Display for Conflict {
 /// Why an operation of the shop did not succeed.
 #[derive(Debug)]
 pub enum Error {
-    /// The request does not keep to the contract; every violation found.
+    /// The request does not keep to the contract. The list has every violation.
     Invalid(Vec<Violation>),
-    /// The named thing ("User") does not exist.
+    /// The named resource ("User") does not exist.
     NotFound(&'static str),
-    /// The named thing ("User") exists, but is not in the state that the request requires.
+    /// The named resource ("User") exists, but is not in the state that the request requires.
     Stale(&'static str),
     /// The request contradicts what is stored.
     Conflict(Conflict),
-    /// The database cannot be reached, or cannot do this for now; the same request may succeed
-    /// later. The cause is for the log.
+    /// The database cannot be reached or cannot serve the request at present; the same request may
+    /// succeed later. The cause is for the log.
     Unavailable(Cause),
-    /// This process has too much work to take on more; the same request may succeed later. What
-    /// there is too much of is for the log.
+    /// This process is overloaded; the same request may succeed later. The text says with what, for
+    /// the log.
     Busy(&'static str),
     /// A fault of the program or of the stored data. The cause is for the log.
     Internal(Cause),

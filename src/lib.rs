@@ -1,15 +1,23 @@
 //! `ecommerce-api`: a contract-first REST API over a MySQL/MariaDB shop database.
 //!
-//! The contract, `openapi/openapi.yaml`, is written by hand and is the one source of truth; the
-//! code is written to satisfy it and is checked against it. The map of the house, from the ground
-//! up; a room uses only rooms on floors below it:
+//! The contract, `openapi/openapi.yaml`, is written by hand and is the one source of truth. The code
+//! is written to satisfy it and is checked against it.
 //!
-//! - ground: [`config`] every setting; [`error`] what can go wrong in the shop; [`passwords`]
-//!   hashing; [`embedded`] a private MariaDB as a child process
-//! - first floor: [`db`] pool, queries (many at a time where requests share one), migrations;
-//!   [`contract`] the contract as data, its schemas compiled, its diff, its evolution
-//! - second floor: [`api`] the HTTP service: the 17 operations and the site around them
-//! - roof: [`server`] the accept loop; [`commands`] what each subcommand does
+//! The modules form layers. A module imports only modules that stand above it in this table, which
+//! the test `tests/contract/layers.rs` checks.
+//!
+//! | layer      | module        | contents                                                            |
+//! |------------|---------------|---------------------------------------------------------------------|
+//! | foundation | [`config`]    | every setting                                                       |
+//! |            | [`deadlines`] | every time limit                                                    |
+//! |            | [`error`]     | the errors of the shop's operations                                 |
+//! |            | [`passwords`] | hashing                                                             |
+//! |            | [`embedded`]  | a private MariaDB as a child process                                |
+//! | middle     | [`db`]        | connection pools, queries, migrations, the check of the tables      |
+//! |            | [`contract`]  | contracts as values: parsing, validation, differences, evolution    |
+//! | api        | [`api`]       | the HTTP service: the pipeline, the 17 operations, the site         |
+//! | top        | [`server`]    | the accept loop                                                     |
+//! |            | [`commands`]  | one function for each subcommand                                    |
 
 pub mod api;
 pub mod commands;

@@ -33,7 +33,7 @@ struct Cli {
 enum Command {
     /// Serve the API (the default)
     Serve,
-    /// Create missing tables and indexes, or take that back
+    /// Create missing tables and indexes, or revert that
     Migrate {
         #[command(subcommand)]
         action: Migrate,
@@ -79,7 +79,7 @@ enum Command {
 enum Migrate {
     /// Apply the migrations that are pending
     Run,
-    /// Take back the newest migration; tables that it did not create always stay
+    /// Revert the newest migration; tables that it did not create always stay
     Revert {
         /// Drop the migration's tables even if they have rows
         #[arg(long)]
@@ -90,7 +90,7 @@ enum Migrate {
 }
 
 fn main() -> ExitCode {
-    // Help comes before anything that may be wrong with the settings.
+    // Help is printed even if the settings are wrong.
     if let Err(error) = Cli::try_parse()
         && is_help(&error)
     {
@@ -112,7 +112,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Reads the command line, and the environment for what it does not set.
+/// Reads the command line, and the environment for settings without a flag.
 fn parse() -> Result<Cli, String> {
     let command = config::without_empty_variables(Cli::command());
     let matches = command
@@ -172,7 +172,7 @@ fn run(Cli { command, settings }: Cli) -> anyhow::Result<()> {
     }
 }
 
-/// Whether this is help or the version, which clap prints as they should be.
+/// Whether the error is help or the version, which clap prints itself.
 fn is_help(error: &clap::Error) -> bool {
     matches!(
         error.kind(),
@@ -182,7 +182,7 @@ fn is_help(error: &clap::Error) -> bool {
     )
 }
 
-/// Clap's message, which is several paragraphs, in one line.
+/// The message of clap, which has several paragraphs, in one line.
 fn one_line(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let words: Vec<&str> = text
@@ -195,8 +195,8 @@ fn one_line(error: &clap::Error) -> String {
     format!("{}; see --help", words.trim_start_matches("error: "))
 }
 
-/// Prints why the program failed. A reader that has stopped must not keep it from ending; then the
-/// exit code has to do.
+/// Prints why the program failed. If nobody reads standard error, the program ends all the same,
+/// with the exit code alone.
 fn fail(problem: &str, code: u8) -> ExitCode {
     let line = format!("ecommerce-api: {problem}\n");
     let (written, is_written) = mpsc::channel::<()>();
@@ -204,7 +204,7 @@ fn fail(problem: &str, code: u8) -> ExitCode {
         let _ = io::stderr().write_all(line.as_bytes());
         drop(written);
     });
-    // An error in either case: the channel is closed, or the time is up.
+    // Returns an error in either case: the channel is closed, or the time is over.
     let _ = is_written.recv_timeout(FINAL_WRITE_TIMEOUT);
     ExitCode::from(code)
 }

@@ -1,7 +1,7 @@
-//! Passwords become Argon2id hashes here, and only here.
+//! Hashes passwords with Argon2id. No other module does.
 //!
-//! Imports `error` only. Hashing is slow and takes 19 MiB on purpose, so it runs off the async
-//! threads, and on no more threads at a time than there are cores.
+//! Imports `deadlines` and `error`. Hashing is slow and takes 19 MiB on purpose, so it runs on
+//! blocking threads, on at most one for each core at a time.
 
 use std::num::NonZero;
 use std::sync::{Arc, LazyLock};
@@ -21,8 +21,8 @@ static CORES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
     ))
 });
 
-/// The PHC string of `password` under a fresh random salt, at OWASP's parameters for Argon2id
-/// (19 MiB, 2 passes, 1 lane: the crate's defaults, which a test pins).
+/// Hashes `password` with a new random salt and OWASP's parameters for Argon2id (19 MiB, 2 passes,
+/// 1 lane: the crate's defaults, which a test checks). Returns the PHC string.
 ///
 /// # Errors
 /// [`Error::Busy`] when too many passwords wait, [`Error::Internal`] when the machine has no
@@ -46,7 +46,7 @@ pub async fn hash(password: SecretString) -> Result<SecretString, Error> {
         .map_err(|error| Error::Internal(error.into()))?
 }
 
-/// As [`hash`], on the calling thread.
+/// Hashes `password` like [`hash`], on the calling thread.
 ///
 /// # Errors
 /// As [`hash`].
@@ -89,12 +89,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_full_queue_is_no_fault_of_the_database() {
+    async fn a_full_queue_is_an_error_that_does_not_blame_the_database() {
         let all = available_parallelism().map_or(1, NonZero::get);
         let all = CORES.acquire_many(all.try_into().unwrap()).await.unwrap();
-        let refused = hash("secret".into()).await;
+        let rejected = hash("secret".into()).await;
         drop(all);
-        assert!(matches!(refused, Err(Error::Busy(_))));
+        assert!(matches!(rejected, Err(Error::Busy(_))));
         assert!(hash("secret".into()).await.is_ok());
     }
 

@@ -1,14 +1,15 @@
-//! The accept loop: sockets in, requests to the application, and an orderly end.
+//! The accept loop: accepts connections, passes requests to the application, and shuts down in
+//! order.
 //!
-//! Imports no other module; the application is any [`Application`]. Compared with `poem::Server` it
+//! Imports `deadlines`; the application is any [`Application`]. Compared with `poem::Server` it
 //! limits how long a client may keep a connection waiting and how many connections there are,
 //! survives running out of file descriptors, and breaks the transfer when a body fails half-way: a
 //! truncated list must not look like a complete one.
 //!
 //! - `connection`: hyper's protocols over one socket, and each request to the application
-//! - `rejection`: responses to what hyper rejects before there is a request
+//! - `rejection`: responses to requests that hyper rejects
 //! - `timer`, `stream`, `body`: how long a connection waits for its client
-//! - `descriptors`, `signals`: the process's limit of open files, and its end
+//! - `descriptors`, `signals`: the process's limit of open files, and the signals that stop it
 
 mod body;
 mod connection;
@@ -39,23 +40,25 @@ pub use signals::shutdown_signal;
 /// The pause after a failed accept, for descriptors to become free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
-/// What is served: an endpoint that also has a response for what it never sees.
+/// The application that is served: an endpoint that also makes the responses to requests that do
+/// not reach it.
 pub trait Application: Endpoint {
     /// The response to a request that is rejected with `status` before the endpoint is called,
     /// because it is not valid HTTP. Its `X-Request-Id` is logged; the connection ends after it.
     fn reject(&self, status: StatusCode) -> Response<Bytes>;
 }
 
-/// What clients are allowed.
+/// The limits for clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// From the connection, or a later request's first byte, to the end of the request's head.
+    /// The longest time from the connection, or a later request's first byte, to the end of the
+    /// request's head.
     pub header_timeout: Duration,
     /// The longest silence while the client has to act: between requests, in the middle of sending
     /// a body, in the middle of reading a response. How long a handler may take is not limited
     /// here.
     pub idle_timeout: Duration,
-    /// Connections at a time; further ones wait in the kernel's backlog.
+    /// The most connections at a time; further ones wait in the kernel's backlog.
     pub max_connections: usize,
     /// How long requests in progress may take to finish after the server was told to stop.
     pub shutdown_grace: Duration,
@@ -73,11 +76,11 @@ impl Default for Limits {
 }
 
 /// Serves `app` on `listener`, over HTTP/1.1 and HTTP/2 (with prior knowledge), until `shutdown`
-/// resolves; then drains.
+/// resolves, and then drains.
 ///
-/// Draining closes the listener and idle connections at once, and tells the others to end after the
-/// request in progress; what has not ended after [`Limits::shutdown_grace`] is cut. Dropping the
-/// future cuts everything.
+/// Draining closes the listener and idle connections at once, and the other connections after the
+/// request in progress. Connections that have not ended after [`Limits::shutdown_grace`] are
+/// closed. Dropping the future closes all connections.
 ///
 /// A panic in `app` ends its connection (on HTTP/2 its stream), nothing else.
 pub async fn serve<A: Application + 'static>(
@@ -99,8 +102,8 @@ pub async fn serve<A: Application + 'static>(
         tokio::select! {
             biased;
             () = &mut shutdown => break,
-            // Reaping also wakes an accept that pauses for want of descriptors: one is free now.
-            // A task that panicked has been reported by the panic hook.
+            // A connection that ends frees a descriptor, so this also ends the pause of an accept
+            // that lacked one. A task that panicked has been reported by the panic hook.
             Some(_ended) = connections.join_next() => {}
             (stream, peer, slot) = accept(&listener, &slots) => {
                 let app = Arc::clone(&app);
@@ -135,8 +138,8 @@ pub async fn serve<A: Application + 'static>(
     connections.shutdown().await;
 }
 
-/// [`serve`] until `first`, which is a [`shutdown_signal`] that the caller has listened for since
-/// before there was anything to serve; a second signal while it drains ends it at once.
+/// Calls [`serve`] until `first` resolves, which is a [`shutdown_signal`] that the caller has
+/// polled since before the start. A second signal during the drain ends it at once.
 pub async fn serve_until_signal<A: Application + 'static>(
     listener: TcpListener,
     app: A,
@@ -156,8 +159,8 @@ pub async fn serve_until_signal<A: Application + 'static>(
     }
 }
 
-/// The next connection, once one of the `slots` is free. A failure is logged, and followed by another
-/// try: no failure of accept is a reason to stop serving.
+/// Waits for a free slot and accepts the next connection. A failure is logged and followed by
+/// another attempt: no failure of accept is a reason to stop serving.
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,

@@ -1,5 +1,5 @@
-//! The private `MariaDB` as its callers, and the crashes of its callers, see it: real servers, each
-//! on a directory of its own. Imports `ecommerce_api::embedded` and nothing else of ours.
+//! The private `MariaDB`: real servers, each in a directory of its own, and crashes of the process
+//! that started them. Imports only `ecommerce_api::embedded`.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -37,7 +37,7 @@ fn a_first_start_creates_a_database_for_its_owner_only() {
     assert_eq!(mode & 0o777, 0o700);
 }
 
-/// A server deletes what it finds in its directory for temporary files when it starts.
+/// When a server starts, it deletes the contents of its directory for temporary files.
 #[test]
 fn temporary_tables_survive_the_start_of_another_server() {
     let [first, second] = [scratch(), scratch()];
@@ -59,7 +59,7 @@ fn data_survive_a_clean_stop_in_a_directory_of_any_name() {
     query(&server, "CREATE DATABASE shop");
     query(&server, "CREATE TABLE shop.kept (word TEXT)");
     query(&server, "INSERT INTO shop.kept VALUES ('käse 🧀')");
-    assert_eq!(server.has_exited(), None);
+    assert_eq!(server.exit_report(), None);
     let pid = server_pid(&dir);
     server.stop();
     assert!(!is_alive(pid));
@@ -77,7 +77,7 @@ fn a_server_outlives_the_thread_that_started_it() {
     let dir = scratch.path().to_owned();
     let mut server = thread::spawn(move || start(&dir)).join().unwrap();
     assert_eq!(query(&server, "SELECT 1"), ["1"]);
-    assert_eq!(server.has_exited(), None);
+    assert_eq!(server.exit_report(), None);
 }
 
 #[test]
@@ -92,28 +92,28 @@ fn a_second_instance_on_a_directory_is_refused() {
         message.contains(scratch.path().to_str().unwrap()),
         "{message}"
     );
-    assert_eq!(query(&server, "SELECT 1"), ["1"], "the first is unharmed");
+    assert_eq!(query(&server, "SELECT 1"), ["1"], "the first still works");
 }
 
 #[test]
-fn a_server_ends_with_its_holder_even_when_that_is_killed() {
+fn a_server_ends_with_the_program_even_if_that_is_killed() {
     let scratch = scratch();
-    let mut holder = hold(scratch.path());
+    let mut program = start_program(scratch.path());
     let pid = server_pid(scratch.path());
     assert!(is_alive(pid));
-    holder.kill().unwrap();
-    holder.wait().unwrap();
-    // The next start waits for a server that is still on its way out.
+    program.kill().unwrap();
+    program.wait().unwrap();
+    // The next start waits for a server that is still shutting down.
     let server = start(scratch.path());
     assert!(!is_alive(pid));
     assert_eq!(query(&server, "SELECT 1"), ["1"]);
     server.stop();
 
-    let mut holder = hold(scratch.path());
+    let mut program = start_program(scratch.path());
     let pid = server_pid(scratch.path());
-    holder.kill().unwrap();
-    holder.wait().unwrap();
-    // And without a next start it goes all the same.
+    program.kill().unwrap();
+    program.wait().unwrap();
+    // The server ends even without a next start.
     eventually("the server is gone", || !is_alive(pid));
 }
 
@@ -127,7 +127,7 @@ fn a_killed_server_is_noticed_and_the_next_start_recovers() {
     kill_process(server_pid(scratch.path()), Signal::KILL).unwrap();
     let mut report = None;
     eventually("the end is noticed", || {
-        report = server.has_exited();
+        report = server.exit_report();
         report.is_some()
     });
     let report = report.unwrap();
@@ -140,13 +140,13 @@ fn a_killed_server_is_noticed_and_the_next_start_recovers() {
 }
 
 #[test]
-fn leftovers_of_a_crash_do_not_block_a_start() {
+fn the_remains_of_a_crash_do_not_block_a_start() {
     let scratch = scratch();
     let dir = scratch.path();
     fs::write(dir.join("mariadb.pid"), "1\n").unwrap();
     fs::create_dir(dir.join("mariadb.partial")).unwrap();
     fs::write(dir.join("mariadb.partial/ibdata1"), "half a file").unwrap();
-    // A listener that is dropped leaves its socket.
+    // A listener that is dropped does not remove its socket.
     let elsewhere = scratch_with("crashed");
     let stale = elsewhere.path().join("private");
     fs::create_dir(&stale).unwrap();
@@ -165,7 +165,7 @@ fn leftovers_of_a_crash_do_not_block_a_start() {
 }
 
 #[test]
-fn a_directory_too_deep_for_a_socket_works() {
+fn a_directory_with_a_path_too_long_for_a_socket_works() {
     let scratch = scratch();
     let dir = scratch.path().join("deep/".repeat(30));
     let server = start(&dir);
@@ -181,7 +181,7 @@ fn a_directory_too_deep_for_a_socket_works() {
 }
 
 #[test]
-fn a_database_that_cannot_be_opened_is_told_with_the_servers_own_reason() {
+fn a_database_that_cannot_be_opened_is_reported_with_the_server_s_reason() {
     let scratch = scratch();
     fs::create_dir(scratch.path().join("mariadb")).unwrap();
     let error = Embedded::start(scratch.path()).unwrap_err();
@@ -192,7 +192,7 @@ fn a_database_that_cannot_be_opened_is_told_with_the_servers_own_reason() {
 }
 
 #[test]
-fn a_directory_with_other_contents_is_not_closed_to_its_other_users() {
+fn a_directory_with_other_contents_stays_accessible_to_its_other_users() {
     let scratch = scratch();
     fs::set_permissions(scratch.path(), Permissions::from_mode(0o755)).unwrap();
     fs::write(scratch.path().join("letters.txt"), "Dear …").unwrap();
@@ -203,7 +203,7 @@ fn a_directory_with_other_contents_is_not_closed_to_its_other_users() {
 }
 
 #[test]
-fn a_file_in_place_of_the_directory_is_told() {
+fn a_file_in_place_of_the_directory_is_reported() {
     let scratch = scratch();
     let file = scratch.path().join("data");
     fs::write(&file, "").unwrap();
@@ -212,7 +212,7 @@ fn a_file_in_place_of_the_directory_is_told() {
     assert!(message.contains(file.to_str().unwrap()), "{message}");
 }
 
-/// Everything but the server itself is killed: what remains is asked to stop by the next start.
+/// Kills everything except the server, which the next start asks to stop.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_server_without_its_supervisor_does_not_block_the_next_start() {
@@ -220,7 +220,7 @@ fn a_server_without_its_supervisor_does_not_block_the_next_start() {
     let mut server = start(scratch.path());
     query(&server, "CREATE DATABASE shop");
     let pid = server_pid(scratch.path());
-    // The watcher first: the supervisor's end would be its own.
+    // The watcher first, since it ends with the supervisor.
     let mut shells = linux::others_of_its_group(pid);
     shells.sort_by_key(|shell| std::cmp::Reverse(shell.as_raw_nonzero()));
     assert_eq!(shells.len(), 2, "supervisor and watcher");
@@ -228,13 +228,13 @@ fn a_server_without_its_supervisor_does_not_block_the_next_start() {
         kill_process(shell, Signal::KILL).unwrap();
     }
     eventually("the supervisor's end is noticed", || {
-        server.has_exited().is_some()
+        server.exit_report().is_some()
     });
     server.stop();
-    assert!(is_alive(pid), "the server has nobody to stop it");
+    assert!(is_alive(pid), "the server has no supervisor");
 
     let server = Embedded::start(scratch.path()).unwrap_or_else(|error| {
-        // It would outlive the tests, too.
+        // Otherwise the server would outlive the tests.
         kill_process(pid, Signal::KILL).unwrap();
         panic!("{error}")
     });
@@ -243,8 +243,8 @@ fn a_server_without_its_supervisor_does_not_block_the_next_start() {
 }
 
 /// Starts the program itself on `dir`, and waits until it serves.
-fn hold(dir: &Path) -> Child {
-    let mut holder = Command::new(env!("CARGO_BIN_EXE_ecommerce-api"))
+fn start_program(dir: &Path) -> Child {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_ecommerce-api"))
         .args(["serve", "--server-port", "0", "--data-dir"])
         .arg(dir)
         .current_dir(env!("CARGO_TARGET_TMPDIR"))
@@ -252,16 +252,16 @@ fn hold(dir: &Path) -> Child {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut log = BufReader::new(holder.stderr.take().unwrap())
+    let mut log = BufReader::new(program.stderr.take().unwrap())
         .lines()
         .map_while(Result::ok);
     assert!(
         log.any(|line| line.contains("listening on")),
-        "the holder ended early"
+        "the program ended early"
     );
-    // Read on, so that the program never writes to a closed pipe.
+    // Continues to read, so that the program never writes to a closed pipe.
     std::thread::spawn(move || log.for_each(drop));
-    holder
+    program
 }
 
 fn scratch() -> TempDir {
@@ -285,7 +285,7 @@ fn query(server: &Embedded, sql: &str) -> Vec<String> {
     session(server, async |conn| conn.query(sql).await)
 }
 
-/// What `work` makes of a connection to the server.
+/// The result of `work` with a connection to the server.
 fn session<T>(server: &Embedded, work: impl AsyncFnOnce(&mut Conn) -> mysql_async::Result<T>) -> T {
     let opts = Opts::from_url(&server.url("mysql")).unwrap();
     let run = async {
@@ -318,18 +318,18 @@ fn relative(path: &Path) -> PathBuf {
     up.chain(path.components().skip(1)).collect()
 }
 
-/// Waits for a condition, at most 40 s: twice what a server may take to be stopped.
+/// Waits for a condition for at most 40 s, twice the time after which a server is killed.
 fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(40);
     while !condition() {
-        assert!(Instant::now() < deadline, "in vain: {what}");
+        assert!(Instant::now() < deadline, "timed out: {what}");
         thread::sleep(Duration::from_millis(20));
     }
 }
 
 #[cfg(target_os = "linux")]
 mod linux {
-    //! What only `/proc` knows.
+    //! Information that only `/proc` has.
 
     use super::{Pid, fs};
 

@@ -1,4 +1,4 @@
-//! `migrate`, `check` and `seed`: the subcommands that read or change a database and end.
+//! The subcommands `migrate`, `check` and `seed`, which read or change a database.
 
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -95,7 +95,7 @@ pub(super) fn require_tables(session: &mut Session, url: &DatabaseUrl) -> anyhow
     let mismatches = schema_check::mismatches(session)?;
     if !mismatches.is_empty() {
         bail!(
-            "the tables of {url} do not fit:\n  {}\nmend them; missing ones are created by \
+            "the tables of {url} do not fit:\n  {}\nrepair them; missing tables are created by \
              `ecommerce-api migrate run`, or when serving by MIGRATE_ON_START=true",
             mismatches.join("\n  ")
         );
@@ -143,7 +143,7 @@ pub fn seed(settings: &Settings, plan: &rows::Plan) -> anyhow::Result<()> {
     ))
 }
 
-/// The hash of a random password that is thrown away: nobody can log in with it.
+/// The hash of a random password that is not kept, so that nobody can log in with it.
 pub(super) fn unusable_password_hash() -> Result<SecretString, crate::error::Error> {
     let password = format!("{:032x}", rand::random::<u128>());
     passwords::hash_blocking(&password.into())

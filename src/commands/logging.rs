@@ -1,9 +1,9 @@
-//! The log of `serve`: what goes into it, and how it gets to standard error.
+//! The log of `serve`: its filter, its format, and how it is written to standard error.
 //!
-//! - `format`: what a line looks like, as text and as JSON
-//! - `queue`: lines on their way to the thread that writes them
+//! - `format`: the format of a line, as text and as JSON
+//! - `queue`: the queue of lines, and the thread that writes them
 //!
-//! Imports the settings.
+//! Imports `config`.
 
 mod format;
 mod queue;
@@ -38,7 +38,7 @@ pub(super) fn start(settings: &Settings) -> anyhow::Result<Log> {
     let dropped_line = move |count| format::dropped_line(log_format, count);
     let log = Log::start(io::stderr(), dropped_line).context("cannot start the log's thread")?;
     let layer = tracing_subscriber::fmt::layer()
-        // Such errors are printed to standard error, which panics when it is closed.
+        // Such errors would be printed to standard error, which panics when it is closed.
         .log_internal_errors(false)
         .fmt_fields(RequestIdOfSpan)
         .with_writer(log.lines());
@@ -61,8 +61,8 @@ pub(super) fn start(settings: &Settings) -> anyhow::Result<Log> {
     Ok(log)
 }
 
-/// Makes a panic one line of the log. Rust's own report would wait for ever, and the thread with it,
-/// where nobody reads standard error.
+/// Makes a panic one line of the log. If nobody read standard error, Rust's own report would block
+/// the thread forever.
 fn log_panics() {
     panic::set_hook(Box::new(|panic| {
         let message = panic.payload_as_str().unwrap_or("of an unknown kind");
@@ -71,7 +71,7 @@ fn log_panics() {
     }));
 }
 
-/// Levels and targets, separated by commas; an empty one means nothing.
+/// Parses levels and targets that are separated by commas. Empty ones are ignored.
 fn filter(directives: &str) -> Result<Targets, String> {
     if directives.contains('[') {
         return Err("filters by spans and fields are not supported".to_owned());

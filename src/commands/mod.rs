@@ -1,6 +1,6 @@
 //! What each subcommand does, one function for each; `main` only parses and calls.
 //!
-//! The top layer: imports every other. Errors here are for the person at the terminal: one or two
+//! The top layer: imports all others. Errors here are for the person at the terminal: one or two
 //! lines that say what is wrong, where, and what to do.
 
 mod database;
@@ -17,7 +17,7 @@ pub use database::{check, migrate_revert, migrate_run, migrate_status, seed};
 pub use openapi::{Document, compare, openapi};
 pub use serve::serve;
 
-/// A failure that a wrong setting caused: exit code 2 instead of 1.
+/// A failure that a wrong setting caused, for which the exit code is 2 instead of 1.
 #[derive(Debug)]
 pub struct BadSetting(pub String);
 
@@ -29,8 +29,8 @@ impl std::fmt::Display for BadSetting {
 
 impl std::error::Error for BadSetting {}
 
-/// Prints a line, or several, to standard output. A reader that has closed it (`| head`) is no
-/// failure.
+/// Prints one or several lines to standard output. A reader that has closed the pipe (`| head`) is
+/// no failure.
 fn print(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {

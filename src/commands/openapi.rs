@@ -1,5 +1,5 @@
-//! `openapi`: a contract as JSON, poem-openapi's document, how the two differ, or what changed from
-//! an older contract to this or another one. Needs no database.
+//! The subcommand `openapi`: prints a contract, the generated document or the differences between
+//! the two, and compares contracts. Needs no database.
 
 use std::fs;
 use std::path::Path;
@@ -25,12 +25,13 @@ pub enum Document {
     Names,
 }
 
-/// Prints `which` to standard output: of the contract of this name. Without a name the check is of
-/// every contract, and the rest needs none as long as there is one contract only.
+/// Prints `which` of the contract called `name` to standard output. Without a name,
+/// [`Document::Check`] checks every contract, and the others take the only contract.
 ///
 /// # Errors
-/// A [`BadSetting`] when the name is unknown or missing. Else when the two documents differ (with
-/// [`Document::Check`]), or standard output cannot be written.
+/// A [`BadSetting`] when the name is unknown, or missing although there are several contracts.
+/// Otherwise when the two documents differ (with [`Document::Check`]), or standard output cannot be
+/// written.
 pub fn openapi(which: Document, name: Option<&str>) -> anyhow::Result<()> {
     match which {
         Document::Contract => print(&format!("{:#}", chosen(name)?.contract.document())),
@@ -43,23 +44,27 @@ pub fn openapi(which: Document, name: Option<&str>) -> anyhow::Result<()> {
     }
 }
 
-/// The contract of this name, or the only one.
+/// The contract of this name; without a name, the only one.
 fn chosen(name: Option<&str>) -> Result<&'static Published, BadSetting> {
-    let names = contracts().iter().map(|it| it.contract.name());
+    let names = contracts().iter();
+    let names = names.map(|published| published.contract.name());
     let index = choose(name, &names.collect::<Vec<_>>())?;
     Ok(&contracts()[index])
 }
 
-/// The index of this name among those of all contracts, or of the only one.
+/// The index of `name` in `names`; without a name, that of the only one.
 fn choose(name: Option<&str>, names: &[&str]) -> Result<usize, BadSetting> {
     let all = || names.join(", ");
     match name {
-        Some(name) => names.iter().position(|it| *it == name).ok_or_else(|| {
-            BadSetting(format!(
-                "there is no contract called {name}: the contracts are {}",
-                all()
-            ))
-        }),
+        Some(name) => {
+            let position = names.iter().position(|known| *known == name);
+            position.ok_or_else(|| {
+                BadSetting(format!(
+                    "there is no contract called {name}: the contracts are {}",
+                    all()
+                ))
+            })
+        }
         None if names.len() == 1 => Ok(0),
         None => Err(BadSetting(format!(
             "there are several contracts: choose one with --contract: {}",
@@ -86,13 +91,13 @@ fn check(published: &Published) -> anyhow::Result<()> {
     ))
 }
 
-/// Prints what changed for clients from the contract in the file `old` to the one in `new`, or to
-/// this program's of this name.
+/// Prints the changes for clients from the contract in the file `old` to the contract in the file
+/// `new`, or without `new` to this program's contract called `name`.
 ///
 /// # Errors
-/// A [`BadSetting`] when a file cannot be read, or the name is unknown or missing: nothing was
-/// compared then. Else when the version has
-/// to move further for what changed, or standard output is closed.
+/// A [`BadSetting`] when a file cannot be read, or the name is unknown or missing: then nothing was
+/// compared. Otherwise when the changes need a higher version, or standard output cannot be
+/// written.
 pub fn compare(old: &Path, new: Option<&Path>, name: Option<&str>) -> anyhow::Result<()> {
     let before = edition(old)?;
     let now = match new {
@@ -126,11 +131,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_there_are_several_contracts_one_is_chosen_by_its_name() {
+    fn one_of_several_contracts_is_chosen_by_its_name() {
         let names = ["openapi", "auth"];
         assert_eq!(choose(Some("auth"), &names).ok(), Some(1));
         assert_eq!(choose(None, &["openapi"]).ok(), Some(0));
-        let problem = |name| choose(name, &names).err().map(|it| it.to_string());
+        let problem = |name| choose(name, &names).err().map(|error| error.to_string());
         let several = "there are several contracts: choose one with --contract: openapi, auth";
         assert_eq!(problem(None).as_deref(), Some(several));
         let unknown = "there is no contract called other: the contracts are openapi, auth";

@@ -1,4 +1,4 @@
-//! `serve`: listens, gets the database ready, and serves until it is told to stop.
+//! The subcommand `serve`: listens, prepares the database, and serves until a signal stops it.
 
 use std::fs;
 use std::io;
@@ -28,8 +28,8 @@ use super::{BadSetting, logging};
 /// How often the program checks that the private MariaDB still runs.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The file in the data directory that says that the sample shop was offered once: a shop that was
-/// emptied stays empty.
+/// The file in the data directory that records that the sample shop was offered once, so that a
+/// shop that was emptied stays empty.
 const SAMPLE_SHOP_DONE: &str = "sample-shop-done";
 
 impl Application for Pipeline {
@@ -45,14 +45,14 @@ impl Application for Pipeline {
 /// fit, or the private MariaDB ends by itself.
 pub fn serve(settings: &Settings) -> anyhow::Result<()> {
     let service = service_settings(settings)?;
-    // Dropped last, so that what is logged while the rest ends is written too.
+    // Dropped last, so that lines that are logged during the shutdown are written, too.
     let _log = logging::start(settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
     let runtime = runtime.context("cannot start threads")?;
     let outcome = runtime.block_on(run(settings.clone(), service));
-    // Does not wait for threads that still block, in an attempt to connect for example. The private
+    // Does not wait for threads that still block, for example in an attempt to connect. The private
     // MariaDB notices by itself that its parent is gone.
     runtime.shutdown_background();
     outcome
@@ -100,13 +100,13 @@ async fn run(settings: Settings, service: api::Settings) -> anyhow::Result<()> {
         })?;
     let address = listener.local_addr().context("cannot read the port")?;
 
-    // The same for the start and for serving: a signal between the two must not be lost.
-    let mut told_to_stop = pin!(server::shutdown_signal());
+    // One future for the start and for serving, so that no signal between the two is lost.
+    let mut stop_signal = pin!(server::shutdown_signal());
     let target = tokio::select! {
-        // The first is polled first: signals are listened for before anything is started.
+        // Polls the branches in order, so that signals are handled before anything is started.
         biased;
-        () = &mut told_to_stop => return Ok(()),
-        target = prepare_apart(settings.clone()) => target?,
+        () = &mut stop_signal => return Ok(()),
+        target = prepare_on_blocking_thread(settings.clone()) => target?,
     };
 
     let db = Database::new(
@@ -116,7 +116,7 @@ async fn run(settings: Settings, service: api::Settings) -> anyhow::Result<()> {
     );
     let app = api::service(&db, service);
     tracing::info!("listening on http://{address}, documentation at http://{address}/api/docs");
-    let serving = server::serve_until_signal(listener, app, Limits::default(), told_to_stop);
+    let serving = server::serve_until_signal(listener, app, Limits::default(), stop_signal);
     let Some(embedded) = target.embedded else {
         serving.await;
         return Ok(());
@@ -128,15 +128,15 @@ async fn run(settings: Settings, service: api::Settings) -> anyhow::Result<()> {
 }
 
 /// Runs [`prepare`] on a thread that may block.
-async fn prepare_apart(settings: Settings) -> anyhow::Result<Target> {
+async fn prepare_on_blocking_thread(settings: Settings) -> anyhow::Result<Target> {
     tokio::task::spawn_blocking(move || prepare(&settings))
         .await
         .context("preparing the database")?
 }
 
-/// Gets the database ready, blocking. The private MariaDB is started, migrated, and filled on its
-/// first start; another database is migrated only if that is asked for. In either case the tables
-/// must fit in the end.
+/// Prepares the database, blocking. Starts and migrates the private MariaDB, and fills it on its
+/// first start. Migrates another database only if `MIGRATE_ON_START` is set. In either case checks
+/// that the tables fit.
 fn prepare(settings: &Settings) -> anyhow::Result<Target> {
     if settings.database_url().map_err(BadSetting)?.is_none() {
         tracing::info!(data_dir = %settings.data_dir.display(), "no DATABASE_URL: starting a private MariaDB");
@@ -171,12 +171,12 @@ fn offer_sample_shop(settings: &Settings, session: &mut Session) -> anyhow::Resu
     fs::write(&done, "").with_context(|| format!("cannot write {}", done.display()))
 }
 
-/// Waits until the private MariaDB ends by itself, and gives the reason. When this future is dropped,
-/// the private MariaDB is stopped.
+/// Waits until the private MariaDB ends by itself, and returns the reason. Dropping this future
+/// stops the private MariaDB.
 async fn wait_for_exit(mut embedded: Embedded) -> String {
     loop {
         tokio::time::sleep(WATCH_INTERVAL).await;
-        if let Some(end) = embedded.has_exited() {
+        if let Some(end) = embedded.exit_report() {
             return end;
         }
     }

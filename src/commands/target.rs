@@ -1,5 +1,5 @@
-//! The database that a subcommand works on: the one that `DATABASE_URL` names, or a private
-//! MariaDB that runs as long as the subcommand.
+//! The database that a subcommand works on: that of `DATABASE_URL`, or of a private MariaDB that
+//! runs as long as the subcommand.
 
 use anyhow::{Context as _, anyhow};
 use secrecy::ExposeSecret;
@@ -14,15 +14,15 @@ use super::BadSetting;
 /// The private MariaDB's database.
 const DATABASE: &str = "shop";
 
-/// A database, and the private MariaDB that holds it, unless `DATABASE_URL` names it.
+/// A database, and the private MariaDB that it is on, if there is one.
 pub(super) struct Target {
     pub(super) url: DatabaseUrl,
     pub(super) embedded: Option<Embedded>,
 }
 
 impl Target {
-    /// Finds the database that the settings name, or starts the private MariaDB and creates its
-    /// database. Blocks.
+    /// Parses the URL of the database in the settings; without one, starts the private MariaDB and
+    /// creates its database. Blocks.
     pub(super) fn open(settings: &Settings) -> anyhow::Result<Self> {
         if let Some(url) = settings.database_url().map_err(BadSetting)? {
             let url = DatabaseUrl::parse(url.expose_secret())

@@ -1,7 +1,7 @@
-//! The operations that concurrent requests share a statement for: reads by id, and additions to
+//! The operations whose concurrent requests share one statement: reads by id, and additions to
 //! carts.
 //!
-//! Each is a [`Coalescer`] over a query function that takes many ids. Imports the pool and the
+//! Each is a [`Coalescer`] around a query function that takes many ids. Imports the pool and the
 //! query functions.
 
 use std::collections::HashMap;
@@ -14,20 +14,19 @@ use crate::error::Error;
 
 use super::Connection;
 use super::cart::additions;
-use super::cart::{self, CartItem, FullItem, NewCartItem};
+use super::cart::{self, NewCartItem};
 use super::coalesce::Coalescer;
 use super::errors::diagnose;
 use super::pool::Pool;
-use super::products::{self, Product};
+use super::rows::{CartItem, FullItem, Product, User};
 use super::scope::Scope;
-use super::users::{self, User};
 
 /// The most rows that one statement reads for the carts of many users. Larger carts are read with a
 /// list connection each.
 const MAX_CART_ROWS: usize = 4096;
 
-/// What a caller asks for: the row with this id, or what belongs to it, as this scope shows it.
-/// Callers share a read only under the same key.
+/// The key of a read: an id, and the scope in which its caller reads. Callers share a result only
+/// under the same key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     scope: Scope,
@@ -42,7 +41,8 @@ impl Key {
     }
 }
 
-/// The ids of keys whose rows one statement may read, since every caller sees the same of them.
+/// The ids of these keys. One statement may read the rows of all of them, since every caller sees
+/// the same rows.
 fn ids(keys: &[Key]) -> Vec<i32> {
     let id = |Key {
                   scope: Scope::Everyone,
@@ -51,7 +51,7 @@ fn ids(keys: &[Key]) -> Vec<i32> {
     keys.iter().map(id).collect()
 }
 
-/// What a batch found out about one user's cart.
+/// The result of a batch for one user's cart.
 #[derive(Clone)]
 pub(super) enum Cart {
     /// There is no such user.
@@ -62,8 +62,8 @@ pub(super) enum Cart {
     TooLarge,
 }
 
-/// One coalescer for each kind of batch. Additions have no scope: each caller gets the item that it
-/// added, and no other.
+/// One coalescer for each kind of batch. The key of an addition has no scope: each caller gets only
+/// the item that it added.
 pub(super) struct Batches {
     pub(super) users: Coalescer<Key, Result<Option<User>, Error>>,
     pub(super) products: Coalescer<Key, Result<Option<Product>, Error>>,
@@ -78,12 +78,12 @@ impl Batches {
         Self {
             users: by_id(
                 pool,
-                |conn, ids| users::with_ids(conn, ids).boxed(),
+                |conn, ids| User::with_ids(conn, ids).boxed(),
                 |user| user.id,
             ),
             products: by_id(
                 pool,
-                |conn, ids| products::with_ids(conn, ids).boxed(),
+                |conn, ids| Product::with_ids(conn, ids).boxed(),
                 |product| product.id,
             ),
             items: by_id(
@@ -100,7 +100,8 @@ impl Batches {
 /// A query function that reads the rows of many ids.
 type Read<T> = for<'c> fn(&'c mut Connection, &'c [i32]) -> BoxFuture<'c, Result<Vec<T>, Error>>;
 
-/// Batches of reads of one row each: `read` reads the rows of many ids, and `id` returns a row's id.
+/// A coalescer for reads of single rows: `read` reads the rows of many ids, and `id` returns a
+/// row's id.
 fn by_id<T: Clone + Send + 'static>(
     pool: &Pool,
     read: Read<T>,
@@ -115,7 +116,8 @@ fn by_id<T: Clone + Send + 'static>(
             let rows = match diagnose(&mut conn, rows).await {
                 Ok(rows) => rows,
                 Err(Error::Internal(_)) if ids.len() > 1 => {
-                    // One row cannot be read; that must not fail the reads of the others.
+                    // One row cannot be read. Each is read alone now, so that the other reads
+                    // succeed.
                     let mut results = Vec::with_capacity(ids.len());
                     for id in &ids {
                         let rows = read(&mut conn, std::slice::from_ref(id)).await;

@@ -1,4 +1,5 @@
-//! Cart items: the rows, with the user and the product that they join, and the queries.
+//! The queries on cart items, which join users and products. Imports `db::rows`, `db::pages` and
+//! `db::transaction`.
 
 pub(super) mod additions;
 
@@ -16,68 +17,54 @@ use crate::error::Error;
 use super::errors::{QueryError, or_missing};
 use super::ids::Ids;
 use super::pages::{self, Known, Page, Window};
-use super::products::{self, Product};
+use super::rows::{Product, User};
 use super::schema::{cart, products as products_table, users as users_table};
 use super::transaction::{Condition, check_precondition, transaction};
-use super::users::{self, User};
 use super::{Connection, List, ListRange};
 
-/// How many bytes of text are kept of the carts of one batch at most.
+pub use super::rows::{CartItem, FullItem};
+
+/// The most bytes of text in the carts of one batch.
 const MAX_TEXT: usize = 512 * 1024;
-
-/// A product in a user's cart.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
-#[diesel(table_name = cart)]
-pub struct CartItem {
-    /// The primary key.
-    pub id: i32,
-    /// Whose cart it is.
-    pub user_id: i32,
-    /// The product in it.
-    pub product_id: i32,
-}
-
-/// A cart item with what it joins.
-pub type FullItem = (CartItem, User, Product);
 
 /// A product to put into a user's cart.
 #[derive(Debug, Clone, Copy)]
 pub struct NewCartItem {
-    /// Whose cart it is.
+    /// The user whose cart the product goes into.
     pub user_id: i32,
-    /// What to put into it.
+    /// The product.
     pub product_id: i32,
 }
 
-/// Whose cart items a list has.
+/// The cart items that a list contains.
 #[derive(Clone, Copy)]
-enum Owner {
-    Anyone,
-    User(i32),
-    Product(i32),
+enum Selection {
+    All,
+    OfUser(i32),
+    WithProduct(i32),
 }
 
 type Items = cart::BoxedQuery<'static, Mysql>;
 
-/// The cart items of an owner.
-fn items(owner: Owner) -> Items {
+/// The selected cart items.
+fn items(selection: Selection) -> Items {
     let items = cart::table.into_boxed();
-    match owner {
-        Owner::Anyone => items,
-        Owner::User(id) => items.filter(cart::user_id.eq(id)),
-        Owner::Product(id) => items.filter(cart::product_id.eq(id)),
+    match selection {
+        Selection::All => items,
+        Selection::OfUser(id) => items.filter(cart::user_id.eq(id)),
+        Selection::WithProduct(id) => items.filter(cart::product_id.eq(id)),
     }
 }
 
-/// The number of an owner's cart items, and the ids of those on one page, in any order.
+/// The number of selected cart items, and the ids of those on one page in any order.
 async fn total_and_ids(
     conn: &mut Connection,
-    owner: Owner,
+    selection: Selection,
     is_reversed: bool,
     page: (Page, Known),
 ) -> QueryResult<(i64, Vec<i32>)> {
     let ids = |window: &Window| {
-        let mut items = items(owner);
+        let mut items = items(selection);
         if let Some(id) = window.after {
             items = if is_reversed {
                 items.filter(cart::id.lt(id))
@@ -93,10 +80,10 @@ async fn total_and_ids(
         let items = items.limit(window.rows).offset(window.skipped);
         items.select(cart::id)
     };
-    pages::total_and_ids(conn, page, items(owner).count(), ids).await
+    pages::total_and_ids(conn, page, items(selection).count(), ids).await
 }
 
-/// The cart items with their users and products, in the order of their ids or the reverse of it.
+/// The cart items with their users and products, in ascending or descending order of their ids.
 ///
 /// # Errors
 /// Only those of the database.
@@ -104,10 +91,10 @@ pub async fn list(
     conn: &mut Connection,
     is_reversed: bool,
     range: ListRange,
-) -> Result<List<'_, (CartItem, User, Product)>, Error> {
-    // Left joins hold the database to the order of the cart's primary key: of inner joins it may
-    // begin with another table, and sort everything before the first row. No row is without its
-    // user and product, by the foreign keys.
+) -> Result<List<'_, FullItem>, Error> {
+    // Left joins make the database read in the order of the cart's primary key. With inner joins it
+    // may begin with another table and sort everything before it sends the first row. The foreign
+    // keys guarantee that each item has its user and product.
     let all = cart::table
         .left_join(users_table::table)
         .left_join(products_table::table)
@@ -133,19 +120,20 @@ pub async fn list(
         }
         ListRange::Page(page, known) => {
             let (total, ids) =
-                total_and_ids(conn, Owner::Anyone, is_reversed, (page, known)).await?;
+                total_and_ids(conn, Selection::All, is_reversed, (page, known)).await?;
             if ids.is_empty() {
                 return Ok(List::past_the_end(page, total));
             }
             let rows = all.filter(cart::id.eq_any(Ids::new(&ids)));
             let rows = rows.load_stream(conn).await?;
             let rows = rows.map(move |row| row.and_then(complete));
-            Ok(List::part(rows, page, total))
+            Ok(List::page(rows, page, total))
         }
     }
 }
 
-/// The items in one user's cart, each with its product, in the order of their ids or the reverse.
+/// The items in one user's cart, each with its product, in ascending or descending order of their
+/// ids.
 ///
 /// # Errors
 /// `NotFound` when there is no such user.
@@ -155,7 +143,7 @@ pub async fn of_user(
     is_reversed: bool,
     range: ListRange,
 ) -> Result<List<'_, (CartItem, Product)>, Error> {
-    users::find(conn, user_id).await?;
+    User::find(conn, user_id).await?;
     let all = cart::table
         .inner_join(products_table::table)
         .select((CartItem::as_select(), Product::as_select()))
@@ -171,19 +159,19 @@ pub async fn of_user(
             Ok(List::whole(rows.load_stream(conn).await?))
         }
         ListRange::Page(page, known) => {
-            let owner = Owner::User(user_id);
-            let (total, ids) = total_and_ids(conn, owner, is_reversed, (page, known)).await?;
+            let selection = Selection::OfUser(user_id);
+            let (total, ids) = total_and_ids(conn, selection, is_reversed, (page, known)).await?;
             if ids.is_empty() {
                 return Ok(List::past_the_end(page, total));
             }
             let rows = all.filter(cart::id.eq_any(Ids::new(&ids)));
-            Ok(List::part(rows.load_stream(conn).await?, page, total))
+            Ok(List::page(rows.load_stream(conn).await?, page, total))
         }
     }
 }
 
-/// The cart items that contain one product, each with its user, in the order of their ids or the
-/// reverse.
+/// The cart items with one product, each with its user, in ascending or descending order of their
+/// ids.
 ///
 /// # Errors
 /// `NotFound` when there is no such product.
@@ -193,7 +181,7 @@ pub async fn with_product(
     is_reversed: bool,
     range: ListRange,
 ) -> Result<List<'_, (CartItem, User)>, Error> {
-    products::find(conn, product_id).await?;
+    Product::find(conn, product_id).await?;
     let all = cart::table
         .inner_join(users_table::table)
         .select((CartItem::as_select(), User::as_select()))
@@ -209,25 +197,23 @@ pub async fn with_product(
             Ok(List::whole(rows.load_stream(conn).await?))
         }
         ListRange::Page(page, known) => {
-            let owner = Owner::Product(product_id);
-            let (total, ids) = total_and_ids(conn, owner, is_reversed, (page, known)).await?;
+            let selection = Selection::WithProduct(product_id);
+            let (total, ids) = total_and_ids(conn, selection, is_reversed, (page, known)).await?;
             if ids.is_empty() {
                 return Ok(List::past_the_end(page, total));
             }
             let rows = all.filter(cart::id.eq_any(Ids::new(&ids)));
-            Ok(List::part(rows.load_stream(conn).await?, page, total))
+            Ok(List::page(rows.load_stream(conn).await?, page, total))
         }
     }
 }
 
-/// Those cart items of these ids that exist, with their users and products, in any order.
+/// The cart items with these ids, with their users and products, in any order. An id without an
+/// item is left out.
 ///
 /// # Errors
 /// Only those of the database.
-pub(super) async fn with_ids(
-    conn: &mut Connection,
-    ids: &[i32],
-) -> Result<Vec<(CartItem, User, Product)>, Error> {
+pub(super) async fn with_ids(conn: &mut Connection, ids: &[i32]) -> Result<Vec<FullItem>, Error> {
     let items = cart::table
         .inner_join(users_table::table)
         .inner_join(products_table::table)
@@ -240,8 +226,9 @@ pub(super) async fn with_ids(
     Ok(items.load(conn).await?)
 }
 
-/// The carts of those users of these ids that exist, by user, the items in any order; `None` when
-/// they are more than `limit` items or [`MAX_TEXT`] bytes.
+/// The carts of the users with these ids, by user id, each cart's items in any order. An id without
+/// a user is left out. `None` when the carts together have more than `limit` items or [`MAX_TEXT`]
+/// bytes.
 ///
 /// # Errors
 /// Only those of the database.
@@ -263,7 +250,7 @@ pub(super) async fn of_users(
         .await?;
     let mut carts: HashMap<i32, Vec<(CartItem, Product)>> = HashMap::new();
     let (mut count, mut bytes) = (0, 0);
-    // To the end, also when there are too many rows: the connection is used again.
+    // Reads all rows, even when they are too many, since the connection is used again.
     while let Some((user_id, id, product)) = found.try_next().await? {
         count += 1;
         let cart = carts.entry(user_id).or_default();
@@ -285,14 +272,15 @@ pub(super) async fn of_users(
     Ok((count <= limit && bytes <= MAX_TEXT).then_some(carts))
 }
 
-/// Takes one item out of its cart.
+/// Removes one item from its cart.
 ///
 /// # Errors
-/// `NotFound`, or `Stale` when it, its user or its product is not as the precondition requires.
+/// `NotFound`, or `Stale` when the precondition does not hold for the item with its user and
+/// product.
 pub async fn remove(
     conn: &mut Connection,
     id: i32,
-    condition: Option<&Condition<(CartItem, User, Product)>>,
+    condition: Option<&Condition<FullItem>>,
 ) -> Result<(), Error> {
     let removed = if condition.is_none() {
         diesel::delete(cart::table.find(id))
@@ -302,7 +290,7 @@ pub async fn remove(
     } else {
         let removal = transaction(conn, |conn| {
             async move {
-                // All three rows are locked, since an item is shown with its user and product.
+                // Locks all three rows, since clients see an item with its user and product.
                 let item = cart::table
                     .inner_join(users_table::table)
                     .inner_join(products_table::table)

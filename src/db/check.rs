@@ -1,6 +1,6 @@
-//! Whether the database's tables serve this program. Each mismatch is one line, with the SQL that
-//! repairs it where one statement does. Imports `db::indexes`, `db::session` and the comment that
-//! `db::migrations` puts on its tables.
+//! The check that the database's tables fit this program. Each mismatch is one line, with the SQL
+//! statement that repairs it, if one statement can. Imports `db::indexes`, `db::session`, and from
+//! `db::migrations` the comment on the tables that it creates.
 //!
 //! | what              | needed                                                                    |
 //! |-------------------|---------------------------------------------------------------------------|
@@ -14,12 +14,13 @@
 //! | unique indexes    | one on `email` alone; others only if the contract's requests cannot violate them |
 //! | further columns   | nullable, with a default, or generated: inserts do not mention them       |
 //!
-//! Not looked at: triggers, CHECK constraints, foreign keys of other tables to these, defaults,
-//! collations, and stored values but for ids and lengths.
+//! Not checked: triggers, CHECK constraints, foreign keys of other tables to these, defaults,
+//! collations, and stored values other than ids and lengths.
 //!
-//! It takes four queries of the catalogue and one of each table's smallest and largest id: a few
-//! milliseconds, no locks. A column that can hold more than the contract allows is read once from
-//! its first row to its last, unless the baseline created its table (only this program writes there).
+//! The check runs four queries of the catalogue, and for each table one query of the smallest and
+//! the largest id: a few milliseconds, no locks. It also scans each column that can hold more than
+//! the contract allows, unless the baseline created the table, since then only this program writes
+//! there.
 
 mod catalogue;
 mod columns;
@@ -36,14 +37,15 @@ use super::session::Session;
 use catalogue::{Facts, Value};
 use needed::TABLES;
 
-/// What does not work with the session's database although its tables serve the program, a line each.
+/// The features that do not work although the tables of the session's database fit, one line for
+/// each.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub fn warnings(session: &mut Session) -> QueryResult<Vec<String>> {
     let mut warnings = Vec::new();
     for index in ListIndex::ALL {
-        let exists = index.exists();
+        let exists = index.exists_sql();
         let found: Vec<Value> =
             session.load(&format!("SELECT IF({exists}, 'yes', NULL) AS value"))?;
         if found.iter().any(|row| row.value.is_some()) {
@@ -60,8 +62,7 @@ pub fn warnings(session: &mut Session) -> QueryResult<Vec<String>> {
     Ok(warnings)
 }
 
-/// Everything in which the session's database does not serve the program, a line each; empty when it
-/// does.
+/// The mismatches between the session's database and what the program needs, one line for each.
 ///
 /// # Errors
 /// When the database cannot be read.

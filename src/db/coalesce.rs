@@ -1,20 +1,20 @@
-//! Calls that wait at the same time are done together: sixty-four reads of one row each become one
-//! statement, and so do as many inserts.
+//! Executes concurrent calls of one kind in batches: sixty-four reads of one row each become one
+//! statement, and so do sixty-four inserts.
 //!
-//! A call joins the queue. A few workers take what waits as one batch, and do it with one statement.
-//! Without load a batch is a single call, which waits for no other. What holds:
+//! Each call joins a queue. A few workers take the waiting calls as one batch and execute it with
+//! one statement. Without load a batch is a single call, which does not wait. Guarantees:
 //!
-//! - A batch begins after each of its calls has arrived, so that a read sees all that was written
-//!   before it was called.
+//! - A batch begins after each of its calls has arrived, so that a read sees everything that was
+//!   written before the call.
 //! - Batches are taken in the order of arrival: many calls with one key do not delay calls with
 //!   another.
-//! - A caller that is dropped takes nothing from the others. One that is dropped before its batch
-//!   begins costs nothing.
+//! - A caller that is dropped does not affect the others. If it is dropped before its batch begins,
+//!   its call is not executed.
 //! - An error reaches all calls of its batch, and no others.
 //! - The queue is bounded: a call that finds it full fails at once.
 //!
-//! Knows nothing of SQL; imports `error` alone. Each call is answered under its own key, which
-//! therefore contains everything that decides what its caller may see (see `scope`).
+//! Imports `deadlines` and `error`; knows nothing of SQL. Each call gets the result for its key, so
+//! the key must contain everything that decides what the caller may see (see `scope`).
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
@@ -27,20 +27,20 @@ use tokio::sync::oneshot;
 use crate::deadlines;
 use crate::error::Error;
 
-/// How many batches are under way at a time: while the database works on one, the results of the
-/// other are handed out.
+/// How many batches run at a time: while the database executes one, the results of the other are
+/// delivered.
 const WORKERS: usize = 2;
 
-/// How many calls a batch has at most.
+/// The most calls in one batch.
 pub(super) const MAX_BATCH: usize = 128;
 
-/// How many calls wait at most.
+/// The most calls that may wait.
 const MAX_WAITING: usize = 16 * 1024;
 
 /// Runs a batch: one result for each key, in the order of the keys.
 type Work<K, T> = dyn Fn(Vec<K>) -> BoxFuture<'static, Result<Vec<T>, Error>> + Send + Sync;
 
-/// Does calls of one kind together, each with a key.
+/// Executes calls of one kind in batches. Each call has a key.
 pub(super) struct Coalescer<K, T> {
     state: Arc<State<K, T>>,
 }
@@ -62,7 +62,8 @@ struct Call<K, T> {
 }
 
 impl<K: Copy + Send + 'static, T: Send + 'static> Coalescer<K, T> {
-    /// A coalescer whose batches `work` does: for some keys it returns as many results, in their order.
+    /// A coalescer that executes each batch with `work`, which returns one result for each key, in
+    /// the order of the keys.
     pub(super) fn new<W, F>(work: W) -> Self
     where
         W: Fn(Vec<K>) -> F + Send + Sync + 'static,
@@ -99,7 +100,7 @@ impl<K: Copy + Send + 'static, T: Send + 'static> Coalescer<K, T> {
             is_needed
         };
         if is_worker_needed {
-            tokio::spawn(work(Arc::clone(&self.state)));
+            tokio::spawn(run_worker(Arc::clone(&self.state)));
         }
         match result.await {
             Ok(result) => result,
@@ -113,7 +114,7 @@ impl<K, T> State<K, T> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next batch; `None` when no call waits, which ends the worker that asks.
+    /// The next batch of a worker; `None` when no call waits, which ends the worker.
     fn next_batch(&self) -> Option<Vec<Call<K, T>>> {
         let mut queue = self.queue();
         let mut batch = Vec::new();
@@ -125,7 +126,7 @@ impl<K, T> State<K, T> {
             }
         }
         if batch.is_empty() {
-            // Under the lock under which calls arrive: no call can arrive unseen in between.
+            // Calls arrive under the same lock, so that none can arrive unnoticed in between.
             queue.workers -= 1;
             return None;
         }
@@ -133,13 +134,13 @@ impl<K, T> State<K, T> {
     }
 }
 
-/// A worker: does batches until no call waits.
-async fn work<K: Copy + Send + 'static, T: Send + 'static>(state: Arc<State<K, T>>) {
+/// Runs a worker, which executes batches until no call waits.
+async fn run_worker<K: Copy + Send + 'static, T: Send + 'static>(state: Arc<State<K, T>>) {
     while let Some(batch) = state.next_batch() {
         let keys: Vec<K> = batch.iter().map(|call| call.key).collect();
         let expected = keys.len();
         let state = Arc::clone(&state);
-        // In a future, so that a panic of the call itself is caught too.
+        // Within a future, so that a panic while `work` is called is caught too.
         let work = async move { (state.work)(keys).await };
         let results = within_timeout(work).await.and_then(|results| {
             if results.len() == expected {
@@ -149,7 +150,7 @@ async fn work<K: Copy + Send + 'static, T: Send + 'static>(state: Arc<State<K, T
             }
         });
         match results {
-            // Sending fails where the caller was dropped meanwhile.
+            // Sending fails if the caller was dropped meanwhile.
             Ok(results) => {
                 for (call, result) in batch.into_iter().zip(results) {
                     let _ = call.result.send(Ok(result));

@@ -1,6 +1,6 @@
-//! [`Database`]: what the rest of the program can do with the shop's database.
+//! [`Database`]: the methods by which the rest of the program uses the shop's database.
 //!
-//! The handler of an operation calls one method here, but for lists, whose rows it takes from a
+//! A handler calls one method of it; the handler of a list reads the rows from a
 //! [`ListConnection`]. Imports the pool, the batches and the query functions; none of them imports
 //! this module.
 
@@ -17,13 +17,14 @@ use crate::deadlines;
 use crate::error::Error;
 
 use super::batches::{Batches, Cart, Key};
-use super::cart::{self, CartItem, FullItem, NewCartItem};
+use super::cart::{self, NewCartItem};
 use super::indexes::{self, ListIndex};
 use super::pages::Snapshot;
 use super::pool::{ListConnection, Pool};
-use super::products::{self, NewProduct, Product, ProductChanges};
+use super::products::{self, NewProduct, ProductChanges};
+use super::rows::{CartItem, FullItem, Product, User};
 use super::session_settings::Purpose;
-use super::users::{self, NewUser, User, UserChanges};
+use super::users::{self, NewUser, UserChanges};
 use super::{Condition, Connection, errors};
 
 /// The shop's database; cheap to clone.
@@ -33,7 +34,7 @@ pub struct Database {
     /// Lists have connections of their own, so that slow clients do not starve other requests.
     list_pool: Pool,
     batches: Arc<Batches>,
-    /// Whether each index of [`ListIndex::ALL`] was found.
+    /// Whether each index of [`ListIndex::ALL`] was found to exist.
     has_index: Arc<[AtomicBool; ListIndex::ALL.len()]>,
 }
 
@@ -75,7 +76,7 @@ impl Database {
         Snapshot::begin(self.list_connection().await?).await
     }
 
-    /// Whether the database has an index. Once it was found, it is taken to stay.
+    /// Whether the database has an index. An index that was found once is not looked for again.
     ///
     /// # Errors
     /// Only those of the database.
@@ -90,7 +91,7 @@ impl Database {
         Ok(exists)
     }
 
-    /// Whether the database answers within a second.
+    /// Checks that the database responds within a second.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when it does not.
@@ -120,7 +121,7 @@ impl Database {
             .await
     }
 
-    /// Changes a user; returns it as it is then.
+    /// Changes a user; returns the changed row.
     ///
     /// # Errors
     /// `NotFound`, `Stale` when the condition does not hold, or `Conflict` when another user has the
@@ -137,11 +138,11 @@ impl Database {
         .await
     }
 
-    /// Deletes a user with everything in the user's cart; returns how many cart items that were.
+    /// Deletes a user with the items of the user's cart; returns the number of these items.
     ///
     /// # Errors
-    /// `NotFound`, `Stale` when the condition does not hold, or `Conflict` when a table that is not
-    /// ours still refers to the user.
+    /// `NotFound`, `Stale` when the condition does not hold, or `Conflict` when a table of another
+    /// program still refers to the user.
     pub async fn delete_user(
         &self,
         id: i32,
@@ -171,7 +172,7 @@ impl Database {
             .await
     }
 
-    /// Changes a product; returns it as it is then.
+    /// Changes a product; returns the changed row.
     ///
     /// # Errors
     /// `NotFound`, or `Stale` when the condition does not hold.
@@ -187,11 +188,11 @@ impl Database {
         .await
     }
 
-    /// Deletes a product and takes it out of every cart; returns how many cart items that were.
+    /// Deletes a product with the cart items that contain it; returns the number of these items.
     ///
     /// # Errors
-    /// `NotFound`, `Stale` when the condition does not hold, or `Conflict` when a table that is not
-    /// ours still refers to the product.
+    /// `NotFound`, `Stale` when the condition does not hold, or `Conflict` when a table of another
+    /// program still refers to the product.
     pub async fn delete_product(
         &self,
         id: i32,
@@ -213,7 +214,7 @@ impl Database {
     }
 
     /// The items in one user's cart, each with its product, in id order; `None` for a large cart,
-    /// which is to be read with a [`ListConnection`].
+    /// which has to be read with a [`ListConnection`].
     ///
     /// # Errors
     /// `NotFound` when there is no such user.
@@ -237,7 +238,7 @@ impl Database {
         self.batches.additions.call(new).await?
     }
 
-    /// Takes one item out of its cart.
+    /// Removes one item from its cart.
     ///
     /// # Errors
     /// `NotFound`, or `Stale` when the condition does not hold.
@@ -261,8 +262,8 @@ impl Database {
             .await
     }
 
-    /// Runs `query` on a connection of the pool, to its end: also when the caller is dropped
-    /// meanwhile, since a connection whose response was not read would give it to the next query.
+    /// Runs `query` on a connection of the pool. It runs to its end even if the caller is dropped
+    /// meanwhile: the next query on the connection would otherwise read its response.
     async fn run<T: Send + 'static>(
         &self,
         query: impl for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<T, Error>>

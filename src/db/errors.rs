@@ -2,14 +2,15 @@
 //!
 //! **MySQL's error number decides, never the text of a message**, which is in the language that the
 //! server was started with. Diesel-async keeps the number only of the errors that it has a
-//! [`DatabaseErrorKind`] for; all others, those of a lost connection among them, arrive as
+//! [`DatabaseErrorKind`] for; all others, including that of a lost connection, arrive as
 //! [`DatabaseErrorKind::Unknown`]. For these the connection is asked ([`QueryError::diagnose`]):
-//! the server keeps a statement's error until the next statement (MySQL; MariaDB may keep it longer).
-//! So it has to be asked before the ROLLBACK. A connection that cannot tell is lost.
+//! the server keeps a statement's error until the next statement (MySQL; MariaDB may keep it
+//! longer). So the connection has to be asked before the ROLLBACK. If it does not respond, it is
+//! lost.
 //!
 //! Where an error is diagnosed: `transaction` does it before its ROLLBACK, and the owner of the
 //! connection for everything else (`Database::run`, the batches, [`ListConnection::diagnose`]).
-//! Errors of connecting need no number: whatever it was, the database is unavailable.
+//! Errors while connecting need no number: all of them mean that the database is unavailable.
 //!
 //! [`ListConnection::diagnose`]: super::ListConnection::diagnose
 
@@ -33,16 +34,18 @@ enum Meaning {
     Unavailable,
 }
 
-/// The numbers that mean more than a fault of ours or of the stored data. Violated keys have no
-/// entry: diesel-async tells them by their number, and [`or_conflict`] by diesel's kind.
+/// The numbers of errors that are no fault of this program or of the stored data. Violated keys
+/// have no entry: diesel-async recognises them by their number, and [`or_conflict`] by diesel's
+/// kind.
 const MEANINGS: [(u16, Meaning); 18] = [
     // The row has changed since the transaction's snapshot (MariaDB with innodb_snapshot_isolation).
     (1020, Meaning::Retry),
-    // Deadlock, which is also how Galera reports that another node's transaction won.
+    // A deadlock, or on a Galera node: another node's transaction won.
     (1213, Meaning::Retry),
-    // A table was altered after the transaction's snapshot.
+    // A table was altered after the transaction's snapshot. The snapshot of a page is not run again, so
+    // that its request is told to come later.
     (1412, Meaning::Retry),
-    // Group Replication reports so that another member's transaction won.
+    // With Group Replication: another member's transaction won.
     (3101, Meaning::Retry),
     // Too many connections: of all users, of this user, or for this user's quota.
     (1040, Meaning::Unavailable),
@@ -64,27 +67,27 @@ const MEANINGS: [(u16, Meaning); 18] = [
     (1317, Meaning::Unavailable),
     // KILL: the connection is about to be lost.
     (1927, Meaning::Unavailable),
-    // The statement took longer than it may: MariaDB's number, MySQL's number.
+    // The statement took longer than the limit: MariaDB's number, MySQL's number.
     (1969, Meaning::Unavailable),
     (3024, Meaning::Unavailable),
 ];
 
-/// What is known of an error beyond what diesel says.
+/// What is known about an error in addition to diesel's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Diagnosis {
-    /// Nothing: the connection has to be asked.
+    /// Nothing yet: the connection has to be asked.
     Pending,
     /// Diesel's error says enough.
     NotNeeded,
     /// MySQL's number.
     Number(u16),
-    /// The connection works, and the server knows no error: it was the driver's.
+    /// The connection works and the server reports no error: the driver made it.
     Unnumbered,
     /// The connection is lost.
     Lost,
 }
 
-/// Why a query failed: diesel's error, and what the connection told about it.
+/// The reason why a query failed: diesel's error and its diagnosis.
 #[derive(Debug)]
 pub(super) struct QueryError {
     error: DieselError,
@@ -112,7 +115,8 @@ impl QueryError {
         self.diagnosis == Diagnosis::Pending
     }
 
-    /// Asks the connection, where that is needed. Nothing else may have run on it since the error.
+    /// Asks the connection about the error, if necessary. No other statement may have run on it
+    /// since.
     pub(super) async fn diagnose(mut self, conn: &mut Connection) -> Self {
         if self.is_pending() {
             self.diagnosis = last_diagnosis(conn).await;
@@ -138,7 +142,7 @@ impl QueryError {
         self.is_lost() || self.meaning().is_some()
     }
 
-    /// Whether it is a violated key of this kind.
+    /// Whether the error is a violated key of this kind.
     pub(super) fn is_violation(&self, kind: DatabaseErrorKind) -> bool {
         use DatabaseErrorKind::{ForeignKeyViolation, UniqueViolation};
         matches!(
@@ -162,10 +166,10 @@ impl QueryError {
     }
 }
 
-/// What the connection tells about the error of its last statement.
+/// Asks the connection about the error of its last statement.
 async fn last_diagnosis(conn: &mut Connection) -> Diagnosis {
-    // The last condition is the error; warnings may stand before it. A statement of its own for the
-    // value: MySQL prepares no diagnostics statement.
+    // The last condition is the error; warnings may precede it. Another statement reads the value,
+    // since MySQL cannot prepare GET DIAGNOSTICS.
     const KEEP_NUMBER: &str = "GET DIAGNOSTICS @shop_conditions = NUMBER; \
          GET DIAGNOSTICS CONDITION @shop_conditions @shop_error = MYSQL_ERRNO";
     if conn.batch_execute(KEEP_NUMBER).await.is_ok() {
@@ -181,7 +185,7 @@ async fn last_diagnosis(conn: &mut Connection) -> Diagnosis {
     }
 }
 
-/// Marks the connection as unusable, in diesel's own way: the pool does not hand it out again.
+/// Marks the connection as unusable, as diesel does: the pool does not use it again.
 pub(super) fn mark_as_broken(conn: &mut Connection) {
     type Transactions = <Connection as AsyncConnection>::TransactionManager;
     Transactions::transaction_manager_status_mut(conn).set_in_error();
@@ -209,14 +213,14 @@ impl From<QueryError> for Error {
     }
 }
 
-/// An error that was not diagnosed is internal, until its connection is asked by `diagnose`.
+/// An error without a diagnosis is internal until `diagnose` asks its connection.
 impl From<DieselError> for Error {
     fn from(error: DieselError) -> Self {
         QueryError::from(error).into()
     }
 }
 
-/// The same result; a failed query's error after asking the connection about it.
+/// Returns `result`; asks the connection about the error of a failed query.
 ///
 /// # Errors
 /// That of `result`.
@@ -234,8 +238,8 @@ pub(super) async fn diagnose<T>(
     })
 }
 
-/// `NotFound` as the absence of `what` ("User"), an unmet precondition as `Stale`, everything else
-/// as it is.
+/// Translates diesel's `NotFound` into the absence of `what` ("User") and an unmet precondition
+/// into `Stale`.
 pub(super) fn or_missing<E: Into<QueryError>>(what: &'static str) -> impl Fn(E) -> Error {
     move |error| {
         let error = error.into();
@@ -247,7 +251,8 @@ pub(super) fn or_missing<E: Into<QueryError>>(what: &'static str) -> impl Fn(E) 
     }
 }
 
-/// A violated key of this kind as the conflict `why`, everything else as [`or_missing`] has it.
+/// Translates a violated key of this kind into the conflict `why`, and other errors as
+/// [`or_missing`] does.
 pub(super) fn or_conflict<E: Into<QueryError>>(
     kind: DatabaseErrorKind,
     why: Conflict,

@@ -1,8 +1,8 @@
-//! `column IN (?, …)` as a statement that is prepared once, for the point reads that share one.
+//! `column IN (?, …)` as a statement that is prepared once, for concurrent reads of single rows.
 //!
-//! Diesel's own list has another SQL for every length and caches none of them, so that each use is
-//! prepared again. Here the list is filled up to the next power of two with its last id, which does
-//! not change the result: eight statements serve up to 128 ids, and each stays prepared.
+//! Diesel's own list has a different SQL text for every length and is not cached, so that each use
+//! is prepared again. [`Ids`] repeats the last id up to the next power of two, which does not
+//! change the result: eight prepared statements serve up to 128 ids.
 
 use diesel::expression::array_comparison::{AsInExpression, InExpression};
 use diesel::expression::{
@@ -18,7 +18,7 @@ use diesel::sql_types::Integer;
 pub(super) struct Ids(Vec<i32>);
 
 impl Ids {
-    /// The list of these ids, each once.
+    /// The list of these ids, without duplicates and filled up to a power of two.
     pub(super) fn new(ids: &[i32]) -> Self {
         let mut ids = ids.to_vec();
         ids.sort_unstable();
@@ -41,7 +41,7 @@ impl QueryFragment<Mysql> for Ids {
     }
 }
 
-/// The SQL depends on the number of ids, so that diesel has to compare it.
+/// The SQL depends on the number of ids, so that diesel has to compare the text.
 impl QueryId for Ids {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;

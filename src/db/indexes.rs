@@ -1,4 +1,4 @@
-//! Whether the database has the indexes that lists are searched and sorted by.
+//! The indexes that searching and sorting lists needs.
 
 use diesel::dsl::sql;
 use diesel::sql_types::Bool;
@@ -8,13 +8,13 @@ use crate::error::Error;
 
 use super::Connection;
 
-/// An index on one column, from which the database reads pages in the column's order, and texts with
-/// one beginning.
+/// An index on one column, with which the database reads pages in the column's order and finds
+/// texts by their beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListIndex {
-    /// Of users, on their email.
+    /// On the emails of users.
     UserEmail,
-    /// Of products, on their title.
+    /// On the titles of products.
     ProductTitle,
 }
 
@@ -30,9 +30,10 @@ impl ListIndex {
         }
     }
 
-    /// The SQL for whether the database has this index: one of the whole column, followed by no other
-    /// column or by the id. A hash, which MariaDB makes of a unique TEXT, has no order.
-    pub(super) fn exists(self) -> String {
+    /// The SQL expression that is true if the database has this index: one that begins with the
+    /// whole column, and has no further column or the id as the second one. The hash index that
+    /// MariaDB makes for a unique TEXT does not count, since it has no order.
+    pub(super) fn exists_sql(self) -> String {
         let (table, column) = self.column();
         format!(
             "EXISTS (SELECT 1 FROM information_schema.statistics s \
@@ -52,6 +53,6 @@ impl ListIndex {
 /// # Errors
 /// Only those of the database.
 pub(super) async fn exists(conn: &mut Connection, index: ListIndex) -> Result<bool, Error> {
-    let exists = sql::<Bool>(&index.exists());
+    let exists = sql::<Bool>(&index.exists_sql());
     Ok(diesel::select(exists).get_result(conn).await?)
 }

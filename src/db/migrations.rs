@@ -1,13 +1,14 @@
 //! The migrations, embedded in the binary. Imports `db::session` and `error`.
 //!
-//! `migrations/` holds them as SQL, and the `diesel` command runs the same files. Two processes
-//! that migrate one database at the same time take turns (`GET_LOCK`, which is one server's, not a
-//! whole cluster's). Statements that change tables commit at once, so a migration that fails halfway
-//! is half done; it is not recorded, and the baseline may simply be run again.
+//! Their SQL is in the directory `migrations/`, with which the command `diesel` works, too.
+//! Processes that migrate one database at the same time take turns, by `GET_LOCK`, which locks on
+//! one server and not in a whole cluster. Statements that change tables commit at once, so a
+//! migration that fails halfway is half done; it is not recorded, and the baseline may simply be
+//! run again.
 //!
-//! `revert` undoes the newest migration that is applied. For the baseline that means dropping tables,
-//! under two rules: a table that existed before, and so is without the comment that the baseline
-//! gives its own, is never dropped; and rows are lost only when the caller allows it.
+//! `revert` undoes the newest migration that is applied. For the baseline that means dropping
+//! tables, under two rules: a table that existed before, which lacks the comment of the tables that
+//! the baseline created, is never dropped; and rows are lost only if the caller allows it.
 
 use std::fmt;
 
@@ -43,9 +44,9 @@ pub struct Status {
 pub struct Reverted {
     /// The migration that is no longer applied.
     pub name: String,
-    /// The tables that were dropped, children first, each with the rows that went with it.
+    /// The tables that were dropped, children first, with their numbers of rows.
     pub dropped: Vec<TableRows>,
-    /// The tables that stay, as the migration did not create them.
+    /// The tables that were kept, since the migration did not create them.
     pub kept: Vec<String>,
 }
 
@@ -68,11 +69,12 @@ impl fmt::Display for TableRows {
 /// Why the database was not migrated.
 #[derive(Debug)]
 pub enum Error {
-    /// Another process holds the migration lock, and kept it.
+    /// Another process held the migration lock for too long.
     Busy,
-    /// Tables with rows would be dropped, which was not allowed: all tables that would be dropped.
+    /// Tables with rows would be dropped, which was not allowed. The list has all tables that would
+    /// be dropped.
     RowsWouldBeLost(Vec<TableRows>),
-    /// Tables that are not ours (`table -> ours`) refer to those that would be dropped.
+    /// Other tables refer to those that would be dropped (`other -> dropped`).
     ReferredTo(Vec<String>),
     /// A migration failed: its name and the cause.
     Failed(String, String),
@@ -102,7 +104,7 @@ impl fmt::Display for Error {
             ),
             Self::Failed(name, cause) => write!(
                 f,
-                "migration {name} failed: {cause}; it is not recorded as done: mend the cause \
+                "migration {name} failed: {cause}; it is not recorded as done: repair the cause \
                  (`ecommerce-api check` lists what does not fit) and run it again"
             ),
             Self::Query(cause) => write!(f, "cannot read the state of the migrations: {cause}"),
@@ -121,7 +123,7 @@ impl From<diesel::result::Error> for Error {
 /// Applies the pending migrations, oldest first; returns their names.
 ///
 /// # Errors
-/// [`Error::Busy`], or that of the first migration that fails; those before it stay applied.
+/// [`Error::Busy`], or the error of the first migration that fails; those before it stay applied.
 pub fn run(session: &mut Session) -> Result<Vec<String>, Error> {
     locked(session, |session| {
         let pending = session
@@ -179,8 +181,8 @@ pub fn revert(session: &mut Session, drop_tables: bool) -> Result<Option<Reverte
     })
 }
 
-/// The state of each migration, oldest first. Only reads: a database without migrations stays as it
-/// is.
+/// The state of each migration, oldest first. Only reads: it does not create the table of applied
+/// migrations.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -215,7 +217,7 @@ struct Number {
     number: Option<i64>,
 }
 
-/// The recorded versions. Diesel's own function for it would create the table.
+/// The recorded versions. Diesel's own function would create the table.
 fn applied_versions(session: &mut Session) -> Result<Vec<String>, Error> {
     let recorded: Vec<Name> = session.load(
         "SELECT table_name AS name FROM information_schema.tables \
@@ -229,7 +231,8 @@ fn applied_versions(session: &mut Session) -> Result<Vec<String>, Error> {
     Ok(versions.into_iter().map(|row| row.name).collect())
 }
 
-/// The tables that down.sql will drop, with their rows, and those that it will leave.
+/// The tables that down.sql will drop, with their numbers of rows, and the tables that it will
+/// keep.
 fn tables_to_drop(session: &mut Session) -> Result<(Vec<TableRows>, Vec<String>), Error> {
     let mut dropped = Vec::new();
     let mut kept = Vec::new();
@@ -254,7 +257,8 @@ fn tables_to_drop(session: &mut Session) -> Result<(Vec<TableRows>, Vec<String>)
     Ok((dropped, kept))
 }
 
-/// Foreign keys from tables that stay to tables that would be dropped: the server would refuse halfway.
+/// Foreign keys from tables that stay to tables that would be dropped. With such keys, the revert
+/// would fail halfway.
 fn foreign_references(session: &mut Session, dropped: &[TableRows]) -> Result<Vec<String>, Error> {
     if dropped.is_empty() {
         return Ok(Vec::new());
@@ -279,7 +283,7 @@ fn locked<T>(
     session: &mut Session,
     work: impl FnOnce(&mut Session) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    // Locks are the server's, and their names are at most 64 characters long.
+    // A lock belongs to the whole server, and its name has at most 64 characters.
     const LOCK: &str = "CONCAT('ecommerce-api migrate ', MD5(DATABASE()))";
     let taken: Vec<Number> = session.load(&format!(
         "SELECT CAST(GET_LOCK({LOCK}, {LOCK_TIMEOUT_S}) AS SIGNED) AS number"
@@ -295,7 +299,7 @@ fn locked<T>(
     result
 }
 
-/// The server's message, without those that Diesel puts around it.
+/// The server's message, without the messages that diesel adds.
 fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {

@@ -1,18 +1,19 @@
 //! The database: pools of connections, the queries of each resource, migrations.
 //!
-//! Imports `error` only; knows nothing of HTTP. Every error of diesel becomes the domain's
-//! [`Error`] here and nowhere else. A handler calls a method of [`Database`], which takes one of
-//! three ways:
+//! Imports `error` and `deadlines`; knows nothing of HTTP. Only this module translates errors of
+//! diesel into [`Error`]. A handler calls a method of [`Database`], which reaches the database in
+//! one of three ways:
 //!
 //! | way                | for                                     | why                               |
 //! |--------------------|-----------------------------------------|-----------------------------------|
-//! | batch (`batches`)  | one row by its id, a small cart, an addition to a cart | the most frequent requests: concurrent ones share one statement, at a quarter to a half of the database's work |
-//! | list connection ([`Database::list_connection`]) | every list but a small cart | rows are read as slowly as the client takes them, which must not use up the connections of other requests |
+//! | batch (`batches`)  | one row by its id, a small cart, an addition to a cart | the most frequent requests: concurrent ones share one statement, which takes a quarter to a half of the database's time |
+//! | list connection ([`Database::list_connection`]) | every list except a small cart | a slow client occupies its connection for as long as it reads, so lists must not use the connections of other requests |
 //! | `run` (`database`) | everything else                         | one connection of the pool for one query function |
 //!
-//! A query that has begun is never cancelled, since the connection's next user would read its
-//! response. Batches and `run` work in tasks of their own, which a client that disconnects does not
-//! drop. A list connection may be dropped midway: it is closed then, and not used again.
+//! A query that has begun is never cancelled: the next query on its connection would read the
+//! response. Batches and `run` work in tasks of their own, which continue when a client
+//! disconnects. A list connection may be dropped in the middle of a list: it is closed then and not
+//! used again.
 
 mod batches;
 pub mod cart;
@@ -26,10 +27,11 @@ pub mod migrations;
 mod pages;
 mod pool;
 pub mod products;
+mod rows;
 #[expect(missing_docs, reason = "printed by diesel, untouched")]
 #[allow(
     clippy::wildcard_imports,
-    reason = "the same; and test builds let it pass"
+    reason = "as above; test builds do not report it"
 )]
 pub mod schema;
 mod scope;
@@ -61,8 +63,8 @@ diesel::define_sql_function! {
     fn last_insert_id() -> diesel::sql_types::Integer;
 }
 
-/// A pattern for `LIKE … ESCAPE '!'` that matches every text with this beginning. The query has to name
-/// the escape character, since the meaning of a backslash depends on the `sql_mode`.
+/// A pattern for `LIKE … ESCAPE '!'` that matches every text that begins with `text`. The query has
+/// to name the escape character, since the meaning of a backslash depends on the `sql_mode`.
 fn beginning_with(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() + 1);
     for character in text.chars() {
@@ -78,14 +80,14 @@ fn beginning_with(text: &str) -> String {
 /// How a list is ordered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Order<C> {
-    /// The column; rows that are equal in it are ordered by their id.
+    /// The column. Rows with equal values are ordered by id.
     pub by: C,
-    /// From the largest to the smallest.
+    /// Whether the order is descending.
     pub is_reversed: bool,
 }
 
 impl<C> Order<C> {
-    /// The order, or the reverse of it.
+    /// Reverses the order if `is_reversed`.
     fn reversed_if(self, is_reversed: bool) -> Self {
         Self {
             is_reversed: self.is_reversed != is_reversed,
@@ -94,23 +96,23 @@ impl<C> Order<C> {
     }
 }
 
-/// Which rows of a list a request is for.
+/// The rows of a list that a request asks for.
 #[derive(Debug, Clone, Copy)]
 pub enum ListRange {
-    /// Every row with a larger id, or every row after 0. Only for lists in id order.
+    /// Every row with a larger id than this; with 0, every row. Only for lists in id order.
     After(i32),
-    /// One page, and what is known of the list from pages of the same snapshot.
+    /// One page, and what is known about the list from other pages of the same snapshot.
     Page(Page, Known),
 }
 
-/// Rows, as the database sends them.
+/// A stream of rows, as the database sends them.
 pub type Rows<'c, T> = BoxStream<'c, Result<T, Error>>;
 
-/// The rows of a list; of a page also which page it is.
+/// The rows of a whole list or of one page.
 pub struct List<'c, T> {
     /// The rows.
     pub rows: Rows<'c, T>,
-    /// The page, and the number of all rows.
+    /// The page and the total number of rows; `None` for a whole list.
     pub page: Option<(Page, i64)>,
 }
 
@@ -122,7 +124,7 @@ impl<'c, T> List<'c, T> {
         }
     }
 
-    fn part(rows: impl Stream<Item = QueryResult<T>> + Send + 'c, page: Page, total: i64) -> Self {
+    fn page(rows: impl Stream<Item = QueryResult<T>> + Send + 'c, page: Page, total: i64) -> Self {
         Self {
             page: Some((page, total)),
             ..Self::whole(rows)
@@ -134,6 +136,6 @@ impl<'c, T> List<'c, T> {
     where
         T: Send + 'c,
     {
-        Self::part(stream::empty(), page, total)
+        Self::page(stream::empty(), page, total)
     }
 }

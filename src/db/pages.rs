@@ -1,14 +1,17 @@
-//! Pages of lists: the snapshot that gives a page's rows and the number of all rows, and the
-//! shortest way to the rows.
+//! Pages of lists: the snapshot in which a page and the list's total are read, and how the page's
+//! rows are reached with the fewest reads.
 //!
-//! A page's rows are read by their ids, and the ids from an index alone. The rows before a page can
-//! only be passed over, one by one: about 70 ns each, as for counting. So pages of one snapshot count
-//! once, and pass over the rows between two pages instead of all rows before the second one (see
-//! [`Known`]).
+//! A page's rows are read by their ids, and the ids from an index alone. The database skips the
+//! rows before a page one by one, which takes about 70 ns for each, as counting does. So the pages
+//! of one snapshot share one count, and a page that follows another one skips only the rows between
+//! the two (see [`Known`]).
 //!
-//! Imports `db` for its connections.
+//! Imports `db::pool`.
 
 use diesel::QueryResult;
+use diesel::dsl::sql;
+use diesel::expression::SqlLiteral;
+use diesel::sql_types::Bool;
 use diesel_async::methods::LoadQuery;
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use futures_util::FutureExt;
@@ -24,55 +27,59 @@ use super::pool::ListConnection;
 pub struct Page {
     /// Which page, from 1.
     pub number: i32,
-    /// How many rows it holds, from 1.
+    /// How many rows the page has, from 1.
     pub size: i32,
 }
 
 impl Page {
-    /// How many rows of the list come before it.
+    /// How many rows of the list come before the page.
     #[must_use]
     pub fn offset(self) -> i64 {
         (i64::from(self.number) - 1) * i64::from(self.size)
     }
 }
 
-/// What earlier pages of the same list told, when they were read from the same [`Snapshot`].
+/// What is known about a list from earlier pages of the same [`Snapshot`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Known {
     /// How many rows the list has.
     pub total: Option<i64>,
-    /// A row whose place in the list is known.
+    /// A row whose position in the list is known.
     pub landmark: Option<Landmark>,
 }
 
-/// A row whose place in a list is known.
+/// A row whose position in a list is known.
 #[derive(Debug, Clone, Copy)]
 pub struct Landmark {
     /// The row's id.
     pub id: i32,
-    /// How many rows of the list there are up to it, itself included.
+    /// The row's position: the number of rows up to and including this one.
     pub rows: i64,
 }
 
-/// How much slower the database passes over rows from the end of an index than from its beginning
+/// How much slower the database skips rows from the end of an index than from its beginning
 /// (measured: 1.6 to 2.4 times).
 const BACKWARDS: i64 = 3;
 
-/// The rows of a page, and from where the database reaches them with the fewest rows to pass over.
+/// The number of skipped rows from which on a statement is prepared anew (see [`prepared_anew`]). Fewer
+/// rows are skipped in less time than it takes to prepare a statement.
+const DEEP: i64 = 100;
+
+/// The rows of a page, and from where the database reaches them with the fewest skipped rows.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Window {
-    /// Against the order of the list, from its last row.
+    /// Whether the database reads from the end of the list.
     pub is_backwards: bool,
-    /// From the row after the one with this id. Only in lists that are ordered by id.
+    /// The id after which the database begins. Only in lists in id order.
     pub after: Option<i32>,
-    /// How many rows to pass over.
+    /// How many rows to skip.
     pub skipped: i64,
     /// How many rows the page has.
     pub rows: i64,
 }
 
 impl Known {
-    /// Without the landmark, unless `is_usable`.
+    /// Removes the landmark unless `is_usable`.
     pub(super) fn landmark_if(self, is_usable: bool) -> Self {
         Self {
             landmark: self.landmark.filter(|_| is_usable),
@@ -102,10 +109,28 @@ impl Window {
             rows,
         })
     }
+
+    /// Whether many rows are skipped, so that the query of the window needs [`prepared_anew`].
+    pub(super) fn is_deep(&self) -> bool {
+        self.skipped >= DEEP
+    }
 }
 
-/// The number of rows that `count` counts, unless it is known, and the ids of a page's rows, in any
-/// order: none past the end. `ids` gives the query that reads those of a window.
+/// A condition that every row meets. Diesel does not cache statements with raw SQL in them, and prepares
+/// them anew for each use.
+///
+/// MariaDB 10.11 plans a prepared statement correctly only when it runs for the first time. From the
+/// second time on, the indexes that it takes for complete (those with every column of the query) are
+/// those of the previous statement on the same open table, which any connection may have run. After one
+/// that read whole rows there are none, and a page far into the order of an index sorts the whole table.
+/// No hint prevents this: with FORCE INDEX each skipped row is looked up in the table. Counting
+/// is left as it is: the rows of a table in memory are counted as fast as the entries of an index.
+pub(super) fn prepared_anew() -> SqlLiteral<Bool> {
+    sql("TRUE")
+}
+
+/// The total of a list, and the ids of a page's rows in any order; no ids past the end. The query
+/// `count` runs only if the total is not known. `ids` makes the query for the ids in a window.
 pub(super) fn total_and_ids<'a, C, I>(
     conn: &'a mut Connection,
     (page, known): (Page, Known),
@@ -116,7 +141,7 @@ where
     C: LoadQuery<'a, Connection, i64> + Send + 'a,
     I: LoadQuery<'a, Connection, i32> + Send + 'a,
 {
-    // Boxed: the compiler does not see that the future of a generic query may move between threads.
+    // Boxed, since the compiler cannot prove that the future of a generic query is `Send`.
     async move {
         let total = match known.total {
             Some(total) => total,
@@ -131,14 +156,14 @@ where
     .boxed()
 }
 
-/// A connection on which all that is read is of one moment: that of the first read.
+/// A connection in a transaction in which every read shows the state at the first read.
 pub struct Snapshot(ListConnection);
 
 impl Snapshot {
     /// Begins a snapshot on `connection`.
     pub(super) async fn begin(mut connection: ListConnection) -> Result<Self, Error> {
-        // Not WITH CONSISTENT SNAPSHOT: the first read opens the tables before it takes the snapshot,
-        // so that no ALTER TABLE comes in between.
+        // Not WITH CONSISTENT SNAPSHOT: the first read opens its tables before it takes the
+        // snapshot, so that no ALTER TABLE can run in between.
         if let Err(error) = connection
             .batch_execute("START TRANSACTION READ ONLY")
             .await
@@ -148,7 +173,7 @@ impl Snapshot {
         Ok(Self(connection))
     }
 
-    /// Nothing is being read any more: the connection serves the next list.
+    /// Ends the snapshot and keeps the connection for the next list. All rows must have been read.
     pub async fn finish(mut self) {
         if self.0.batch_execute("COMMIT").await.is_ok() {
             self.0.finish();
@@ -191,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_reached_from_where_the_fewest_rows_are_passed_over() {
+    fn a_page_is_reached_with_the_fewest_skipped_rows() {
         assert_eq!(window(1000, None), Some((false, None, 30, 10)));
         let landmark = |rows| Some(Landmark { id: 7, rows });
         assert_eq!(window(1000, landmark(20)), Some((false, Some(7), 10, 10)));

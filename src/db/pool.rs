@@ -1,16 +1,16 @@
 //! Pools of connections: one for requests, one for lists.
 //!
-//! A connection is handed out without a statement to test it, which would double the statements of
-//! a point read. Two rules keep lost connections from being handed out all the same:
+//! The pool does not test each connection with a statement, which would double the statements of a
+//! read of one row. Two rules keep it from using lost connections all the same:
 //!
-//! - A connection that was not used for a second is tested first.
-//! - When a connection turns out to be lost, no connection that is older than this discovery is
-//!   used again: the server has most likely restarted.
+//! - A connection that was idle for more than a second is tested first.
+//! - When a connection turns out to be lost, no connection that was opened earlier is used again:
+//!   the server has most likely restarted.
 //!
-//! Diesel-async has a pool of this kind, whose fast recycling keeps a connection after its driver
-//! has given it up: after a restart of the server each would fail for ever. Hence these few lines on
-//! the same pool crate, deadpool, whose [`Metrics`] know each connection's age. Its hooks would not
-//! spare the [`Manager`], which does the same in one place.
+//! Diesel-async has such a pool, but its fast recycling keeps connections that the driver knows to
+//! be lost: after a restart of the server, each would fail forever. So this module uses the same
+//! crate, deadpool, whose [`Metrics`] have each connection's age, with a [`Manager`] of its own.
+//! Deadpool's hooks could not replace the manager, which does everything in one place.
 //!
 //! Imports `db::errors` and `db::session_settings`.
 
@@ -31,7 +31,7 @@ use crate::error::Error;
 use super::session_settings::{Purpose, setup};
 use super::{Connection, errors};
 
-/// A connection that was not used for longer is tested before it is used again.
+/// A connection that was idle for longer than this is tested before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
 /// How many list connections are kept open for the next lists.
@@ -58,7 +58,7 @@ impl Pool {
         Self(pool.expect("a runtime is given for the timeouts"))
     }
 
-    /// A connection for statements whose rows are read at once.
+    /// A connection for statements whose rows are all read at once.
     ///
     /// # Errors
     /// `Unavailable` when the database cannot be reached, `Busy` when every connection stays in use.
@@ -91,7 +91,7 @@ impl Pool {
     }
 }
 
-/// A connection that goes back to its pool when it is dropped.
+/// A connection that returns to its pool when it is dropped.
 pub(super) struct Pooled(Object<Connector>);
 
 impl std::ops::Deref for Pooled {
@@ -114,21 +114,21 @@ impl Drop for Pooled {
     }
 }
 
-/// A connection that a list is read with. Dropping it closes it, which ends a query that is still
-/// sending rows; [`ListConnection::finish`] keeps it for the next list.
+/// A connection to read one list with. Dropping it closes the connection, which ends a query that
+/// is still sending rows; [`ListConnection::finish`] keeps the connection for the next list.
 pub struct ListConnection(Option<Object<Connector>>);
 
 impl ListConnection {
-    /// The error of a list after asking the connection about it: an error that arrives between
-    /// the rows does not say yet whether the database is unavailable. The rows must be dropped.
+    /// Asks the connection about an error that arrived between the rows of a list: the error alone
+    /// does not say whether the database is unavailable. The stream of rows must have been dropped.
     pub async fn diagnose(&mut self, error: Error) -> Error {
         match errors::diagnose::<()>(self, Err(error)).await {
             Err(error) => error,
-            Ok(()) => unreachable!("an error stays one"),
+            Ok(()) => unreachable!("`diagnose` returns an error for an error"),
         }
     }
 
-    /// Gives the connection back for the next list. Only for a list that was read to its end.
+    /// Keeps the connection for the next list. Only after a list that was read to its end.
     pub fn finish(mut self) {
         let is_wanted = self.0.as_ref().is_some_and(|object| {
             let pool = Object::pool(object);
@@ -159,14 +159,15 @@ impl Drop for ListConnection {
         if let Some(mut object) = self.0.take() {
             note_loss(&mut object);
             let connection = Object::take(object);
-            // Dropped on a thread of tokio's, the driver would first read all rows that are still
-            // to come, for minutes perhaps, to say goodbye. Elsewhere it just closes the socket.
+            // When dropped on a thread of tokio, the driver would first read all remaining rows,
+            // perhaps for minutes, to close the session in order. On another thread it only closes
+            // the socket.
             std::thread::spawn(move || drop(connection));
         }
     }
 }
 
-/// Tells the pool if this connection was lost.
+/// Informs the pool if this connection was lost.
 fn note_loss(object: &mut Object<Connector>) {
     if is_broken(object)
         && let Some(pool) = Object::pool(object)
@@ -176,16 +177,17 @@ fn note_loss(object: &mut Object<Connector>) {
     }
 }
 
-/// Whether diesel gave the connection up: it was lost (see `errors`), or it has a transaction open.
+/// Whether the connection is unusable: it was lost (see `errors`), or it has an open transaction.
 fn is_broken(connection: &mut Connection) -> bool {
     type Transactions = <Connection as AsyncConnection>::TransactionManager;
     Transactions::is_broken_transaction_manager(connection)
 }
 
-/// Opens connections, and decides whether one is used again.
+/// Opens connections, and decides whether a connection is used again.
 struct Connector {
     options: Opts,
-    /// When a connection was found to be lost: those opened before it are not used again.
+    /// When a connection was last found to be lost. Connections that were opened earlier are not
+    /// used again.
     last_loss: Mutex<Option<Instant>>,
 }
 
@@ -196,13 +198,13 @@ impl Connector {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a connection that was opened then is older than the last loss.
+    /// Whether a connection that was opened at `created` is older than the last loss.
     fn is_outdated(&self, created: Instant) -> bool {
         self.last_loss().is_some_and(|loss| created <= loss)
     }
 
-    /// Notes that a connection that was opened then was found to be lost. Only the first such
-    /// discovery counts: connections that are opened after it are good, whatever others find later.
+    /// Records that a connection that was opened at `created` is lost. Nothing changes if it is
+    /// older than the last loss: the connections that were opened since then are not affected.
     fn note_loss(&self, created: Instant) {
         if !self.is_outdated(created) {
             *self.last_loss() = Some(Instant::now());
@@ -226,19 +228,19 @@ impl Manager for Connector {
         connection: &mut Connection,
         metrics: &Metrics,
     ) -> RecycleResult<ConnectionError> {
-        let refuse = |why: &'static str| Err(RecycleError::message(why));
+        let reject = |why: &'static str| Err(RecycleError::message(why));
         if is_broken(connection) {
-            return refuse("the connection was lost, or has a transaction open");
+            return reject("the connection was lost, or has a transaction open");
         }
         if self.is_outdated(metrics.created) {
-            return refuse("a younger connection was lost");
+            return reject("a younger connection was lost");
         }
         if metrics.last_used() > TRUSTED_IDLE {
             let test = connection.batch_execute("DO 1");
             let passed = tokio::time::timeout(deadlines::CONNECTION_TEST, test).await;
             if !matches!(passed, Ok(Ok(()))) {
                 self.note_loss(metrics.created);
-                return refuse("the connection was lost while it was idle");
+                return reject("the connection was lost while it was idle");
             }
         }
         Ok(())

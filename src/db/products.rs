@@ -1,4 +1,4 @@
-//! Products: the rows and the queries.
+//! The queries on products. Imports `db::rows`, `db::pages` and `db::transaction`.
 
 use diesel::mysql::Mysql;
 use diesel::prelude::*;
@@ -11,37 +11,26 @@ use crate::error::{Conflict, Error};
 
 use super::errors::{or_conflict, or_missing};
 use super::ids::Ids;
-use super::pages::{Window, total_and_ids};
+use super::pages::{Window, prepared_anew, total_and_ids};
 use super::schema::{cart, products};
 use super::transaction::{Condition, check_precondition, transaction};
 use super::{Connection, List, ListRange, Order, beginning_with, last_insert_id};
 
-/// A product.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
-pub struct Product {
-    /// The primary key.
-    pub id: i32,
-    /// Its name.
-    pub title: String,
-    /// The URL of its picture.
-    pub image_url: Option<String>,
-    /// A text about it.
-    pub description: Option<String>,
-}
+pub use super::rows::Product;
 
 /// A product to store.
 #[derive(Insertable)]
 #[diesel(table_name = products)]
 pub struct NewProduct {
-    /// Its name.
+    /// The product's name.
     pub title: String,
-    /// The URL of its picture.
+    /// The URL of a picture.
     pub image_url: Option<String>,
-    /// A text about it.
+    /// A text about the product.
     pub description: Option<String>,
 }
 
-/// What to change of a product: `None` leaves a column as it is, `Some(None)` clears it.
+/// The changes to a product: `None` keeps a column, `Some(None)` clears it.
 #[derive(Default, PartialEq, Eq, AsChangeset)]
 #[diesel(table_name = products)]
 pub struct ProductChanges {
@@ -63,16 +52,16 @@ pub enum Column {
     Title,
 }
 
-/// Which products are asked for.
+/// The products that a list contains.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// What the title begins with.
+    /// The beginning of the title.
     pub prefix: Option<String>,
 }
 
 type Products<'f> = products::BoxedQuery<'f, Mysql>;
 
-/// The products that a filter lets through.
+/// The products that match a filter.
 fn filtered(filter: &Filter) -> Products<'_> {
     let products = products::table.into_boxed();
     match &filter.prefix {
@@ -90,7 +79,7 @@ fn ordered(products: Products<'_>, order: Order<Column>) -> Products<'_> {
     }
 }
 
-/// The products that a filter lets through, in this order.
+/// The products that match a filter, in this order.
 ///
 /// # Errors
 /// Only those of the database.
@@ -108,7 +97,8 @@ pub async fn list<'c>(
             return Ok(List::whole(rows));
         }
     };
-    // By another column, and in hits that are sorted afresh, a landmark's id tells no place.
+    // A landmark is a position in id order. It is of no use in another order, or when the database
+    // finds the rows through another index and sorts them.
     let known = known.landmark_if(order.by == Column::Id && filter.prefix.is_none());
     let count = filtered(filter).count();
     let ids = |window: &Window| ids(filter, order, window);
@@ -118,7 +108,7 @@ pub async fn list<'c>(
     }
     let rows = products::table.filter(products::id.eq_any(Ids::new(&ids)));
     let rows = ordered(rows.into_boxed(), order).select(Product::as_select());
-    Ok(List::part(rows.load_stream(conn).await?, page, total))
+    Ok(List::page(rows.load_stream(conn).await?, page, total))
 }
 
 /// The ids of the products in a window of a list.
@@ -135,30 +125,11 @@ fn ids<'f>(
             products.filter(products::id.gt(id))
         };
     }
+    if window.is_deep() {
+        products = products.filter(prepared_anew());
+    }
     let products = products.limit(window.rows).offset(window.skipped);
     products.select(products::id)
-}
-
-/// The product with this id.
-///
-/// # Errors
-/// `NotFound`.
-pub async fn find(conn: &mut Connection, id: i32) -> Result<Product, Error> {
-    products::table
-        .find(id)
-        .select(Product::as_select())
-        .first(conn)
-        .await
-        .map_err(or_missing("Product"))
-}
-
-/// Those products of these ids that exist, in any order.
-///
-/// # Errors
-/// Only those of the database.
-pub(super) async fn with_ids(conn: &mut Connection, ids: &[i32]) -> Result<Vec<Product>, Error> {
-    let products = products::table.filter(products::id.eq_any(Ids::new(ids)));
-    Ok(products.select(Product::as_select()).load(conn).await?)
 }
 
 /// Stores a new product.
@@ -183,10 +154,10 @@ pub async fn create(conn: &mut Connection, new: &NewProduct) -> Result<Product, 
     Ok(product.await?)
 }
 
-/// Changes a product; returns it as it is then.
+/// Changes a product; returns the changed row.
 ///
 /// # Errors
-/// `NotFound`, or `Stale` when it is not as the precondition requires.
+/// `NotFound`, or `Stale` when the precondition does not hold.
 pub async fn update(
     conn: &mut Connection,
     id: i32,
@@ -194,7 +165,7 @@ pub async fn update(
     condition: Option<&Condition<Product>>,
 ) -> Result<Product, Error> {
     if *changes == ProductChanges::default() {
-        let product = find(conn, id).await?;
+        let product = Product::find(conn, id).await?;
         check_precondition(condition, &product).map_err(or_missing("Product"))?;
         return Ok(product);
     }
@@ -219,17 +190,17 @@ pub async fn update(
     .map_err(or_missing("Product"))
 }
 
-/// The product, locked: no other transaction changes the row until this one ends.
+/// Reads and locks the product: no other transaction changes the row until this one ends.
 async fn lock(conn: &mut Connection, id: i32) -> QueryResult<Product> {
     let product = products::table.find(id).select(Product::as_select());
     product.for_update().first(conn).await
 }
 
-/// Deletes a product and takes it out of every cart; returns how many cart items that were.
+/// Deletes a product with the cart items that contain it; returns the number of these items.
 ///
 /// # Errors
-/// `NotFound`, `Stale` when it is not as the precondition requires, or `Conflict` when a table that is not
-/// ours still refers to the product.
+/// `NotFound`, `Stale` when the precondition does not hold, or `Conflict` when a table of another
+/// program still refers to the product.
 pub async fn delete(
     conn: &mut Connection,
     id: i32,

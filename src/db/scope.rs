@@ -1,10 +1,10 @@
-//! [`Scope`]: whose view of the data a read shows.
+//! [`Scope`]: which rows a read shows to its caller.
 
-/// Whose view of the data a read shows.
+/// Which rows a read shows to its caller.
 ///
-/// It is part of every key by which callers share a read, whether of rows or of a list: one caller
-/// must not be given what only another may see. A further scope does not compile before each of these
-/// reads decides what it shows.
+/// The scope is part of every key under which callers share a read of rows or of a list, so that no
+/// caller gets what only another caller may see. With a further variant, the program does not
+/// compile until each of these reads handles it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// Every caller sees the same rows.

@@ -1,9 +1,9 @@
 //! Rows for a new database. Imports `db::session` and `db::schema`.
 //!
-//! - [`sample_shop`]: a small, believable shop for the first start, into empty tables alone.
-//! - [`bulk`]: as many made-up rows as asked for, added to what is there.
+//! - [`sample_shop`]: a small, believable shop for the first start. Fills empty tables only.
+//! - [`bulk()`]: any number of made-up rows, in addition to the existing ones.
 //!
-//! Both are called with the hash of a password, so that no account has a default password.
+//! Both take the hash of a password as an argument, so that no account has a default password.
 
 mod bulk;
 mod sample;

@@ -1,18 +1,19 @@
-//! A blocking connection, for what is done once and not per request: migrations, the check of the
-//! tables, seeding. Requests use the asynchronous pool. Imports `db::url` and `db::session_settings`.
+//! A blocking connection for migrations, the check of the tables and seeding. Requests use the
+//! asynchronous pool. Imports `db::url` and `db::session_settings`.
 //!
-//! The asynchronous driver is driven from blocking code. Diesel's own blocking connection,
-//! `MysqlConnection`, uses the C client, of which Debian links MariaDB's, with two traps:
+//! This module drives the asynchronous driver from blocking code. Diesel's own blocking connection,
+//! `MysqlConnection`, uses the C client, which is MariaDB's on Debian and has two problems:
 //!
 //! - **Network:** diesel asks for encryption with an option that only MySQL's client knows. With
 //!   MariaDB's, `ssl_mode=required` gives plain text, without an error.
-//! - **Texts in results:** some releases of the client (3.3.19 is one, 3.3.20 is not) lose the length of
-//!   a text that is longer than the buffer, and diesel reads it as empty (diesel-rs/diesel#5091). The
-//!   applied migrations are such texts: one that reads as empty counts as pending, and is run again
-//!   (diesel-rs/diesel#5102). Which release a machine has is not known here.
+//! - **Texts in results:** some releases of the client (3.3.19 is one, 3.3.20 is not) lose the
+//!   length of a text that is longer than the buffer, and diesel reads it as empty
+//!   (diesel-rs/diesel#5091). The applied migrations are such texts: a migration that reads as
+//!   empty counts as pending and is run again (diesel-rs/diesel#5102). The program cannot know
+//!   which release a machine has.
 //!
 //! So `MysqlConnection` is used where neither applies: in `embedded::administration`, over a local
-//! socket, for statements that return no rows. Everything else takes one driver, with one set of
+//! socket, for statements that return no rows. Everything else uses one driver, with one set of
 //! rules for encryption.
 //!
 //! These functions block: within an asynchronous runtime, call them through `spawn_blocking`.
@@ -35,10 +36,10 @@ use tokio::runtime::Runtime;
 use super::session_settings::{Purpose, setup};
 use super::url::{DatabaseUrl, Tls};
 
-/// How long a server may take to answer before it counts as unreachable.
+/// How long connecting may take before the server counts as unreachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Why there is no connection: what was tried, and what the driver or the server said.
+/// Why connecting failed: the target, and the error of the driver or the server.
 #[derive(Debug)]
 pub struct ConnectError {
     /// Address and database, without credentials.
@@ -63,11 +64,11 @@ pub struct Session(Box<Wrapper>);
 
 type Wrapper = AsyncConnectionWrapper<AsyncMysqlConnection, OwnRuntime>;
 
-/// Connects, in UTF-8 and encrypted as the URL asks; fails where that is not possible.
+/// Connects to the database, in UTF-8 and encrypted as the URL asks.
 ///
 /// # Errors
-/// When the server does not answer within ten seconds, refuses, cannot be trusted as the URL asks,
-/// or has no such database.
+/// When the server does not respond within ten seconds, rejects the connection, cannot be trusted
+/// as the URL asks, or has no such database.
 pub fn connect(url: &DatabaseUrl) -> Result<Session, ConnectError> {
     let mut session = connect_to_server(url)?;
     let name = url.database();
@@ -80,7 +81,7 @@ pub fn connect(url: &DatabaseUrl) -> Result<Session, ConnectError> {
     Ok(session)
 }
 
-/// A connection with no database chosen.
+/// Connects without choosing a database.
 fn connect_to_server(url: &DatabaseUrl) -> Result<Session, ConnectError> {
     let connection = establish(url).map_err(|cause| ConnectError {
         target: url.to_string(),
@@ -109,7 +110,7 @@ fn establish(url: &DatabaseUrl) -> Result<Wrapper, String> {
 
     let mut connection = AsyncConnectionWrapper::from(connection);
     if *url.tls() != Tls::Disabled {
-        // The server has to confirm that this very connection is encrypted, whatever the driver did.
+        // Asks the server whether this connection is encrypted, instead of trusting the driver.
         let cipher: Vec<StatusVariable> = sql_query("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
             .load(&mut connection)
             .map_err(|error| error.to_string())?;
@@ -121,7 +122,7 @@ fn establish(url: &DatabaseUrl) -> Result<Wrapper, String> {
 }
 
 fn timed_out() -> String {
-    format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())
+    format!("no response within {} s", CONNECT_TIMEOUT.as_secs())
 }
 
 #[derive(QueryableByName)]
@@ -134,23 +135,23 @@ impl Session {
     /// Runs one or more statements without parameters or rows.
     ///
     /// # Errors
-    /// The first statement's that fails; those after it are not run.
+    /// That of the first statement that fails; the statements after it do not run.
     pub fn batch_execute(&mut self, sql: &str) -> QueryResult<()> {
         self.0.batch_execute(sql)
     }
 
-    /// Runs one statement of Diesel's; returns the number of rows that it changed.
+    /// Runs one statement that was built with diesel; returns the number of rows that it changed.
     ///
     /// # Errors
-    /// The statement's.
+    /// That of the statement.
     pub fn execute<Q: QueryFragment<Mysql> + QueryId>(&mut self, query: &Q) -> QueryResult<usize> {
         self.0.execute_returning_count(query)
     }
 
-    /// All rows of one SQL query, matched to `T` by column names.
+    /// Loads all rows of one SQL query, matched to `T` by column names.
     ///
     /// # Errors
-    /// The query's, or that a row does not fit `T`.
+    /// That of the query, or when a row does not fit `T`.
     pub fn load<T: QueryableByName<Mysql> + 'static>(&mut self, sql: &str) -> QueryResult<Vec<T>> {
         sql_query(sql).load(&mut *self.0)
     }
@@ -168,7 +169,7 @@ impl Session {
         if result.is_ok() {
             self.batch_execute("COMMIT")?;
         } else if let Err(error) = self.batch_execute("ROLLBACK") {
-            // The connection is lost, and the server rolls back by itself.
+            // The connection is lost: the server rolls back by itself.
             tracing::debug!(%error, "rollback failed");
         }
         result

@@ -1,4 +1,4 @@
-//! Transactions, and the precondition that a change is made under.
+//! Transactions, and the preconditions of changes.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use super::errors::{QueryError, mark_as_broken};
 /// How often a transaction that lost a deadlock is run again.
 const MAX_RETRIES: u32 = 20;
 
-/// What must be true of a row for it to be changed. It is checked while the row is locked, so that
-/// no other transaction changes the row between the check and the change.
+/// A precondition for a change of a row. It is checked while the row is locked, so that no other
+/// transaction changes the row between the check and the change.
 pub type Condition<T> = Box<dyn Fn(&T) -> bool + Send + Sync>;
 
-/// Ends the transaction, and undoes it, when the condition does not hold for `row`;
-/// `errors::or_missing` makes that the error `Stale`.
+/// Fails, which rolls back the transaction, when the condition does not hold for `row`.
+/// `errors::or_missing` turns the error into `Stale`.
 pub(super) fn check_precondition<T>(condition: Option<&Condition<T>>, row: &T) -> QueryResult<()> {
     match condition {
         Some(condition) if !condition(row) => Err(DieselError::RollbackTransaction),
@@ -25,8 +25,8 @@ pub(super) fn check_precondition<T>(condition: Option<&Condition<T>>, row: &T) -
     }
 }
 
-/// Runs `body` in one transaction, and again when it lost a deadlock: InnoDB has undone all of it,
-/// so that nothing is done twice.
+/// Runs `body` in one transaction. Runs it again after a deadlock, for which InnoDB rolls back the
+/// whole transaction.
 pub(super) async fn transaction<'a, T: Send + 'a>(
     conn: &mut Connection,
     body: impl for<'c> Fn(&'c mut Connection) -> ScopedBoxFuture<'a, 'c, QueryResult<T>>
@@ -38,7 +38,7 @@ pub(super) async fn transaction<'a, T: Send + 'a>(
     loop {
         let attempt = conn.transaction(async |conn| match body(conn).await {
             Ok(value) => Ok(value),
-            // Here, before the ROLLBACK that makes the server forget the error.
+            // Diagnosed before the ROLLBACK, which makes the server forget the error.
             Err(error) => Err(QueryError::from(error).diagnose(conn).await),
         });
         let mut error = match attempt.await {
@@ -58,13 +58,13 @@ pub(super) async fn transaction<'a, T: Send + 'a>(
     }
 }
 
-/// Counts how often something is run again.
+/// Counts how often a transaction or a statement was run again.
 #[derive(Default)]
 pub(super) struct Retries(u32);
 
 impl Retries {
-    /// Whether to try again after this error. If so, waits first: a random time, since transactions
-    /// that lost against each other would otherwise meet again.
+    /// Whether to try again after this error. If so, waits for a random time, so that the same
+    /// transactions do not deadlock again.
     pub(super) async fn again_after(&mut self, error: &QueryError) -> bool {
         if !error.is_retryable() || self.0 == MAX_RETRIES {
             return false;

@@ -1,21 +1,21 @@
-//! Where the database is: one spelling for the user, translated for the driver.
+//! The URL of the database, translated into the driver's options.
 //!
-//! `mysql://user:password@host:port/database?socket=…&ssl_mode=…&ssl_ca=…` (or `mariadb://…`).
-//! Characters that mean something in a URL are percent-encoded in user, password and database.
+//! `mysql://user:password@host:port/database?socket=…&ssl_mode=…&ssl_ca=…` (or `mariadb://…`). In
+//! user, password and database, characters with a meaning in URLs are percent-encoded.
 //!
-//! | `ssl_mode`        | the connection is …                                                       |
+//! | `ssl_mode`        | the connection                                                            |
 //! |-------------------|---------------------------------------------------------------------------|
-//! | `disabled`        | not encrypted; the default                                                |
-//! | `required`        | encrypted, to any server                                                  |
-//! | `verify_ca`       | … to a server with a certificate from `ssl_ca`, whatever its name         |
-//! | `verify_identity` | … and in the host's name; without `ssl_ca`, the system's roots decide     |
+//! | `disabled`        | is not encrypted; the default                                             |
+//! | `required`        | is encrypted; the server's certificate is not checked                     |
+//! | `verify_ca`       | is encrypted; the certificate comes from `ssl_ca` and may name any host   |
+//! | `verify_identity` | is encrypted; the certificate names the host and comes from `ssl_ca`, or without `ssl_ca` from the system's roots |
 //!
-//! Combinations in which a parameter would be ignored are refused, so that no URL seems to protect a
-//! connection that it does not. MySQL's `preferred` is refused too, since an attacker on the network
-//! can turn it into `disabled`.
+//! Combinations in which a parameter would be ignored are rejected, so that no URL promises a
+//! protection that the connection does not have. MySQL's `preferred` is rejected too, since an
+//! attacker on the network can turn it into `disabled`.
 //!
 //! A [`DatabaseUrl`] cannot be printed: `Debug` and `Display` show neither user nor password.
-//! Imports nothing of ours.
+//! Imports no other module.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -42,7 +42,8 @@ pub enum Tls {
     Required,
     /// Encrypted; the server's certificate comes from this CA (a PEM file).
     VerifyCa(PathBuf),
-    /// Encrypted; the certificate comes from this CA, or else from one of the system's, and names the host.
+    /// Encrypted; the certificate names the host and comes from this CA, or without one from a CA
+    /// of the system.
     VerifyIdentity(Option<PathBuf>),
 }
 
@@ -80,10 +81,10 @@ fn invalid<T>(message: impl Into<String>) -> Result<T, InvalidUrl> {
 }
 
 impl DatabaseUrl {
-    /// Parses the user's spelling. `ssl_ca` is read, so that a wrong file is reported early.
+    /// Parses a URL. Reads the file of `ssl_ca`, so that a wrong file is reported early.
     ///
     /// # Errors
-    /// When the text is not such a URL, asks for something impossible, or `ssl_ca` holds no certificate.
+    /// When the text is not such a URL, contradicts itself, or `ssl_ca` holds no certificate.
     pub fn parse(text: &str) -> Result<Self, InvalidUrl> {
         let url = Url::parse(text.trim()).map_err(|error| {
             InvalidUrl(format!(
@@ -159,10 +160,11 @@ impl DatabaseUrl {
                     .map(|password| password.expose_secret().to_owned()),
             )
             .db_name(Some(self.database.clone()))
-            // Otherwise the driver would leave an encrypted TCP connection for the server's socket.
+            // Otherwise the driver would replace an encrypted TCP connection by the server's Unix
+            // socket.
             .prefer_socket(false)
             .tcp_keepalive(Some(TCP_KEEPALIVE_MS))
-            // An UPDATE reports every row that it found, also one whose values were the same before.
+            // An UPDATE reports every row that it matched, including unchanged ones.
             .client_found_rows(true)
             // Diesel keeps a cache of its own.
             .stmt_cache_size(0)
@@ -171,7 +173,7 @@ impl DatabaseUrl {
             Address::Tcp { host, port } => options
                 .ip_or_hostname(host.clone())
                 .tcp_port(*port)
-                // As the C client has it; on ::1 there may be another server.
+                // `localhost` is 127.0.0.1, as in the C client: another server may listen on ::1.
                 .resolved_ips((host == "localhost").then(|| vec![IpAddr::from([127, 0, 0, 1])])),
             Address::Socket(path) => options.socket(Some(path.clone())),
         }
@@ -198,7 +200,7 @@ impl DatabaseUrl {
     }
 }
 
-/// Address and database, as for a log line.
+/// The address and the database, without credentials.
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.address {
@@ -280,7 +282,7 @@ fn address(url: &Url, socket: Option<String>) -> Result<Address, InvalidUrl> {
             invalid("the database URL names no host: mysql://user:password@host:port/database")
         }
         (None, Some(host)) => {
-            // Anything else is no host name.
+            // A host name has no other characters.
             let plain = host
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte));

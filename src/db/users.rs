@@ -1,11 +1,8 @@
-//! Users: the rows without their passwords, and the queries.
+//! The queries on users. Imports `db::rows`, `db::pages` and `db::transaction`.
 
-use diesel::deserialize::{self, FromSql, FromSqlRow};
-use diesel::expression::AsExpression;
-use diesel::mysql::{Mysql, MysqlValue};
+use diesel::mysql::Mysql;
 use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind::{ForeignKeyViolation, UniqueViolation};
-use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::{Integer, Text};
 use diesel_async::RunQueryDsl;
 use scoped_futures::ScopedFutureExt;
@@ -15,57 +12,16 @@ use crate::error::{Conflict, Error};
 
 use super::errors::{or_conflict, or_missing};
 use super::ids::Ids;
-use super::pages::{Window, total_and_ids};
-use super::schema::sql_types::UsersRoleEnum;
+use super::pages::{Window, prepared_anew, total_and_ids};
 use super::schema::{cart, users};
 use super::transaction::{Condition, check_precondition, transaction};
 use super::{Connection, List, ListRange, Order, beginning_with, last_insert_id};
 
+pub use super::rows::{Role, User};
+
 diesel::define_sql_function! {
     /// The bytes of a text, in hexadecimal.
     fn hex(text: Text) -> Text;
-}
-
-/// What a user may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow)]
-#[diesel(sql_type = UsersRoleEnum)]
-pub enum Role {
-    /// May administer the shop.
-    Admin,
-    /// May shop.
-    User,
-}
-
-impl ToSql<UsersRoleEnum, Mysql> for Role {
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Mysql>) -> serialize::Result {
-        use std::io::Write;
-        out.write_all(match self {
-            Self::Admin => b"ADMIN",
-            Self::User => b"USER",
-        })?;
-        Ok(IsNull::No)
-    }
-}
-
-impl FromSql<UsersRoleEnum, Mysql> for Role {
-    fn from_sql(value: MysqlValue<'_>) -> deserialize::Result<Self> {
-        match value.as_bytes() {
-            b"ADMIN" => Ok(Self::Admin),
-            b"USER" => Ok(Self::User),
-            _ => Err("a role that is neither ADMIN nor USER".into()),
-        }
-    }
-}
-
-/// A user, without the password.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
-pub struct User {
-    /// The primary key.
-    pub id: i32,
-    /// Unique; the collation decides what is equal (letter case does not count).
-    pub email: String,
-    /// What the user may do.
-    pub role: Role,
 }
 
 /// A user to store; `password` is the hash.
@@ -78,7 +34,7 @@ pub struct NewUser {
     pub role: Role,
 }
 
-/// What to change of a user; `None` leaves a column as it is. `password` is the hash.
+/// The changes to a user; `None` keeps a column. `password` is the hash.
 #[derive(Default)]
 pub struct UserChanges {
     /// The new email.
@@ -99,10 +55,10 @@ pub enum Column {
     Email,
 }
 
-/// Which users are asked for.
+/// The users that a list contains.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// What the email begins with.
+    /// The beginning of the email.
     pub prefix: Option<String>,
     /// The email.
     pub email: Option<String>,
@@ -112,16 +68,16 @@ pub struct Filter {
 
 type Users<'f> = users::BoxedQuery<'f, Mysql>;
 
-/// The users that a filter lets through.
+/// The users that match a filter.
 fn filtered(filter: &Filter) -> Users<'_> {
     let mut users = users::table.into_boxed();
     if let Some(prefix) = &filter.prefix {
         users = users.filter(users::email.like(beginning_with(prefix)).escape('!'));
     }
     if let Some(email) = &filter.email {
-        // The index finds those that the collation takes for equal; letter case, accents and
-        // trailing spaces count all the same, which even utf8mb4_bin would ignore. Not as a piece of
-        // SQL, since diesel would prepare the statement anew each time.
+        // The first filter uses the index and finds the emails that are equal in the collation. The
+        // second compares bytes: even utf8mb4_bin would ignore trailing spaces. It is not a raw SQL
+        // fragment, for which diesel would prepare the statement each time.
         let exactly = hex(users::email).eq(hex(email));
         users = users.filter(users::email.eq(email)).filter(exactly);
     }
@@ -132,8 +88,8 @@ fn filtered(filter: &Filter) -> Users<'_> {
 }
 
 fn ordered(users: Users<'_>, order: Order<Column>) -> Users<'_> {
-    // Emails are unique, so that nothing is left for the id to decide; with it, the index on them
-    // would not do.
+    // Emails are unique, so the id would decide nothing; with it the database could not use the
+    // index on emails.
     match (order.by, order.is_reversed) {
         (Column::Id, false) => users.order(users::id),
         (Column::Id, true) => users.order(users::id.desc()),
@@ -142,7 +98,7 @@ fn ordered(users: Users<'_>, order: Order<Column>) -> Users<'_> {
     }
 }
 
-/// The users that a filter lets through, in this order.
+/// The users that match a filter, in this order.
 ///
 /// # Errors
 /// Only those of the database.
@@ -160,7 +116,8 @@ pub async fn list<'c>(
             return Ok(List::whole(rows));
         }
     };
-    // By another column, and in hits that are sorted afresh, a landmark's id tells no place.
+    // A landmark is a position in id order. It is of no use in another order, or when the database
+    // finds the rows through another index and sorts them.
     let known = known
         .landmark_if(order.by == Column::Id && filter.prefix.is_none() && filter.email.is_none());
     let count = filtered(filter).count();
@@ -171,7 +128,7 @@ pub async fn list<'c>(
     }
     let rows = users::table.filter(users::id.eq_any(Ids::new(&ids)));
     let rows = ordered(rows.into_boxed(), order).select(User::as_select());
-    Ok(List::part(rows.load_stream(conn).await?, page, total))
+    Ok(List::page(rows.load_stream(conn).await?, page, total))
 }
 
 /// The ids of the users in a window of a list.
@@ -188,30 +145,11 @@ fn ids<'f>(
             users.filter(users::id.gt(id))
         };
     }
+    if window.is_deep() {
+        users = users.filter(prepared_anew());
+    }
     let users = users.limit(window.rows).offset(window.skipped);
     users.select(users::id)
-}
-
-/// The user with this id.
-///
-/// # Errors
-/// `NotFound`.
-pub async fn find(conn: &mut Connection, id: i32) -> Result<User, Error> {
-    users::table
-        .find(id)
-        .select(User::as_select())
-        .first(conn)
-        .await
-        .map_err(or_missing("User"))
-}
-
-/// Those users of these ids that exist, in any order.
-///
-/// # Errors
-/// Only those of the database.
-pub(super) async fn with_ids(conn: &mut Connection, ids: &[i32]) -> Result<Vec<User>, Error> {
-    let users = users::table.filter(users::id.eq_any(Ids::new(ids)));
-    Ok(users.select(User::as_select()).load(conn).await?)
 }
 
 /// Stores a new user.
@@ -241,11 +179,11 @@ pub async fn create(conn: &mut Connection, new: &NewUser) -> Result<User, Error>
     .map_err(or_conflict(UniqueViolation, Conflict::EmailTaken, "User"))
 }
 
-/// Changes a user; returns it as it is then.
+/// Changes a user; returns the changed row.
 ///
 /// # Errors
-/// `NotFound`, `Stale` when it is not as the precondition requires, or `Conflict` when another user has
-/// the new email.
+/// `NotFound`, `Stale` when the precondition does not hold, or `Conflict` when another user has the
+/// new email.
 pub async fn update(
     conn: &mut Connection,
     id: i32,
@@ -253,7 +191,7 @@ pub async fn update(
     condition: Option<&Condition<User>>,
 ) -> Result<User, Error> {
     if changes.email.is_none() && changes.password.is_none() && changes.role.is_none() {
-        let user = find(conn, id).await?;
+        let user = User::find(conn, id).await?;
         check_precondition(condition, &user).map_err(or_missing("User"))?;
         return Ok(user);
     }
@@ -286,17 +224,17 @@ pub async fn update(
         .map_err(or_conflict(UniqueViolation, Conflict::EmailTaken, "User"))
 }
 
-/// The user, locked: no other transaction changes the row until this one ends.
+/// Reads and locks the user: no other transaction changes the row until this one ends.
 async fn lock(conn: &mut Connection, id: i32) -> QueryResult<User> {
     let user = users::table.find(id).select(User::as_select());
     user.for_update().first(conn).await
 }
 
-/// Deletes a user and what is in the user's cart; returns how many cart items that were.
+/// Deletes a user with the items of the user's cart; returns the number of these items.
 ///
 /// # Errors
-/// `NotFound`, `Stale` when it is not as the precondition requires, or `Conflict` when a table that is not
-/// ours still refers to the user.
+/// `NotFound`, `Stale` when the precondition does not hold, or `Conflict` when a table of another
+/// program still refers to the user.
 pub async fn delete(
     conn: &mut Connection,
     id: i32,

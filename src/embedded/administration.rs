@@ -1,5 +1,5 @@
-//! What the private MariaDB is told as its administrator, over its socket, with diesel's own blocking
-//! connection. No statement here returns rows: see `db::session` for why.
+//! Administrative statements for the private MariaDB, over its socket, with diesel's own blocking
+//! connection. No statement here returns rows; `db::session` says why.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use diesel::{Connection, ConnectionError};
 
 use super::encoded;
 
-/// Runs statements without rows as root; says in one line why not.
+/// Runs statements that return no rows, as root. An error is one line.
 fn execute(socket: &Path, sql: &str) -> Result<(), String> {
     let url = format!("mysql://root@localhost?unix_socket={}", encoded(socket));
     let connection = MysqlConnection::establish(&url);
@@ -18,7 +18,7 @@ fn execute(socket: &Path, sql: &str) -> Result<(), String> {
     executed.map_err(|error| error.to_string())
 }
 
-/// Tells the server to shut down.
+/// Asks the server to shut down.
 pub(super) fn shut_down(socket: &Path) -> Result<(), String> {
     execute(socket, "SHUTDOWN")
 }

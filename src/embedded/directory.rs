@@ -17,17 +17,20 @@ const SOCKET: &str = "mariadb.sock";
 const INSTANCE_LOCK: &str = "instance.lock";
 const SERVER_LOCK: &str = "server.lock";
 
-/// What `sun_path` holds, without its final NUL.
+/// The longest path of a socket in bytes: the size of `sun_path` without the final NUL.
 const SOCKET_PATH_LIMIT: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
-/// A process that is ending, or our child between fork and exec, holds a lock a little longer.
+/// How long to wait for the instance lock: a process that is ending, or a child between fork and
+/// exec, holds it a little longer.
 const INSTANCE_LOCK_LIMIT: Duration = Duration::from_secs(1);
-/// How long a server of an earlier run, told to stop by its supervisor, has before it is told again.
+/// How long a server of an earlier run, which its supervisor stops, may take before this process
+/// asks it to stop.
 const EARLIER_SERVER_GRACE: Duration = Duration::from_secs(5);
-/// How long it has after that. Its supervisor kills it after 20 s.
+/// How long that server may take afterwards. Its supervisor kills it after 20 s.
 const EARLIER_SERVER_LIMIT: Duration = Duration::from_secs(25);
 
-/// Creates the data directory, or closes the existing one to other users; returns its absolute path.
+/// Creates the data directory, or makes the existing one inaccessible to other users; returns its
+/// absolute path.
 pub(super) fn prepare(data_dir: &Path) -> Result<PathBuf, Error> {
     DirBuilder::new()
         .recursive(true)
@@ -37,11 +40,13 @@ pub(super) fn prepare(data_dir: &Path) -> Result<PathBuf, Error> {
     let inspect = || -> io::Result<_> {
         let dir = data_dir.canonicalize()?;
         let exposed = fs::metadata(&dir)?.permissions().mode() & 0o077 != 0;
-        let ours = dir.join(INSTANCE_LOCK).exists() || fs::read_dir(&dir)?.next().is_none();
-        Ok((dir, exposed, ours))
+        let is_data_directory =
+            dir.join(INSTANCE_LOCK).exists() || fs::read_dir(&dir)?.next().is_none();
+        Ok((dir, exposed, is_data_directory))
     };
-    let (dir, exposed, ours) = inspect().map_err(io_error("read the data directory", data_dir))?;
-    if exposed && !ours {
+    let (dir, exposed, is_data_directory) =
+        inspect().map_err(io_error("read the data directory", data_dir))?;
+    if exposed && !is_data_directory {
         return Err(Error::Exposed(dir));
     }
     if exposed {
@@ -62,9 +67,9 @@ pub(super) fn lock_instance(dir: &Path) -> Result<File, Error> {
     }
 }
 
-/// Locks the data directory for a server: waits for a server of an earlier process, and stops it if it
-/// does not end. The lock belongs to the open file, which the server inherits, so that it is free when
-/// the last process that holds it has ended.
+/// Locks the data directory for a server: waits for a server of an earlier process, and stops it if
+/// it does not end. The lock belongs to the open file, which the server inherits, so that the lock
+/// is free when the last process that holds the file open has ended.
 pub(super) fn lock_server(dir: &Path) -> Result<File, Error> {
     let path = dir.join(SERVER_LOCK);
     let file = open_for(&path, OpenOptions::new().write(true))?;
@@ -99,11 +104,11 @@ fn acquire(file: &File, path: &Path, limit: Duration) -> Result<bool, Error> {
     .unwrap_or(Ok(false))
 }
 
-/// Tells the server behind `socket`, which may be a link, to shut down.
+/// Asks the server behind `socket`, which may be a link, to shut down.
 fn request_shutdown(socket: &Path) -> Result<(), String> {
     let socket = fs::read_link(socket).unwrap_or_else(|_| socket.to_owned());
     if !greets(&socket) {
-        return Err("it does not answer on its socket".to_owned());
+        return Err("it does not respond on its socket".to_owned());
     }
     administration::shut_down(&socket)
 }
@@ -148,7 +153,7 @@ pub(super) fn greets(socket: &Path) -> bool {
 #[derive(Debug)]
 pub(super) struct Socket {
     pub(super) path: PathBuf,
-    /// The entry of the data directory: `path` itself or a link to it.
+    /// The path in the data directory: `path` itself or a link to it.
     entry: PathBuf,
 }
 
@@ -181,16 +186,16 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // The server removes its socket when it ends cleanly. A socket that is left may still be in
-        // use: the next start reaches that server by it.
+        // The server removes its socket when it ends cleanly. If the socket still exists, the
+        // server may still run: the next start reaches the server through it.
         if !self.path.exists() {
             remove_socket(&self.entry);
         }
     }
 }
 
-/// Removes a socket, and where `entry` is a link, its target. The next start reports what could not be
-/// removed.
+/// Removes a socket, and its target if `entry` is a link. The next start reports a file that could
+/// not be removed.
 fn remove_socket(entry: &Path) {
     if let Ok(path) = fs::read_link(entry) {
         let _ = fs::remove_file(&path);
@@ -200,14 +205,15 @@ fn remove_socket(entry: &Path) {
     let _ = fs::remove_file(entry);
 }
 
-/// Creates a directory below `base` that only its owner can enter.
+/// Creates a directory below `base` that only its owner can access.
 fn create_private_directory(base: &Path) -> Result<PathBuf, Error> {
     let mut number = 0;
     loop {
         let path = base.join(format!("ecommerce-api-{}-{number}", process::id()));
         match DirBuilder::new().mode(0o700).create(&path) {
             Ok(()) => return Ok(path),
-            // It belongs to another server of this process, or to a crashed process with this id.
+            // The directory belongs to another server of this process, or to a crashed process that
+            // had this id.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
             Err(error) => return Err(io_error("create", &path)(error)),
         }

@@ -1,7 +1,8 @@
 //! Runs a program below a small shell script, so that it cannot outlive this process, and reads the
 //! log that the program writes.
 //!
-//! Part of `embedded`. Of `MariaDB` it knows only how errors look in the log.
+//! Part of `embedded`. The only thing here that is specific to `MariaDB` is the format of errors in
+//! its log.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -24,8 +25,8 @@ const QUOTED_LINES: usize = 3;
 /// and SIGKILL 20 s later. The script ends with the program's status.
 ///
 /// Standard input is the pipe, standard output the locked `server.lock`, standard error the log.
-/// The program inherits the lock as descriptor 3, the watcher does not: no `sleep` left behind may
-/// keep the directory locked. Only POSIX is used, since `sh` may be dash or bash.
+/// The program inherits the lock as descriptor 3, the watcher does not: a `sleep` that is still
+/// running must not keep the directory locked. Only POSIX is used, since `sh` may be dash or bash.
 const SUPERVISOR: &str = r#"
 exec 4<&0
 "$@" </dev/null 3>&1 >&2 4<&- &
@@ -78,7 +79,7 @@ impl Supervised {
 
     /// How the program ended; `None` while it runs.
     pub(super) fn exit_status(&mut self) -> Option<ExitStatus> {
-        // Where other code reaped the child, the child has ended, and its status is not known.
+        // If other code has reaped the child, its status is unknown.
         const UNKNOWN: i32 = 255 << 8;
         self.child
             .try_wait()
@@ -90,7 +91,7 @@ impl Drop for Supervised {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
         if wait_for(STOP_LIMIT, || self.exit_status()).is_none() {
-            // This fails only if the child has ended meanwhile.
+            // Killing fails only if the child has ended meanwhile.
             let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
             let _ = self.child.wait();
         }
@@ -102,7 +103,7 @@ impl Drop for Supervised {
 pub(super) struct Log {
     path: PathBuf,
     file: File,
-    /// Where the part of this run begins, in bytes.
+    /// The offset in bytes at which the part of this run begins.
     start: u64,
 }
 
@@ -114,8 +115,8 @@ impl Log {
         Ok(Self { path, file, start })
     }
 
-    /// A message that `what` failed, with the first errors in this run's log: later ones follow from
-    /// them.
+    /// A message that `what` failed, with the first errors in this run's log, since later errors
+    /// follow from them.
     pub(super) fn first_errors(&self, what: &str) -> String {
         let text = self.text();
         let errors = text
@@ -141,7 +142,7 @@ impl Log {
         format!("{what}; from its log, {}:\n  {lines}", self.path.display())
     }
 
-    /// The end of this run's part, 64 KiB at most; empty where it cannot be read.
+    /// The end of this run's part, at most 64 KiB; empty if it cannot be read.
     fn text(&self) -> String {
         let read = || -> io::Result<Vec<u8>> {
             let mut file = File::open(&self.path)?;

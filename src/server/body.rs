@@ -1,7 +1,7 @@
-//! The bodies of requests and responses, as the [`ClientTimer`] has to see them: each tells it whom
-//! a pending read waits for.
+//! Bodies of requests and responses that tell the [`ClientTimer`] whether a pending read waits for
+//! the server or for the client.
 //!
-//! Imports the timer beside it, and hyper's body trait.
+//! Imports `server::timer`.
 
 use std::io;
 use std::mem;
@@ -17,11 +17,11 @@ use hyper::body::{Body, Frame, SizeHint};
 
 use super::timer::{Actor, ClientTimer, Exchange, Step};
 
-/// How much of a request's body that no handler wanted is read and thrown away, in bytes, so that
-/// the connection can serve the next request.
+/// The most bytes of an unread request body that are read and discarded, so that the connection can
+/// serve the next request.
 const MAX_DISCARDED: usize = 64 * 1024;
 
-/// A body, and whom its reader waits for while a read of it is pending.
+/// A body, and the side that a pending read waits for.
 struct TimedBody {
     body: BoxBody<Bytes, io::Error>,
     timer: Arc<ClientTimer>,
@@ -53,8 +53,8 @@ impl TimedBody {
     }
 }
 
-/// A response's body. While a read of it is pending, the server has to act; while hyper does not
-/// read it, the client has to read what was sent.
+/// A response's body. While a read is pending, the server has to act; while hyper does not read,
+/// the client has to read what was sent.
 pub(super) struct ResponseBody {
     body: TimedBody,
     _exchange: Exchange,
@@ -89,10 +89,10 @@ impl Body for ResponseBody {
     }
 }
 
-/// A request's body. While a read of it is pending, the client has to send. When it is dropped before
-/// its end, the rest is left in [`UnreadBody`].
+/// A request's body. While a read is pending, the client has to send. When the body is dropped
+/// before its end, the unread part is kept in [`UnreadBody`].
 pub(super) struct RequestBody {
-    /// Always there, but for the moment in which it is dropped.
+    /// `None` only while this is being dropped.
     body: Option<TimedBody>,
     progress: Progress,
     unread: UnreadBody,
@@ -101,11 +101,11 @@ pub(super) struct RequestBody {
 /// How far a body was read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Progress {
-    /// There may be more.
+    /// The end has not been reached.
     Reading,
-    /// To its end.
+    /// The end was reached.
     Finished,
-    /// To an error: where the next request begins cannot be known.
+    /// Reading failed: it is unknown where the next request begins.
     Broken,
 }
 
@@ -156,21 +156,23 @@ impl Body for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        let rest = match (self.progress, self.body.take()) {
-            (Progress::Broken, _) => Rest::Broken,
-            (Progress::Reading, Some(body)) if !body.body.is_end_stream() => Rest::Body(body.body),
+        let unread = match (self.progress, self.body.take()) {
+            (Progress::Broken, _) => Unread::Broken,
+            (Progress::Reading, Some(body)) if !body.body.is_end_stream() => {
+                Unread::Body(body.body)
+            }
             _ => return,
         };
-        self.unread.put(rest);
+        self.unread.put(unread);
     }
 }
 
-/// What a handler left unread of a request's body.
+/// The part of a request's body that the handler did not read.
 #[derive(Clone, Default)]
-pub(super) struct UnreadBody(Arc<Mutex<Rest>>);
+pub(super) struct UnreadBody(Arc<Mutex<Unread>>);
 
 #[derive(Default)]
-enum Rest {
+enum Unread {
     #[default]
     Nothing,
     Body(BoxBody<Bytes, io::Error>),
@@ -178,25 +180,26 @@ enum Rest {
 }
 
 impl UnreadBody {
-    fn put(&self, rest: Rest) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = rest;
+    fn put(&self, unread: Unread) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = unread;
     }
 
-    /// Whether the connection can serve another request: the body was read to its end, or what is
-    /// left has arrived already and is read now, if `may_read` allows that.
+    /// Discards the unread part of the body, and returns whether the connection can serve another
+    /// request: the body was read to its end, or `may_read` is true and the unread part had already
+    /// arrived.
     pub(super) async fn discard(&self, may_read: bool) -> bool {
-        let rest = mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        match rest {
-            Rest::Nothing => true,
-            Rest::Body(body) => may_read && discard(body).await,
-            Rest::Broken => false,
+        let unread = mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        match unread {
+            Unread::Nothing => true,
+            Unread::Body(body) => may_read && discard(body).await,
+            Unread::Broken => false,
         }
     }
 }
 
-/// Reads and discards what has arrived of a body; whether that was all of it.
+/// Reads and discards the part of a body that has arrived; returns whether the body ended.
 ///
-/// It does not wait for the client to send more: that would delay a response that is ready.
+/// Does not wait for the client to send more, which would delay a response that is ready.
 async fn discard(mut body: BoxBody<Bytes, io::Error>) -> bool {
     let mut length = 0;
     let mut has_yielded = false;
@@ -210,7 +213,7 @@ async fn discard(mut body: BoxBody<Bytes, io::Error>) -> bool {
                 }
                 has_yielded = false;
             }
-            // The connection's task takes from the socket what was asked for just now.
+            // Lets the connection's task read from the socket, which the poll above requested.
             None if !has_yielded => {
                 tokio::task::yield_now().await;
                 has_yielded = true;

@@ -1,6 +1,6 @@
 //! One connection: hyper's protocols over the socket, and each request to the application.
 //!
-//! Imports the timer, the streams and the rejections beside it.
+//! Imports `server::body`, `server::rejection`, `server::stream` and `server::timer`.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -37,13 +37,13 @@ const HTTP2_HEADER_LIST: u32 = 16 * 1024;
 /// the connection.
 const HTTP2_RESETS: usize = 20;
 
-/// What the protocols allow. Times are the [`ClientTimer`]'s business, so hyper keeps none of its
-/// own:
+/// The protocols and their limits. The [`ClientTimer`] enforces all time limits, so hyper has none
+/// of its own:
 ///
 /// - its HTTP/1 header timeout would also close connections that idle between requests, and does
 ///   not cover the first bytes, which decide between HTTP/1 and HTTP/2;
-/// - its HTTP/2 keep-alive pings would have every living client prove, again and again, that its
-///   connection is not idle. A dead client is found by the idle timeout as well.
+/// - its HTTP/2 keep-alive pings would make an idle connection look active. The idle timeout
+///   detects clients that are gone, too.
 pub(super) fn protocols() -> auto::Builder<TokioExecutor> {
     let mut http = auto::Builder::new(TokioExecutor::new());
     http.http1()
@@ -67,7 +67,8 @@ pub(super) async fn serve_connection<A: Application + 'static>(
     limits: Limits,
     watcher: Watcher,
 ) {
-    // Responses are written whole: waiting to fill a packet (Nagle) could only delay their last one.
+    // Responses are written whole: waiting to fill a packet (Nagle) could only delay the last
+    // packet.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
     }
@@ -85,7 +86,7 @@ pub(super) async fn serve_connection<A: Application + 'static>(
         let (app, rejection) = (Arc::clone(&app), Arc::clone(&rejection));
         move |status| {
             let response = app.reject(status);
-            // The connection ends with its first rejection.
+            // The connection ends with its first rejection, so this never fails.
             let _ = rejection.set((status, request_id(&response)));
             response
         }
@@ -127,7 +128,7 @@ fn is_rejection(error: &(dyn Error + Send + Sync + 'static)) -> bool {
     error.is_some_and(hyper::Error::is_parse)
 }
 
-/// The one line about a request that was rejected before the application could see it.
+/// Logs a request that was rejected before the application saw it.
 fn log_rejection(peer: SocketAddr, status: StatusCode, request_id: &str, problem: &str) {
     tracing::info!(
         %peer,
@@ -138,14 +139,14 @@ fn log_rejection(peer: SocketAddr, status: StatusCode, request_id: &str, problem
     );
 }
 
-/// The request id that the application gave to a response.
+/// The request id in a response of the application.
 fn request_id(response: &Response<Bytes>) -> String {
     let id = response.headers().get("x-request-id");
     let id = id.and_then(|id| id.to_str().ok());
     id.unwrap_or_default().to_owned()
 }
 
-/// Passes one request to the application, and returns its response. The timer stands still meanwhile,
+/// Passes one request to the application and returns its response. The timer is paused meanwhile,
 /// except while the application waits for the request's body.
 async fn respond<A: Application>(
     app: &A,
@@ -163,7 +164,7 @@ async fn respond<A: Application>(
         return finish(closing(response), exchange);
     }
     let is_http2 = request.version() == Version::HTTP_2;
-    // Such a client waits before it sends a body, until the body is read.
+    // A client that sends `Expect` waits with the body until the server reads it.
     let is_body_withheld = request.headers().contains_key(header::EXPECT);
     let body: BoxBody<Bytes, io::Error> = request.take_body().into();
     let unread = if body.is_end_stream() {
@@ -185,7 +186,7 @@ async fn respond<A: Application>(
     finish(response, exchange)
 }
 
-/// Says that the connection ends after this response.
+/// Adds the header that says that the connection ends after this response.
 fn closing<B>(mut response: Response<B>) -> Response<B> {
     let close = HeaderValue::from_static("close");
     response.headers_mut().insert(header::CONNECTION, close);

@@ -6,9 +6,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// runtime.
 const OTHER_DESCRIPTORS: usize = 256;
 
-/// Raises this process's limit of open files so that `connections` fit, and gives how many do.
+/// Raises this process's limit of open files so that `connections` fit, and returns how many fit.
 ///
-/// The customary soft limit, 1024, exists for programs that use select(2), which this one is not.
+/// The customary soft limit, 1024, exists for programs that use select(2). This program does not.
 pub(super) fn raise_limit_for(connections: usize) -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let files = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);

@@ -1,9 +1,8 @@
-//! Requests that no handler can be given: what hyper rejects by itself, and codings of the transfer
-//! that it lets pass.
+//! Requests that must not reach the application: those that hyper rejects itself, and those with
+//! transfer codings that hyper does not check.
 //!
-//! Hyper responds to a head that it cannot read with a bare 400, 414 or 431, before there is a
-//! request. The response that [`Application::reject`](super::Application::reject) makes is put in
-//! its place.
+//! Hyper responds to a head that it cannot read with a 400, 414 or 431 without a body. The response
+//! of [`Application::reject`](super::Application::reject) replaces it.
 
 use bytes::Bytes;
 use poem::http::{HeaderMap, Response, StatusCode, header};
@@ -27,8 +26,8 @@ pub(super) fn status_of_bare(bytes: &[u8]) -> Option<StatusCode> {
         .then_some(status)
 }
 
-/// The bytes of `response`, with the status line, the `Connection` and the `Date` of the response
-/// without a body that hyper made.
+/// Encodes `response`, with the status line and the headers `Connection` and `Date` of hyper's
+/// response `bare`.
 pub(super) fn encode(bare: &[u8], response: &Response<Bytes>) -> Bytes {
     let head = String::from_utf8_lossy(bare).replace(NO_BODY, "");
     let mut bytes = head.trim_end().as_bytes().to_vec();
@@ -41,9 +40,9 @@ pub(super) fn encode(bare: &[u8], response: &Response<Bytes>) -> Bytes {
     bytes.into()
 }
 
-/// Checks that a request's body is in chunks and in no other coding.
+/// Checks that `chunked` is the only transfer coding of a request's body.
 ///
-/// Hyper looks only at the last coding, which has to be `chunked`.
+/// Hyper checks only the last coding, which has to be `chunked`.
 ///
 /// # Errors
 /// 501 for a coding before that, 400 for `chunked` twice (RFC 9112, 6.1).
@@ -70,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_chunked_alone_is_taken() {
+    fn only_chunked_alone_is_accepted() {
         let check = |lines: &[&str]| {
             let mut headers = HeaderMap::new();
             for line in lines {

@@ -2,7 +2,7 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Resolves at the next SIGTERM or SIGINT (Ctrl-C). From its first call on, neither ends the
+/// Resolves at the next SIGTERM or SIGINT (Ctrl-C). After the first poll, neither signal ends the
 /// process by itself.
 pub async fn shutdown_signal() {
     let received = match (
@@ -18,5 +18,5 @@ pub async fn shutdown_signal() {
             return std::future::pending().await;
         }
     };
-    tracing::info!(signal = received, "told to stop");
+    tracing::info!(signal = received, "received the signal to stop");
 }

@@ -1,7 +1,7 @@
-//! A connection's socket: tells the [`ClientTimer`] of every byte, replaces hyper's own responses,
-//! and closes without cutting off a response.
+//! A connection's socket: reports every byte to the [`ClientTimer`], replaces hyper's own
+//! responses, and closes in a way that lets the client read the last response.
 //!
-//! Imports the timer and the rejections beside it, and tokio's streams.
+//! Imports `server::rejection` and `server::timer`.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::rejection;
 use super::timer::ClientTimer;
 
-/// The socket `S` of a connection, with `R` to make the response to what hyper rejects.
+/// The socket `S` of a connection. `R` makes the response to a request that hyper rejects.
 pub(super) struct TimedStream<S, R> {
     stream: S,
     timer: Arc<ClientTimer>,
@@ -25,7 +25,7 @@ pub(super) struct TimedStream<S, R> {
     replacement: Option<Replacement>,
 }
 
-/// The response that is being written in the place of one of hyper's.
+/// A response that is written instead of one of hyper's own.
 struct Replacement {
     rest: Bytes,
     /// The length of hyper's response.
@@ -60,7 +60,8 @@ impl<S, R: Fn(StatusCode) -> Response<Bytes>> TimedStream<S, R> {
 }
 
 impl<S: AsyncWrite + Unpin, R> TimedStream<S, R> {
-    /// Writes the replacement, if there is one, to its end; then hyper's response counts as written.
+    /// Writes the whole replacement, if there is one, and then returns the length of hyper's
+    /// response as written.
     fn poll_replacement(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<usize>>> {
         let Some(replacement) = &mut self.replacement else {
             return Poll::Ready(None);
@@ -118,7 +119,7 @@ where
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // A response of hyper's own has no body: it is all in the first buffer.
+        // A response of hyper's own has no body, so the first buffer contains all of it.
         self.prepare_replacement(bufs.first().map_or(&[], |first| first));
         if let Some(replaced) = ready!(self.poll_replacement(cx)) {
             return Poll::Ready(replaced);
@@ -134,7 +135,7 @@ where
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        // Hyper flushes its stream only when it has written all that it had.
+        // Hyper flushes its stream only when it has written everything.
         self.timer.record_flush();
         Poll::Ready(Ok(()))
     }

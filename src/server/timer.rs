@@ -1,12 +1,11 @@
 //! How long a connection may wait for its client.
 //!
-//! A server must not wait for ever for a client that has stopped: one that sends no request, half a
-//! head or half a body, or that does not read its response. Nor may it cut a client that itself
-//! waits for a slow handler. Bytes alone do not tell the two apart, since both are silence. So a
-//! [`ClientTimer`] knows whether the server or the client has to act next, and runs only while it is
-//! the client.
+//! A server must not wait forever for a client that sends no request, half a head or half a body,
+//! or that does not read its response. It must not disconnect a client that waits for a slow
+//! handler either. In both cases no bytes arrive. So a [`ClientTimer`] tracks whether the server or
+//! the client has to act next, and runs only while the client has to.
 //!
-//! Imports nothing of this crate: tokio's timer.
+//! Imports `deadlines`.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::deadlines;
 
-/// The time that the client of one connection has left.
+/// Limits how long one connection waits for its client.
 pub(super) struct ClientTimer {
     header_timeout: Duration,
     idle_timeout: Duration,
@@ -29,27 +28,28 @@ pub(super) struct ClientTimer {
     reason = "each is a fact of its own about the connection"
 )]
 struct State {
-    /// Requests that were received and whose response has not been handed to hyper completely.
+    /// The number of requests whose responses hyper has not taken completely.
     open_requests: usize,
-    /// Steps in which the server works, less the steps within them that wait for the client. While
-    /// this is above zero, the timer stands still.
+    /// The number of steps in which the server works, minus the number of steps within them that
+    /// wait for the client. The timer is paused while this is above zero.
     server_steps: isize,
-    /// When the client has been silent for too long.
+    /// The time from which the client has been silent for too long.
     idle_deadline: Instant,
-    /// When the request head that is awaited, or has begun to arrive, must be complete.
+    /// When the next request head must be complete; `None` while none is expected.
     head_deadline: Option<Instant>,
-    /// On HTTP/2, bytes between requests are not the beginning of a head.
+    /// Whether the connection is HTTP/2, where bytes between requests need not begin a head.
     is_http2: bool,
-    /// The body of the last request was not read to its end.
+    /// Whether the body of the last request was not read to its end.
     has_unread_body: bool,
-    /// The connection is only read from, for [`deadlines::LINGER`]: nothing prolongs that.
+    /// Whether the connection is shut for writing and is only read from, for [`deadlines::LINGER`],
+    /// which no bytes extend.
     is_lingering: bool,
-    /// Everything that was written belongs to responses that are complete, and is on the socket.
+    /// Whether all bytes that were written belong to complete responses and have been flushed.
     is_between_responses: bool,
 }
 
 impl ClientTimer {
-    /// The timer of a connection that has just been accepted: its first head is due.
+    /// Starts the timer of a new connection, whose client has to send the first head.
     pub(super) fn start(header_timeout: Duration, idle_timeout: Duration) -> Arc<Self> {
         let now = Instant::now();
         Arc::new(Self {
@@ -70,8 +70,8 @@ impl ClientTimer {
 
     /// Drives `connection` to its end; `None` once its client has run out of time.
     ///
-    /// One tokio timer serves a connection. It is set anew only when it fires or when a deadline
-    /// comes forward, not at each byte.
+    /// A connection uses one tokio timer, which is reset only when it fires or when the deadline
+    /// becomes earlier, not at each byte.
     pub(super) async fn limit<C: Future>(&self, connection: C) -> Option<C::Output> {
         let mut connection = pin!(connection);
         let mut alarm = pin!(tokio::time::sleep_until(self.deadline()));
@@ -95,7 +95,7 @@ impl ClientTimer {
         .await
     }
 
-    /// The earliest moment at which the client's time can be up, as things stand.
+    /// The earliest time at which the client can exceed a limit in the present state.
     fn deadline(&self) -> Instant {
         let state = self.state();
         if state.server_steps > 0 {
@@ -106,10 +106,10 @@ impl ClientTimer {
             .map_or(state.idle_deadline, |due| due.min(state.idle_deadline))
     }
 
-    /// Bytes have arrived.
+    /// Records that bytes have arrived.
     pub(super) fn record_read(&self) {
         let mut state = self.state();
-        self.prolong(&mut state);
+        self.extend_idle_deadline(&mut state);
         if state.open_requests == 0 && !state.is_http2 && !state.is_lingering {
             state
                 .head_deadline
@@ -117,12 +117,12 @@ impl ClientTimer {
         }
     }
 
-    /// Bytes were written.
+    /// Records that bytes were written.
     pub(super) fn record_write(&self) {
-        self.prolong(&mut self.state());
+        self.extend_idle_deadline(&mut self.state());
     }
 
-    /// Everything that hyper has to write so far is written.
+    /// Records that hyper has written everything so far.
     pub(super) fn record_flush(&self) {
         let mut state = self.state();
         if state.open_requests == 0 {
@@ -130,17 +130,18 @@ impl ClientTimer {
         }
     }
 
-    /// Whether what is written next belongs to no request. False while any byte of a response may
-    /// still be waiting to be written.
+    /// Whether the next bytes that are written belong to no request. False while bytes of a
+    /// response may still have to be written.
     pub(super) fn is_between_responses(&self) -> bool {
         self.state().is_between_responses
     }
 
-    /// Starts the time in which a connection that has been shut for writing is still read from;
+    /// Starts the time in which a connection that is shut for writing is still read from. Returns
     /// `false` if nothing can be left to read.
     pub(super) fn start_lingering(&self) -> bool {
         let mut state = self.state();
-        // A head that is still due on an HTTP/1 connection has begun to arrive and was rejected.
+        // If a head is still expected on an HTTP/1 connection that is being closed, the head was
+        // rejected before its end.
         let may_have_more =
             !state.is_http2 && (state.has_unread_body || state.head_deadline.is_some());
         if may_have_more && !state.is_lingering {
@@ -151,7 +152,7 @@ impl ClientTimer {
         state.is_lingering
     }
 
-    fn prolong(&self, state: &mut State) {
+    fn extend_idle_deadline(&self, state: &mut State) {
         if !state.is_lingering {
             state.idle_deadline = Instant::now() + self.idle_timeout;
         }
@@ -163,7 +164,7 @@ impl ClientTimer {
     }
 }
 
-/// A request that was received, until hyper has taken the whole response.
+/// One request, from its arrival until hyper has taken the whole response.
 pub(super) struct Exchange(Arc<ClientTimer>);
 
 impl Exchange {
@@ -178,7 +179,7 @@ impl Exchange {
         Self(Arc::clone(timer))
     }
 
-    /// A step in which the server works: the timer stands still until the step is dropped.
+    /// Begins a step in which the server works: the timer is paused until the step is dropped.
     pub(super) fn server_step(&self) -> Step {
         Step::begin(&self.0, Actor::Server)
     }
@@ -188,7 +189,8 @@ impl Exchange {
         &self.0
     }
 
-    /// The connection will be closed although the client may still be sending this request's body.
+    /// Records that the connection will be closed although the client may still be sending this
+    /// request's body.
     pub(super) fn leave_body_unread(&self) {
         self.0.state().has_unread_body = true;
     }
@@ -198,11 +200,11 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.open_requests -= 1;
-        self.0.prolong(&mut state);
+        self.0.extend_idle_deadline(&mut state);
     }
 }
 
-/// Who has to act for a step to end.
+/// The side that has to act for a step to end.
 #[derive(Clone, Copy)]
 pub(super) enum Actor {
     /// The server: it works on a response.
@@ -211,7 +213,7 @@ pub(super) enum Actor {
     Client,
 }
 
-/// A step that is under way. It ends when it is dropped.
+/// A step, which ends when this is dropped.
 pub(super) struct Step {
     timer: Arc<ClientTimer>,
     actor: Actor,
@@ -221,7 +223,7 @@ impl Step {
     pub(super) fn begin(timer: &Arc<ClientTimer>, actor: Actor) -> Self {
         let mut state = timer.state();
         state.server_steps += weight(actor);
-        timer.prolong(&mut state);
+        timer.extend_idle_deadline(&mut state);
         drop(state);
         Self {
             timer: Arc::clone(timer),
@@ -234,7 +236,7 @@ impl Drop for Step {
     fn drop(&mut self) {
         let mut state = self.timer.state();
         state.server_steps -= weight(self.actor);
-        self.timer.prolong(&mut state);
+        self.timer.extend_idle_deadline(&mut state);
     }
 }
 

@@ -80,14 +80,14 @@ pub async fn shop_of_large_products() -> Shop {
 const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
 
 /// The database connections on which a list of products is being read.
-pub async fn lists_under_way(shop: &Shop) -> Vec<i64> {
+pub async fn list_connections(shop: &Shop) -> Vec<i64> {
     shop.sql(|session| connections(session, "info LIKE 'SELECT%products%'"))
         .await
 }
 
 /// Kills the query of the only list that is being read.
 pub async fn kill_list(shop: &Shop) {
-    let [list] = lists_under_way(shop).await[..] else {
+    let [list] = list_connections(shop).await[..] else {
         panic!("one list is being read")
     };
     shop.execute(format!("KILL {list}")).await;

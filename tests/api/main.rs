@@ -1,10 +1,11 @@
-//! The service over a real MariaDB and real HTTP: one test binary, a file for each resource.
+//! Tests of the running service, over real HTTP and with a real MariaDB.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../common/mod.rs"]
 mod common;
 
 mod cart;
+mod concurrent_reads;
 mod conditions;
 mod database;
 mod examples;
@@ -12,7 +13,6 @@ mod fuzzed;
 mod harness;
 mod lists;
 mod model;
-mod observed;
 mod outages;
 mod pages;
 mod paging;
@@ -20,6 +20,7 @@ mod paused_client;
 mod products;
 mod properties;
 mod raw;
+mod request_log;
 mod requests;
 mod response;
 mod routes;
@@ -28,7 +29,6 @@ mod second;
 mod selection;
 mod site;
 mod statuses;
-mod together;
 mod transfer;
 mod users;
 mod validation;

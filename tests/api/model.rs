@@ -24,14 +24,14 @@ struct Model {
     cart: BTreeMap<i64, (i64, i64)>,
 }
 
-const GONE: i64 = 1_000_000;
+const MISSING_ID: i64 = 1_000_000;
 
 /// The key that `number` selects, which sometimes does not exist.
 fn pick<V>(map: &BTreeMap<i64, V>, number: u8) -> i64 {
     map.keys()
         .nth(usize::from(number) % (map.len() + 1))
         .copied()
-        .unwrap_or(GONE)
+        .unwrap_or(MISSING_ID)
 }
 
 fn email(number: u8) -> String {
@@ -57,16 +57,17 @@ impl Model {
         json!({"id": id, "user_id": user_id, "product_id": product_id, "user": self.user(user_id), "product": self.product(product_id)})
     }
 
-    fn taken(&self, email: &str, but: Option<i64>) -> bool {
+    /// Whether a user other than `except` has this email.
+    fn is_taken(&self, email: &str, except: Option<i64>) -> bool {
         self.users
             .iter()
-            .any(|(id, (known, _))| known == email && Some(*id) != but)
+            .any(|(id, (known, _))| known == email && Some(*id) != except)
     }
 
-    /// Removes the cart items that `gone` selects. Returns their number.
-    fn remove_items(&mut self, gone: impl Fn((i64, i64)) -> bool) -> usize {
+    /// Removes the cart items that `is_removed` selects. Returns their number.
+    fn remove_items(&mut self, is_removed: impl Fn((i64, i64)) -> bool) -> usize {
         let before = self.cart.len();
-        self.cart.retain(|_, item| !gone(*item));
+        self.cart.retain(|_, item| !is_removed(*item));
         before - self.cart.len()
     }
 
@@ -81,7 +82,7 @@ impl Model {
                 let (email, role) = (email(number), role(admin));
                 let user = json!({"email": email, "password": "secret", "role": role});
                 let response = shop.post("/api/users", &user).await;
-                if self.taken(&email, None) {
+                if self.is_taken(&email, None) {
                     response.error(409);
                 } else {
                     let id = response.expect(201)["id"].as_i64().unwrap();
@@ -105,7 +106,7 @@ impl Model {
                 let response = shop.put(&format!("/api/users/{id}"), &changes).await;
                 if !self.users.contains_key(&id) {
                     response.error(404);
-                } else if number.is_some_and(|number| self.taken(&email(number), Some(id))) {
+                } else if number.is_some_and(|number| self.is_taken(&email(number), Some(id))) {
                     response.error(409);
                 } else {
                     let user = self.users.get_mut(&id).unwrap();

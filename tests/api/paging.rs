@@ -157,13 +157,13 @@ async fn every_message_with_a_count_has_the_right_number() {
         for _ in 0..count {
             shop.add_to_cart(users[1], product).await;
         }
-        let gone = deleted(&format!("/api/users/{}", users[1])).await;
-        assert_eq!(gone, format!("User deleted, {items} removed"));
+        let message = deleted(&format!("/api/users/{}", users[1])).await;
+        assert_eq!(message, format!("User deleted, {items} removed"));
         for _ in 0..count {
             shop.add_to_cart(users[2], product).await;
         }
-        let gone = deleted(&format!("/api/products/{product}")).await;
-        assert_eq!(gone, format!("Product deleted, {items} removed"));
+        let message = deleted(&format!("/api/products/{product}")).await;
+        assert_eq!(message, format!("Product deleted, {items} removed"));
     }
 }
 

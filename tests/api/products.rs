@@ -46,8 +46,8 @@ async fn an_update_distinguishes_null_from_absent() {
             .expect(200),
         cleared
     );
-    let refused = shop.put(&path, &json!({"title": null})).await;
-    assert_eq!(refused.violations(), ["/title must be a string"]);
+    let rejected = shop.put(&path, &json!({"title": null})).await;
+    assert_eq!(rejected.violations(), ["/title must be a string"]);
     shop.put("/api/products/999", &json!({})).await.error(404);
     shop.put("/api/products/999", &json!({"title": "x"}))
         .await

@@ -44,6 +44,7 @@ impl Row {
         self.check_stored(shop).await;
     }
 
+    /// Checks that a response shows the changed values and all other values unchanged.
     fn check_changed(&mut self, response: &ClientResponse, changes: &Value) {
         let mut expected = self.shown.clone();
         for (name, value) in changes.as_object().unwrap() {
@@ -77,8 +78,8 @@ fn check_names(rejected: &ClientResponse, property: &Property, value: &Value) {
     assert!(is_named, "{pointer}= {value}: {violations:?}");
 }
 
-/// The draft of a resource with another value for one property.
-fn with(draft: &Value, name: &str, value: &Value) -> Value {
+/// The draft of a resource with this value for one property.
+fn with_property(draft: &Value, name: &str, value: &Value) -> Value {
     let mut draft = draft.clone();
     draft[name] = value.clone();
     draft
@@ -92,7 +93,7 @@ async fn created_values_are_read_back() {
         let mut stored = Vec::new();
         for property in &resource.draft {
             for value in samples.valid(property) {
-                let draft = with(&samples.draft(&resource.draft), &property.name, &value);
+                let draft = with_property(&samples.draft(&resource.draft), &property.name, &value);
                 let row = Row::create(&shop, &resource, &draft).await;
                 for other in &resource.draft {
                     let sent = draft.get(&other.name).cloned().unwrap_or_default();
@@ -112,7 +113,10 @@ async fn created_values_are_read_back() {
 
 #[tokio::test]
 async fn changed_values_are_read_back_and_nothing_else_changes() {
-    for resource in resources().iter().filter(|it| !it.changes.is_empty()) {
+    for resource in resources()
+        .iter()
+        .filter(|resource| !resource.changes.is_empty())
+    {
         let shop = Shop::open_sample().await;
         let mut samples = Samples::default();
         let draft = samples.whole_draft(&resource.draft);
@@ -136,7 +140,10 @@ async fn changed_values_are_read_back_and_nothing_else_changes() {
 /// Every combination of properties in one request.
 #[tokio::test]
 async fn an_update_of_any_combination_of_properties_changes_only_these() {
-    for resource in resources().iter().filter(|it| !it.changes.is_empty()) {
+    for resource in resources()
+        .iter()
+        .filter(|resource| !resource.changes.is_empty())
+    {
         let shop = Shop::open_sample().await;
         let mut samples = Samples::default();
         let draft = samples.whole_draft(&resource.draft);
@@ -157,7 +164,7 @@ async fn an_update_of_any_combination_of_properties_changes_only_these() {
 }
 
 #[tokio::test]
-async fn values_that_the_schema_forbids_are_refused_and_change_nothing() {
+async fn values_that_the_schema_forbids_are_rejected_and_change_nothing() {
     for resource in resources() {
         let shop = Shop::open_sample().await;
         let mut samples = Samples::default();
@@ -168,7 +175,10 @@ async fn values_that_the_schema_forbids_are_refused_and_change_nothing() {
             let draft = samples.draft(&resource.draft);
             for value in values::invalid(property) {
                 let rejected = shop
-                    .post(&resource.list, &with(&draft, &property.name, &value))
+                    .post(
+                        &resource.list,
+                        &with_property(&draft, &property.name, &value),
+                    )
                     .await;
                 check_names(&rejected, property, &value);
             }
@@ -197,15 +207,15 @@ async fn values_that_the_schema_forbids_are_refused_and_change_nothing() {
     }
 }
 
-/// Escapes all characters outside ASCII, those outside the basic multilingual plane as surrogate pairs.
+/// All characters outside ASCII are escaped; those outside the basic multilingual plane as surrogate pairs.
 #[tokio::test]
 async fn escaped_characters_mean_the_same_as_the_characters() {
     for resource in resources() {
         let shop = Shop::open_sample().await;
         let mut samples = Samples::default();
-        for property in resource.draft.iter().filter(|it| it.is_shown) {
+        for property in resource.draft.iter().filter(|property| property.is_shown) {
             for value in samples.valid(property) {
-                let draft = with(&samples.draft(&resource.draft), &property.name, &value);
+                let draft = with_property(&samples.draft(&resource.draft), &property.name, &value);
                 let body = escaped(&draft.to_string());
                 let created = shop
                     .send(Method::POST, &resource.list, &[JSON], body.into())
@@ -222,7 +232,10 @@ async fn escaped_characters_mean_the_same_as_the_characters() {
 async fn a_tag_changes_with_each_property_that_is_shown() {
     let shop = Shop::open_sample().await;
     let mut samples = Samples::default();
-    for resource in resources().iter().filter(|it| !it.changes.is_empty()) {
+    for resource in resources()
+        .iter()
+        .filter(|resource| !resource.changes.is_empty())
+    {
         // The first cart item shows user 2 and product 1.
         let id = if resource.list.ends_with("users") {
             2

@@ -43,7 +43,8 @@ fn split_head(response: &[u8]) -> (String, String) {
     (head.to_ascii_lowercase(), body.to_owned())
 }
 
-/// A request line, and the headers that every raw request needs: more headers and an empty line follow.
+/// A request line and the headers that every raw request needs. Other headers and an empty line must
+/// follow.
 pub fn request_head(line: &str) -> String {
     format!("{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n")
 }

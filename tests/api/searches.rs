@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::Shop;
 use crate::paging::{check_links, rows};
 
-/// The query with those of the parameters that have a value.
+/// A query of the parameters that have a value.
 fn query(parameters: &[(&str, Option<&str>)]) -> String {
     let given = parameters.iter().filter_map(|(name, value)| {
         let value = value.as_ref()?;

@@ -1,4 +1,4 @@
-//! Refused parameters of lists, and long sorted lists. The rows of lists are tested in `searches`, their
+//! Rejected parameters of lists, and long sorted lists. The rows of lists are tested in `searches`, their
 //! links in `paging`.
 
 use ecommerce_api::api::validation::Validation;
@@ -89,14 +89,14 @@ async fn invalid_parameters_are_named() {
             vec!["q is not a known query parameter".to_owned()],
         ),
     ] {
-        let refused = shop.get(path).await;
-        assert_eq!(refused.violations(), violations, "{path}");
-        assert_eq!(refused.json()["error"]["details"][0]["in"], "query");
+        let rejected = shop.get(path).await;
+        assert_eq!(rejected.violations(), violations, "{path}");
+        assert_eq!(rejected.json()["error"]["details"][0]["in"], "query");
     }
 }
 
 #[tokio::test]
-async fn without_an_index_searching_and_sorting_are_refused() {
+async fn without_an_index_searching_and_sorting_are_rejected() {
     let shop = titled(&["Pot"]).await;
     shop.execute("ALTER TABLE products DROP INDEX products_title")
         .await;
@@ -106,20 +106,20 @@ async fn without_an_index_searching_and_sorting_are_refused() {
         ("sort=title&limit=1", vec!["sort"]),
         ("sort=-title&q=po&page=1", vec!["q", "sort"]),
     ] {
-        let refused = shop.get(&format!("/api/products?{query}")).await;
+        let rejected = shop.get(&format!("/api/products?{query}")).await;
         let expected: Vec<String> = names
             .iter()
             .map(|name| format!("{name} {problem}"))
             .collect();
-        assert_eq!(refused.violations(), expected, "{query}");
+        assert_eq!(rejected.violations(), expected, "{query}");
     }
     shop.execute(
         "ALTER TABLE users DROP INDEX users_email, DROP INDEX users_role_email, MODIFY email TEXT NOT NULL, ADD UNIQUE (email)",
     )
     .await;
-    let refused = shop.get("/api/users?sort=email&q=ab&page=1").await;
+    let rejected = shop.get("/api/users?sort=email&q=ab&page=1").await;
     let expected = ["q", "sort"].map(|name| format!("{name} {problem}"));
-    assert_eq!(refused.violations(), expected, "a hash has no order");
+    assert_eq!(rejected.violations(), expected, "a hash has no order");
     shop.get("/api/users?email=a@x.io&sort=-id")
         .await
         .expect(200);

@@ -173,7 +173,7 @@ async fn every_operation_reaches_each_status_that_it_documents() {
 #[tokio::test]
 async fn every_operation_with_a_body_validates_it() {
     let shop = Shop::open().await;
-    let mut refused = BTreeMap::new();
+    let mut rejected = BTreeMap::new();
     for operation in operations().filter(|operation| operation.body.is_some()) {
         let response = send(
             &shop,
@@ -189,10 +189,10 @@ async fn every_operation_with_a_body_validates_it() {
             "{}: {violations:?}",
             operation.id
         );
-        refused.insert(operation.id.as_str(), violations.len());
+        rejected.insert(operation.id.as_str(), violations.len());
     }
-    assert_eq!(refused.len(), 5);
-    record("bodies", &json!(refused));
+    assert_eq!(rejected.len(), 5);
+    record("bodies", &json!(rejected));
 }
 
 /// Saves results for the table that `just proof` prints.

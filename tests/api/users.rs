@@ -140,11 +140,11 @@ async fn an_email_is_an_address_without_a_display_name() {
     for invalid in NOT_EMAILS {
         assert!(!is_email(invalid), "{invalid:?}");
         let changes = json!({"email": invalid});
-        let refused = shop.put(&path, &changes).await.violations();
-        assert_eq!(refused, problem, "{invalid:?}");
+        let rejected = shop.put(&path, &changes).await.violations();
+        assert_eq!(rejected, problem, "{invalid:?}");
         let draft = json!({"email": invalid, "password": "secret", "role": "USER"});
-        let refused = shop.post("/api/users", &draft).await.violations();
-        assert_eq!(refused, problem, "{invalid:?}");
+        let rejected = shop.post("/api/users", &draft).await.violations();
+        assert_eq!(rejected, problem, "{invalid:?}");
     }
 }
 

@@ -48,7 +48,7 @@ pub fn captured_log() -> (Arc<Mutex<Vec<u8>>>, tracing::subscriber::DefaultGuard
 }
 
 /// The log lines about nonconforming responses. Also checks that the log has no value of the row.
-pub fn complaints(log: &Mutex<Vec<u8>>) -> Vec<Value> {
+pub fn violation_lines(log: &Mutex<Vec<u8>>) -> Vec<Value> {
     let text = String::from_utf8(log.lock().unwrap().clone()).unwrap();
     assert!(
         !text.contains("secretsecret"),
@@ -71,14 +71,14 @@ async fn warn_logs_a_nonconforming_response_and_sends_it() {
         .send_nonconforming(Method::GET, "/api/products", &id, Vec::new())
         .await;
     assert_eq!(response.expect(200)[1]["title"], "secret".repeat(60));
-    let complaints = complaints(&log);
-    assert_eq!(complaints.len(), 1, "{complaints:?}");
+    let lines = violation_lines(&log);
+    assert_eq!(lines.len(), 1, "{lines:?}");
     assert_eq!(
         [
-            &complaints[0]["operation"],
-            &complaints[0]["pointer"],
-            &complaints[0]["problem"],
-            &complaints[0]["span"]["id"]
+            &lines[0]["operation"],
+            &lines[0]["pointer"],
+            &lines[0]["problem"],
+            &lines[0]["span"]["id"]
         ],
         [
             "listProducts",
@@ -96,7 +96,7 @@ async fn warn_checks_the_configured_share_of_responses() {
     shop.send_nonconforming(Method::GET, "/api/products/2", &[], Vec::new())
         .await
         .expect(200);
-    assert!(complaints(&log).is_empty());
+    assert!(violation_lines(&log).is_empty());
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn enforce_replaces_a_nonconforming_response_by_a_500() {
             "The server failed to answer; its log has the cause"
         )
     );
-    assert_eq!(complaints(&log)[0]["pointer"], "/data/title");
+    assert_eq!(violation_lines(&log)[0]["pointer"], "/data/title");
     shop.get("/api/products/1").await.expect(200);
     shop.post("/api/products", &json!({"title": "x"}))
         .await
@@ -127,7 +127,7 @@ async fn enforce_responds_to_a_head_as_to_a_get() {
     shop.create_user("ada@example.com").await;
     shop.create_product("Pot").await;
     shop.add_to_cart(1, 1).await;
-    let gets = contracts::operations().filter(|it| it.method == "GET");
+    let gets = contracts::operations().filter(|operation| operation.method == "GET");
     for operation in gets {
         for (id, status) in [("1", 200), ("0", 400), ("7", 404)] {
             let path = operation.path.replace("{id}", id);

@@ -45,7 +45,7 @@ pub fn violations(exchange: &Exchange<'_>) -> Vec<String> {
         return found;
     }
     let error = &body["error"];
-    // The main contract has the codes of all responses, also of those to paths in no contract.
+    // The main contract has the codes of all responses, also of responses for paths in no contract.
     let document = contracts()[0].contract.document();
     let info = &document["components"]["schemas"]["ErrorInfo"]["properties"];
     let code = &info["code"]["x-error-codes"][error["code"].as_str().unwrap_or_default()];

@@ -226,7 +226,7 @@ fn operation_violations(exchange: &Exchange<'_>, operation: &Operation) -> Vec<S
         }
         match header("link") {
             Some(value) => found.extend(links::violations(value, exchange.sent, pagination)),
-            // Only for a long target may the links exceed the 4096 bytes that `Link` has at most.
+            // The links exceed the limit of 4096 bytes only if the target is long.
             None if exchange.sent.target.len() < 1024 => found.push("Link is missing".to_owned()),
             None => {}
         }

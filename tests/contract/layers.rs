@@ -4,7 +4,7 @@ mod imports;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use imports::{Imports, Module, Sources, Target, chain};
+use imports::{Module, Sources, Target, chain};
 
 /// The modules of the crate, the lowest layer first, each with the other modules that it may import.
 const LAYERS: &[(&str, &[&str])] = &[
@@ -47,24 +47,6 @@ const FORBIDDEN_CRATES: &[(&str, &[&str])] = &[
 /// The resources of the shop. Within a layer their modules must not import each other.
 const RESOURCES: [&str; 3] = ["users", "products", "cart"];
 
-/// Imports that break a rule and still have to be removed. A test fails when one of them breaks no rule
-/// any more.
-const EXCEPTIONS: &[(&str, &str)] = &[
-    // A cart item is read with its user and product.
-    ("src/db/cart.rs", "src/db/products.rs"),
-    ("src/db/cart.rs", "src/db/users.rs"),
-    ("src/db/cart/additions.rs", "src/db/products.rs"),
-    ("src/db/cart/additions.rs", "src/db/users.rs"),
-];
-
-/// Splits the imports into the exceptions and all others.
-fn split_imports(sources: &Sources) -> (Imports<'_>, Imports<'_>) {
-    let is_exception = |(from, to): &(&Module, &Module)| {
-        EXCEPTIONS.contains(&(sources.file(from), sources.file(to)))
-    };
-    sources.imports().into_iter().partition(is_exception)
-}
-
 /// Whether two modules of one layer belong to two resources.
 fn are_of_two_resources(one: &Module, other: &Module) -> bool {
     let resource = |module: &Module| {
@@ -78,7 +60,7 @@ fn are_of_two_resources(one: &Module, other: &Module) -> bool {
 #[test]
 fn there_is_no_import_cycle() {
     let sources = Sources::read();
-    let (_, imports) = split_imports(&sources);
+    let imports = sources.imports();
     let mut cycles: BTreeMap<BTreeSet<&Module>, String> = BTreeMap::new();
     for module in sources.0.keys() {
         if let Some(cycle) = chain(module, module, &imports) {
@@ -129,25 +111,8 @@ fn a_module_uses_no_crate_that_belongs_to_another_layer() {
 #[test]
 fn the_modules_of_two_resources_do_not_import_each_other() {
     let sources = Sources::read();
-    let (_, imports) = split_imports(&sources);
-    for (from, to) in imports {
+    for (from, to) in sources.imports() {
         let (one, other) = (sources.file(from), sources.file(to));
         assert!(!are_of_two_resources(from, to), "{one} imports {other}");
     }
-}
-
-#[test]
-fn every_exception_is_still_needed() {
-    let sources = Sources::read();
-    let (exceptions, imports) = split_imports(&sources);
-    let needed: BTreeSet<(&str, &str)> = exceptions
-        .into_iter()
-        .filter(|(from, to)| are_of_two_resources(from, to) || chain(to, from, &imports).is_some())
-        .map(|(from, to)| (sources.file(from), sources.file(to)))
-        .collect();
-    let listed: BTreeSet<(&str, &str)> = EXCEPTIONS.iter().copied().collect();
-    assert_eq!(
-        listed, needed,
-        "remove from EXCEPTIONS what breaks no rule any more"
-    );
 }

@@ -1,4 +1,4 @@
-//! The schema check: what fits, and every rule broken once.
+//! The check of the tables: tables that fit, and every rule broken once.
 
 use ecommerce_api::db::check::mismatches;
 use ecommerce_api::db::migrations;
@@ -9,8 +9,8 @@ use ecommerce_api::db::schema::{cart, products, users};
 
 use crate::server::empty_database;
 
-/// Applies each change to a fresh set of tables and looks for the one line that it must cause.
-fn each_change_is_one_mismatch(changes: &[(&str, &str)]) {
+/// Applies each change to new tables, and asserts that it causes exactly the expected line.
+fn assert_each_change_is_one_mismatch(changes: &[(&str, &str)]) {
     for (change, expected) in changes {
         let mut session = empty_database().session();
         migrations::run(&mut session).unwrap();
@@ -23,20 +23,20 @@ fn each_change_is_one_mismatch(changes: &[(&str, &str)]) {
             "{change}\n  expected {expected}\n  found {found:#?}"
         );
         assert!(!found[0].contains('\n'));
-        // What the line proposes mends it.
-        if let Some((_, mend)) = found[0].split_once(": ALTER TABLE ") {
-            let mend = mend.split(" (goes on").next().unwrap();
-            let mend = format!("ALTER TABLE {mend}");
+        // The SQL in the line repairs the mismatch.
+        if let Some((_, repair)) = found[0].split_once(": ALTER TABLE ") {
+            let repair = repair.split(" (continues").next().unwrap();
+            let repair = format!("ALTER TABLE {repair}");
             session
-                .batch_execute(&mend)
-                .unwrap_or_else(|error| panic!("{change}\n  {mend}: {error}"));
+                .batch_execute(&repair)
+                .unwrap_or_else(|error| panic!("{change}\n  {repair}: {error}"));
             assert_eq!(
                 mismatches(&mut session).unwrap(),
                 Vec::<String>::new(),
                 "{change}"
             );
-        } else if let Some((_, mend)) = found[0].split_once(": UPDATE ") {
-            session.batch_execute(&format!("UPDATE {mend}")).unwrap();
+        } else if let Some((_, repair)) = found[0].split_once(": UPDATE ") {
+            session.batch_execute(&format!("UPDATE {repair}")).unwrap();
             assert_eq!(
                 mismatches(&mut session).unwrap(),
                 Vec::<String>::new(),
@@ -59,7 +59,7 @@ fn an_empty_database_misses_all_tables() {
 
 #[test]
 fn tables_must_be_tables_of_innodb() {
-    each_change_is_one_mismatch(&[
+    assert_each_change_is_one_mismatch(&[
         (
             "DROP TABLE cart; CREATE VIEW cart AS SELECT 1 AS id",
             "cart: is a view; must be a table",
@@ -86,8 +86,8 @@ fn tables_must_be_tables_of_innodb() {
 }
 
 #[test]
-fn columns_must_be_there_with_types_that_hold_what_the_contract_allows() {
-    each_change_is_one_mismatch(&[
+fn columns_must_exist_with_types_that_hold_what_the_contract_allows() {
+    assert_each_change_is_one_mismatch(&[
         (
             "ALTER TABLE products DROP title",
             "products.title: the column is missing; needed: VARCHAR(255)",
@@ -161,7 +161,7 @@ fn columns_must_be_there_with_types_that_hold_what_the_contract_allows() {
 
 #[test]
 fn nullability_defaults_and_generation_must_suit_inserts() {
-    each_change_is_one_mismatch(&[
+    assert_each_change_is_one_mismatch(&[
         (
             "ALTER TABLE users MODIFY password VARCHAR(255) NULL",
             "users.password: nullable; must be NOT NULL",
@@ -190,8 +190,8 @@ fn nullability_defaults_and_generation_must_suit_inserts() {
 }
 
 #[test]
-fn keys_and_unique_indexes_must_be_ours() {
-    each_change_is_one_mismatch(&[
+fn foreign_keys_and_unique_indexes_must_fit() {
+    assert_each_change_is_one_mismatch(&[
         (
             "ALTER TABLE users DROP INDEX users_email",
             "users.email: no unique index on it alone",
@@ -210,7 +210,7 @@ fn keys_and_unique_indexes_must_be_ours() {
         ),
         (
             "ALTER TABLE cart ADD UNIQUE once (user_id, product_id)",
-            "cart: unique index once on user_id, product_id would refuse",
+            "cart: unique index once on user_id, product_id would reject",
         ),
         (
             "ALTER TABLE products ADD UNIQUE one_title (title(10))",
@@ -221,7 +221,8 @@ fn keys_and_unique_indexes_must_be_ours() {
             "products: unique index one_sku on sku",
         ),
     ]);
-    // A key that is not unique needs two steps to break: the foreign keys lean on it.
+    // A table without a primary key, with an ordinary index instead, since AUTO_INCREMENT needs an
+    // index.
     let mut session = empty_database().session();
     migrations::run(&mut session).unwrap();
     session
@@ -240,7 +241,7 @@ fn stored_ids_and_texts_must_be_within_the_contract() {
                 ALTER TABLE products MODIFY id BIGINT NOT NULL AUTO_INCREMENT;
                 ALTER TABLE cart ADD FOREIGN KEY (product_id) REFERENCES products (id) ON DELETE CASCADE;";
     let adopted = "ALTER TABLE products COMMENT = '';";
-    each_change_is_one_mismatch(&[
+    assert_each_change_is_one_mismatch(&[
         (
             &format!("{free} ALTER TABLE products AUTO_INCREMENT = 3000000000"),
             "products.id: the next one would be 3000000000",
@@ -271,7 +272,7 @@ fn stored_ids_and_texts_must_be_within_the_contract() {
 }
 
 #[test]
-fn what_an_existing_shop_may_have_besides_fits() {
+fn additions_of_an_existing_shop_fit() {
     for change in [
         "ALTER TABLE products ADD price DECIMAL(8,2) NULL, ADD stock INT NOT NULL DEFAULT 0,
          ADD made TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, ADD upper_title VARCHAR(255) AS (UPPER(title)) STORED",
@@ -294,9 +295,9 @@ fn what_an_existing_shop_may_have_besides_fits() {
     }
 }
 
-/// The check calls them fine, so the driver that serves requests must read and write them.
+/// The check accepts these types, so the driver that serves requests must read and write them.
 #[tokio::test]
-async fn columns_of_other_shops_types_are_read_and_written() {
+async fn columns_of_every_accepted_type_are_read_and_written() {
     for id in [
         "TINYINT",
         "SMALLINT UNSIGNED",

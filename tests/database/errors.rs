@@ -1,5 +1,5 @@
-//! What the service makes of MySQL's errors, on a server that words them in German: only their
-//! numbers may decide.
+//! The translation of MySQL's errors, on a server with German messages: only their numbers may
+//! decide.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Text};
 use ecommerce_api::db::cart::NewCartItem;
-use ecommerce_api::db::products::NewProduct;
+use ecommerce_api::db::products::{self, NewProduct};
 use ecommerce_api::db::session::Session;
 use ecommerce_api::db::url::DatabaseUrl;
 use ecommerce_api::db::users::{self, NewUser, Role, UserChanges};
-use ecommerce_api::db::{Database, ListRange, Order, migrations, session};
+use ecommerce_api::db::{Database, Known, ListRange, Order, Page, migrations, session};
 use ecommerce_api::error::{Conflict, Error};
 use futures_util::TryStreamExt;
 use tokio::runtime::Runtime;
@@ -35,8 +35,7 @@ fn german_server(name: &str, options: &[&str]) -> Server {
     server
 }
 
-/// A shop with user 1 and product 1, its service's database as an ordinary user, and a session as
-/// root.
+/// A shop with user 1 and product 1, with a `Database` as an ordinary user and a session as root.
 struct Shop {
     runtime: Runtime,
     db: Database,
@@ -89,7 +88,7 @@ impl Shop {
         rows[0].number
     }
 
-    /// Starts to change user 1, and returns when the change waits for a lock that root holds.
+    /// Starts a change of user 1, and returns when the change waits for a lock that root holds.
     fn change_until_it_waits(&mut self) -> JoinHandle<Result<users::User, Error>> {
         let db = self.db.clone();
         let changes = UserChanges {
@@ -106,11 +105,11 @@ impl Shop {
     fn eventually(&mut self, what: &str, mut condition: impl FnMut(&mut Self) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !condition(self) {
-            assert!(Instant::now() < deadline, "in vain: {what}");
+            assert!(Instant::now() < deadline, "timed out: {what}");
         }
     }
 
-    /// The ids of the service's connections that match.
+    /// The ids of the clerk's connections that match a condition.
     fn connections(&mut self, condition: &str) -> Vec<i64> {
         #[derive(QueryableByName)]
         struct Row {
@@ -150,7 +149,7 @@ fn assert_unavailable<T: std::fmt::Debug>(result: Result<T, Error>, number: &str
 }
 
 #[test]
-fn the_server_words_its_errors_in_german() {
+fn the_server_s_messages_are_in_german() {
     let mut shop = Shop::on(&GERMAN, "language");
     let error = shop
         .root
@@ -170,12 +169,12 @@ fn a_transaction_that_loses_a_deadlock_is_run_again() {
     let deletion = shop
         .runtime
         .spawn(async move { db.delete_user(1, None).await });
-    // It has the lock on the user, and waits for one on a cart item.
+    // The deletion has locked the user, and waits for a lock on a cart item.
     shop.eventually("the deletion waits", |shop| {
         !shop.connections("info LIKE 'DELETE%cart%'").is_empty()
     });
     let before = shop.number(DEADLOCKS);
-    // Root has changed more, so that the deletion loses.
+    // Root has changed more rows, so that the deletion loses the deadlock.
     shop.execute("SELECT * FROM users WHERE id = 1 FOR UPDATE; COMMIT");
     assert_eq!(shop.runtime.block_on(deletion).unwrap().unwrap(), 1);
     assert!(shop.number(DEADLOCKS) > before, "there was no deadlock");
@@ -234,7 +233,7 @@ fn a_lock_that_is_held_for_too_long_makes_the_change_unavailable() {
 }
 
 #[test]
-fn a_violated_key_is_the_conflict_that_it_means() {
+fn a_violated_key_is_a_conflict_with_its_reason() {
     let shop = Shop::on(&GERMAN, "keys");
     let twice = shop.db.create_user(new_user("ada@example.com"));
     let twice = shop.runtime.block_on(twice);
@@ -319,6 +318,29 @@ fn a_list_that_is_interrupted_between_its_rows_says_why() {
 }
 
 #[test]
+fn a_table_that_was_altered_after_a_snapshot_makes_its_page_unavailable() {
+    let mut shop = Shop::on(&GERMAN, "altered");
+    let page = Page {
+        number: 1,
+        size: 10,
+    };
+    let page = ListRange::Page(page, Known::default());
+    let mut snapshot = shop.runtime.block_on(shop.db.snapshot()).unwrap();
+    let filter = users::Filter::default();
+    let users = users::list(&mut snapshot, &filter, Order::default(), page);
+    let users = shop
+        .runtime
+        .block_on(async { users.await?.rows.try_collect::<Vec<_>>().await });
+    assert_eq!(users.unwrap().len(), 1);
+    shop.execute("ALTER TABLE products ADD COLUMN note TEXT, ALGORITHM=COPY");
+    let filter = products::Filter::default();
+    let products = products::list(&mut snapshot, &filter, Order::default(), page);
+    let error = shop.runtime.block_on(products).err().unwrap();
+    let error = shop.runtime.block_on(snapshot.diagnose(error));
+    assert_unavailable(Err::<(), _>(error), "1412");
+}
+
+#[test]
 fn a_server_that_is_read_only_is_unavailable_for_changes_alone() {
     let server = german_server("read-only", &[]);
     let mut shop = Shop::on(&server, "read_only");
@@ -340,7 +362,7 @@ fn a_server_that_is_read_only_is_unavailable_for_changes_alone() {
 fn a_server_without_a_free_connection_is_unavailable_until_there_is_one() {
     let server = german_server("full", &["--max-connections=10"]);
     let shop = Shop::on(&server, "full");
-    // Of a pool of its own, so that no connection is open yet.
+    // With a pool of its own, which has no open connection yet.
     let db = Database::new(&shop.url.async_opts(), 1, 1);
     let mut others = Vec::new();
     while let Ok(session) = session::connect(&shop.url) {
@@ -366,7 +388,7 @@ fn a_server_that_restarts_costs_no_more_than_one_request() {
     let mut shop = Shop::on(&GERMAN, "restart");
     let rows: Vec<Row> = shop.root.load("SELECT @@lc_messages AS name").unwrap();
     assert_eq!(rows[0].name, "de_DE");
-    // Several connections, all of which the server closes at once.
+    // Opens several connections, all of which the server then closes at once.
     let calls: Vec<_> = (0..8)
         .map(|_| {
             let db = shop.db.clone();
@@ -396,9 +418,9 @@ fn a_server_that_restarts_costs_no_more_than_one_request() {
 }
 
 #[test]
-fn a_pool_in_use_and_a_server_that_says_nothing_are_told_apart() {
+fn a_busy_pool_and_a_silent_server_are_distinguished() {
     let shop = Shop::on(&GERMAN, "busy");
-    // It accepts connections, and never greets.
+    // A listener that accepts connections and never sends a greeting.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port();
     let url = DatabaseUrl::parse(&format!("mysql://clerk@127.0.0.1:{port}/shop")).unwrap();

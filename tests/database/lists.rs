@@ -1,4 +1,4 @@
-//! Lists: which rows, in which order, and what the database does for them.
+//! Lists: their rows, their order, and their cost for the database.
 
 use std::fmt::Debug;
 
@@ -21,19 +21,19 @@ mod filters;
 
 const WHOLE: ListRange = ListRange::After(0);
 
-/// One page of a list of which nothing is known.
+/// One page of a list, with nothing known about the list.
 fn one_page(page: Page) -> ListRange {
     ListRange::Page(page, Known::default())
 }
 
-/// A shop with rows of a test's own, and the connection that its lists are read with.
+/// A shop with the rows of one test, and the connection that reads its lists.
 struct Shop {
-    cursor: ListConnection,
+    connection: ListConnection,
     runtime: Runtime,
 }
 
 impl Shop {
-    /// After the migrations, with what the statements add.
+    /// A migrated shop with the rows that the statements add.
     fn with(sql: &str) -> Self {
         let database = empty_database();
         let mut session = database.session();
@@ -41,11 +41,14 @@ impl Shop {
         session.batch_execute(sql).unwrap();
         let runtime = Runtime::new().unwrap();
         let pool = Database::new(&database.url.async_opts(), 1, 1);
-        let cursor = runtime.block_on(pool.list_connection()).unwrap();
-        Self { cursor, runtime }
+        let connection = runtime.block_on(pool.list_connection()).unwrap();
+        Self {
+            connection,
+            runtime,
+        }
     }
 
-    /// With products of these titles, their ids from 1.
+    /// A shop with products of these titles, whose ids begin at 1.
     fn with_titles(titles: &[&str]) -> Self {
         let mut shop = Self::with("DO 0");
         let rows: Vec<_> = titles
@@ -54,29 +57,29 @@ impl Shop {
             .collect();
         let table = ecommerce_api::db::schema::products::table;
         let inserted = diesel::insert_into(table).values(rows);
-        let inserted = inserted.execute(&mut *shop.cursor);
+        let inserted = inserted.execute(&mut *shop.connection);
         shop.runtime.block_on(inserted).unwrap();
         shop
     }
 
-    /// With users of these emails, their ids from 1.
+    /// A shop with users of these emails, whose ids begin at 1.
     fn with_emails(emails: &[&str]) -> Self {
         use ecommerce_api::db::schema::users::{email, password, table};
         let mut shop = Self::with("DO 0");
         let row = |text: &&'_ str| (email.eq((*text).to_owned()), password.eq("hash"));
         let rows: Vec<_> = emails.iter().map(row).collect();
         let inserted = diesel::insert_into(table).values(rows);
-        let inserted = inserted.execute(&mut *shop.cursor);
+        let inserted = inserted.execute(&mut *shop.connection);
         shop.runtime.block_on(inserted).unwrap();
         shop
     }
 
-    fn do_sql(&mut self, sql: &str) {
-        let done = self.cursor.batch_execute(sql);
+    fn run_sql(&mut self, sql: &str) {
+        let done = self.connection.batch_execute(sql);
         self.runtime.block_on(done).unwrap();
     }
 
-    /// A counter of this connection.
+    /// The value of a status variable of this connection.
     fn status(&mut self, name: &str) -> i64 {
         #[derive(QueryableByName)]
         struct Row {
@@ -88,7 +91,7 @@ impl Shop {
         let row = diesel::sql_query(sql).bind::<Text, _>(name);
         let row: Row = self
             .runtime
-            .block_on(row.get_result(&mut *self.cursor))
+            .block_on(row.get_result(&mut *self.connection))
             .unwrap();
         row.value
     }
@@ -97,10 +100,10 @@ impl Shop {
         &mut self,
         filter: &products::Filter,
         order: Order<products::Column>,
-        span: ListRange,
+        range: ListRange,
     ) -> Read<Product> {
         let list =
-            async { read(products::list(&mut self.cursor, filter, order, span).await).await };
+            async { read(products::list(&mut self.connection, filter, order, range).await).await };
         self.runtime.block_on(list).unwrap()
     }
 
@@ -108,13 +111,14 @@ impl Shop {
         &mut self,
         filter: &users::Filter,
         order: Order<users::Column>,
-        span: ListRange,
+        range: ListRange,
     ) -> Read<User> {
-        let list = async { read(users::list(&mut self.cursor, filter, order, span).await).await };
+        let list =
+            async { read(users::list(&mut self.connection, filter, order, range).await).await };
         self.runtime.block_on(list).unwrap()
     }
 
-    /// The ids of the products that begin with `prefix`, by title.
+    /// The ids of the products whose titles begin with `prefix`.
     fn beginning_with(&mut self, prefix: &str) -> Vec<i32> {
         let page = one_page(Page {
             number: 1,
@@ -123,7 +127,7 @@ impl Shop {
         let order = by(products::Column::Title, false);
         let read = self.products(&prefixed(prefix), order, page);
         assert_eq!(read.total, Some(i64::try_from(read.rows.len()).unwrap()));
-        // Found by the primary key, the same.
+        // The list in id order has the same rows.
         let mut ids = read.ids();
         ids.sort_unstable();
         let by_id = self
@@ -134,7 +138,7 @@ impl Shop {
     }
 }
 
-/// What a list gave.
+/// The rows and the total of a list.
 #[derive(Debug, PartialEq)]
 struct Read<T> {
     rows: Vec<T>,
@@ -194,9 +198,9 @@ fn prefixed(prefix: &str) -> products::Filter {
     }
 }
 
-/// Reads a list of `expected` ids whole, and in pages of every size, forwards and backwards; each page
-/// also as one that follows an earlier one of the same snapshot.
-fn is_in_order<T: Row + Debug + PartialEq>(
+/// Asserts that a list has the `expected` ids. Reads it whole and in pages of every size, in both
+/// directions. Reads each page also with every landmark that an earlier page can have given.
+fn assert_in_order<T: Row + Debug + PartialEq>(
     expected: &[i32],
     mut read: impl FnMut(bool, ListRange) -> Read<T>,
 ) {
@@ -227,45 +231,50 @@ fn is_in_order<T: Row + Debug + PartialEq>(
     }
 }
 
-/// The collation knows neither letter case nor accents nor trailing spaces: the id decides.
+/// Some of these titles are equal in the collation, which ignores letter case, accents and trailing
+/// spaces. Their ids decide the order.
 const TITLES: [&str; 8] = ["Tea", "apple", "tea ", "TÉA", "zebra", "teal", "", "Apple"];
 
 #[test]
 fn products_are_sorted_by_title_then_id_and_the_reverse_is_exact() {
     let mut shop = Shop::with_titles(&TITLES);
     let all = products::Filter::default();
-    is_in_order(&[7, 2, 8, 1, 3, 4, 6, 5], |is_reversed, span| {
-        shop.products(&all, by(products::Column::Title, is_reversed), span)
+    assert_in_order(&[7, 2, 8, 1, 3, 4, 6, 5], |is_reversed, range| {
+        shop.products(&all, by(products::Column::Title, is_reversed), range)
     });
-    is_in_order(&[1, 2, 3, 4, 5, 6, 7, 8], |is_reversed, span| {
-        shop.products(&all, by(products::Column::Id, is_reversed), span)
+    assert_in_order(&[1, 2, 3, 4, 5, 6, 7, 8], |is_reversed, range| {
+        shop.products(&all, by(products::Column::Id, is_reversed), range)
     });
 }
 
 #[test]
 fn products_with_a_prefix_are_sorted_as_all_are() {
     let mut shop = Shop::with_titles(&TITLES);
-    is_in_order(&[1, 3, 4, 6], |is_reversed, span| {
+    assert_in_order(&[1, 3, 4, 6], |is_reversed, range| {
         shop.products(
             &prefixed("tE"),
             by(products::Column::Title, is_reversed),
-            span,
+            range,
         )
     });
-    is_in_order(&[2, 8], |is_reversed, span| {
-        shop.products(&prefixed("ap"), by(products::Column::Id, is_reversed), span)
+    assert_in_order(&[2, 8], |is_reversed, range| {
+        shop.products(
+            &prefixed("ap"),
+            by(products::Column::Id, is_reversed),
+            range,
+        )
     });
-    is_in_order(&[], |is_reversed, span| {
+    assert_in_order(&[], |is_reversed, range| {
         shop.products(
             &prefixed("none"),
             by(products::Column::Title, is_reversed),
-            span,
+            range,
         )
     });
 }
 
 #[test]
-fn lists_by_id_go_on_after_any_of_their_rows() {
+fn lists_in_id_order_continue_after_any_row() {
     let mut shop = Shop::with_titles(&TITLES);
     let rest = shop.products(
         &products::Filter::default(),
@@ -287,7 +296,7 @@ fn lists_by_id_go_on_after_any_of_their_rows() {
 #[test]
 fn users_are_sorted_by_email_with_any_filter() {
     let mut shop = Shop::with_emails(&["dora@x", "Bea@x", "ann@x", "Beth@x", "bert@x"]);
-    shop.do_sql("UPDATE users SET role = 'ADMIN' WHERE id IN (2, 3, 5)");
+    shop.run_sql("UPDATE users SET role = 'ADMIN' WHERE id IN (2, 3, 5)");
     let filter = |prefix: Option<&str>, role| users::Filter {
         prefix: prefix.map(str::to_owned),
         email: None,
@@ -305,17 +314,17 @@ fn users_are_sorted_by_email_with_any_filter() {
         (filter(Some("be"), Some(Role::Admin)), &[2, 5], &[2, 5]),
         (filter(Some("do"), Some(Role::Admin)), &[], &[]),
     ] {
-        is_in_order(by_id, |is_reversed, span| {
-            shop.users(&filter, by(users::Column::Id, is_reversed), span)
+        assert_in_order(by_id, |is_reversed, range| {
+            shop.users(&filter, by(users::Column::Id, is_reversed), range)
         });
-        is_in_order(by_email, |is_reversed, span| {
-            shop.users(&filter, by(users::Column::Email, is_reversed), span)
+        assert_in_order(by_email, |is_reversed, range| {
+            shop.users(&filter, by(users::Column::Email, is_reversed), range)
         });
     }
 }
 
 #[test]
-fn a_row_is_read_whole_in_every_order() {
+fn rows_have_every_column_in_every_order() {
     let mut shop = Shop::with(
         "INSERT INTO products VALUES (3, 'Tea', 'https://x.io/a', 'd'), (5, 'Pot', NULL, NULL);
          INSERT INTO users VALUES (4, 'a@x.io', 'hash', 'ADMIN')",
@@ -325,13 +334,13 @@ fn a_row_is_read_whole_in_every_order() {
     let mut expected = shop.products(&filter, Order::default(), page).rows;
     assert_eq!(expected[0].description.as_deref(), Some("d"));
     expected.reverse();
-    for span in [page, WHOLE] {
-        let read = shop.products(&filter, by(products::Column::Title, false), span);
+    for range in [page, WHOLE] {
+        let read = shop.products(&filter, by(products::Column::Title, false), range);
         assert_eq!(read.rows, expected);
         let read = shop.users(
             &users::Filter::default(),
             by(users::Column::Email, true),
-            span,
+            range,
         );
         let user = User {
             id: 4,
@@ -349,23 +358,27 @@ fn cart_items_are_in_id_order_or_its_reverse() {
          INSERT INTO products (title) VALUES ('t'), ('s');
          INSERT INTO cart (user_id, product_id) VALUES (1, 2), (2, 1), (1, 1), (1, 2), (2, 2)",
     );
-    let Shop { cursor, runtime } = &mut shop;
-    is_in_order(&[1, 2, 3, 4, 5], |is_reversed, span| {
-        let list = async { read(cart::list(cursor, is_reversed, span).await).await };
+    let Shop {
+        connection,
+        runtime,
+    } = &mut shop;
+    assert_in_order(&[1, 2, 3, 4, 5], |is_reversed, range| {
+        let list = async { read(cart::list(connection, is_reversed, range).await).await };
         runtime.block_on(list).unwrap()
     });
-    is_in_order(&[1, 3, 4], |is_reversed, span| {
-        let list = async { read(cart::of_user(cursor, 1, is_reversed, span).await).await };
+    assert_in_order(&[1, 3, 4], |is_reversed, range| {
+        let list = async { read(cart::of_user(connection, 1, is_reversed, range).await).await };
         runtime.block_on(list).unwrap()
     });
-    is_in_order(&[1, 4, 5], |is_reversed, span| {
-        let list = async { read(cart::with_product(cursor, 2, is_reversed, span).await).await };
+    assert_in_order(&[1, 4, 5], |is_reversed, range| {
+        let list =
+            async { read(cart::with_product(connection, 2, is_reversed, range).await).await };
         runtime.block_on(list).unwrap()
     });
 }
 
 #[test]
-fn a_snapshot_shows_one_moment_whatever_the_servers_isolation_is() {
+fn a_snapshot_shows_one_state_at_any_isolation_level_of_the_server() {
     let database = empty_database();
     let mut session = database.session();
     migrations::run(&mut session).unwrap();

@@ -1,4 +1,4 @@
-//! Migrations: what they create, adopt, drop and leave alone.
+//! Migrations: the tables and indexes that they create, adopt, drop and keep.
 
 use diesel::QueryableByName;
 use diesel::sql_types::Text;
@@ -11,7 +11,7 @@ use crate::server::empty_database;
 const BASELINE: &str = "2026-11-21-000000_baseline";
 const SEARCH: &str = "2026-11-25-000000_search";
 
-/// Takes the newest migration back, which drops no table.
+/// Reverts the newest migration, which drops no table.
 fn revert_search(session: &mut Session) {
     let reverted = migrations::revert(session, false).unwrap().unwrap();
     assert_eq!(reverted.name, SEARCH);
@@ -73,7 +73,7 @@ fn reverting_drops_empty_tables_and_allows_another_run() {
 }
 
 #[test]
-fn reverting_refuses_to_lose_rows_unless_told_to() {
+fn reverting_drops_tables_with_rows_only_if_that_is_allowed() {
     let mut session = empty_database().session();
     migrations::run(&mut session).unwrap();
     session
@@ -137,7 +137,7 @@ fn an_existing_table_that_cannot_be_referred_to_is_a_clear_error() {
         text.contains("Foreign key constraint is incorrectly formed"),
         "{text}"
     );
-    // Not recorded, and mended by running again.
+    // The failed migration is not recorded, and can be run again.
     assert!(!migrations::status(&mut session).unwrap()[0].applied);
     session.batch_execute("DROP TABLE users").unwrap();
     assert_eq!(migrations::run(&mut session).unwrap().len(), 2);
@@ -159,7 +159,7 @@ fn reverting_stops_before_a_table_that_others_refer_to() {
 }
 
 #[test]
-fn versions_that_another_program_recorded_are_left_alone() {
+fn versions_that_another_program_recorded_are_kept() {
     let mut session = empty_database().session();
     migrations::run(&mut session).unwrap();
     session
@@ -197,7 +197,7 @@ fn processes_that_migrate_at_once_take_turns() {
     );
 }
 
-/// The indexes that are there for searching and sorting, by name.
+/// The names of the indexes for searching and sorting.
 fn search_indexes(session: &mut Session) -> Vec<String> {
     let rows: Vec<Row> = session
         .load(
@@ -209,7 +209,7 @@ fn search_indexes(session: &mut Session) -> Vec<String> {
     rows.into_iter().map(|row| row.name).collect()
 }
 
-/// A table of products as another program may have made it.
+/// Creates a table of products as another program may have done.
 fn products(session: &mut Session, title: &str, rest: &str) {
     let text = format!(
         "CREATE TABLE products (id INT AUTO_INCREMENT PRIMARY KEY, title {title} NOT NULL,
@@ -219,7 +219,7 @@ fn products(session: &mut Session, title: &str, rest: &str) {
 }
 
 #[test]
-fn the_indexes_for_searching_come_and_go_with_their_migration() {
+fn the_indexes_for_searching_are_created_and_dropped_by_their_migration() {
     let mut session = empty_database().session();
     migrations::run(&mut session).unwrap();
     let all = [
@@ -237,7 +237,7 @@ fn the_indexes_for_searching_come_and_go_with_their_migration() {
 }
 
 #[test]
-fn an_index_that_serves_already_stays_and_is_never_dropped() {
+fn an_existing_index_that_serves_is_kept_and_never_dropped() {
     let mut session = empty_database().session();
     products(
         &mut session,
@@ -273,7 +273,7 @@ fn an_index_in_which_another_column_follows_the_title_does_not_serve() {
 }
 
 #[test]
-fn an_index_of_that_name_that_another_made_is_left_alone() {
+fn an_existing_index_of_the_same_name_is_kept() {
     let mut session = empty_database().session();
     products(
         &mut session,
@@ -284,14 +284,14 @@ fn an_index_of_that_name_that_another_made_is_left_alone() {
     assert_eq!(
         warnings(&mut session).unwrap().len(),
         1,
-        "a part serves not"
+        "an index on a part of the title does not serve"
     );
     revert_search(&mut session);
     assert_eq!(search_indexes(&mut session), ["products.products_title"]);
 }
 
 #[test]
-fn titles_that_no_index_can_hold_are_warned_of() {
+fn titles_that_no_index_can_hold_cause_a_warning() {
     for (title, rest) in [
         ("TEXT", ") ENGINE = InnoDB"),
         ("VARCHAR(1000)", ") ENGINE = InnoDB"),

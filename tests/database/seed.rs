@@ -1,4 +1,4 @@
-//! The sample shop, and rows in bulk.
+//! The sample shop, and made-up rows in bulk.
 
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Nullable, Text};
@@ -36,7 +36,7 @@ fn count(session: &mut Session, table: &str) -> i64 {
     number(session, &format!("SELECT COUNT(*) FROM {table}"))
 }
 
-/// Everything in the three tables.
+/// All rows of the three tables, as text.
 fn contents(session: &mut Session) -> Vec<Option<String>> {
     let rows: Vec<Line> = session
         .load(
@@ -81,7 +81,7 @@ fn the_sample_shop_fills_empty_tables_once() {
 }
 
 #[test]
-fn a_single_row_anywhere_keeps_the_sample_shop_out() {
+fn one_row_in_any_table_prevents_the_sample_shop() {
     let mut session = shop();
     session
         .batch_execute("INSERT INTO products (title) VALUES ('t')")
@@ -91,7 +91,7 @@ fn a_single_row_anywhere_keeps_the_sample_shop_out() {
 }
 
 #[test]
-fn bulk_adds_as_many_rows_as_asked_and_says_so() {
+fn bulk_adds_the_planned_rows_and_reports_its_progress() {
     let mut session = shop();
     let plan = Plan {
         users: 1_001,
@@ -99,16 +99,18 @@ fn bulk_adds_as_many_rows_as_asked_and_says_so() {
         cart: 2_000,
         rng_seed: None,
     };
-    let mut told = Vec::new();
+    let mut progress = Vec::new();
     seed::bulk(&mut session, &plan, "a hash", &mut |table, done, total| {
-        told.push((table, done, total));
+        progress.push((table, done, total));
     })
     .unwrap();
     assert_eq!(count(&mut session, "users"), 1_001);
     assert_eq!(count(&mut session, "products"), 12_345);
     assert_eq!(count(&mut session, "cart"), 2_000);
-    assert!(told.contains(&("users", 1_000, 1_001)) && told.contains(&("users", 1_001, 1_001)));
-    assert_eq!(told.last(), Some(&("cart", 2_000, 2_000)));
+    assert!(
+        progress.contains(&("users", 1_000, 1_001)) && progress.contains(&("users", 1_001, 1_001))
+    );
+    assert_eq!(progress.last(), Some(&("cart", 2_000, 2_000)));
     assert!(number(&mut session, "SELECT COUNT(DISTINCT title) FROM products") > 10_000);
     assert!(
         number(
@@ -120,7 +122,7 @@ fn bulk_adds_as_many_rows_as_asked_and_says_so() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_rows() {
+fn the_same_seed_makes_the_same_rows() {
     let plan = |users, rng_seed| Plan {
         users,
         products: 50,
@@ -135,7 +137,7 @@ fn the_same_seed_gives_the_same_rows() {
     let first = fill(&plan(20, 7));
     assert_eq!(first, fill(&plan(20, 7)));
     assert_ne!(first, fill(&plan(20, 8)));
-    // Written down: a new release must not change them.
+    // Fixed rows, which no new release may change.
     assert_eq!(
         first[0].as_deref(),
         Some("u|1|zoe.costa.1@example.com|a hash|USER")
@@ -156,7 +158,7 @@ fn the_same_seed_gives_the_same_rows() {
 }
 
 #[test]
-fn bulk_goes_on_after_existing_rows() {
+fn bulk_adds_to_existing_rows() {
     let mut session = shop();
     seed::sample_shop(&mut session, "hash").unwrap();
     session

@@ -1,4 +1,4 @@
-//! Private MariaDB servers that stop when this process ends, however it ends.
+//! MariaDB servers that stop when this process ends, even if it is killed.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ecommerce_api::db::session::{self, Session};
 use ecommerce_api::db::url::DatabaseUrl;
 
-/// Runs the server until standard input ends: the kernel closes the pipe when this process ends.
+/// Runs the server until standard input ends. The kernel closes the pipe when this process ends.
 const SUPERVISOR: &str = r#"directory=$1; shift
 "$@" & child=$!
 read -r _
@@ -20,7 +20,7 @@ rm -rf "$directory""#;
 pub struct Server {
     pub directory: PathBuf,
     pub port: u16,
-    /// Holds the supervisor's standard input.
+    /// Keeps the supervisor's standard input open.
     _supervisor: Child,
 }
 
@@ -39,7 +39,7 @@ pub static SERVER: LazyLock<Server> = LazyLock::new(|| {
     server
 });
 
-/// Starts a server of its own for one test, with these options.
+/// Starts a server for one test, with these options.
 pub fn own_server(name: &str, options: &[&str]) -> Server {
     let directory = fresh_directory(name);
     install(&directory);
@@ -63,10 +63,10 @@ fn install(directory: &Path) {
         .args(as_root()));
 }
 
-/// A server without TLS; knows the same users.
+/// A server without TLS, with the same users.
 pub static PLAIN: LazyLock<Server> = LazyLock::new(|| small("plain", None));
 
-/// A server whose certificate is for another host; knows the same users.
+/// A server whose certificate is for another host, with the same users.
 pub static ELSEWHERE: LazyLock<Server> = LazyLock::new(|| small("elsewhere", Some("elsewhere")));
 
 /// A server without `InnoDB`, on a copy of the first one's system tables.
@@ -90,12 +90,12 @@ fn small(name: &str, certificate: Option<&str>) -> Server {
     server
 }
 
-/// A database of its own for a test.
+/// A database for one test.
 pub struct Database {
     pub url: DatabaseUrl,
 }
 
-/// An empty database on the common server.
+/// Creates an empty database on [`SERVER`].
 pub fn empty_database() -> Database {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -236,7 +236,7 @@ fn make_certificates(directory: &Path) {
 }
 
 fn fresh_directory(name: &str) -> PathBuf {
-    // Under /tmp, as a socket's path is short.
+    // Under /tmp, since a socket's path must be short.
     let directory =
         std::env::temp_dir().join(format!("ecommerce-db-{}-{name}", std::process::id()));
     std::fs::create_dir(&directory).unwrap();
@@ -252,7 +252,7 @@ fn run(command: &mut Command) {
     );
 }
 
-/// The option without which the server refuses to run as root, if this process runs as root.
+/// The option without which the server does not run as root; `None` if this process is not root's.
 fn as_root() -> Option<&'static str> {
     rustix::process::geteuid()
         .is_root()

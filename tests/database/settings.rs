@@ -1,4 +1,4 @@
-//! A server that is configured against the service: every session is set up as the service needs.
+//! A server with hostile settings: the service sets up every session as it needs.
 
 use diesel::QueryableByName;
 use diesel::sql_types::Text;
@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 
 use crate::server::own_server;
 
-/// Each is a global variable whose value a session takes over.
+/// Each option sets a global variable, whose value is the default of new sessions.
 const HOSTILE: [&str; 17] = [
     "--autocommit=0",
     "--completion-type=RELEASE",
@@ -40,7 +40,7 @@ struct Row {
 }
 
 #[test]
-fn a_server_with_other_settings_serves_as_any() {
+fn a_server_with_hostile_settings_works_like_any_other() {
     let server = own_server("hostile", &HOSTILE);
     server.sql(
         "mysql",
@@ -68,7 +68,7 @@ fn a_server_with_other_settings_serves_as_any() {
             ..ProductChanges::default()
         };
         db.update_product(id, changes, None).await.unwrap();
-        // What was changed is committed, and nothing else is open: another session sees it.
+        // The change is committed: another session sees it.
         let other = Database::new(&url.async_opts(), 1, 1);
         let seen = other.product(id).await.unwrap();
         assert_eq!(seen.description.as_deref(), Some("schön"));

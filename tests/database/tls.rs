@@ -1,4 +1,5 @@
-//! A connection is never weaker than the URL asks, on either driver.
+//! The protection of connections is never weaker than the URL asks, for blocking and asynchronous
+//! ones.
 
 use diesel::QueryableByName;
 use diesel::sql_types::Text;
@@ -17,18 +18,18 @@ struct Row {
     cipher: String,
 }
 
-/// What came of connecting.
+/// The result of connecting.
 #[derive(Debug, PartialEq, Clone, Copy)]
 enum Outcome {
     Plain,
     Encrypted,
-    Refused,
+    Failed,
 }
 
 impl Outcome {
     fn of(cipher: Option<&str>) -> Self {
         match cipher {
-            None => Self::Refused,
+            None => Self::Failed,
             Some("") => Self::Plain,
             Some(_) => Self::Encrypted,
         }
@@ -63,30 +64,31 @@ fn url(server: &Server, host: &str, parameters: &str) -> DatabaseUrl {
 }
 
 #[test]
-fn both_drivers_protect_as_asked_or_refuse() {
-    use Outcome::{Encrypted, Plain, Refused};
+fn both_kinds_of_connection_are_protected_as_the_url_asks_or_fail() {
+    use Outcome::{Encrypted, Failed, Plain};
     let ca = |name: &str| SERVER.directory.join(name).display().to_string();
     let (ours, theirs) = (ca("ca.pem"), ca("other-ca.pem"));
-    // Columns: the server with TLS, the one with a certificate for another host, the one without TLS.
+    // Columns: the server with TLS, the server with a certificate for another host, the server
+    // without TLS.
     for (parameters, expected) in [
         (String::new(), [Plain, Plain, Plain]),
         ("?ssl_mode=disabled".into(), [Plain, Plain, Plain]),
-        ("?ssl_mode=required".into(), [Encrypted, Encrypted, Refused]),
+        ("?ssl_mode=required".into(), [Encrypted, Encrypted, Failed]),
         (
             format!("?ssl_mode=verify_ca&ssl_ca={ours}"),
-            [Encrypted, Encrypted, Refused],
+            [Encrypted, Encrypted, Failed],
         ),
-        (format!("?ssl_mode=verify_ca&ssl_ca={theirs}"), [Refused; 3]),
+        (format!("?ssl_mode=verify_ca&ssl_ca={theirs}"), [Failed; 3]),
         (
             format!("?ssl_mode=verify_identity&ssl_ca={ours}"),
-            [Encrypted, Refused, Refused],
+            [Encrypted, Failed, Failed],
         ),
         (
             format!("?ssl_mode=verify_identity&ssl_ca={theirs}"),
-            [Refused; 3],
+            [Failed; 3],
         ),
-        // The system's roots do not know our authority.
-        ("?ssl_mode=verify_identity".into(), [Refused; 3]),
+        // The system's roots do not contain the authority of this test.
+        ("?ssl_mode=verify_identity".into(), [Failed; 3]),
     ] {
         for (server, expected) in [&*SERVER, &*ELSEWHERE, &*PLAIN].into_iter().zip(expected) {
             for host in ["127.0.0.1", "localhost"] {
@@ -122,7 +124,7 @@ fn migrations_run_and_revert_over_tls() {
         rng_seed: Some(1),
     };
     ecommerce_api::db::seed::bulk(&mut session, &plan, "hash", &mut |_, _, _| ()).unwrap();
-    // The newest first, which only has indexes.
+    // Reverts the newest migration first, which has only indexes.
     migrations::revert(&mut session, false).unwrap().unwrap();
     let reverted = migrations::revert(&mut session, true).unwrap().unwrap();
     assert_eq!(reverted.dropped.len(), 3);

@@ -1,4 +1,4 @@
-//! The user's spelling of a database's address.
+//! The URL of the database.
 
 use ecommerce_api::db::session;
 use ecommerce_api::db::url::{DatabaseUrl, Tls};
@@ -6,7 +6,7 @@ use ecommerce_api::db::url::{DatabaseUrl, Tls};
 use crate::server::SERVER;
 
 #[test]
-fn mistakes_are_named() {
+fn the_error_names_the_mistake() {
     let empty = tempfile::NamedTempFile::new().unwrap();
     let no_certificate = format!(
         "mysql://h/d?ssl_mode=verify_ca&ssl_ca={}",
@@ -67,7 +67,7 @@ fn mistakes_are_named() {
 }
 
 #[test]
-fn a_ca_that_would_be_ignored_is_refused() {
+fn a_ca_that_would_be_ignored_is_an_error() {
     let ca = SERVER.directory.join("ca.pem");
     for mode in ["", "ssl_mode=disabled&", "ssl_mode=required&"] {
         let url = format!("mysql://h/d?{mode}ssl_ca={}", ca.display());
@@ -90,7 +90,7 @@ fn neither_user_nor_password_is_printed() {
 }
 
 #[test]
-fn both_drivers_read_the_same_user_password_and_database() {
+fn both_kinds_of_connection_use_the_same_user_password_and_database() {
     let port = SERVER.port;
     for host in ["127.0.0.1", "localhost"] {
         let url =
@@ -113,7 +113,7 @@ fn both_drivers_read_the_same_user_password_and_database() {
 }
 
 #[test]
-fn a_refused_connection_says_where_and_why_without_the_password() {
+fn a_failed_connection_says_where_and_why_without_the_password() {
     let port = SERVER.port;
     for (url, why) in [
         (

@@ -1,4 +1,4 @@
-//! The command line's help, and its errors.
+//! The help and the errors of the command line.
 
 use crate::process::{directory, run, run_in};
 
@@ -53,7 +53,7 @@ fn help_shows_no_secret_from_the_environment_or_from_dotenv() {
 }
 
 #[test]
-fn help_needs_no_sound_settings() {
+fn help_is_printed_even_with_wrong_settings() {
     let directory = directory();
     std::fs::write(directory.path().join(".env"), "not a line\n").unwrap();
     let help = run_in(directory.path(), &["--help"], &[("SERVER_PORT", "x")]).success();
@@ -61,7 +61,7 @@ fn help_needs_no_sound_settings() {
 }
 
 #[test]
-fn what_is_no_command_is_one_line_and_exit_code_2() {
+fn an_unknown_command_is_one_line_and_exit_code_2() {
     for (arguments, part) in [
         (&["frobnicate"][..], "unrecognized subcommand 'frobnicate'"),
         (&["serv"], "a similar subcommand exists: 'serve'"),

@@ -1,4 +1,4 @@
-//! Databases for the program to be pointed at, on one private MariaDB of this process.
+//! Databases for the program, on one private MariaDB of this process.
 
 use std::sync::LazyLock;
 
@@ -8,15 +8,15 @@ use ecommerce_api::db::session::{self, Session};
 use ecommerce_api::db::url::DatabaseUrl;
 use ecommerce_api::embedded::Embedded;
 
-/// Stopped when the test process ends, however it ends.
+/// Stops when the test process ends, even if that is killed.
 static SERVER: LazyLock<Embedded> = LazyLock::new(|| {
     let data_dir = concat!(env!("CARGO_TARGET_TMPDIR"), "/program-tests");
     Embedded::start(data_dir.as_ref()).unwrap()
 });
 
-/// A database of one test's own.
+/// A database for one test.
 pub struct Database {
-    /// As `DATABASE_URL` takes it.
+    /// The value for `DATABASE_URL`.
     pub url: String,
 }
 
@@ -46,14 +46,14 @@ impl Database {
         self.session().batch_execute(sql).unwrap();
     }
 
-    /// The number that an SQL expression has.
+    /// The value of an SQL expression.
     pub fn number(&self, expression: &str) -> i64 {
         let sql = format!("SELECT {expression} AS number");
         let rows: Vec<Number> = self.session().load(&sql).unwrap();
         rows[0].number
     }
 
-    /// The setting, as a variable.
+    /// The setting that names the database, as a variable.
     pub fn setting(&self) -> (&str, &str) {
         ("DATABASE_URL", &self.url)
     }

@@ -1,4 +1,4 @@
-//! `openapi`, which needs no database, nor any setting.
+//! The subcommand `openapi`, which needs no database and no settings.
 
 use std::fs;
 use std::io::Read;
@@ -52,14 +52,14 @@ fn a_contract_is_chosen_by_its_name() {
     }
 }
 
-/// `openapi --compare` with an older contract of this text.
+/// Runs `openapi --compare` with this text as the older contract.
 fn compare_with(old: &str) -> Outcome {
     let directory = directory();
     fs::write(directory.path().join("old.yaml"), old).unwrap();
     run_in(directory.path(), &["openapi", "--compare", "old.yaml"], &[])
 }
 
-/// The contract as it was when it had another value at `pointer`, under this version.
+/// The contract with this version and another value at `pointer`.
 fn older(version: &str, pointer: &str, value: Value) -> String {
     let mut old = contract().clone();
     old["info"]["version"] = json!(version);
@@ -74,7 +74,7 @@ fn the_contract_changed_nothing_since_itself() {
 }
 
 #[test]
-fn changes_pass_when_the_version_moved_as_far_as_they_go() {
+fn changes_pass_when_the_version_moved_far_enough() {
     let summary = "/paths/~1api~1users/get/summary";
     let said = compare_with(&older("0.0.1", summary, json!("All"))).success();
     assert!(said.starts_with("compatible  listUsers"), "{said}");
@@ -143,7 +143,7 @@ fn an_older_contract_that_cannot_be_read_never_passes() {
 }
 
 #[test]
-fn no_database_is_touched() {
+fn no_database_is_used() {
     let directory = directory();
     for arguments in [&["openapi"][..], &["openapi", "--generated"]] {
         let nowhere = [("DATABASE_URL", "mysql://nobody@127.0.0.1:1/nowhere")];

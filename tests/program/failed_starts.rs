@@ -1,4 +1,4 @@
-//! Why the program does not start to serve: one message that says what to do, and exit code 1.
+//! Failed starts of `serve`: one message that says what to do, and exit code 1.
 
 use std::net::TcpListener;
 
@@ -70,7 +70,7 @@ fn a_database_without_the_tables() {
             "(SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE())"
         ),
         0,
-        "nothing is migrated unasked"
+        "nothing is migrated without MIGRATE_ON_START"
     );
 }
 

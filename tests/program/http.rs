@@ -1,4 +1,4 @@
-//! A minimal client: one request a connection, the response read to its end.
+//! A minimal client: one request for each connection, whose response it reads to the end.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -21,14 +21,14 @@ impl Response {
     }
 }
 
-/// A request that is on its way.
+/// A request that was sent and whose response was not read yet.
 pub struct Pending {
     stream: TcpStream,
     sent: Sent,
 }
 
 impl Pending {
-    /// Waits for the whole response, and checks it.
+    /// Waits for the whole response, and checks it against the contract.
     #[track_caller]
     pub fn response(mut self) -> Response {
         let mut bytes = Vec::new();

@@ -1,8 +1,8 @@
 //! The program as its operator uses it: real processes, real sockets, a real MariaDB.
 //!
-//! Commands that end are run to their end, servers are read by their logs; whatever a test waits
-//! for, it waits for within a limit. Most tests give the program a database on one private MariaDB
-//! of the test process; those in `private` let it start its own.
+//! Tests observe commands by their output and servers by their logs. Every wait has a limit. In
+//! most tests the program uses a database on one private MariaDB of the test process; in those of
+//! `private` it starts its own.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::process::eventually;
 
-/// The MariaDB whose data are in this directory.
+/// The MariaDB process of a data directory.
 pub struct Mariadb {
     pid: Pid,
     lock: PathBuf,
@@ -26,12 +26,12 @@ impl Mariadb {
         kill_process(self.pid, Signal::KILL).unwrap();
     }
 
-    /// Whether this very process has ended.
+    /// Whether the process has ended.
     pub fn has_ended(&self) -> bool {
         test_kill_process(self.pid).is_err()
     }
 
-    /// Whether neither the server nor its supervisor is left.
+    /// Whether the process and its supervisor have ended.
     pub fn is_gone(&self) -> bool {
         self.has_ended() && File::open(&self.lock).unwrap().try_lock().is_ok()
     }

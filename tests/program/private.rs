@@ -1,4 +1,4 @@
-//! `serve` and others without `DATABASE_URL`: the private MariaDB comes and goes with the program.
+//! Subcommands without `DATABASE_URL`: the private MariaDB starts and stops with the program.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use crate::mariadb::Mariadb;
 use crate::process::{Server, directory, run_in};
 
 #[test]
-fn from_the_first_start_to_the_second() {
+fn a_first_and_a_second_start() {
     let directory = directory();
     let directory = directory.path();
     let data_dir = directory.join(".data");
@@ -37,14 +37,15 @@ fn from_the_first_start_to_the_second() {
         assert!(message.contains("DATA_DIR"), "{outcome:?}");
     }
 
-    // Emptied, but for one product: the second start changes nothing about that.
+    // Deletes everything and adds one product: the second start must not offer the sample shop
+    // again.
     empty(&server);
     let teapot = r#"{"title":"Teapot"}"#;
     let added = send_json(&server.address, "POST", "/api/products", teapot);
     assert_eq!(added.status, 201);
     let mariadb = Mariadb::of(&data_dir);
     server.stop();
-    assert!(mariadb.is_gone(), "it ends before the program");
+    assert!(mariadb.is_gone(), "MariaDB ends before the program");
     assert!(!socket.exists());
 
     let mut server = Server::start(directory, &[]);
@@ -57,7 +58,7 @@ fn from_the_first_start_to_the_second() {
     let mariadb = Mariadb::of(&data_dir);
     server.signal(Signal::INT);
     assert_eq!(server.end(), Some(0), "{:#?}", server.log());
-    assert!(mariadb.is_gone(), "it ends before the program");
+    assert!(mariadb.is_gone(), "MariaDB ends before the program");
 }
 
 /// Deletes every user and product.
@@ -87,13 +88,13 @@ fn a_first_start_that_was_interrupted_can_be_repeated() {
 }
 
 #[test]
-fn from_one_crash_to_the_next() {
+fn crashes_of_the_program_and_of_mariadb() {
     let directory = directory();
     let directory = directory.path();
     let variables = [("DATA_DIR", "deep/data")];
     let data_dir = directory.join("deep/data");
 
-    // The program is killed: MariaDB ends too, and the next start waits for that by itself.
+    // The program is killed: MariaDB ends, too, and the next start waits for that.
     let mut server = Server::start(directory, &variables);
     let teapot = r#"{"title":"Teapot of before"}"#;
     let added = send_json(&server.address, "POST", "/api/products", teapot);
@@ -106,7 +107,7 @@ fn from_one_crash_to_the_next() {
     let products = get(&server.address, "/api/products", &[]).body;
     assert!(products.contains("Teapot of before"), "{products}");
 
-    // Without a next start it goes as well.
+    // MariaDB ends even without a next start.
     let mariadb = Mariadb::of(&data_dir);
     server.signal(Signal::KILL);
     server.end();
@@ -119,7 +120,7 @@ fn from_one_crash_to_the_next() {
     let message = server.await_line("ecommerce-api: the private MariaDB ended by itself");
     assert!(message.contains("mariadb.log"), "{message}");
 
-    // Commands use the same database; nothing of MariaDB's log is a secret.
+    // Other subcommands use the same database. MariaDB's log contains no secret.
     let status = run_in(directory, &["migrate", "status"], &variables).success();
     assert!(status.starts_with("applied"), "{status}");
     let log = fs::read_to_string(data_dir.join("mariadb.log")).unwrap();

@@ -1,4 +1,4 @@
-//! Runs the program: to its end, or as a server whose log is read while it runs.
+//! Runs the program to its end, or as a server whose log is read while it runs.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -13,16 +13,16 @@ use tempfile::TempDir;
 
 /// How long a test waits for anything: more than anything takes on a busy machine.
 const LIMIT: Duration = Duration::from_mins(1);
-/// In the line of the log that says that the program serves.
+/// A part of the log line that says that the program serves.
 const LISTENING: &str = "listening on http://";
 
-/// A working directory of a test's own, under /tmp, as a socket's path is short.
+/// A working directory for one test, under /tmp, since a socket's path must be short.
 pub fn directory() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// The program in `directory`, with only `PATH` in its environment, and a free port: the default port
-/// may be in use. A `.env` in the directory has to name the port itself.
+/// The program in `directory`, with only `PATH` in its environment, and a free port: the default
+/// port may be in use. A `.env` in the directory has to set the port itself.
 pub fn program(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ecommerce-api"));
     command.current_dir(directory).env_clear();
@@ -36,7 +36,7 @@ pub fn program(directory: &Path) -> Command {
     command
 }
 
-/// How a run of the program ended, and what it printed.
+/// The exit code and the output of a run.
 #[derive(Debug)]
 pub struct Outcome {
     pub code: Option<i32>,
@@ -78,7 +78,7 @@ fn collect(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
     })
 }
 
-/// Waits for the program's end; `None` when it had to be killed.
+/// Waits for the program's end; `None` if it had to be killed.
 fn await_end(child: &mut Child) -> Option<ExitStatus> {
     let end = eventually(|| child.try_wait().unwrap());
     if end.is_none() {
@@ -88,7 +88,7 @@ fn await_end(child: &mut Child) -> Option<ExitStatus> {
     end
 }
 
-/// Calls `attempt` again and again until it gives something, or the time is up.
+/// Calls `attempt` until it returns a value; `None` after the limit.
 pub fn eventually<T>(mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + LIMIT;
     loop {
@@ -131,17 +131,17 @@ impl Outcome {
 pub struct Server {
     child: Child,
     log: Arc<Log>,
-    /// Where it listens: `127.0.0.1:port`.
+    /// The address that it listens on: `127.0.0.1:port`.
     pub address: String,
 }
 
-/// What becomes of the log's pipe once the program listens.
+/// What happens to the log's pipe once the program listens.
 enum OnceListening {
     /// It is read to its end.
     ReadOn,
     /// It is closed.
     Close,
-    /// It is read on when the channel says so.
+    /// It is not read until the channel receives a value.
     Pause(Receiver<()>),
 }
 
@@ -170,8 +170,8 @@ impl Server {
         Self::spawn(directory, variables, OnceListening::Close).listening()
     }
 
-    /// As [`Server::start`], but nobody reads the log once the program listens, until something is
-    /// sent on the channel, or its end is dropped.
+    /// As [`Server::start`], but nobody reads the log once the program listens, until a value is
+    /// sent on the channel or the sender is dropped.
     #[track_caller]
     pub fn start_with_unread_log(
         directory: &Path,
@@ -218,7 +218,7 @@ impl Server {
                     match &then {
                         OnceListening::Close if is_listening => break,
                         OnceListening::Pause(is_resumed) if is_listening => {
-                            // An error when it is resumed by the end of the test.
+                            // Returns an error when the test drops the sender.
                             let _ = is_resumed.recv();
                         }
                         _ => {}
@@ -253,7 +253,7 @@ impl Server {
         found.unwrap_or_else(|| panic!("no line with `{part}` in {:#?}", self.log()))
     }
 
-    /// The log so far.
+    /// The lines of the log so far.
     pub fn log(&self) -> Vec<String> {
         self.log.lines.lock().unwrap().so_far.clone()
     }

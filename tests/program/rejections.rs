@@ -1,4 +1,4 @@
-//! What the program responds to requests that are not valid HTTP, and what it logs of them.
+//! The responses to requests that are not valid HTTP, and their log lines.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use crate::common::wire::Received;
 use crate::database::Database;
 use crate::process::{Server, directory};
 
-/// Sends `request`; the response, which ends the connection, and the address of this end.
+/// Sends `request`; returns the response, which ends the connection, and the client's address.
 #[track_caller]
 fn exchange(server: &Server, request: &str) -> (Received, String) {
     let mut stream = TcpStream::connect(&server.address).unwrap();
@@ -22,7 +22,7 @@ fn exchange(server: &Server, request: &str) -> (Received, String) {
 }
 
 #[test]
-fn what_is_not_valid_http_gets_the_error_envelope_and_a_line_of_the_log() {
+fn a_request_that_is_not_valid_http_gets_the_error_envelope_and_a_log_line() {
     let database = Database::empty("rejections");
     let variables = [database.setting(), ("MIGRATE_ON_START", "true")];
     let server = Server::start(directory().path(), &variables);

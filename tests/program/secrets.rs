@@ -1,6 +1,6 @@
-//! What must be in no response and no log line: passwords, their hashes, the database's password.
+//! Passwords, their hashes and the database's password are in no response and no log line.
 //!
-//! Every secret here contains `hunter2`, and so does everything that a client could have meant as a
+//! Every secret here contains `hunter2`, and so does every text that a client could have meant as a
 //! secret.
 
 use std::io::Write;
@@ -47,8 +47,8 @@ fn no_secret_is_shown_even_when_everything_is_logged() {
     check_response(&server, "GET", "/api/users?page=hunter2", "", 400);
     check_response(&server, "DELETE", "/api/users", update, 405);
     let text = [("Content-Type", "text/plain")];
-    let refused = send(&server.address, "POST", "/api/users", &text, "hunter2").response();
-    assert_eq!(refused.status, 415);
+    let rejected = send(&server.address, "POST", "/api/users", &text, "hunter2").response();
+    assert_eq!(rejected.status, 415);
 
     for broken in [
         "POST /api/users HTTP/1.1\r\nContent-Length: 99\r\n\r\nhunter2",

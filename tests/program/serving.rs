@@ -1,4 +1,4 @@
-//! `serve` on a database that `DATABASE_URL` names.
+//! The subcommand `serve` with `DATABASE_URL`.
 
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
@@ -11,7 +11,7 @@ use crate::database::Database;
 use crate::http::{get, send, send_json};
 use crate::process::{Server, directory, eventually};
 
-/// Serves on `database`, which is migrated first.
+/// Starts the program on `database`, which it migrates first.
 #[track_caller]
 fn serve(database: &Database, variables: &[(&str, &str)]) -> Server {
     let migrated = [database.setting(), ("MIGRATE_ON_START", "true")];
@@ -19,7 +19,7 @@ fn serve(database: &Database, variables: &[(&str, &str)]) -> Server {
 }
 
 #[test]
-fn migrations_run_at_the_start_when_asked_to() {
+fn migrations_run_at_the_start_with_migrate_on_start() {
     let server = serve(&Database::empty("migrate_on_start"), &[]);
     server.await_line("applied a migration name=\"2026-11-21-000000_baseline\"");
     let users = get(&server.address, "/api/users", &[]);
@@ -71,7 +71,7 @@ fn the_log_can_be_json() {
     assert_eq!(line["path"], "/api/products/1");
     assert_eq!(line["status"], 404);
     assert!(line["duration_ms"].is_number(), "{line}");
-    // An internal error is logged with its cause.
+    // Provokes an internal error, which is logged with its cause.
     database.execute("RENAME TABLE cart TO elsewhere");
     assert_eq!(get(&server.address, "/api/cart", &[]).status, 500);
     server.signal(Signal::TERM);
@@ -120,13 +120,13 @@ fn only_the_listed_origins_may_call() {
         assert_eq!(allowed(&server, origin).as_deref(), Some(origin));
     }
     assert_eq!(allowed(&server, "https://c.example"), None);
-    // An empty value means no origin, and not the default: it is the safer reading.
+    // An empty value means no origin, and not the default, which is less safe.
     let server = serve(&database, &[("CORS_ALLOW_ORIGIN", "")]);
     assert_eq!(allowed(&server, "https://a.example"), None);
 }
 
 #[test]
-fn a_running_request_may_finish() {
+fn a_request_in_progress_may_finish() {
     let database = Database::empty("graceful");
     let mut server = serve(&database, &[]);
     let product = r#"{"title":"Teapot"}"#;
@@ -146,7 +146,7 @@ fn a_running_request_may_finish() {
     server.await_line("stopping");
     assert!(
         TcpStream::connect(&server.address).is_err(),
-        "nothing new is taken"
+        "no new connection is accepted"
     );
     holder.batch_execute("COMMIT").unwrap();
     let response = pending.response();
@@ -156,7 +156,7 @@ fn a_running_request_may_finish() {
 }
 
 #[test]
-fn a_signal_ends_a_start_that_hangs() {
+fn a_signal_ends_a_start_that_is_blocked() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap();
     let url = format!("mysql://shop@{address}/shop");

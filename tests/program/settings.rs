@@ -1,4 +1,4 @@
-//! Where settings come from, and which source wins.
+//! The sources of settings, and their precedence.
 //!
 //! Most tests here give database URLs of ports where nothing listens: the error names the URL that
 //! the program took.
@@ -16,7 +16,7 @@ const IN_ENVIRONMENT: &str = "mysql://u:hunter2@127.0.0.1:1/environment";
 const IN_DOTENV: &str = "mysql://u:hunter2@127.0.0.1:1/dotenv";
 const IN_FILE: &str = "mysql://u:hunter2@127.0.0.1:1/file";
 
-/// The database that `check` fails to reach.
+/// The database that `check` cannot reach.
 #[track_caller]
 fn database(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> String {
     let arguments = [&["check"], arguments].concat();
@@ -101,7 +101,7 @@ fn the_database_url_can_be_in_a_file() {
 }
 
 #[test]
-fn of_a_url_and_a_file_the_flag_wins_and_else_neither() {
+fn of_a_url_and_a_file_a_flag_wins_and_otherwise_both_are_an_error() {
     let directory = directory();
     let directory = directory.path();
     fs::write(directory.join("url"), IN_FILE).unwrap();
@@ -122,7 +122,7 @@ fn of_a_url_and_a_file_the_flag_wins_and_else_neither() {
         let expected = "DATABASE_URL and DATABASE_URL_FILE are both set";
         assert!(message.starts_with(expected), "{message}");
     }
-    // An empty variable undoes the line of .env that is in the way.
+    // An empty variable overrides the line of .env.
     fs::write(directory.join(".env"), format!("DATABASE_URL={IN_DOTENV}")).unwrap();
     let message = run_in(directory, &["check"], &file).failure(2);
     assert!(message.contains("both set"), "{message}");
@@ -144,7 +144,8 @@ fn empty_variables_stand_for_the_defaults() {
         assert_eq!(database(directory.path(), &[], &variables), expected);
         variables.pop();
     }
-    // No database URL stands for the private MariaDB, which cannot be where a file is.
+    // Without a database URL the program starts the private MariaDB, whose data directory cannot be
+    // a file.
     let arguments = ["check", "--data-dir", "url"];
     let message = run_in(directory.path(), &arguments, &variables).failure(1);
     assert!(message.contains("data directory url"), "{message}");
@@ -182,7 +183,7 @@ fn the_sample_dotenv_names_each_setting_with_its_default() {
 #[test]
 fn help_names_each_setting_with_its_default() {
     let help = run(&["--help"], &[]).success();
-    // One paragraph a flag.
+    // One paragraph for each flag.
     let paragraphs: Vec<&str> = help.split("\n      --").collect();
     for (name, default) in documented() {
         let flag = name.to_lowercase().replace('_', "-");

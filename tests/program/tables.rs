@@ -1,4 +1,4 @@
-//! `migrate`, `check` and `seed` on a database that `DATABASE_URL` names.
+//! The subcommands `migrate`, `check` and `seed` with `DATABASE_URL`.
 
 use crate::database::Database;
 use crate::process::{Outcome, run};
@@ -52,7 +52,7 @@ fn migrating_and_reverting() {
 }
 
 #[test]
-fn reverting_drops_rows_only_when_asked_to() {
+fn reverting_drops_tables_with_rows_only_with_the_flag() {
     let database = Database::empty("reverting");
     let on = |arguments: &[&str]| on(&database, arguments);
     on(&["migrate", "run"]).success();
@@ -94,7 +94,7 @@ fn tables_that_no_migration_created_stay() {
 }
 
 #[test]
-fn checking_lists_what_does_not_fit_line_by_line() {
+fn checking_prints_one_line_for_each_mismatch() {
     let database = Database::empty("checking");
     on(&database, &["migrate", "run"]).success();
     database.execute(
@@ -111,7 +111,7 @@ fn checking_lists_what_does_not_fit_line_by_line() {
 }
 
 #[test]
-fn seeding_adds_as_many_rows_as_asked_for() {
+fn seeding_adds_the_requested_rows() {
     let database = Database::empty("seeding");
     on(&database, &["migrate", "run"]).success();
     let plan = [

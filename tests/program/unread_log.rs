@@ -1,4 +1,4 @@
-//! The program goes on when nobody reads its log.
+//! The program works when nobody reads its log.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -11,7 +11,8 @@ use crate::http::get;
 use crate::mariadb::Mariadb;
 use crate::process::{Server, directory};
 
-/// Far more lines than fit into the pipe and the program's own buffers, which take some 2 MiB.
+/// Far more lines than fit into the pipe and the program's buffers, which together hold about 2
+/// MiB.
 const REQUESTS: usize = 12_000;
 
 /// Sends [`REQUESTS`] requests for a long path that does not exist, with the ids `r-0.`, `r-1.`, …,
@@ -35,7 +36,7 @@ fn send_many(address: &str) {
     assert_eq!(responses.matches("HTTP/1.1 404 ").count(), REQUESTS);
 }
 
-/// How many lines the program says it dropped.
+/// The number of dropped lines, if this line reports it.
 fn dropped(line: &str) -> Option<usize> {
     let (before, _) = line.split_once(" log lines were dropped")?;
     before.rsplit([' ', '"']).next()?.parse().ok()
@@ -71,7 +72,7 @@ fn lines_that_nobody_reads_are_dropped_and_counted() {
 }
 
 #[test]
-fn a_log_whose_pipe_is_closed_does_no_harm() {
+fn a_closed_pipe_of_the_log_does_not_affect_requests() {
     let database = Database::empty("closed_log");
     let variables = [database.setting(), ("MIGRATE_ON_START", "1")];
     let server = Server::start_with_closed_log(directory().path(), &variables);
@@ -82,7 +83,7 @@ fn a_log_whose_pipe_is_closed_does_no_harm() {
 }
 
 #[test]
-fn a_program_that_fails_ends_although_nobody_reads_why() {
+fn a_program_that_fails_ends_although_nobody_reads_the_message() {
     let directory = directory();
     let (mut server, _resume) = Server::start_with_unread_log(directory.path(), &[]);
     send_many(&server.address);

@@ -1,4 +1,5 @@
-//! A server over an application that tests can observe and control, and clients that see every byte.
+//! A server with an application that tests can observe and control, and clients that see every
+//! byte.
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,13 +23,13 @@ use super::SHORT;
 use crate::common::headers::transfer_violations;
 use crate::common::wire::Received;
 
-/// What a test can observe of the application, and decide in it.
+/// What a test can observe and control in the application.
 pub struct Events {
-    /// A request has reached `/gate`.
-    pub gate_reached: mpsc::UnboundedReceiver<()>,
-    /// Lets the requests that wait at `/gate` go on.
-    pub gate: Arc<Notify>,
-    /// The body of `/endless` was dropped: it is no longer read.
+    /// Receives a value when a request has reached `/wait`.
+    pub wait_reached: mpsc::UnboundedReceiver<()>,
+    /// Releases the requests that wait at `/wait`.
+    pub release: Arc<Notify>,
+    /// Notified when the body of `/endless` is dropped and no longer read.
     pub endless_dropped: Arc<Notify>,
 }
 
@@ -69,7 +70,7 @@ impl Server {
     }
 }
 
-/// The routes, and a response to what is not valid HTTP.
+/// The routes, and the response to requests that are not valid HTTP.
 struct Rejecting(Route);
 
 impl Endpoint for Rejecting {
@@ -92,12 +93,12 @@ impl Application for Rejecting {
 }
 
 pub fn app() -> (impl Application + 'static, Events) {
-    let (reached, gate_reached) = mpsc::unbounded_channel();
-    let gate = Arc::new(Notify::new());
+    let (reached, wait_reached) = mpsc::unbounded_channel();
+    let release = Arc::new(Notify::new());
     let endless_dropped = Arc::new(Notify::new());
     let events = Events {
-        gate_reached,
-        gate: Arc::clone(&gate),
+        wait_reached,
+        release: Arc::clone(&release),
         endless_dropped: Arc::clone(&endless_dropped),
     };
     let slow = || {
@@ -133,7 +134,7 @@ pub fn app() -> (impl Application + 'static, Events) {
             make_sync(|_| {
                 let parts = [Ok("first part"), Err(io::Error::other("the rest is lost"))];
                 Body::from_bytes_stream(stream::iter(parts).then(|part| async {
-                    // Hyper writes the part before this one first.
+                    // Lets hyper write the part before this one first.
                     tokio::task::yield_now().await;
                     part
                 }))
@@ -150,18 +151,18 @@ pub fn app() -> (impl Application + 'static, Events) {
             }),
         )
         .at("/bad", make_sync(|_| StatusCode::BAD_REQUEST))
-        .at("/refuse", make_sync(|_| StatusCode::PAYLOAD_TOO_LARGE))
+        .at("/too-large", make_sync(|_| StatusCode::PAYLOAD_TOO_LARGE))
         .at("/panic", make_sync(|_| -> String { panic!("on request") }))
         .at(
-            "/gate",
+            "/wait",
             make(move |_| {
                 let reached = reached.clone();
-                let gate = Arc::clone(&gate);
+                let release = Arc::clone(&release);
                 async move {
-                    let opened = gate.notified();
+                    let released = release.notified();
                     reached.send(()).unwrap();
-                    opened.await;
-                    "through"
+                    released.await;
+                    "released"
                 }
             }),
         );
@@ -178,7 +179,7 @@ impl Drop for OnDrop {
 
 // ── Clients ─────────────────────────────────────────────────────────────────────────────────────
 
-/// A bare HTTP/1 client that sees, and can send, every byte.
+/// An HTTP/1 client that sends and receives bytes as they are.
 pub struct Client(pub TcpStream);
 
 pub struct ReceivedResponse {
@@ -192,7 +193,7 @@ impl Client {
         soon(self.0.write_all(text.as_bytes())).await.unwrap();
     }
 
-    /// Reads one response that has a content-length.
+    /// Reads one response, whose body has the length of its `Content-Length`.
     pub async fn response(&mut self) -> ReceivedResponse {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -240,9 +241,9 @@ pub async fn get(client: &Http2, path: &str) -> hyper::Result<(StatusCode, Bytes
     Ok((status, body))
 }
 
-/// Waits for `expected`; if it takes too long, the test fails instead of hanging.
+/// Waits for `expected`; fails when that takes too long, instead of hanging.
 pub async fn soon<F: Future>(expected: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(20), expected)
         .await
-        .expect("it should have happened by now")
+        .expect("the future completes in time")
 }

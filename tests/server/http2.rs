@@ -1,4 +1,4 @@
-//! HTTP/2, to clients that know beforehand that the server speaks it.
+//! HTTP/2 with prior knowledge.
 
 use std::time::Instant;
 
@@ -10,14 +10,14 @@ use crate::harness::{Server, get, soon};
 use crate::{FAR, SHORT};
 
 #[tokio::test]
-async fn http2_is_served_to_clients_that_know() {
+async fn http2_is_served_with_prior_knowledge() {
     let server = Server::start(Limits {
         idle_timeout: SHORT / 4,
         ..FAR
     })
     .await;
     let (client, _connection) = server.connect_http2().await;
-    // At once on one connection; the slow one outlasts the idle timeout.
+    // Two requests at once on one connection; the slow one takes longer than the idle timeout.
     let (hello, slow) = tokio::join!(get(&client, "/hello"), get(&client, "/slow"));
     assert_eq!(hello.unwrap(), (StatusCode::OK, Bytes::from("hello")));
     assert_eq!(slow.unwrap(), (StatusCode::OK, Bytes::from("slow")));

@@ -1,4 +1,4 @@
-//! The server over real sockets: what clients can do to it, and how it ends.
+//! The server over real sockets: connections, limits, rejections and the shutdown.
 //!
 //! Needs no database. The limits are short. A test waits for what it expects (a response, the end of
 //! the connection), never for a time, except where it tests that nothing happens.

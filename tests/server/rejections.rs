@@ -1,10 +1,10 @@
-//! Requests that are rejected before the application sees them, and bodies that it does not read: the
-//! client gets a response, and is told when the connection ends.
+//! Requests that are rejected before the application sees them, and bodies that it does not read.
+//! The client gets a response, which says if the connection ends.
 
 use crate::FAR;
 use crate::harness::{Client, Server};
 
-/// The response to a rejected request: that of the application, and the last on its connection.
+/// Asserts that the response is the application's rejection, and the last on its connection.
 async fn assert_rejected(client: &mut Client, status: u16, request: &str) {
     let response = client.response().await;
     assert_eq!(response.status, status, "{request}");
@@ -16,7 +16,7 @@ async fn assert_rejected(client: &mut Client, status: u16, request: &str) {
 }
 
 #[tokio::test]
-async fn what_is_not_valid_http_gets_a_response_of_the_application() {
+async fn an_invalid_http_request_gets_the_application_s_response() {
     let server = Server::start(FAR).await;
     let enormous = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(64 * 1024));
     let long = format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "x".repeat(64 * 1024));
@@ -41,7 +41,7 @@ async fn what_is_not_valid_http_gets_a_response_of_the_application() {
         client.send(request).await;
         assert_rejected(&mut client, status, request).await;
 
-        // After a request that is served, in a packet of its own and together with it.
+        // After a request that is served, in a packet of its own or in the same packet.
         let hello = "GET /hello HTTP/1.1\r\nhost: a\r\n\r\n";
         for is_pipelined in [false, true] {
             let mut client = server.connect().await;
@@ -72,7 +72,7 @@ async fn a_hundred_headers_are_served() {
 async fn a_response_of_the_application_is_never_replaced() {
     let server = Server::start(FAR).await;
     let mut client = server.connect().await;
-    // Its status, and no body: all that tells a response of hyper's own at first sight.
+    // A response with the status and the empty body of one of hyper's own.
     let request = "GET /bad HTTP/1.1\r\nhost: a\r\n\r\n";
     client.send(&format!("{request}{request}")).await;
     for _ in 0..2 {
@@ -83,14 +83,14 @@ async fn a_response_of_the_application_is_never_replaced() {
 }
 
 #[tokio::test]
-async fn a_body_that_nobody_reads_and_that_has_arrived_costs_no_connection() {
+async fn an_unread_body_that_has_arrived_does_not_end_the_connection() {
     let server = Server::start(FAR).await;
     let mut client = server.connect().await;
     for body in [
         "content-length: 3\r\n\r\nabc",
         "transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
     ] {
-        let request = format!("POST /refuse HTTP/1.1\r\nhost: a\r\n{body}");
+        let request = format!("POST /too-large HTTP/1.1\r\nhost: a\r\n{body}");
         for _ in 0..2 {
             client.send(&request).await;
             let response = client.response().await;
@@ -101,19 +101,19 @@ async fn a_body_that_nobody_reads_and_that_has_arrived_costs_no_connection() {
 }
 
 #[tokio::test]
-async fn what_ends_the_connection_says_so() {
+async fn a_response_that_ends_the_connection_says_so() {
     let server = Server::start(FAR).await;
     for rest in [
-        // The body is on its way, or awaits a word of the server, or is too long to be thrown away.
+        // The body has not arrived, waits for `100 Continue`, or is too long to be discarded.
         "content-length: 3\r\n\r\n",
         "content-length: 3\r\nexpect: 100-continue\r\n\r\n",
         &format!("content-length: 100000\r\n\r\n{}", "x".repeat(100_000)),
-        // The body has no end that could be found.
+        // The end of the body cannot be found.
         "transfer-encoding: chunked\r\n\r\nnonsense\r\n",
     ] {
         let mut client = server.connect().await;
         client
-            .send(&format!("POST /refuse HTTP/1.1\r\nhost: a\r\n{rest}"))
+            .send(&format!("POST /too-large HTTP/1.1\r\nhost: a\r\n{rest}"))
             .await;
         let response = client.response().await;
         assert_eq!(response.status, 413);
@@ -145,7 +145,7 @@ async fn a_broken_body_ends_the_connection_and_the_response_says_so() {
 }
 
 #[tokio::test]
-async fn what_is_not_valid_http2_gets_no_response_in_http1() {
+async fn invalid_http2_gets_no_http1_response() {
     let server = Server::start(FAR).await;
     let mut client = server.connect().await;
     client
@@ -157,13 +157,13 @@ async fn what_is_not_valid_http2_gets_no_response_in_http1() {
 }
 
 #[tokio::test]
-async fn a_refusal_reaches_a_client_that_is_still_sending() {
+async fn a_rejection_reaches_a_client_that_is_still_sending() {
     let server = Server::start(FAR).await;
     let mut client = server.connect().await;
     let size = 8 * 1024 * 1024;
     client
         .send(&format!(
-            "POST /refuse HTTP/1.1\r\nhost: a\r\ncontent-length: {size}\r\n\r\n"
+            "POST /too-large HTTP/1.1\r\nhost: a\r\ncontent-length: {size}\r\n\r\n"
         ))
         .await;
     client.send(&"x".repeat(size)).await;

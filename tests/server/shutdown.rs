@@ -1,4 +1,4 @@
-//! How the server ends.
+//! The shutdown of the server.
 
 use std::io;
 use std::time::Instant;
@@ -18,11 +18,11 @@ async fn stopping_closes_idle_connections_refuses_new_ones_and_lets_requests_fin
     idle.send("GET /hello HTTP/1.1\r\nhost: a\r\n\r\n").await;
     assert_eq!(idle.response().await.body, "hello");
     let mut busy = server.connect().await;
-    busy.send("GET /gate HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    soon(server.events.gate_reached.recv()).await;
+    busy.send("GET /wait HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    soon(server.events.wait_reached.recv()).await;
     let (http2, connection) = server.connect_http2().await;
-    let busy_http2 = tokio::spawn(async move { get(&http2, "/gate").await });
-    soon(server.events.gate_reached.recv()).await;
+    let busy_http2 = tokio::spawn(async move { get(&http2, "/wait").await });
+    soon(server.events.wait_reached.recv()).await;
 
     server.stop.notify_one();
     assert_eq!(idle.rest().await, b"");
@@ -30,16 +30,16 @@ async fn stopping_closes_idle_connections_refuses_new_ones_and_lets_requests_fin
     assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
     assert!(!server.task.is_finished());
 
-    server.events.gate.notify_waiters();
+    server.events.release.notify_waiters();
     let response = busy.response().await;
-    assert_eq!(response.body, "through");
+    assert_eq!(response.body, "released");
     assert!(
         response.head.contains("connection: close"),
         "{}",
         response.head
     );
     let (status, body) = soon(busy_http2).await.unwrap().unwrap();
-    assert_eq!((status, body), (StatusCode::OK, Bytes::from("through")));
+    assert_eq!((status, body), (StatusCode::OK, Bytes::from("released")));
     soon(connection).await.unwrap().unwrap();
     soon(server.task).await.unwrap();
 }
@@ -52,8 +52,8 @@ async fn stopping_takes_no_longer_than_its_grace() {
     })
     .await;
     let mut client = server.connect().await;
-    client.send("GET /gate HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    soon(server.events.gate_reached.recv()).await;
+    client.send("GET /wait HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    soon(server.events.wait_reached.recv()).await;
 
     let stopped = Instant::now();
     server.stop.notify_one();
@@ -63,7 +63,7 @@ async fn stopping_takes_no_longer_than_its_grace() {
 }
 
 #[tokio::test]
-async fn one_signal_drains_and_a_second_ends_at_once() {
+async fn a_first_signal_drains_and_a_second_ends_at_once() {
     let (app, mut events) = app();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -78,10 +78,10 @@ async fn one_signal_drains_and_a_second_ends_at_once() {
         rustix::process::kill_process(this, rustix::process::Signal::TERM).unwrap();
     };
 
-    // The runtime has one thread: by the time a request is handled, the signals are listened for.
+    // The runtime has one thread: when a request is handled, the signal handlers are installed.
     let mut client = Client(TcpStream::connect(address).await.unwrap());
-    client.send("GET /gate HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    soon(events.gate_reached.recv()).await;
+    client.send("GET /wait HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    soon(events.wait_reached.recv()).await;
 
     terminate();
     let closed = async {

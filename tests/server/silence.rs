@@ -1,4 +1,4 @@
-//! How long the server waits for a client that is silent.
+//! How long the server waits for a silent client.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use crate::harness::{Server, soon};
 use crate::{FAR, SHORT};
 
 #[tokio::test]
-async fn a_client_that_never_sends_a_byte_is_cut_after_the_header_timeout() {
+async fn a_client_that_never_sends_a_byte_is_disconnected_after_the_header_timeout() {
     let server = Server::start(Limits {
         header_timeout: SHORT,
         ..FAR
@@ -22,7 +22,7 @@ async fn a_client_that_never_sends_a_byte_is_cut_after_the_header_timeout() {
 }
 
 #[tokio::test]
-async fn a_head_that_trickles_in_is_cut_after_the_header_timeout() {
+async fn a_head_that_trickles_in_is_disconnected_after_the_header_timeout() {
     let server = Server::start(Limits {
         header_timeout: SHORT,
         ..FAR
@@ -43,7 +43,7 @@ async fn a_head_that_trickles_in_is_cut_after_the_header_timeout() {
             }
         });
         let mut rest = Vec::new();
-        // Cut with bytes unread, so either an end or a reset.
+        // The server closes with unread bytes, which the client sees as an end or as a reset.
         let _ = soon(from.read_to_end(&mut rest)).await;
         assert_eq!(rest, b"");
         soon(trickle).await.unwrap();
@@ -67,7 +67,7 @@ async fn an_idle_connection_outlives_the_header_timeout_and_ends_at_the_idle_tim
 }
 
 #[tokio::test]
-async fn a_stalled_upload_is_cut() {
+async fn a_client_that_stops_in_its_body_is_disconnected() {
     let server = Server::start(Limits {
         idle_timeout: SHORT,
         ..FAR
@@ -81,7 +81,7 @@ async fn a_stalled_upload_is_cut() {
 }
 
 #[tokio::test]
-async fn a_slow_upload_that_moves_is_served() {
+async fn a_slow_body_that_keeps_arriving_is_served() {
     let server = Server::start(Limits {
         header_timeout: SHORT,
         idle_timeout: SHORT,
@@ -101,7 +101,7 @@ async fn a_slow_upload_that_moves_is_served() {
 }
 
 #[tokio::test]
-async fn a_client_that_stops_reading_its_response_is_cut() {
+async fn a_client_that_stops_reading_its_response_is_disconnected() {
     let server = Server::start(Limits {
         idle_timeout: SHORT,
         ..FAR
@@ -115,15 +115,15 @@ async fn a_client_that_stops_reading_its_response_is_cut() {
 }
 
 #[tokio::test]
-async fn a_slow_handler_is_not_cut() {
+async fn a_client_of_a_slow_handler_is_not_disconnected() {
     let server = Server::start(Limits {
         header_timeout: SHORT / 4,
         idle_timeout: SHORT / 4,
         ..FAR
     })
     .await;
-    // One that takes its time before the response, one that does so within it, and one that has a
-    // body to read first.
+    // A handler that is slow before its response, one that is slow within it, and one that reads a
+    // body first.
     for (request, body) in [
         ("GET /slow HTTP/1.1\r\nhost: a\r\n\r\n", "slow"),
         ("GET /slow-body HTTP/1.0\r\nhost: a\r\n\r\n", "slow body"),

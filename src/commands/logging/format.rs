@@ -1,14 +1,13 @@
-//! What a line of the log looks like, as text and as JSON.
+//! The format of a log line, as text and as JSON.
 //!
-//! A request is one line: `2026-11-25T02:49:07Z GET /api/users 200 2.1ms id=… 127.0.0.1`. It
-//! is the event with the target [`REQUEST`], at the end of the response's body. Any other event is
-//! its level, target, message and fields, with the id of the request that it belongs to.
+//! A request is one line: `2026-11-25T02:49:07Z GET /api/users 200 2.1ms id=… 127.0.0.1`. The
+//! service emits its event, with the target [`REQUEST`], at the end of the response's body. The
+//! line of any other event has its level, target, message and fields, and the id of the request
+//! that it belongs to.
 
 mod record;
 
-use std::borrow::Cow;
 use std::fmt::{self, Write as _};
-use std::net::SocketAddr;
 
 use serde_json::{Map, Value, json};
 use tracing::{Event, Level, Subscriber};
@@ -25,7 +24,7 @@ use record::{FieldValue, Record};
 /// The target of the event that each request ends with. Its fields: `request_id`, `method`, `path`,
 /// `operation`, `status` (absent without a response), `duration_ms`, `bytes`, `outcome`, `peer`.
 const REQUEST: &str = "ecommerce_api::request";
-/// The outcome of most requests, which the text need not name.
+/// The outcome of most requests, which text lines omit.
 const COMPLETE: &str = "complete";
 
 /// The length of the date at the beginning of a time: `2026-11-25T`.
@@ -36,9 +35,9 @@ const GREEN: &str = "\x1b[32m";
 const YELLOW: &str = "\x1b[33m";
 const PLAIN: &str = "\x1b[0m";
 
-/// Lines for people.
+/// The text format, for people.
 pub(super) struct Text {
-    /// On a terminal the date is left out, which makes room for longer paths.
+    /// On a terminal the date is omitted, which leaves space for longer paths.
     pub(super) is_terminal: bool,
 }
 
@@ -70,7 +69,8 @@ where
     }
 }
 
-/// `GET /api/users 200 2.1ms id=… 127.0.0.1`, and how it ended if it is not complete.
+/// Writes the line of a request, `GET /api/users 200 2.1ms id=… 127.0.0.1`, with its outcome unless
+/// that is [`COMPLETE`].
 fn request_line(line: &mut Writer<'_>, record: &Record) -> fmt::Result {
     let text = |name| Escaped(record.text(name));
     write!(line, "{} {} ", text("method"), text("path"))?;
@@ -86,7 +86,7 @@ fn request_line(line: &mut Writer<'_>, record: &Record) -> fmt::Result {
     }
     let id = record.request_id.as_deref().unwrap_or_default();
     let peer = without_port(record.text("peer"));
-    write!(line, " id={} {}", Escaped(id), Escaped(&peer))?;
+    write!(line, " id={} {}", Escaped(id), Escaped(peer))?;
     let outcome = record.text("outcome");
     if outcome != COMPLETE {
         let bytes = record.number("bytes").unwrap_or_default();
@@ -95,12 +95,11 @@ fn request_line(line: &mut Writer<'_>, record: &Record) -> fmt::Result {
     Ok(())
 }
 
-/// The client's address; its port would make the line too long for a terminal.
-fn without_port(peer: &str) -> Cow<'_, str> {
-    match peer.parse::<SocketAddr>() {
-        Ok(address) => address.ip().to_string().into(),
-        Err(_) => peer.into(),
-    }
+/// The client's address; its port would make the line too long for a terminal. This runs for every request,
+/// so the port is cut from the text, which is that of a socket address (`127.0.0.1:80`, `[::1]:80`).
+fn without_port(peer: &str) -> &str {
+    let address = peer.rsplit_once(':').map_or(peer, |(address, _)| address);
+    address.trim_matches(['[', ']'])
 }
 
 fn status_colour(status: f64) -> &'static str {
@@ -115,7 +114,7 @@ fn status_colour(status: f64) -> &'static str {
     }
 }
 
-/// ` WARN ecommerce_api::db: the message name="value" id=…`.
+/// Writes the line of any other event: ` WARN ecommerce_api::db: the message name="value" id=…`.
 fn event_line(line: &mut Writer<'_>, record: &Record) -> fmt::Result {
     let colour = match record.level {
         Level::ERROR => RED,
@@ -140,7 +139,7 @@ fn event_line(line: &mut Writer<'_>, record: &Record) -> fmt::Result {
     Ok(())
 }
 
-/// Writes `value` in `colour`, on a terminal.
+/// Writes `value`, in `colour` on a terminal.
 fn coloured(line: &mut Writer<'_>, colour: &str, value: impl fmt::Display) -> fmt::Result {
     if line.has_ansi_escapes() && !colour.is_empty() {
         write!(line, "{colour}{value}{PLAIN}")
@@ -149,7 +148,7 @@ fn coloured(line: &mut Writer<'_>, colour: &str, value: impl fmt::Display) -> fm
     }
 }
 
-/// One JSON object a line, for machines.
+/// The JSON format, for machines: one object on each line.
 pub(super) struct Json;
 
 impl<S, N> FormatEvent<S, N> for Json
@@ -168,7 +167,7 @@ where
     }
 }
 
-/// All that is known of an event, each once, in one flat object.
+/// A flat object with everything that is known about an event, each item once.
 fn json_object(record: Record) -> Value {
     let message = if record.target == REQUEST {
         let status = record.number("status").map(|status| format!(" {status}"));
@@ -196,7 +195,8 @@ fn json_object(record: Record) -> Value {
     object.into()
 }
 
-/// The line about lines that were dropped. The log's thread writes it past the queue and the filter.
+/// The line that reports how many lines were dropped. The log's thread writes it directly, without
+/// queue and filter.
 pub(super) fn dropped_line(format: LogFormat, count: u64) -> String {
     let target = module_path!();
     let message = format!("{count} log lines were dropped: nobody read them in time");
@@ -227,13 +227,13 @@ fn text_time() -> String {
 /// The time in UTC to the microsecond.
 fn json_time() -> String {
     let mut time = String::with_capacity(32);
-    // A string takes whatever is written.
+    // Writing to a string does not fail.
     let _ = SystemTime.format_time(&mut Writer::new(&mut time));
     time
 }
 
-/// A text without its control characters and ends of lines, which could forge a line or control a
-/// terminal: they are shown as escapes.
+/// Shows a text with its control characters and line ends escaped, since they could forge a line or
+/// control a terminal.
 struct Escaped<'a>(&'a str);
 
 impl fmt::Display for Escaped<'_> {
@@ -290,7 +290,7 @@ mod tests {
         }
     }
 
-    /// What `events` logs.
+    /// The log that `events` writes.
     fn logged(format: LogFormat, is_terminal: bool, events: impl FnOnce()) -> String {
         let sink = Sink::default();
         let layer = tracing_subscriber::fmt::layer()
@@ -371,6 +371,18 @@ mod tests {
     }
 
     #[test]
+    fn the_address_of_a_client_is_without_port_and_brackets() {
+        for (peer, address) in [
+            ("127.0.0.1:40404", "127.0.0.1"),
+            ("[::1]:40404", "::1"),
+            ("[fe80::1%2]:80", "fe80::1%2"),
+            ("", ""),
+        ] {
+            assert_eq!(without_port(peer), address);
+        }
+    }
+
+    #[test]
     fn a_request_that_was_not_completed_says_how_it_ended() {
         let broken = text(false, || {
             request("GET", "/api/cart", Some(200), 1234.5, "broken off");
@@ -429,7 +441,7 @@ mod tests {
         assert!(left.get("status").is_none(), "{left}");
     }
 
-    /// A warning within a request, in a span of a library's own.
+    /// Emits a warning within a request and within a library's span.
     fn warning() {
         let request = tracing::info_span!("request", id = ID);
         let _request = request.enter();

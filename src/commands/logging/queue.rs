@@ -1,10 +1,10 @@
-//! Lines of the log on their way to the thread that writes them.
+//! The queue of log lines, and the thread that writes them.
 //!
-//! A `write` for each line would be a system call within each request, and would wait there for
-//! whoever reads the log. So lines are gathered, and a thread of the log's own writes those of a few
-//! milliseconds at once. Where nobody reads them in time, they are dropped and counted: the service
-//! goes on. Only a process that is killed loses what it had not written yet; one that ends in any
-//! other way, a panic included, drops [`Log`], which writes the rest if somebody reads it.
+//! A `write` for each line would be a system call within each request, and would block there while
+//! nobody reads the log. So lines are queued, and a separate thread writes the lines of a few
+//! milliseconds at once. If nobody reads them in time, lines are dropped and counted, and the
+//! service goes on. A process that is killed loses the queued lines. A process that ends in any
+//! other way, including a panic, drops [`Log`], which writes them if somebody reads.
 
 use std::io;
 use std::mem;
@@ -16,20 +16,21 @@ use std::time::Duration;
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How long lines are gathered after the first of them.
-const GATHERING: Duration = Duration::from_millis(5);
-/// With so many bytes gathered they are written at once.
+/// How long lines are queued after the first of them, before they are written.
+const QUEUE_TIME: Duration = Duration::from_millis(5);
+/// The number of queued bytes at which lines are written without delay.
 const MANY: usize = 512 * 1024;
-/// With so many bytes gathered, further lines are dropped.
-const MAX_GATHERED: usize = 1024 * 1024;
-/// How much more is gathered of warnings and errors, so that they are dropped last.
+/// The number of queued bytes at which further lines are dropped.
+const MAX_QUEUED: usize = 1024 * 1024;
+/// The number of further bytes that are queued of warnings and errors, so that they are dropped
+/// last.
 const RESERVED: usize = 256 * 1024;
 /// The capacity that buffers keep after a burst.
 const KEPT_CAPACITY: usize = 64 * 1024;
 /// How long the end of the process waits for the last lines to be written.
 const FINAL_WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The running log. Dropped, it writes what it still has.
+/// The running log. Dropping it writes the queued lines.
 pub(in crate::commands) struct Log {
     queue: Arc<Queue>,
     /// Disconnected when everything is written.
@@ -37,8 +38,8 @@ pub(in crate::commands) struct Log {
 }
 
 impl Log {
-    /// A log that is written to `sink`; `dropped_line` makes the line about so many that were
-    /// dropped.
+    /// Starts a log that is written to `sink`. `dropped_line` makes the line that reports a number
+    /// of dropped lines.
     pub(super) fn start(
         sink: impl io::Write + Send + 'static,
         dropped_line: impl Fn(u64) -> String + Send + 'static,
@@ -55,7 +56,7 @@ impl Log {
         Ok(Self { queue, closed })
     }
 
-    /// Where lines are put.
+    /// The writer that queues lines.
     pub(super) fn lines(&self) -> Lines {
         Lines(Arc::clone(&self.queue))
     }
@@ -65,75 +66,75 @@ impl Drop for Log {
     fn drop(&mut self) {
         self.queue.lock().is_ending = true;
         self.queue.arrived.notify_all();
-        // An error in either case: when all is written, and when that takes too long, since a reader
-        // that has stopped must not keep the process alive.
+        // Returns an error in either case: when everything is written, and when that takes too
+        // long, since a reader that has stopped must not keep the process alive.
         let _ = self.closed.recv_timeout(FINAL_WRITE_TIMEOUT);
     }
 }
 
 #[derive(Default)]
 struct Queue {
-    gathered: Mutex<Gathered>,
-    /// There are lines where there were none, there are [`MANY`], or this is the end.
+    queued: Mutex<Queued>,
+    /// Signalled by the first line in an empty queue, by [`MANY`] bytes, and by the end of the log.
     arrived: Condvar,
 }
 
 #[derive(Default)]
-struct Gathered {
+struct Queued {
     text: Vec<u8>,
-    /// Lines that were dropped since the last ones were taken.
+    /// The number of lines that were dropped since the thread last took lines.
     dropped: u64,
     is_ending: bool,
-    /// The thread has ended: nothing takes from the queue any more.
+    /// Whether the thread has ended: lines are written directly from then on.
     is_closed: bool,
 }
 
 impl Queue {
-    fn lock(&self) -> MutexGuard<'_, Gathered> {
-        self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Queued> {
+        self.queued.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a line, or drops and counts it.
+    /// Queues a line, or drops and counts it.
     fn put(&self, line: &[u8], is_urgent: bool) -> io::Result<()> {
-        let mut gathered = self.lock();
-        if gathered.is_closed {
-            drop(gathered);
+        let mut queued = self.lock();
+        if queued.is_closed {
+            drop(queued);
             return io::Write::write_all(&mut io::stderr(), line);
         }
-        let limit = MAX_GATHERED + if is_urgent { RESERVED } else { 0 };
-        let before = gathered.text.len();
+        let limit = MAX_QUEUED + if is_urgent { RESERVED } else { 0 };
+        let before = queued.text.len();
         let after = before + line.len();
         if after > limit {
-            gathered.dropped += 1;
+            queued.dropped += 1;
             return Ok(());
         }
-        gathered.text.extend_from_slice(line);
-        drop(gathered);
+        queued.text.extend_from_slice(line);
+        drop(queued);
         if before == 0 || (before < MANY && after >= MANY) {
             self.arrived.notify_one();
         }
         Ok(())
     }
 
-    /// Writes what is gathered, until the end.
+    /// Writes the queued lines until the log ends.
     fn write_to(&self, mut sink: impl io::Write, dropped_line: impl Fn(u64) -> String) {
         let mut text = Vec::new();
         loop {
-            let gathered = self
+            let queued = self
                 .arrived
                 .wait_while(self.lock(), |now| now.text.is_empty() && !now.is_ending);
-            let mut gathered = gathered.unwrap_or_else(PoisonError::into_inner);
-            if gathered.text.is_empty() {
-                gathered.is_closed = true;
+            let mut queued = queued.unwrap_or_else(PoisonError::into_inner);
+            if queued.text.is_empty() {
+                queued.is_closed = true;
                 return;
             }
-            let gathered = self.arrived.wait_timeout_while(gathered, GATHERING, |now| {
+            let queued = self.arrived.wait_timeout_while(queued, QUEUE_TIME, |now| {
                 now.text.len() < MANY && !now.is_ending
             });
-            let (mut gathered, _) = gathered.unwrap_or_else(PoisonError::into_inner);
-            mem::swap(&mut text, &mut gathered.text);
-            let dropped = mem::take(&mut gathered.dropped);
-            drop(gathered);
+            let (mut queued, _) = queued.unwrap_or_else(PoisonError::into_inner);
+            mem::swap(&mut text, &mut queued.text);
+            let dropped = mem::take(&mut queued.dropped);
+            drop(queued);
             if dropped > 0 {
                 text.extend(dropped_line(dropped).into_bytes());
             }
@@ -152,14 +153,14 @@ fn write_all(sink: &mut impl io::Write, mut text: &[u8]) -> io::Result<()> {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => text = &text[written..],
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(GATHERING),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(QUEUE_TIME),
             Err(error) => return Err(error),
         }
     }
     Ok(())
 }
 
-/// Where tracing puts its lines.
+/// The writer that tracing writes its lines to.
 pub(super) struct Lines(Arc<Queue>);
 
 impl<'a> MakeWriter<'a> for Lines {
@@ -180,7 +181,7 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
-/// Takes the line of one event, in one write.
+/// Queues the line of one event, which tracing writes at once.
 pub(super) struct Line<'a> {
     queue: &'a Queue,
     is_urgent: bool,
@@ -206,7 +207,7 @@ mod tests {
     const THREADS: usize = 4;
     const LINES: usize = 20_000;
 
-    /// A sink that passes on each write, and takes none before it is allowed to.
+    /// A sink that forwards each write, and blocks until it is allowed to.
     struct Sink {
         allowed: Receiver<()>,
         written: Sender<Vec<u8>>,
@@ -214,7 +215,7 @@ mod tests {
 
     impl io::Write for Sink {
         fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-            // An error once everything is allowed.
+            // Returns an error once the test allows everything.
             let _ = self.allowed.recv();
             self.written.send(text.to_vec()).map_err(io::Error::other)?;
             Ok(text.len())
@@ -225,7 +226,7 @@ mod tests {
         }
     }
 
-    /// The log, the end of the sink that allows and the one that receives.
+    /// A log, the sender that allows its sink to write, and the receiver of the writes.
     fn log() -> (Log, Sender<()>, Receiver<Vec<u8>>) {
         let (allow, allowed) = channel();
         let (written, writes) = channel();
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_the_log_writes_what_was_gathered() {
+    fn the_end_of_the_log_writes_the_queued_lines() {
         let (log, allow, writes) = log();
         log.queue.put(b"one\n", false).unwrap();
         log.queue.put(b"two\n", false).unwrap();
@@ -250,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sink_that_takes_nothing_makes_no_writer_wait_and_every_line_lost_is_counted() {
+    fn a_blocked_sink_blocks_no_writer_and_every_dropped_line_is_counted() {
         let (log, allow, writes) = log();
         let padding = "x".repeat(60);
         thread::scope(|scope| {
@@ -264,9 +265,9 @@ mod tests {
                 });
             }
         });
-        // The sink has taken nothing yet, and all of them are through.
-        let gathered = log.queue.lock().text.len();
-        assert!(gathered <= MAX_GATHERED, "{gathered} bytes");
+        // The sink has taken nothing yet, and all writers have ended.
+        let queued = log.queue.lock().text.len();
+        assert!(queued <= MAX_QUEUED, "{queued} bytes");
         drop(allow);
         drop(log);
 
@@ -280,14 +281,14 @@ mod tests {
                 continue;
             }
             assert_eq!(words[2..], [padding.as_str()]);
-            let of: usize = words[0].parse().unwrap();
+            let source: usize = words[0].parse().unwrap();
             let number: usize = words[1].parse().unwrap();
             assert!(
-                number >= next[of],
+                number >= next[source],
                 "{line} after {} of its writer",
-                next[of]
+                next[source]
             );
-            next[of] = number + 1;
+            next[source] = number + 1;
             written += 1;
         }
         assert!(dropped > 0);
@@ -305,8 +306,8 @@ mod tests {
         for _ in 0..1024 {
             log.queue.put(&line, true).unwrap();
         }
-        let gathered = log.queue.lock().text.len();
-        assert!(gathered <= MAX_GATHERED + RESERVED, "{gathered} bytes");
+        let queued = log.queue.lock().text.len();
+        assert!(queued <= MAX_QUEUED + RESERVED, "{queued} bytes");
         drop(allow);
         drop(log);
         let text = text(&writes);

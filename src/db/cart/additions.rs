@@ -1,5 +1,5 @@
-//! Additions to carts, many at a time: one statement inserts all of a batch, and an item that the
-//! database refuses fails alone.
+//! Additions to carts in batches: one statement inserts all items of a batch, and an item that the
+//! database rejects does not fail the others.
 
 use std::collections::HashMap;
 
@@ -10,20 +10,19 @@ use diesel::sql_types::Integer;
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 
 use crate::db::errors::{QueryError, diagnose};
-use crate::db::products::{self, Product};
+use crate::db::rows::{Product, User};
 use crate::db::transaction::Retries;
-use crate::db::users::{self, User};
 use crate::db::{Connection, last_insert_id};
 use crate::error::{Conflict, Error};
 
 use super::{CartItem, FullItem, NewCartItem};
 
-/// Puts products into users' carts; returns the new items, in the same order, with users and products
-/// as they were just before. An item that the database refuses fails alone: with `Conflict` when its
-/// user or product does not exist.
+/// Puts products into users' carts. Returns the new items in the same order, with users and
+/// products as they were just before the insert. An item that the database rejects fails alone:
+/// with `Conflict` when its user or product does not exist.
 ///
 /// # Errors
-/// Those that concern every item: the connection is lost.
+/// When the connection is lost, which fails every item.
 pub(in crate::db) async fn add(
     conn: &mut Connection,
     items: &[NewCartItem],
@@ -31,11 +30,13 @@ pub(in crate::db) async fn add(
     let parents = parents_of(conn, items).await?;
     let known = items.iter().zip(&parents).filter(|(_, row)| row.is_ok());
     let known: Vec<NewCartItem> = known.map(|(item, _)| *item).collect();
-    // A user or a product may be deleted meanwhile, which the foreign keys find out.
+    // The foreign keys detect a user or a product that is deleted meanwhile.
     let mut ids = insert_known(conn, &known).await?.into_iter();
     let result = |(new, parents): (&NewCartItem, Parents)| {
         let (user, product) = parents?;
-        let id = ids.next().expect("one for each whose parents are known")?;
+        let id = ids
+            .next()
+            .expect("one id for each item that was inserted")?;
         let item = CartItem {
             id,
             user_id: new.user_id,
@@ -49,8 +50,8 @@ pub(in crate::db) async fn add(
 /// An item's user and product, or the error for the one that does not exist.
 type Parents = Result<(User, Product), Error>;
 
-/// The user and the product of each item, read with two statements for all; or with two for each,
-/// where one row cannot be read, which must not fail the other items.
+/// Reads the user and the product of each item, with two statements for all items. If a row cannot
+/// be read, reads those of each item with two statements, so that the other items do not fail.
 async fn parents_of(conn: &mut Connection, items: &[NewCartItem]) -> Result<Vec<Parents>, Error> {
     let parents = read_parents(conn, items).await;
     match diagnose(conn, parents).await {
@@ -71,10 +72,10 @@ async fn parents_of(conn: &mut Connection, items: &[NewCartItem]) -> Result<Vec<
 
 async fn read_parents(conn: &mut Connection, items: &[NewCartItem]) -> Result<Vec<Parents>, Error> {
     let user_ids: Vec<i32> = items.iter().map(|item| item.user_id).collect();
-    let users = users::with_ids(conn, &user_ids).await?;
+    let users = User::with_ids(conn, &user_ids).await?;
     let users: HashMap<i32, User> = users.into_iter().map(|user| (user.id, user)).collect();
     let product_ids: Vec<i32> = items.iter().map(|item| item.product_id).collect();
-    let products = products::with_ids(conn, &product_ids).await?;
+    let products = Product::with_ids(conn, &product_ids).await?;
     let products: HashMap<i32, Product> = products.into_iter().map(|row| (row.id, row)).collect();
     let both = |item: &NewCartItem| {
         let user = users.get(&item.user_id);
@@ -86,7 +87,7 @@ async fn read_parents(conn: &mut Connection, items: &[NewCartItem]) -> Result<Ve
     Ok(items.iter().map(both).collect())
 }
 
-/// Adds items; returns their ids.
+/// Inserts items; returns the id or the error of each.
 async fn insert_known(
     conn: &mut Connection,
     items: &[NewCartItem],
@@ -99,14 +100,16 @@ async fn insert_known(
             let ids = new_ids(conn, items.len()).await?;
             Ok(ids.into_iter().map(Ok).collect())
         }
-        Err(error) if items.len() == 1 => Ok(vec![Err(refused(conn, items[0], error).await)]),
+        Err(error) if items.len() == 1 => {
+            Ok(vec![Err(insertion_error(conn, items[0], error).await)])
+        }
         Err(error) if error.is_lost() => Err(error.into()),
         Err(_) => insert_each(conn, items).await,
     }
 }
 
-/// Adds one item after the other. An item that needs a row for whose lock an earlier item has waited in
-/// vain fails without waiting again.
+/// Inserts one item after the other. When an item has waited too long for the lock of its user or
+/// product, the later items with the same user or product fail without waiting.
 async fn insert_each(
     conn: &mut Connection,
     items: &[NewCartItem],
@@ -128,7 +131,7 @@ async fn insert_each(
                     diagnose(conn, ids).await.map(|ids| ids[0])
                 }
                 Err(error) if error.is_lost() => {
-                    // The items before this one are stored, and their callers must be told so.
+                    // The items before this one are stored: their callers must get the ids.
                     let error = Error::from(error);
                     results.resize_with(items.len(), || Err(error.share()));
                     return Ok(results);
@@ -137,7 +140,7 @@ async fn insert_each(
                     if error.is_temporary() {
                         unavailable.push(item);
                     }
-                    Err(refused(conn, *item, error).await)
+                    Err(insertion_error(conn, *item, error).await)
                 }
             }
         });
@@ -147,8 +150,8 @@ async fn insert_each(
 
 /// Inserts all items or none.
 async fn insert(conn: &mut Connection, items: &[NewCartItem]) -> Result<(), QueryError> {
-    // Not with diesel, which would prepare a statement each time, as their SQL depends on the number
-    // of rows.
+    // Not with diesel, which would prepare a statement each time, since the SQL depends on the
+    // number of rows.
     let row = |item: &NewCartItem| format!("({}, {})", item.user_id, item.product_id);
     let rows: Vec<String> = items.iter().map(row).collect();
     let rows = rows.join(", ");
@@ -165,11 +168,11 @@ async fn insert(conn: &mut Connection, items: &[NewCartItem]) -> Result<(), Quer
     }
 }
 
-/// The ids of the `rows` that were just inserted.
+/// The ids of the rows that the last statement inserted.
 ///
-/// The database returns the first. The others follow at equal distances in every lock mode of InnoDB,
-/// since the number of rows was known before the insert ("simple inserts" in MySQL's manual,
-/// "AUTO_INCREMENT Handling in InnoDB").
+/// The database returns the first id. The others follow at equal distances in every lock mode of
+/// InnoDB, since the number of rows was known before the insert ("simple inserts" in MySQL's
+/// manual, "AUTO_INCREMENT Handling in InnoDB").
 async fn new_ids(conn: &mut Connection, rows: usize) -> QueryResult<Vec<i32>> {
     let (first, step): (i32, i32) = if rows == 1 {
         (diesel::select(last_insert_id()).get_result(conn).await?, 1)
@@ -182,9 +185,9 @@ async fn new_ids(conn: &mut Connection, rows: usize) -> QueryResult<Vec<i32>> {
     Ok((0..).map(|row| first + row * step).take(rows).collect())
 }
 
-/// Why an item was not added. A violated foreign key means that the user or the product was deleted
-/// after it was read; reading both again finds out which.
-async fn refused(conn: &mut Connection, item: NewCartItem, error: QueryError) -> Error {
+/// The error of an item that was not inserted. A violated foreign key means that the user or the
+/// product was deleted after it was read; reading both again shows which.
+async fn insertion_error(conn: &mut Connection, item: NewCartItem, error: QueryError) -> Error {
     if !error.is_violation(ForeignKeyViolation) {
         return error.into();
     }

@@ -27,21 +27,21 @@ pub(super) struct ColumnFacts {
     pub(super) in_table: String,
     #[diesel(sql_type = Text)]
     pub(super) name: String,
-    /// `varchar`.
+    /// The type's name: `varchar`.
     #[diesel(sql_type = Text)]
     pub(super) family: String,
-    /// `varchar(255)`.
+    /// The whole type: `varchar(255)`.
     #[diesel(sql_type = Text)]
     pub(super) full_type: String,
-    /// Characters; for the TEXT family, bytes.
+    /// The largest length in characters; for the TEXT family, in bytes.
     #[diesel(sql_type = Nullable<BigInt>)]
     pub(super) length: Option<i64>,
     #[diesel(sql_type = Nullable<Text>)]
     pub(super) charset: Option<String>,
     #[diesel(sql_type = Text)]
     pub(super) nullable: String,
-    /// Whether inserts that leave it out give it a value; 0 or 1. (MariaDB spells a default NULL
-    /// as the text `NULL`.)
+    /// 1 if the column has a default other than NULL, else 0. (MariaDB shows the default NULL as
+    /// the text `NULL`.)
     #[diesel(sql_type = BigInt)]
     pub(super) has_default: i64,
     #[diesel(sql_type = Text)]
@@ -55,10 +55,10 @@ pub(super) struct UniqueFacts {
     pub(super) in_table: String,
     #[diesel(sql_type = Text)]
     pub(super) index_name: String,
-    /// None for an expression.
+    /// `None` for an expression.
     #[diesel(sql_type = Nullable<Text>)]
     pub(super) column_name: Option<String>,
-    /// The number of leading characters that are indexed; none for all.
+    /// The number of leading characters that are indexed; `None` if all are.
     #[diesel(sql_type = Nullable<BigInt>)]
     pub(super) prefix: Option<i64>,
 }
@@ -72,14 +72,14 @@ pub(super) struct KeyFacts {
     pub(super) key_name: String,
     #[diesel(sql_type = Text)]
     pub(super) column_name: String,
-    /// `users.id`.
+    /// The column that the key refers to: `users.id`.
     #[diesel(sql_type = Text)]
     pub(super) target: String,
     #[diesel(sql_type = Text)]
     pub(super) on_delete: String,
 }
 
-/// A row of one text, as the checks' own queries return it.
+/// One text, as the queries of the other checks return it.
 #[derive(QueryableByName)]
 pub(super) struct Value {
     #[diesel(sql_type = Nullable<Text>)]
@@ -96,7 +96,7 @@ pub(super) struct Facts {
 
 impl Facts {
     pub(super) fn load(session: &mut Session) -> QueryResult<Self> {
-        // Column aliases, since MySQL 8 gives the catalogue's own names in capitals.
+        // Column aliases, since MySQL 8 returns the catalogue's column names in capitals.
         Ok(Self {
             tables: session.load(
                 "SELECT LOWER(table_name) AS name, table_type AS kind, engine AS engine, \
@@ -148,12 +148,12 @@ impl Facts {
 }
 
 impl ColumnFacts {
-    /// How many characters of any kind fit, if the column is text.
+    /// How many characters fit whatever they are; `None` if the column is not text.
     pub(super) fn capacity(&self) -> Option<i64> {
         let length = self.length?;
         match self.family.as_str() {
             "char" | "varchar" => Some(length),
-            // Their length is in bytes. Four of them hold any character.
+            // The length of these types is in bytes. Four bytes hold any character.
             "tinytext" | "text" | "mediumtext" | "longtext" => {
                 Some(match self.charset.as_deref() {
                     Some("utf8mb4") => length / 4,

@@ -1,5 +1,5 @@
-//! Whether each column that the program needs can hold its values, and whether inserts can leave the
-//! other columns out.
+//! Checks that each column that the program needs can hold its values, and that inserts can omit
+//! the other columns.
 
 use super::catalogue::{ColumnFacts, Facts};
 use super::needed::{Column, Kind, PASSWORD_HASH_CHARS};
@@ -33,7 +33,7 @@ impl Facts {
         }
     }
 
-    /// Checks the columns that the program does not know: inserts leave them out.
+    /// Checks the columns that the program does not know, which its inserts omit.
     pub(super) fn check_further_columns(
         &self,
         table: &str,
@@ -62,7 +62,7 @@ impl Facts {
     }
 }
 
-/// Why the column's type does not serve, if it does not.
+/// What is wrong with the column's type; `None` if nothing is.
 fn wrong_type(kind: Kind, found: &ColumnFacts) -> Option<String> {
     let full_type = &found.full_type;
     match kind {
@@ -102,7 +102,7 @@ fn wrong_type(kind: Kind, found: &ColumnFacts) -> Option<String> {
     }
 }
 
-/// What is wrong with a column of the right type, if anything is.
+/// What is wrong with the attributes of a column of the right type; `None` if nothing is.
 fn wrong_attribute(needed: &Column, found: &ColumnFacts) -> Option<&'static str> {
     let counts = found.extra.contains("AUTO_INCREMENT");
     match (found.nullable == "YES", needed.nullable) {
@@ -113,7 +113,7 @@ fn wrong_attribute(needed: &Column, found: &ColumnFacts) -> Option<&'static str>
     }
 }
 
-/// The column's own type with the attributes that are needed: nothing stored has to change.
+/// The column's present type with the attributes that are needed: no stored value has to change.
 fn same_type(needed: &Column, found: &ColumnFacts) -> String {
     let mut sql = found.full_type.clone();
     if let Some(charset) = &found.charset {

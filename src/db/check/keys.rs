@@ -1,4 +1,4 @@
-//! Whether the foreign keys and the unique indexes are those that the contract needs.
+//! Checks the foreign keys and the unique indexes.
 
 use super::catalogue::{Facts, KeyFacts, UniqueFacts};
 use super::needed::Column;
@@ -41,7 +41,8 @@ impl Facts {
         }
     }
 
-    /// `id` and `email` must be unique; what else is unique must not refuse the contract's requests.
+    /// Checks that `id` and `email` are unique, and that no other unique index rejects rows that
+    /// the contract allows.
     pub(super) fn check_uniques(
         &self,
         table: &str,
@@ -76,14 +77,14 @@ impl Facts {
             }
         }
 
-        // An index is harmless when a part of it differs in any two rows anyway: the id, the email,
-        // or a further column that inserts leave NULL.
+        // An index is harmless when one of its columns never has the same value in two rows: the
+        // id, the email, or a further column, which inserts leave NULL.
         let harmless = |part: &UniqueFacts| {
             let name = part.column_name.as_deref().unwrap_or_default();
-            let ours = columns.iter().any(|column| column.name == name);
+            let is_needed = columns.iter().any(|column| column.name == name);
             let whole = part.prefix.is_none();
-            whole && (name == "id" || (name == "email" && ours))
-                || !ours
+            whole && (name == "id" || (name == "email" && is_needed))
+                || !is_needed
                     && self.column(table, name).is_some_and(|column| {
                         column.nullable == "YES"
                             && column.has_default == 0
@@ -97,7 +98,7 @@ impl Facts {
                     .map(|part| part.column_name.as_deref().unwrap_or("an expression"))
                     .collect();
                 mismatches.push(format!(
-                    "{table}: unique index {} on {} would refuse rows that the contract allows: \
+                    "{table}: unique index {} on {} would reject rows that the contract allows: \
                      ALTER TABLE {table} DROP INDEX `{}`",
                     index[0].index_name,
                     names.join(", "),

@@ -1,4 +1,4 @@
-//! The tables and columns that the program needs. Imports nothing of ours.
+//! The tables and columns that the program needs. Imports no other module.
 
 /// The length of `$argon2id$v=19$m=19456,t=2,p=1$<salt of 16 bytes>$<hash of 32 bytes>`.
 pub(super) const PASSWORD_HASH_CHARS: i64 = 97;
@@ -10,7 +10,7 @@ pub(super) enum Kind {
     Id,
     /// The `id` of a row of this table.
     Reference(&'static str),
-    /// Text of at most so many characters.
+    /// Text of up to this many characters.
     Text(i64),
     /// A password's hash.
     Hash,
@@ -23,7 +23,7 @@ pub(super) struct Column {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
     pub(super) nullable: bool,
-    /// The type to suggest.
+    /// The type that a message suggests.
     pub(super) sql: &'static str,
 }
 

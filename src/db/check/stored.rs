@@ -1,4 +1,4 @@
-//! Whether the stored ids and texts are within the contract.
+//! Checks that the stored ids and texts are within the contract.
 
 use diesel::QueryResult;
 
@@ -8,7 +8,7 @@ use super::catalogue::{Facts, TableFacts, Value};
 use super::needed::{Column, Kind};
 
 impl Facts {
-    /// Checks the smallest and the largest id, and the next one.
+    /// Checks the smallest, the largest and the next id.
     pub(super) fn check_ids(
         &self,
         session: &mut Session,
@@ -19,7 +19,7 @@ impl Facts {
         if self.column(name, "id").is_none() {
             return Ok(());
         }
-        // The ends of an index: two look-ups, however large the table.
+        // Both ends of an index: two look-ups in a table of any size.
         let outside: Vec<Value> = session.load(&format!(
             "SELECT CAST(id AS CHAR) AS value FROM \
              (SELECT MIN(id) AS id FROM {name} UNION SELECT MAX(id) FROM {name}) AS ends \
@@ -34,13 +34,13 @@ impl Facts {
         if let Some(next) = &table.exhausted {
             mismatches.push(format!(
                 "{name}.id: the next one would be {next}; the contract's ids end at 2147483647: \
-                 ALTER TABLE {name} AUTO_INCREMENT = 1 (goes on after the largest id)"
+                 ALTER TABLE {name} AUTO_INCREMENT = 1 (continues after the largest id)"
             ));
         }
         Ok(())
     }
 
-    /// Stored texts must not be longer than clients are told.
+    /// Checks that no stored text is longer than the contract says.
     pub(super) fn check_lengths(
         &self,
         session: &mut Session,
@@ -53,12 +53,12 @@ impl Facts {
             else {
                 continue;
             };
-            // Whether bytes or characters: with fewer than the limit, nothing is too long.
+            // In a column that holds no more than `limit` bytes or characters, no text is too long.
             if found.capacity().is_none() || found.length <= Some(limit) {
                 continue;
             }
             let name = column.name;
-            // Counting bytes first spares the decoding of all that is short.
+            // Comparing bytes first avoids decoding the short texts.
             let longer: Vec<Value> = session.load(&format!(
                 "SELECT CAST(CHAR_LENGTH({name}) AS CHAR) AS value FROM {table} \
                  WHERE LENGTH({name}) > {limit} AND CHAR_LENGTH({name}) > {limit} LIMIT 1"

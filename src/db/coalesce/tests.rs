@@ -1,5 +1,5 @@
-//! Tests of the coalescer, on one thread and in paused time: the test decides the order of events,
-//! which is the same in every run.
+//! Tests of the coalescer, on one thread and in paused time, so that the order of events is the
+//! same in every run.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::HashMap;
@@ -17,13 +17,13 @@ use super::*;
 
 // ── Any order of events ─────────────────────────────────────────────────────────────────────────
 
-/// How many milliseconds a caller of the model waits that is not dropped early: far longer than all
-/// batches take.
-const PATIENT: u64 = 10_000;
+/// How many milliseconds a caller of the model waits if it is not dropped early: far longer than
+/// all batches take.
+const PATIENCE_MS: u64 = 10_000;
 
 /// How one batch of the model ended.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Fate {
+enum BatchEnd {
     Done,
     Failed,
     Panicked,
@@ -32,16 +32,16 @@ enum Fate {
 /// The outcome of a call of the model.
 #[derive(Debug)]
 enum Outcome {
-    Left,
-    Answered { key: u32, version: u64 },
-    Refused(Error),
+    Dropped,
+    Succeeded { key: u32, version: u64 },
+    Failed(Error),
 }
 
-/// A store with a rising version, and a record of the batches that read it.
+/// A store whose version increases, and a record of the batches that read it.
 struct Store {
     random: Mutex<ChaCha8Rng>,
     version: Mutex<u64>,
-    batches: Mutex<Vec<(Vec<u32>, Fate)>>,
+    batches: Mutex<Vec<(Vec<u32>, BatchEnd)>>,
 }
 
 impl Store {
@@ -61,7 +61,7 @@ impl Store {
         *self.version.lock().unwrap()
     }
 
-    /// Lets other tasks run first: for some time, or for some turns within the same moment.
+    /// Lets other tasks run: for a random time, and then for a few polls without a delay.
     async fn pause(&self, at_most: u64) {
         sleep(Duration::from_millis(self.below(at_most))).await;
         for _ in 0..self.below(3) {
@@ -69,41 +69,41 @@ impl Store {
         }
     }
 
-    /// The work of a batch: reads the store once between its begin and its end.
+    /// The work of a batch: reads the version once, between its begin and its end.
     async fn read(self: Arc<Self>, keys: Vec<u32>) -> Result<Vec<(u32, u64)>, Error> {
-        let fate = match self.below(10) {
-            0 => Fate::Failed,
-            1 => Fate::Panicked,
-            _ => Fate::Done,
+        let end = match self.below(10) {
+            0 => BatchEnd::Failed,
+            1 => BatchEnd::Panicked,
+            _ => BatchEnd::Done,
         };
         let number = {
             let mut batches = self.batches.lock().unwrap();
-            batches.push((keys.clone(), fate));
+            batches.push((keys.clone(), end));
             batches.len() - 1
         };
         self.pause(6).await;
         let version = self.version();
         self.pause(6).await;
-        match fate {
-            Fate::Done => Ok(keys.into_iter().map(|key| (key, version)).collect()),
-            Fate::Failed => Err(Error::Internal(format!("batch {number}").into())),
-            Fate::Panicked => panic!("batch {number}"),
+        match end {
+            BatchEnd::Done => Ok(keys.into_iter().map(|key| (key, version)).collect()),
+            BatchEnd::Failed => Err(Error::Internal(format!("batch {number}").into())),
+            BatchEnd::Panicked => panic!("batch {number}"),
         }
     }
 
-    /// A caller with a key of its own, which may start late and be dropped early.
+    /// A caller with a key of its own, which may start late and may be dropped early.
     async fn call(&self, coalescer: &Coalescer<u32, (u32, u64)>, key: u32) -> (u64, Outcome) {
         self.pause(40).await;
         let patience = match self.below(4) {
             0 => self.below(12),
-            _ => PATIENT,
+            _ => PATIENCE_MS,
         };
         let arrival = self.version();
         let outcome = match timeout(Duration::from_millis(patience), coalescer.call(key)).await {
-            Err(late) if patience == PATIENT => panic!("{key} was never answered: {late}"),
-            Err(_) => Outcome::Left,
-            Ok(Ok((key, version))) => Outcome::Answered { key, version },
-            Ok(Err(error)) => Outcome::Refused(error),
+            Err(late) if patience == PATIENCE_MS => panic!("{key} got no result: {late}"),
+            Err(_) => Outcome::Dropped,
+            Ok(Ok((key, version))) => Outcome::Succeeded { key, version },
+            Ok(Err(error)) => Outcome::Failed(error),
         };
         (arrival, outcome)
     }
@@ -117,7 +117,7 @@ impl Store {
 }
 
 #[test]
-fn in_any_order_of_events_each_call_ends_as_its_batch_and_sees_all_that_was_written_before() {
+fn in_any_order_of_events_each_call_ends_like_its_batch_and_sees_earlier_writes() {
     const CALLS: u32 = 60;
     let mut reached = [0; 5];
     for seed in 0..500 {
@@ -139,28 +139,32 @@ fn in_any_order_of_events_each_call_ends_as_its_batch_and_sees_all_that_was_writ
                 reached[3] += usize::from(keys.len() > 1);
                 for key in keys {
                     let other = batch_of.insert(*key, number);
-                    assert_eq!(other, None, "seed {seed}: {key} was done twice");
+                    assert_eq!(other, None, "seed {seed}: {key} was executed twice");
                 }
             }
             for (asked, (arrival, outcome)) in (0..CALLS).zip(outcomes) {
                 let batch = batch_of.get(&asked).copied();
-                let fate = batch.map(|number| batches[number].1);
+                let end = batch.map(|number| batches[number].1);
                 match outcome {
-                    Outcome::Left => reached[0] += 1,
-                    Outcome::Answered { key, version } => {
+                    Outcome::Dropped => reached[0] += 1,
+                    Outcome::Succeeded { key, version } => {
                         reached[1] += usize::from(version > arrival);
                         assert!(version >= arrival, "seed {seed}: {asked} got an old value");
                         assert_eq!(key, asked, "seed {seed}: another's result");
-                        assert_eq!(fate, Some(Fate::Done), "seed {seed}: {asked}");
+                        assert_eq!(end, Some(BatchEnd::Done), "seed {seed}: {asked}");
                     }
-                    Outcome::Refused(Error::Internal(cause)) if fate == Some(Fate::Failed) => {
+                    Outcome::Failed(Error::Internal(cause)) if end == Some(BatchEnd::Failed) => {
                         reached[2] += 1;
                         let own = format!("batch {}", batch.unwrap());
                         assert_eq!(cause.to_string(), own, "seed {seed}: another's error");
                     }
-                    Outcome::Refused(error) => {
+                    Outcome::Failed(error) => {
                         reached[4] += 1;
-                        assert_eq!(fate, Some(Fate::Panicked), "seed {seed}: {asked}: {error}");
+                        assert_eq!(
+                            end,
+                            Some(BatchEnd::Panicked),
+                            "seed {seed}: {asked}: {error}"
+                        );
                     }
                 }
             }
@@ -168,92 +172,93 @@ fn in_any_order_of_events_each_call_ends_as_its_batch_and_sees_all_that_was_writ
     }
     assert!(
         reached.iter().all(|count| *count > 500),
-        "left, answered with news, failed, shared a batch, panicked: {reached:?}"
+        "dropped, succeeded with a newer version, failed, shared a batch, panicked: {reached:?}"
     );
 }
 
-// ── One promise at a time ───────────────────────────────────────────────────────────────────────
+// ── One guarantee at a time ──────────────────────────────────────────────────────────────────────
 
-/// A coalescer that returns each key once the test lets the batch pass, and the batches begun so far.
-struct Gated {
+/// A coalescer that returns the keys of each batch once the test permits it, and the batches that
+/// have begun.
+struct Controlled {
     coalescer: Coalescer<u32, u32>,
-    gate: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     batches: Arc<Mutex<Vec<Vec<u32>>>>,
 }
 
-impl Gated {
-    /// Lets so many batches pass.
-    fn new(passes: usize) -> Self {
-        let gate = Arc::new(Semaphore::new(passes));
+impl Controlled {
+    /// Permits this many batches at once.
+    fn new(permitted: usize) -> Self {
+        let permits = Arc::new(Semaphore::new(permitted));
         let batches = Arc::<Mutex<Vec<_>>>::default();
-        let (guard, diary) = (Arc::clone(&gate), Arc::clone(&batches));
+        let (permits_of_work, record) = (Arc::clone(&permits), Arc::clone(&batches));
         let coalescer = Coalescer::new(move |keys: Vec<u32>| {
-            let guard = Arc::clone(&guard);
-            diary.lock().unwrap().push(keys.clone());
+            let permits_of_work = Arc::clone(&permits_of_work);
+            record.lock().unwrap().push(keys.clone());
             async move {
-                guard.acquire().await.unwrap().forget();
+                permits_of_work.acquire().await.unwrap().forget();
                 Ok(keys)
             }
         });
         Self {
             coalescer,
-            gate,
+            permits,
             batches,
         }
     }
 
-    /// The keys of the batches begun so far.
+    /// The keys of the batches that have begun.
     fn begun(&self) -> Vec<Vec<u32>> {
         self.batches.lock().unwrap().clone()
     }
 }
 
-/// Waits for `expected`; fails after a while, so that a test does not hang.
+/// Waits for `expected`; fails after a second, so that a test does not hang.
 async fn soon<F: Future>(expected: F) -> F::Output {
     timeout(Duration::from_secs(1), expected)
         .await
-        .expect("it should have happened by now")
+        .expect("the future completes in time")
 }
 
-/// Lets the workers take the calls that wait.
-async fn turn() {
+/// Lets the workers take the waiting calls.
+async fn let_workers_run() {
     sleep(Duration::from_millis(1)).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_single_call_is_a_batch_of_its_own_at_once() {
-    let gated = Gated::new(3);
+    let controlled = Controlled::new(3);
     let started = Instant::now();
     for key in 1..=3 {
-        assert_eq!(gated.coalescer.call(key).await.unwrap(), key);
+        assert_eq!(controlled.coalescer.call(key).await.unwrap(), key);
     }
-    assert_eq!(gated.begun(), [[1], [2], [3]]);
+    assert_eq!(controlled.begun(), [[1], [2], [3]]);
     assert_eq!(started.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_that_wait_together_are_done_together_in_the_order_of_their_arrival() {
-    let gated = Gated::new(10);
-    let results = join_all((0..300).map(|key| gated.coalescer.call(key))).await;
+async fn waiting_calls_are_executed_in_batches_in_the_order_of_their_arrival() {
+    let controlled = Controlled::new(10);
+    let results = join_all((0..300).map(|key| controlled.coalescer.call(key))).await;
     let results: Vec<u32> = results.into_iter().map(Result::unwrap).collect();
     assert_eq!(results, (0..300).collect::<Vec<_>>());
-    let sizes: Vec<usize> = gated.begun().iter().map(Vec::len).collect();
+    let sizes: Vec<usize> = controlled.begun().iter().map(Vec::len).collect();
     assert_eq!(sizes, [MAX_BATCH, MAX_BATCH, 300 - 2 * MAX_BATCH]);
-    assert_eq!(gated.begun().concat(), results);
+    assert_eq!(controlled.begun().concat(), results);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_that_is_dropped_takes_nothing_from_the_others() {
-    let gated = Gated::new(0);
-    let coalescer = &gated.coalescer;
+async fn a_caller_that_is_dropped_does_not_affect_the_others() {
+    let controlled = Controlled::new(0);
+    let coalescer = &controlled.coalescer;
     let mut first = Box::pin(join_all((1..=3).map(|key| coalescer.call(key))));
     let mut second = Box::pin(coalescer.call(4));
     assert!((&mut first).now_or_never().is_none());
-    turn().await;
+    let_workers_run().await;
     assert!((&mut second).now_or_never().is_none());
-    turn().await;
-    // Both workers are busy now. Of three that wait, one leaves before its batch begins; and so
-    // does one whose batch is under way.
+    let_workers_run().await;
+    // Both workers are busy now. Of three waiting calls, one is dropped before its batch begins. A
+    // call whose batch is running is dropped, too.
     let waiting = [5, 6, 7].map(|key| Box::pin(coalescer.call(key)));
     let [mut five, mut six, mut seven] = waiting;
     for call in [&mut five, &mut six, &mut seven] {
@@ -261,15 +266,16 @@ async fn a_caller_that_is_dropped_takes_nothing_from_the_others() {
     }
     drop(six);
     drop(second);
-    gated.gate.add_permits(10);
+    controlled.permits.add_permits(10);
     let results = first.await.into_iter().map(Result::unwrap);
     assert_eq!(results.collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!((five.await.unwrap(), seven.await.unwrap()), (5, 7));
-    assert_eq!(gated.begun(), [vec![1, 2, 3], vec![4], vec![5, 7]]);
+    assert_eq!(controlled.begun(), [vec![1, 2, 3], vec![4], vec![5, 7]]);
 }
 
-/// The results of 256 calls, where the batch with the key 13 fails, and of one call after them.
-async fn around_a_spoiled_batch<F>(work: fn(Vec<u32>) -> F) -> Vec<Result<u32, Error>>
+/// The results of 256 calls, whose first batch contains the key 13, of further calls with this key,
+/// and of one call after them.
+async fn results_around_a_failing_batch<F>(work: fn(Vec<u32>) -> F) -> Vec<Result<u32, Error>>
 where
     F: Future<Output = Result<Vec<u32>, Error>> + Send + 'static,
 {
@@ -282,13 +288,13 @@ where
 }
 
 #[track_caller]
-fn assert_spoiled(results: Vec<Result<u32, Error>>, expected: &str) {
+fn assert_failures(results: Vec<Result<u32, Error>>, expected: &str) {
     for (index, result) in results.into_iter().enumerate() {
-        let is_spoiled = index < MAX_BATCH || (256..=256 + WORKERS).contains(&index);
+        let is_in_failing_batch = index < MAX_BATCH || (256..=256 + WORKERS).contains(&index);
         match result {
-            Ok(_) => assert!(!is_spoiled, "{index} should have failed"),
+            Ok(_) => assert!(!is_in_failing_batch, "{index} should have failed"),
             Err(error) => {
-                assert!(is_spoiled, "{index}: {error}");
+                assert!(is_in_failing_batch, "{index}: {error}");
                 assert_eq!(error.to_string(), expected, "{index}");
             }
         }
@@ -297,58 +303,63 @@ fn assert_spoiled(results: Vec<Result<u32, Error>>, expected: &str) {
 
 #[tokio::test(start_paused = true)]
 async fn an_error_reaches_all_calls_of_its_batch_and_no_others() {
-    let results = around_a_spoiled_batch(|keys| async move {
+    let results = results_around_a_failing_batch(|keys| async move {
         if keys.contains(&13) {
             return Err(Error::Unavailable("a deadlock".into()));
         }
         Ok(keys)
     });
-    assert_spoiled(results.await, "the database is unavailable: a deadlock");
+    assert_failures(results.await, "the database is unavailable: a deadlock");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_reaches_all_calls_of_its_batch_and_no_others() {
-    let during = around_a_spoiled_batch(|keys| async move {
-        assert!(!keys.contains(&13), "spoiled");
+    let during = results_around_a_failing_batch(|keys| async move {
+        assert!(!keys.contains(&13), "the batch fails");
         Ok(keys)
     });
-    assert_spoiled(during.await, "internal error: a batch panicked");
-    let before = around_a_spoiled_batch(|keys| {
-        assert!(!keys.contains(&13), "spoiled");
+    assert_failures(during.await, "internal error: a batch panicked");
+    let before = results_around_a_failing_batch(|keys| {
+        assert!(!keys.contains(&13), "the batch fails");
         std::future::ready(Ok(keys))
     });
-    assert_spoiled(before.await, "internal error: a batch panicked");
+    assert_failures(before.await, "internal error: a batch panicked");
 }
 
 #[tokio::test(start_paused = true)]
 async fn too_few_or_too_many_results_are_an_error_for_all() {
     const LOST: &str = "internal error: a batch lost some of its results";
-    let too_few = around_a_spoiled_batch(|mut keys| async move {
+    let too_few = results_around_a_failing_batch(|mut keys| async move {
         keys.retain(|key| *key != 13);
         Ok(keys)
     });
-    assert_spoiled(too_few.await, LOST);
-    let too_many = around_a_spoiled_batch(|mut keys| async move {
+    assert_failures(too_few.await, LOST);
+    let too_many = results_around_a_failing_batch(|mut keys| async move {
         if keys.contains(&13) {
             keys.push(14);
         }
         Ok(keys)
     });
-    assert_spoiled(too_many.await, LOST);
+    assert_failures(too_many.await, LOST);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_queue_refuses_at_once_and_recovers() {
-    let gated = Gated::new(0);
+async fn a_full_queue_rejects_calls_at_once_and_recovers() {
+    let controlled = Controlled::new(0);
     let calls = u32::try_from(MAX_WAITING).unwrap();
-    let mut waiting = pin!(join_all((0..calls).map(|key| gated.coalescer.call(key))));
+    let mut waiting = pin!(join_all(
+        (0..calls).map(|key| controlled.coalescer.call(key))
+    ));
     assert!((&mut waiting).now_or_never().is_none());
-    let refused = gated.coalescer.call(calls).now_or_never();
-    assert!(matches!(refused, Some(Err(Error::Busy(_)))), "{refused:?}");
-    gated.gate.add_permits(MAX_WAITING);
+    let rejected = controlled.coalescer.call(calls).now_or_never();
+    assert!(
+        matches!(rejected, Some(Err(Error::Busy(_)))),
+        "{rejected:?}"
+    );
+    controlled.permits.add_permits(MAX_WAITING);
     let results = soon(waiting).await.into_iter().map(Result::unwrap);
-    assert!(results.eq(0..calls), "each of those that waited is served");
-    assert_eq!(gated.coalescer.call(7).await.unwrap(), 7);
+    assert!(results.eq(0..calls), "each waiting call gets its result");
+    assert_eq!(controlled.coalescer.call(7).await.unwrap(), 7);
 }
 
 #[tokio::test(start_paused = true)]
@@ -360,37 +371,37 @@ async fn many_calls_with_one_key_do_not_delay_other_keys() {
     let coalescer = Coalescer::new(move |keys: Vec<u32>| {
         count.fetch_add(1, Ordering::Relaxed);
         async move {
-            turn().await;
+            let_workers_run().await;
             Ok(keys)
         }
     });
-    // Each asks again as soon as it is answered.
-    let crowd = join_all((0..CALLERS).map(|_| async {
+    // Each caller calls again as soon as it has a result.
+    let frequent_callers = join_all((0..CALLERS).map(|_| async {
         loop {
             coalescer.call(HOT).await.unwrap();
         }
     }));
     let others = async {
         for key in 1..=20 {
-            turn().await;
+            let_workers_run().await;
             let before = batches.load(Ordering::Relaxed);
-            let answer = soon(coalescer.call(key)).await;
-            assert_eq!(answer.unwrap(), key);
+            let result = soon(coalescer.call(key)).await;
+            assert_eq!(result.unwrap(), key);
             let waited = batches.load(Ordering::Relaxed) - before;
-            // Those ahead of it, its own, and one more for each worker.
+            // The batches of earlier calls, its own batch, and one more for each worker.
             let most = CALLERS.div_ceil(MAX_BATCH) + 1 + WORKERS;
             assert!(waited <= most, "{waited} batches went first");
         }
     };
     tokio::select! {
-        _ = crowd => {}
+        _ = frequent_callers => {}
         () = others => {}
     }
     assert!(batches.load(Ordering::Relaxed) > 20);
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_more_batches_are_under_way_than_there_are_workers() {
+async fn no_more_batches_run_at_a_time_than_there_are_workers() {
     let running = Arc::new(AtomicUsize::new(0));
     let most = Arc::new(AtomicUsize::new(0));
     let (current, highest) = (Arc::clone(&running), Arc::clone(&most));

@@ -1,8 +1,8 @@
-//! Made-up rows in bulk: a thousand a statement, ten statements a transaction.
+//! Made-up rows in bulk: a thousand for each statement, ten statements for each transaction.
 //!
-//! With a seed and an empty database the rows are the same on every machine and in every release
-//! of the random generator: `ChaCha8` promises that (`StdRng` does not). Each table draws from a
-//! stream of its own, so that the number of users, say, does not change the products.
+//! With a seed and an empty database the rows are the same on every machine and in every release of
+//! the random generator: `ChaCha8` promises that (`StdRng` does not). Each table draws from a
+//! stream of its own, so that, for example, the number of users does not change the products.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ use crate::db::session::Session;
 
 const ROWS_PER_STATEMENT: u32 = 1_000;
 const STATEMENTS_PER_TRANSACTION: u32 = 10;
-/// One user in so many is an ADMIN.
+/// One user in this many is an ADMIN.
 const ADMIN_EVERY: u32 = 100;
 
 /// How many rows to add.
@@ -27,16 +27,16 @@ pub struct Plan {
     pub users: u32,
     /// Rows of `products`.
     pub products: u32,
-    /// Rows of `cart`, each for an existing user and product, whether of this plan or older.
+    /// Rows of `cart`, for users and products of this plan and older ones.
     pub cart: u32,
     /// The same seed makes the same rows in empty tables; without one they differ each time.
     pub rng_seed: Option<u64>,
 }
 
-/// Why not all rows were added. Those of the transactions before stay.
+/// Why not all rows were added. The rows of committed transactions stay.
 #[derive(Debug)]
 pub enum Error {
-    /// The plan has cart rows, but this table is empty and stays so.
+    /// The plan has cart rows, but this table is empty and the plan adds nothing to it.
     Missing(&'static str),
     /// The database's error.
     Query(diesel::result::Error),
@@ -73,8 +73,9 @@ struct Id {
 /// and the rows in total after each statement.
 ///
 /// # Errors
-/// [`Error::Missing`] before anything is inserted; else the database's, after the transactions before
-/// it were committed. A user or product of a cart row that is deleted meanwhile is such an error.
+/// [`Error::Missing`] before anything is inserted, or an error of the database, after which the
+/// rows of committed transactions stay. The deletion of a user or product meanwhile can cause such
+/// an error.
 pub fn bulk(
     session: &mut Session,
     plan: &Plan,
@@ -96,7 +97,8 @@ pub fn bulk(
         rng
     };
 
-    // The numbers of an earlier call are at most the ids of its rows, so these are new.
+    // The numbers that an earlier call used are not larger than the ids of its rows, so these are
+    // new.
     let last: Vec<Id> = session.load("SELECT COALESCE(MAX(id), 0) AS id FROM users")?;
     let mut number = last.first().map_or(0, |row| i64::from(row.id));
     let mut rng = stream(1);
@@ -141,7 +143,7 @@ pub fn bulk(
     )?;
 
     if plan.cart > 0 {
-        // All ids are read, four bytes each, since a random number may be a gap between the ids.
+        // Reads all ids, four bytes each, since a random number may be in a gap between the ids.
         let user_ids: Vec<Id> = session.load("SELECT id FROM users ORDER BY id")?;
         let product_ids: Vec<Id> = session.load("SELECT id FROM products ORDER BY id")?;
         for (table, ids) in [("users", &user_ids), ("products", &product_ids)] {
@@ -163,7 +165,7 @@ pub fn bulk(
             session.execute(&insert_into(cart::table).values(rows))
         })?;
     }
-    // Otherwise the database plans its joins for empty tables, until it updates its statistics itself.
+    // Until its statistics are updated, the database plans joins as if the tables were empty.
     session.batch_execute("ANALYZE TABLE users, products, cart")?;
     Ok(())
 }
@@ -207,7 +209,7 @@ const LAST_NAMES: [&str; 24] = [
 /// Domains reserved for examples by RFC 2606.
 const DOMAINS: [&str; 3] = ["example.com", "example.net", "example.org"];
 
-/// An address; another `number` makes another one.
+/// An email address. Different numbers make different addresses.
 fn email(rng: &mut ChaCha8Rng, number: i64) -> String {
     format!(
         "{}.{}.{number}@{}",
@@ -296,7 +298,7 @@ const SENTENCES: [&str; 14] = [
     "Designed in København, made in Košice.",
 ];
 
-/// Title, picture, description.
+/// A product's title, picture and description.
 fn product(rng: &mut ChaCha8Rng) -> (String, Option<String>, Option<String>) {
     let style = pick(rng, &STYLES);
     let material = pick(rng, &MATERIALS);

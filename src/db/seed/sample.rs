@@ -6,7 +6,7 @@ use diesel::{ExpressionMethods, QueryResult, QueryableByName, insert_into, sql_q
 use crate::db::schema::products;
 use crate::db::session::Session;
 
-/// Email and role.
+/// The users: email and role.
 const USERS: [(&str, &str); 5] = [
     ("ines.carvalho@example.com", "ADMIN"),
     ("jonas.lindqvist@example.com", "USER"),
@@ -15,7 +15,7 @@ const USERS: [(&str, &str); 5] = [
     ("yuki.tanaka@example.com", "USER"),
 ];
 
-/// Title, picture, description.
+/// The products: title, picture, description.
 const PRODUCTS: [(&str, Option<&str>, Option<&str>); 12] = [
     (
         "Moka pot, 3 cups",
@@ -79,7 +79,7 @@ const PRODUCTS: [(&str, Option<&str>, Option<&str>); 12] = [
     ("Beeswax wraps, set of 3", None, None),
 ];
 
-/// User and product, as indexes into the lists above.
+/// The cart items: user and product, as indexes into the lists above.
 const CART: [(usize, usize); 7] = [(1, 0), (1, 1), (1, 1), (2, 3), (2, 5), (3, 10), (4, 2)];
 
 #[derive(QueryableByName)]
@@ -140,7 +140,7 @@ pub fn sample_shop(session: &mut Session, password_hash: &str) -> QueryResult<bo
     })
 }
 
-/// The id of the row just inserted.
+/// The id of the row that was inserted last.
 fn last_id(session: &mut Session) -> QueryResult<i32> {
     let ids: Vec<Id> = session.load("SELECT LAST_INSERT_ID() AS id")?;
     ids.first().map(|row| row.id).ok_or(diesel::NotFound)

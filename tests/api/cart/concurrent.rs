@@ -92,7 +92,7 @@ async fn shop_of(count: i64) -> Shop {
 }
 
 /// Adds all pairs concurrently. Returns the acknowledged item of each, if any.
-async fn add_at_once(shop: &Shop, pairs: &[(i64, i64)]) -> Vec<Option<Item>> {
+async fn add_concurrently(shop: &Shop, pairs: &[(i64, i64)]) -> Vec<Option<Item>> {
     join_all(pairs.iter().map(async |&(user_id, product_id)| {
         let item = json!({"user_id": user_id, "product_id": product_id});
         acknowledged((user_id, product_id), &shop.post("/api/cart", &item).await)
@@ -101,11 +101,11 @@ async fn add_at_once(shop: &Shop, pairs: &[(i64, i64)]) -> Vec<Option<Item>> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_many_items_added_concurrently_exactly_the_acknowledged_ones_are_stored() {
+async fn exactly_the_acknowledged_items_of_many_concurrent_additions_are_stored() {
     let shop = shop_of(10).await;
     // Users 11 to 13 do not exist.
     let pairs: Vec<_> = (0..200).map(|n| (1 + n % 13, 1 + n % 7)).collect();
-    let added = add_at_once(&shop, &pairs).await;
+    let added = add_concurrently(&shop, &pairs).await;
     for ((user, _), item) in pairs.iter().zip(&added) {
         assert_eq!(item.is_some(), *user <= 10, "user {user}");
     }
@@ -122,9 +122,9 @@ async fn an_item_acknowledged_while_users_are_deleted_exists_unless_its_user_was
         let path = format!("/api/users/{user}");
         shop.delete(&path).await.expect(200);
     }));
-    let (added, _) = tokio::join!(add_at_once(&shop, &pairs), deleting);
+    let (added, _) = tokio::join!(add_concurrently(&shop, &pairs), deleting);
     for ((user, _), item) in pairs.iter().zip(&added) {
-        assert!(item.is_some() || *user > 20, "user {user} was there");
+        assert!(item.is_some() || *user > 20, "user {user} existed");
     }
     let mut kept: Vec<Item> = added.into_iter().flatten().collect();
     kept.retain(|(_, user, _)| *user <= 20);
@@ -159,7 +159,7 @@ async fn an_unreadable_user_fails_only_the_items_of_that_user() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_user_deleted_meanwhile_is_a_conflict_only_for_the_items_of_that_user() {
     let shop = shop_of(4).await;
-    let (deleted, user_is_going) = tokio::sync::oneshot::channel();
+    let (deleted, is_deleted) = tokio::sync::oneshot::channel();
     let (commit, committed) = std::sync::mpsc::channel::<()>();
     let deletion = shop.sql(move |session| {
         session
@@ -170,7 +170,7 @@ async fn a_user_deleted_meanwhile_is_a_conflict_only_for_the_items_of_that_user(
         session.batch_execute("COMMIT").unwrap();
     });
     let adding = async {
-        user_is_going.await.unwrap();
+        is_deleted.await.unwrap();
         let pairs: Vec<_> = (0..40).map(|n| (1 + n % 4, 1)).collect();
         let committing = async {
             eventually("an addition waits for the deletion", async || {
@@ -180,7 +180,7 @@ async fn a_user_deleted_meanwhile_is_a_conflict_only_for_the_items_of_that_user(
             .await;
             commit.send(()).unwrap();
         };
-        let (added, ()) = tokio::join!(add_at_once(&shop, &pairs), committing);
+        let (added, ()) = tokio::join!(add_concurrently(&shop, &pairs), committing);
         for ((user, _), item) in pairs.iter().zip(&added) {
             assert_eq!(item.is_some(), *user != 4, "user {user}");
         }

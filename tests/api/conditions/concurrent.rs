@@ -1,4 +1,4 @@
-//! Conditional requests beside other changes of the same resource.
+//! Conditional requests during other changes of the same resource.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{ITEM, PRODUCT, USER, delete_if, put_if, shop_of_three, tag};
 use crate::harness::Shop;
 
 #[tokio::test]
-async fn of_many_concurrent_changes_to_one_state_exactly_one_succeeds() {
+async fn exactly_one_of_many_concurrent_changes_to_one_state_succeeds() {
     let shop = Shop::open().await;
     shop.create_user("ada@example.com").await;
     shop.create_product("Moka pot").await;
@@ -42,7 +42,7 @@ async fn of_many_concurrent_changes_to_one_state_exactly_one_succeeds() {
 }
 
 #[tokio::test]
-async fn of_a_concurrent_change_and_deletion_exactly_one_succeeds() {
+async fn either_a_concurrent_change_or_a_deletion_succeeds() {
     let shop = Shop::open().await;
     for round in 0..40 {
         let id = shop.create_product("Moka pot").await;

@@ -132,7 +132,9 @@ impl OperationExamples {
 
 impl OperationExamples {
     pub fn has_parameter(&self, name: &str) -> bool {
-        self.parameters.iter().any(|it| it["name"] == name)
+        self.parameters
+            .iter()
+            .any(|parameter| parameter["name"] == name)
     }
 }
 

@@ -7,7 +7,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
-use super::{LAST_CHUNK, kill_list, lists_under_way, shop_of_large_products};
+use super::{LAST_CHUNK, kill_list, list_connections, shop_of_large_products};
 use crate::common::conformance::check;
 use crate::common::wire::Sent;
 use crate::harness::{ClientResponse, connections, eventually, received_head};
@@ -65,7 +65,7 @@ async fn over_http2_a_killed_query_resets_the_stream() {
 async fn a_client_that_disconnects_ends_the_query_and_its_connection() {
     let shop = shop_of_large_products().await;
     let client = PausedClient::get(&shop, "/api/products", "").await;
-    let [list] = lists_under_way(&shop).await[..] else {
+    let [list] = list_connections(&shop).await[..] else {
         panic!("one list is being read")
     };
     drop(client);

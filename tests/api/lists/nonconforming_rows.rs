@@ -6,7 +6,7 @@ use hyper::Method;
 use super::{LAST_CHUNK, large_shop};
 use crate::harness::Shop;
 use crate::paused_client::PausedClient;
-use crate::validation::{captured_log, complaints};
+use crate::validation::{captured_log, violation_lines};
 
 /// A large shop with one product whose title is longer than the contract allows.
 async fn shop_with_a_nonconforming_row(validation: Validation, id: i32) -> Shop {
@@ -26,7 +26,7 @@ async fn enforce_responds_with_500_when_the_first_chunk_has_a_nonconforming_row(
     let response = shop.get("/api/products").await;
     assert_eq!(response.error(500).0, "INTERNAL_ERROR");
     assert!(!String::from_utf8_lossy(&response.body).contains("secret"));
-    assert_eq!(complaints(&log)[0]["pointer"], "/data/6/title");
+    assert_eq!(violation_lines(&log)[0]["pointer"], "/data/6/title");
 }
 
 #[tokio::test]
@@ -35,18 +35,18 @@ async fn enforce_breaks_off_the_transfer_at_a_nonconforming_row_of_a_later_chunk
     // In a chunk in the middle, and in the last one.
     for id in [2000, 3000] {
         let shop = shop_with_a_nonconforming_row(Validation::Enforce, id).await;
-        let rest = PausedClient::get(&shop, "/api/products", "")
+        let broken = PausedClient::get(&shop, "/api/products", "")
             .await
             .read_to_end()
             .await;
-        assert!(!rest.ends_with(LAST_CHUNK));
-        let rest = String::from_utf8_lossy(&rest);
-        assert!(rest.contains(r#""id":1000,"#) && !rest.contains("secret"));
+        assert!(!broken.ends_with(LAST_CHUNK));
+        let text = String::from_utf8_lossy(&broken);
+        assert!(text.contains(r#""id":1000,"#) && !text.contains("secret"));
         let gzip = PausedClient::get(&shop, "/api/products", "Accept-Encoding: gzip\r\n").await;
         assert!(!gzip.read_to_end().await.ends_with(LAST_CHUNK));
     }
-    let complaints = complaints(&log);
-    let pointers = complaints.iter().map(|complaint| &complaint["pointer"]);
+    let lines = violation_lines(&log);
+    let pointers = lines.iter().map(|line| &line["pointer"]);
     assert_eq!(
         pointers.collect::<Vec<_>>(),
         [
@@ -65,7 +65,7 @@ async fn enforce_and_warn_send_a_list_that_conforms_to_the_contract() {
         let shop = large_shop(validation).await;
         let list = shop.get("/api/cart").await;
         assert_eq!(list.expect(200).as_array().unwrap().len(), 10_000);
-        assert!(complaints(&log).is_empty());
+        assert!(violation_lines(&log).is_empty());
     }
 }
 
@@ -79,7 +79,7 @@ async fn warn_logs_a_nonconforming_row_of_a_long_list_and_sends_it() {
         .expect(200);
     assert_eq!(list[1999]["title"], "secret".repeat(60));
     assert_eq!(list.as_array().unwrap().len(), 3000);
-    let complaints = complaints(&log);
-    assert_eq!(complaints.len(), 1, "{complaints:?}");
-    assert_eq!(complaints[0]["pointer"], "/data/1999/title");
+    let lines = violation_lines(&log);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(lines[0]["pointer"], "/data/1999/title");
 }

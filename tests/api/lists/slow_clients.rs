@@ -1,4 +1,4 @@
-//! Clients that read slowly or not at all, beside others.
+//! Clients that read slowly or not at all, and their effect on other clients.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::net::TcpStream;
 
-use super::{PRODUCT, assert_list, lists_under_way, rows, shop_of_large_products};
+use super::{PRODUCT, assert_list, list_connections, rows, shop_of_large_products};
 use crate::common::conformance::check;
 use crate::common::wire::Sent;
 use crate::harness::{ClientResponse, Shop, eventually};
@@ -23,7 +23,7 @@ async fn clients_that_do_not_read_delay_only_other_lists_and_only_for_a_limited_
     // A page that is too large to be kept in memory holds a database connection.
     let idle =
         join_all((0..8).map(|_| PausedClient::get(&shop, "/api/products?limit=400", ""))).await;
-    assert_eq!(lists_under_way(&shop).await.len(), 8);
+    assert_eq!(list_connections(&shop).await.len(), 8);
 
     let ninth = async {
         let list = shop.get("/api/users");
@@ -43,7 +43,7 @@ async fn clients_that_do_not_read_delay_only_other_lists_and_only_for_a_limited_
                 .expect(200);
             shop.delete(&format!("/api/cart/{item}")).await.expect(200);
         }
-        lists_under_way(&shop).await.len()
+        list_connections(&shop).await.len()
     };
     let (ninth, still_idle) = tokio::join!(ninth, others);
     assert_eq!(still_idle, 8, "no list has ended in the meantime");
@@ -57,11 +57,11 @@ async fn clients_that_do_not_read_delay_only_other_lists_and_only_for_a_limited_
     .await;
 }
 
-/// Reads a list alone, and then with two concurrent requests. Returns the three responses. The client of
-/// the last one does not read its body before the other response is complete.
-async fn read_slowly_beside_another(shop: &Shop, path: &str) -> [ClientResponse; 3] {
-    // Further requests wait to share a query only while the list is being read, which this paused client
-    // ensures, and when the duration of such a list is known, which the next request measures.
+/// Sends one request for a list, and then two concurrent ones. Returns the three responses. The client of
+/// the last one does not read its body before the other concurrent response is complete.
+async fn read_with_a_slow_client(shop: &Shop, path: &str) -> [ClientResponse; 3] {
+    // Requests wait for others to share a query only while a list is being read, and only if the duration of
+    // an earlier list is known. This client keeps a list open, and the next request is the earlier list.
     let _idle = PausedClient::get(shop, path, "").await;
     let alone = shop.get(path).await;
 
@@ -82,7 +82,7 @@ async fn read_slowly_beside_another(shop: &Shop, path: &str) -> [ClientResponse;
 async fn a_slow_client_receives_the_whole_list_and_delays_no_other_client() {
     let shop = shop_of_large_products().await;
     let rows = rows(&shop, PRODUCT, "products p ORDER BY id").await;
-    let responses = read_slowly_beside_another(&shop, "/api/products").await;
+    let responses = read_with_a_slow_client(&shop, "/api/products").await;
     for response in &responses {
         assert_list(response, &rows, false);
     }
@@ -105,9 +105,9 @@ async fn a_slow_client_of_a_reversed_list_receives_all_rows_in_order() {
         "/api/products/2/carts?sort=-id",
         "/api/users/1/cart?sort=-id",
     ] {
-        let responses = read_slowly_beside_another(&shop, path).await;
+        let responses = read_with_a_slow_client(&shop, path).await;
         let [alone, fast, slow] = responses.map(|response| response.body);
-        assert!(fast == alone, "{path}: beside a slow client");
+        assert!(fast == alone, "{path}: together with a slow client");
         assert!(slow == alone, "{path}: the slow client");
     }
 }

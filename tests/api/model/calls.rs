@@ -6,7 +6,7 @@ use proptest::prelude::*;
     clippy::option_option,
     reason = "absent, null and a value, as in the API"
 )]
-/// A call of the API. Its numbers select existing rows, or an id that does not exist.
+/// A call of the API. Each number selects an existing row, or an id that does not exist.
 #[derive(Debug, Clone)]
 pub enum Call {
     CreateUser {

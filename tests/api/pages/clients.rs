@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{total, while_locked};
 use crate::harness::{Shop, connections, eventually};
-use crate::lists::{kill_list, lists_under_way};
+use crate::lists::{kill_list, list_connections};
 use crate::paging::rows;
 use crate::paused_client::PausedClient;
 
@@ -48,7 +48,7 @@ async fn a_client_that_does_not_read_its_large_page_delays_no_other_client() {
         };
         assert_eq!((rows(page).len(), total(page)), (count, 400));
     }
-    assert_eq!(lists_under_way(&shop).await.len(), 3);
+    assert_eq!(list_connections(&shop).await.len(), 3);
     for _ in 0..10 {
         let page = shop.get(SMALL).await;
         assert_eq!(page.body, small.body);
@@ -80,7 +80,7 @@ async fn a_client_that_disconnects_affects_no_other_page() {
         drop(client);
     }
     eventually("the queries of disconnected clients end", async || {
-        lists_under_way(&shop).await.is_empty()
+        list_connections(&shop).await.is_empty()
     })
     .await;
     assert_eq!(total(&shop.get(SMALL).await), 400);
@@ -109,7 +109,7 @@ async fn a_page_in_memory_holds_no_connection_while_its_client_pauses() {
     .await;
     let path = "/api/products?limit=100";
     let clients = join_all((0..20).map(|_| PausedClient::get(&shop, path, ""))).await;
-    assert!(lists_under_way(&shop).await.is_empty());
+    assert!(list_connections(&shop).await.is_empty());
     let idle = shop
         .sql(|session| connections(session, "command = 'Sleep'"))
         .await;

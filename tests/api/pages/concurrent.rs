@@ -7,7 +7,7 @@ use crate::harness::{ClientResponse, Shop};
 use crate::paging::rows;
 
 /// Sends concurrent GET requests for all paths while `table` is locked.
-async fn get_together(shop: &Shop, table: &str, paths: &[String]) -> Vec<ClientResponse> {
+async fn get_concurrently(shop: &Shop, table: &str, paths: &[String]) -> Vec<ClientResponse> {
     while_locked(
         shop,
         table,
@@ -68,7 +68,7 @@ async fn each_of_many_concurrent_pages_belongs_to_its_own_request() {
             lists.iter().map(path)
         });
         let paths: Vec<String> = paths.collect();
-        let together = get_together(&shop, table, &paths).await;
+        let together = get_concurrently(&shop, table, &paths).await;
         for (path, page) in paths.iter().zip(together) {
             let alone = shop.get(path).await;
             page.expect(200);
@@ -83,7 +83,7 @@ async fn each_concurrent_page_of_a_missing_list_is_a_404() {
     let paths: Vec<String> = (1..20)
         .map(|page| format!("/api/users/7/cart?page={page}"))
         .collect();
-    for page in get_together(&shop, "users", &paths).await {
+    for page in get_concurrently(&shop, "users", &paths).await {
         assert_eq!(page.error(404).0, "NOT_FOUND");
     }
     let user = shop.create_user("ada@example.com").await;
@@ -105,7 +105,7 @@ async fn an_unreadable_row_fails_only_its_own_page() {
         .chain(1..=10)
         .map(|number| format!("/api/users?page={number}"))
         .collect();
-    let together = get_together(&shop, "users", &paths).await;
+    let together = get_concurrently(&shop, "users", &paths).await;
     for (path, page) in paths.iter().zip(together) {
         if path == "/api/users?page=3" {
             assert_eq!(page.error(500).0, "INTERNAL_ERROR");

@@ -1,4 +1,4 @@
-//! Pages beside concurrent writes.
+//! Pages during concurrent writes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

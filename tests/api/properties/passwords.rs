@@ -6,14 +6,17 @@ use argon2::{Argon2, PasswordHash, PasswordVerifier};
 use serde_json::json;
 
 use super::values::Samples;
-use super::{Row, resources, with};
+use super::{Row, resources, with_property};
 use crate::harness::Shop;
 
-/// The stored hash of each password that was written.
+/// Each written password has a hash of its own that verifies it.
 #[tokio::test]
 async fn a_password_is_stored_as_a_hash_that_verifies() {
     for resource in resources() {
-        let secrets = resource.draft.iter().filter(|it| it.is_secret());
+        let secrets = resource
+            .draft
+            .iter()
+            .filter(|property| property.is_secret());
         for property in secrets {
             let shop = Shop::open_sample().await;
             let mut samples = Samples::default();
@@ -22,7 +25,7 @@ async fn a_password_is_stored_as_a_hash_that_verifies() {
             let draft = samples.whole_draft(&resource.draft);
             let changed = Row::create(&shop, &resource, &draft).await;
             for value in values {
-                let draft = with(&samples.draft(&resource.draft), &property.name, &value);
+                let draft = with_property(&samples.draft(&resource.draft), &property.name, &value);
                 let created = Row::create(&shop, &resource, &draft).await;
                 let body = json!({ &property.name: value });
                 shop.put(&changed.path, &body).await.expect(200);
@@ -36,7 +39,11 @@ async fn a_password_is_stored_as_a_hash_that_verifies() {
                 }
             }
             let before = stored_hash(&shop, &changed.path).await;
-            for other in resource.changes.iter().filter(|it| !it.is_secret()) {
+            for other in resource
+                .changes
+                .iter()
+                .filter(|property| !property.is_secret())
+            {
                 let shown = &changed.shown[&other.name];
                 let body = json!({ &other.name: samples.another(other, shown) });
                 shop.put(&changed.path, &body).await.expect(200);

@@ -7,7 +7,7 @@ use crate::common::headers;
 
 /// A resource that is created by a POST.
 pub struct Resource {
-    /// The path of the POST, which is that of the list.
+    /// The path of the list, to which new resources are posted.
     pub list: String,
     /// The properties of the body of the POST.
     pub draft: Vec<Property>,
@@ -58,7 +58,7 @@ pub fn resources() -> Vec<Resource> {
         .collect();
     let all: usize = resources
         .iter()
-        .map(|it| it.draft.len() + it.changes.len())
+        .map(|resource| resource.draft.len() + resource.changes.len())
         .sum();
     assert!(
         resources.len() >= 3 && all >= 14,
@@ -86,7 +86,7 @@ fn properties(body: &'static Value, shown: &'static Value) -> Vec<Property> {
         .map(|(name, schema)| Property {
             name: name.clone(),
             schema: resolve(schema),
-            is_required: required.is_some_and(|all| all.iter().any(|it| it == name)),
+            is_required: required.is_some_and(|all| all.iter().any(|required| required == name)),
             is_shown: shown["properties"].get(name).is_some(),
             is_reference: name.ends_with("_id"),
         })

@@ -51,7 +51,7 @@ impl Samples {
             kind => panic!("a property of type {kind:?}"),
         };
         if schema["nullable"] == true {
-            // In the middle, so that there is a value before and after it.
+            // In the middle, because the changes from a value to null and back are also tested.
             values.insert(1, Value::Null);
         }
         values
@@ -83,8 +83,9 @@ impl Samples {
 
     /// A body with the required properties.
     pub fn draft(&mut self, properties: &[Property]) -> Value {
-        let required = properties.iter().filter(|it| it.is_required);
-        let members = required.map(|it| (it.name.clone(), self.valid(it)[0].clone()));
+        let required = properties.iter().filter(|property| property.is_required);
+        let members =
+            required.map(|property| (property.name.clone(), self.valid(property)[0].clone()));
         Value::Object(members.collect())
     }
 
@@ -92,7 +93,7 @@ impl Samples {
     pub fn whole_draft(&mut self, properties: &[Property]) -> Value {
         let members: Map<String, Value> = properties
             .iter()
-            .map(|it| (it.name.clone(), self.valid(it)[0].clone()))
+            .map(|property| (property.name.clone(), self.valid(property)[0].clone()))
             .collect();
         members.into()
     }
@@ -129,7 +130,7 @@ fn lengths(property: &Property) -> [usize; 2] {
     let length = |keyword| {
         property
             .number(keyword)
-            .and_then(|it| usize::try_from(it).ok())
+            .and_then(|length| usize::try_from(length).ok())
     };
     [
         length("minLength").unwrap_or(0),
@@ -187,7 +188,7 @@ pub fn invalid(property: &Property) -> Vec<Value> {
                     json!(email(0, most + 1)),
                 ]);
             } else {
-                let long = ["x", "\u{1f600}"].map(|it| it.repeat(most + 1));
+                let long = ["x", "\u{1f600}"].map(|character| character.repeat(most + 1));
                 values.extend(long.map(Value::from));
                 if least > 0 {
                     values.push("\u{1f600}".repeat(least - 1).into());

@@ -121,7 +121,7 @@ class Walk:
 
 
 def walk_users(walk: Walk, shop: Client) -> User:
-    """All operations on users except the deletion."""
+    """Calls all operations on users except the deletion."""
     draft = UserDraft(email="ada@python-client.example", password="correct horse", role="USER")
     ada = walk.ok(create_user.sync_detailed, client=shop, body=draft).data
     assert (ada.email, ada.role) == (draft.email, "USER")
@@ -178,7 +178,7 @@ def walk_users(walk: Walk, shop: Client) -> User:
 
 
 def walk_products(walk: Walk, shop: Client) -> Product:
-    """All operations on products except the deletion."""
+    """Calls all operations on products except the deletion."""
     draft = ProductDraft(title="Teapot 🫖", image_url="/images/teapot.jpg", description="Brown")
     teapot = walk.ok(create_product.sync_detailed, client=shop, body=draft).data
     assert teapot.title == "Teapot 🫖"
@@ -213,7 +213,7 @@ def walk_products(walk: Walk, shop: Client) -> Product:
 
 
 def walk_cart(walk: Walk, shop: Client, user: User, product: Product) -> None:
-    """The cart, and the carts of users and products."""
+    """Calls the operations of the cart, and reads the carts of users and products."""
     draft = CartItemDraft(user_id=user.id, product_id=product.id)
     item = walk.ok(add_cart_item.sync_detailed, client=shop, body=draft).data
     assert (item.user, item.product) == (user, product)
@@ -247,7 +247,7 @@ def walk_cart(walk: Walk, shop: Client, user: User, product: Product) -> None:
 
 
 def walk_deletions(walk: Walk, shop: Client, user: int, product: int) -> None:
-    """The deletions. That of the product removes the last cart item."""
+    """Calls the deletions. The deletion of the product removes the last cart item, too."""
     removal = walk.ok(delete_product.sync_detailed, product, client=shop).data
     assert removal.cart_items_removed == 1
     walk.fails("404 NOT_FOUND", delete_product.sync_detailed, product, client=shop)

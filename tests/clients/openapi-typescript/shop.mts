@@ -96,7 +96,7 @@ async function fails(call: Call<Success>, expected: string): Promise<void> {
   note(response, outcome);
 }
 
-/** All operations on users except the deletion. */
+/** Calls all operations on users except the deletion. */
 async function walkUsers(): Promise<Schemas['User']> {
   const draft: Schemas['UserDraft'] = {
     email: 'ada@fetch.example',
@@ -165,7 +165,7 @@ async function walkUsers(): Promise<Schemas['User']> {
   return promoted;
 }
 
-/** All operations on products except the deletion. */
+/** Calls all operations on products except the deletion. */
 async function walkProducts(): Promise<Schemas['Product']> {
   const draft = { title: 'Teapot 🫖', image_url: '/images/teapot.jpg', description: 'Brown' };
   const create = (body: Schemas['ProductDraft']) => shop.POST('/api/products', { body });
@@ -198,7 +198,7 @@ async function walkProducts(): Promise<Schemas['Product']> {
   return cleared;
 }
 
-/** The cart, and the carts of users and products. */
+/** Calls the operations of the cart, and reads the carts of users and products. */
 async function walkCart(user: Schemas['User'], product: Schemas['Product']): Promise<void> {
   const [user_id, product_id] = [user.id, product.id];
   const add = (body: Schemas['CartItemDraft']) => shop.POST('/api/cart', { body });
@@ -234,7 +234,7 @@ async function walkCart(user: Schemas['User'], product: Schemas['Product']): Pro
   await ok(add({ user_id, product_id }));
 }
 
-/** The deletions. That of the product removes the last cart item. */
+/** Calls the deletions. The deletion of the product removes the last cart item, too. */
 async function walkDeletions(user: number, product: number): Promise<void> {
   const deleteProduct = (id: number) =>
     shop.DELETE('/api/products/{id}', { params: { path: { id } } });

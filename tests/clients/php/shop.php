@@ -120,7 +120,7 @@ function same(mixed $seen, mixed $expected): void
     }
 }
 
-/** All operations on users except the deletion. */
+/** Calls all operations on users except the deletion. */
 function walkUsers(Walk $walk, UsersApi $users): User
 {
     $address = 'ada@php.example';
@@ -175,7 +175,7 @@ function walkUsers(Walk $walk, UsersApi $users): User
     return $promoted;
 }
 
-/** All operations on products except the deletion. */
+/** Calls all operations on products except the deletion. */
 function walkProducts(Walk $walk, ProductsApi $products): Product
 {
     $draft = new ProductDraft(['title' => 'Teapot 🫖', 'image_url' => '/images/teapot.jpg', 'description' => 'Brown']);
@@ -205,7 +205,7 @@ function walkProducts(Walk $walk, ProductsApi $products): Product
     return $teapot;
 }
 
-/** The cart, and the carts of users and products. */
+/** Calls the operations of the cart, and reads the carts of users and products. */
 function walkCart(
     Walk $walk,
     CartApi $cart,
@@ -242,7 +242,7 @@ function walkCart(
     $cart->addCartItem($draft);
 }
 
-/** The deletions. That of the product removes the last cart item. */
+/** Calls the deletions. The deletion of the product removes the last cart item, too. */
 function walkDeletions(Walk $walk, UsersApi $users, ProductsApi $products, int $user, int $product): void
 {
     same($walk->ok($products->deleteProduct(...), $product)->getData()->getCartItemsRemoved(), 1);

@@ -92,7 +92,7 @@ class Walk:
 
 
 def walk_users(walk: Walk, users: UsersApi) -> User:
-    """All operations on users except the deletion."""
+    """Calls all operations on users except the deletion."""
     draft = UserDraft(email="ada@python.example", password="correct horse", role=Role.USER)
     ada = walk.ok(users.create_user, draft).data
     walk.fails("409 CONFLICT EMAIL_TAKEN", users.create_user, draft)
@@ -143,7 +143,7 @@ def walk_users(walk: Walk, users: UsersApi) -> User:
 
 
 def walk_products(walk: Walk, products: ProductsApi) -> Product:
-    """All operations on products except the deletion."""
+    """Calls all operations on products except the deletion."""
     draft = ProductDraft(title="Teapot 🫖", image_url="/images/teapot.jpg", description="Brown")
     teapot = walk.ok(products.create_product, draft).data
     assert teapot.title == "Teapot 🫖"
@@ -171,7 +171,7 @@ def walk_products(walk: Walk, products: ProductsApi) -> Product:
 def walk_cart(
     walk: Walk, cart: CartApi, users: UsersApi, products: ProductsApi, user: User, product: Product
 ) -> None:
-    """The cart, and the carts of users and products."""
+    """Calls the operations of the cart, and reads the carts of users and products."""
     draft = CartItemDraft(user_id=user.id, product_id=product.id)
     item = walk.ok(cart.add_cart_item, draft).data
     assert (item.user, item.product) == (user, product)

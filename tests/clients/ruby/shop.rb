@@ -83,7 +83,7 @@ class Walk
   end
 end
 
-# All operations on users except the deletion.
+# Calls all operations on users except the deletion.
 def walk_users(walk, users)
   create, get, list, update = %i[create_user get_user list_users update_user].map { users.method(_1) }
   draft = UserDraft.new(email: 'ada@ruby.example', password: 'correct horse', role: Role::USER)
@@ -130,7 +130,7 @@ def walk_users(walk, users)
   ada
 end
 
-# All operations on products except the deletion.
+# Calls all operations on products except the deletion.
 def walk_products(walk, products)
   create, get, list, update =
     %i[create_product get_product list_products update_product].map { products.method(_1) }
@@ -156,7 +156,7 @@ def walk_products(walk, products)
   teapot
 end
 
-# The cart, and the carts of users and products.
+# Calls the operations of the cart, and reads the carts of users and products.
 def walk_cart(walk, cart, users, products, user, product)
   add, get, list, remove, clear =
     %i[add_cart_item get_cart_item list_cart_items remove_cart_item clear_user_cart].map { cart.method(_1) }
@@ -185,7 +185,7 @@ def walk_cart(walk, cart, users, products, user, product)
   cart.add_cart_item(draft)
 end
 
-# The deletions. That of the product removes the last cart item.
+# Calls the deletions. The deletion of the product removes the last cart item, too.
 def walk_deletions(walk, users, products, user, product)
   delete_product, delete_user = products.method(:delete_product), users.method(:delete_user)
   same(walk.ok(delete_product, product.id).data.cart_items_removed, 1)

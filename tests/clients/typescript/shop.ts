@@ -78,7 +78,7 @@ async function fails(call: Promise<unknown>, message: string): Promise<void> {
   await rejects(call, { message });
 }
 
-/** All operations on users except the deletion. */
+/** Calls all operations on users except the deletion. */
 async function walkUsers(users: UsersApi): Promise<User> {
   const userDraft = { email: 'ada@typescript.example', password: 'correct horse', role: Role.User };
   const { data: ada } = await users.createUser({ userDraft });
@@ -138,7 +138,7 @@ async function walkUsers(users: UsersApi): Promise<User> {
   return promoted;
 }
 
-/** All operations on products except the deletion. */
+/** Calls all operations on products except the deletion. */
 async function walkProducts(products: ProductsApi): Promise<Product> {
   const productDraft = { title: 'Teapot 🫖', imageUrl: '/images/teapot.jpg', description: 'Brown' };
   const { data: teapot } = await products.createProduct({ productDraft });
@@ -171,7 +171,7 @@ async function walkProducts(products: ProductsApi): Promise<Product> {
   return cleared;
 }
 
-/** The cart, and the carts of users and products. */
+/** Calls the operations of the cart, and reads the carts of users and products. */
 async function walkCart(
   cart: CartApi,
   users: UsersApi,

@@ -1,4 +1,4 @@
-//! What a prefix and an email find, whatever characters they have.
+//! Filters by prefix and by email, with all kinds of characters.
 
 use super::*;
 
@@ -37,7 +37,7 @@ fn no_character_of_a_prefix_is_a_wildcard() {
         "STRICT_ALL_TABLES",
         "STRICT_ALL_TABLES,NO_BACKSLASH_ESCAPES",
     ] {
-        shop.do_sql(&format!("SET SESSION sql_mode = '{mode}'"));
+        shop.run_sql(&format!("SET SESSION sql_mode = '{mode}'"));
         for title in titles {
             for end in title
                 .char_indices()
@@ -55,12 +55,12 @@ fn no_character_of_a_prefix_is_a_wildcard() {
             }
         }
     }
-    // Longer than any title, of characters that the pattern doubles.
+    // A prefix longer than any title, of characters that the pattern escapes.
     assert_eq!(shop.beginning_with(&"%_!\\".repeat(500)), Vec::<i32>::new());
 }
 
 #[test]
-fn a_prefix_of_an_email_is_literal_too() {
+fn no_character_of_an_email_s_prefix_is_a_wildcard() {
     let mut shop = Shop::with_emails(&["a_b@x", "acb@x", "a%@x", "A_C@x"]);
     let filter = users::Filter {
         prefix: Some("a_".into()),
@@ -74,9 +74,10 @@ fn a_prefix_of_an_email_is_literal_too() {
     assert_eq!(read.ids(), [1, 4]);
 }
 
-/// All of these pairs are equal for the collation.
+/// The emails that must not be found are equal to one of the stored emails in the collation, or
+/// match one as a pattern.
 #[test]
-fn an_email_is_found_to_the_byte() {
+fn an_email_filter_compares_bytes() {
     let emails = [
         "Ana@x.io",
         "bob@x.io ",
@@ -87,12 +88,12 @@ fn an_email_is_found_to_the_byte() {
         "straße@x.io",
     ];
     let mut shop = Shop::with_emails(&emails);
-    let mut found = |email: &str, order, span| {
+    let mut found = |email: &str, order, range| {
         let filter = users::Filter {
             email: Some(email.to_owned()),
             ..users::Filter::default()
         };
-        shop.users(&filter, order, span)
+        shop.users(&filter, order, range)
     };
     let page = one_page(Page { number: 1, size: 9 });
     for (id, email) in (1..).zip(emails) {

@@ -1,4 +1,4 @@
-//! What is read of an event before it is formatted.
+//! Reads an event before it is formatted.
 
 use std::borrow::Cow;
 use std::fmt::{self, Debug};
@@ -13,10 +13,10 @@ use tracing_subscriber::registry::LookupSpan;
 
 /// The name of the span that requests run in; its field `id` is the request id.
 const REQUEST_SPAN: &str = "request";
-/// As many fields as the events of requests have.
+/// The number of fields of a request's event.
 const FIELDS: usize = 8;
 
-/// An event, read once.
+/// The contents of an event.
 pub(super) struct Record {
     pub(super) level: Level,
     pub(super) target: Cow<'static, str>,
@@ -28,7 +28,7 @@ pub(super) struct Record {
 pub(super) enum FieldValue {
     /// A string, which the text shows in quotation marks.
     Quoted(String),
-    /// Anything by its `Display` or `Debug`.
+    /// Any other value, as its `Display` or `Debug` shows it.
     Plain(String),
     /// A number or a boolean.
     Json(Value),
@@ -86,7 +86,7 @@ impl Record {
             ("request_id", FieldValue::Quoted(text) | FieldValue::Plain(text)) => {
                 self.request_id = Some(text);
             }
-            // Events of the crate `log` bring their own target so.
+            // Events of the crate `log` have their target in this field.
             ("log.target", FieldValue::Quoted(text) | FieldValue::Plain(text)) => {
                 self.target = text.into();
             }
@@ -118,13 +118,13 @@ impl Visit for Record {
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        // Milliseconds to the microsecond are exact enough.
+        // Rounds milliseconds to microseconds.
         let rounded = (value * 1000.0).round() / 1000.0;
         self.record(field, FieldValue::Json(rounded.into()));
     }
 }
 
-/// Keeps of a span's fields the value of `id` alone.
+/// Formats the fields of a span as the value of `id` alone.
 pub(in crate::commands::logging) struct RequestIdOfSpan;
 
 impl<'w> FormatFields<'w> for RequestIdOfSpan {

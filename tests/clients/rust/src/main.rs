@@ -104,7 +104,7 @@ fn operation_id<E>() -> String {
     name[..1].to_ascii_lowercase() + &name[1..]
 }
 
-/// All operations on users except the deletion.
+/// Calls all operations on users except the deletion.
 async fn walk_users(walk: &mut Walk, shop: &Configuration) -> Result<User> {
     let draft = UserDraft::new(
         "ada@rust.example".to_owned(),
@@ -189,7 +189,7 @@ async fn walk_users(walk: &mut Walk, shop: &Configuration) -> Result<User> {
     Ok(expected)
 }
 
-/// A search, which requires paging, and a sorted and filtered list.
+/// Searches, which requires paging, and reads a sorted and filtered list.
 async fn walk_search(walk: &mut Walk, shop: &Configuration, ada: &User) -> Result<()> {
     let search = Some("ada");
     walk.fails(
@@ -211,7 +211,7 @@ async fn walk_search(walk: &mut Walk, shop: &Configuration, ada: &User) -> Resul
     Ok(())
 }
 
-/// Conditional updates, and an update with the data of a response.
+/// Sends conditional updates, and an update with the data of a response.
 async fn walk_conditions(walk: &mut Walk, shop: &Configuration, user: &User) -> Result<()> {
     // This client gives no access to response headers, so the condition is `*`: any state.
     let again = UserChanges {
@@ -243,7 +243,7 @@ async fn walk_conditions(walk: &mut Walk, shop: &Configuration, user: &User) -> 
     )
 }
 
-/// All operations on products except the deletion.
+/// Calls all operations on products except the deletion.
 async fn walk_products(walk: &mut Walk, shop: &Configuration) -> Result<Product> {
     let draft = ProductDraft {
         image_url: Some(Some("/images/teapot.jpg".to_owned())),
@@ -306,7 +306,7 @@ async fn walk_products(walk: &mut Walk, shop: &Configuration) -> Result<Product>
     Ok(expected)
 }
 
-/// The cart, and the carts of users and products.
+/// Calls the operations of the cart, and reads the carts of users and products.
 async fn walk_cart(
     walk: &mut Walk,
     shop: &Configuration,
@@ -375,7 +375,7 @@ async fn walk_cart(
     Ok(())
 }
 
-/// The deletions. That of the product removes the last cart item.
+/// Calls the deletions. The deletion of the product removes the last cart item, too.
 async fn walk_deletions(
     walk: &mut Walk,
     shop: &Configuration,

@@ -1,5 +1,5 @@
 //! Concurrent requests, and reads after a change: each response belongs to its own request and shows the
-//! present state.
+//! current state.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::harness::{ClientResponse, Shop};
 use crate::paused_client::PausedClient;
 
 /// Sends a GET for each path concurrently. Returns the responses in the order of the paths.
-async fn get_at_once(shop: &Shop, paths: &[String]) -> Vec<ClientResponse> {
+async fn get_concurrently(shop: &Shop, paths: &[String]) -> Vec<ClientResponse> {
     join_all(paths.iter().map(|path| shop.get(path))).await
 }
 
@@ -46,9 +46,9 @@ async fn each_of_many_concurrent_reads_shows_its_own_resource() {
             let paths = ids.iter().map(|id| format!("/api/{of}/{id}"));
             paths.collect()
         };
-        let users = get_at_once(&shop, &paths("users")).await;
-        let products = get_at_once(&shop, &paths("products")).await;
-        let items = get_at_once(&shop, &paths("cart")).await;
+        let users = get_concurrently(&shop, &paths("users")).await;
+        let products = get_concurrently(&shop, &paths("products")).await;
+        let items = get_concurrently(&shop, &paths("cart")).await;
         for (((id, user), product), item) in ids.iter().zip(users).zip(products).zip(items) {
             let user_shown = json!({
                 "id": id, "email": format!("user{id}@example.com"), "role": "USER",
@@ -69,10 +69,10 @@ async fn each_of_many_concurrent_reads_shows_its_own_resource() {
 
 /// Reads these short lists one by one, then concurrently, and compares the results. Meanwhile a client
 /// that has stopped reading holds the long list `held`: while a list is being read, further requests for
-/// lists wait a moment for others that they can share a query with.
+/// lists wait for a short time to share a query.
 async fn compare_together(shop: &Shop, held: &str, paths: &[&str]) {
     let idle = PausedClient::get(shop, held, "").await;
-    // The time that they wait depends on the duration of the last list.
+    // The waiting time depends on the duration of the last list.
     shop.get(held).await.expect(200);
     let mut alone = Vec::new();
     for path in paths {
@@ -86,7 +86,7 @@ async fn compare_together(shop: &Shop, held: &str, paths: &[&str]) {
     }
     for _ in 0..3 {
         let paths: Vec<String> = paths.repeat(2).into_iter().map(str::to_owned).collect();
-        let together = get_at_once(shop, &paths).await;
+        let together = get_concurrently(shop, &paths).await;
         for ((path, list), alone) in paths.iter().zip(together).zip(alone.iter().cycle()) {
             list.expect(200);
             assert!(
