@@ -1,5 +1,5 @@
-//! The registry of the contracts that the service keeps to. Whatever concerns all contracts goes
-//! through this list: the server, the command line, the tests and CI.
+//! The registry of the contracts that the service implements. The server, the command line, the tests
+//! and CI iterate over it.
 //!
 //! A second contract is a file beside `openapi/openapi.yaml`, and a line in `PUBLISHED`.
 
@@ -16,8 +16,8 @@ use super::document;
 use super::pipeline::Service;
 use super::validation::Validation;
 
-/// A contract as it is published: its name, its YAML file `openapi/<name>.yaml`, the function that
-/// generates the same document from the Rust types, and the function that makes its handlers.
+/// An entry of the registry: the name of a contract, the content of `openapi/<name>.yaml`, the function
+/// that generates the same document from the Rust types, and the function that creates the handlers.
 type Source = (&'static str, &'static str, fn() -> Value, MakeHandlers);
 
 type MakeHandlers = fn(&Database, Validation) -> BoxEndpoint<'static, Response>;
@@ -28,19 +28,19 @@ const PUBLISHED: &[Source] = &[
     ("openapi", include_str!("../../openapi/openapi.yaml"), document::generated, document::handlers),
 ];
 
-/// A contract that the service keeps to.
+/// A contract that the service implements.
 pub struct Published {
     /// The contract.
     pub contract: Contract,
-    /// The contract as it is written, byte for byte.
+    /// The content of the contract's YAML file.
     pub source: &'static str,
     generate: fn() -> Value,
     handlers: MakeHandlers,
 }
 
 impl Published {
-    /// The document that poem-openapi generates from the types and handlers; equal to the contract.
-    /// Needs no database.
+    /// The document that poem-openapi generates from the types and handlers. A test compares it with the
+    /// contract. Needs no database.
     #[must_use]
     pub fn generated_document(&self) -> Value {
         (self.generate)()
@@ -56,10 +56,10 @@ impl Published {
     }
 }
 
-/// Every contract, read at the first call.
+/// Every contract, parsed at the first call.
 ///
 /// # Panics
-/// When a contract is not supported: a fault of the build, which any test shows.
+/// When a contract is not supported. The tests exclude this.
 #[must_use]
 pub fn contracts() -> &'static [Published] {
     static CONTRACTS: LazyLock<Vec<Published>> = LazyLock::new(|| {
@@ -85,7 +85,7 @@ pub fn find(method: &str, path: &str) -> Option<&'static Operation> {
     contracts.find_map(|it| it.contract.find(method, path))
 }
 
-/// The methods (in capitals) of a concrete path; none when no contract knows the path.
+/// The methods (in capitals) of a concrete path; empty when no contract has the path.
 #[must_use]
 pub fn methods(path: &str) -> Vec<&'static str> {
     let mut methods = contracts().iter().map(|it| it.contract.methods(path));
@@ -103,7 +103,7 @@ pub fn operations() -> impl Iterator<Item = &'static Operation> {
 mod tests {
     use super::*;
 
-    /// Whatever is read of one contract may be looked up in any other.
+    /// The order of the contracts therefore has no effect on the operation of a request.
     #[test]
     fn no_two_contracts_have_an_operation_or_a_path_in_common() {
         for (index, one) in contracts().iter().enumerate() {

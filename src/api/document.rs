@@ -1,9 +1,9 @@
-//! The three groups of operations as one API, and the OpenAPI document that poem-openapi generates
-//! from it, which the contract gate compares with the contract.
+//! Combines the operations on users, products and carts to one API, and generates its OpenAPI document,
+//! which the contract gate compares with the contract.
 //!
-//! Added here is what poem-openapi cannot know: the header `X-Request-Id` of requests and responses,
-//! 413 and 415 for each operation with a body, and that [`super::json::JsonBody`] refuses unknown
-//! properties. The extensions (`x-…`) come from the tables that the code itself uses.
+//! This module adds to the document of poem-openapi: the header `X-Request-Id` of requests and responses,
+//! 413 and 415 for each operation with a body, and that [`super::json::JsonBody`] rejects unknown
+//! properties. The values of extensions (`x-…`) are those of the tables that the handlers use.
 
 use std::collections::HashMap;
 
@@ -56,7 +56,8 @@ headers ignore them.
 **Tracing.** Send `X-Request-Id` (up to 128 letters, digits, dots, dashes and underscores), and \
 the response and the server's log have the same id. Without one, the server generates an id.";
 
-/// All operations. poem-openapi's tuple of APIs would emit a path twice where two of them share it.
+/// All operations. With poem-openapi's tuple of APIs the document would have a path twice if two of them
+/// share it.
 struct Shop {
     groups: (Users, Products, Cart),
 }
@@ -108,6 +109,7 @@ impl OpenApi for Shop {
     }
 }
 
+/// Adds to an operation what all operations have in common.
 fn complete(operation: &mut MetaOperation) {
     let responses = &mut operation.responses.responses;
     if operation.request.is_some() {
@@ -157,11 +159,11 @@ fn service(shop: Shop) -> OpenApiService<Shop, ()> {
 /// The OpenAPI document that poem-openapi generates from the types and handlers. Needs no database.
 ///
 /// # Panics
-/// When poem-openapi writes something that is not JSON, or the same key twice.
+/// When the document of poem-openapi is not JSON, or has an object with a duplicate key.
 #[must_use]
 pub(super) fn generated() -> Value {
     let document = service(Shop::new(&Database::nowhere(), Validation::Off)).spec();
-    // A duplicate key would hide the value of the first one.
+    // Of two equal keys, only one value would be compared with the contract.
     let (mut document, duplicates) =
         contract::json::parse(document.as_bytes()).expect("poem-openapi writes JSON");
     assert!(duplicates.is_empty(), "generated twice: {duplicates:?}");
@@ -181,8 +183,8 @@ fn name_codes(document: &mut Value) {
     properties["reason"]["x-error-reasons"] = reasons.into_iter().collect();
 }
 
-/// Adds the extensions of the parameters of lists: the defaults of `page` and `limit`, and which other
-/// parameters need one of them.
+/// Adds the extensions of the parameters of lists: the defaults of `page` and `limit`, and the parameters
+/// that are accepted only together with one of them.
 fn describe_paging(document: &mut Value) {
     let paths = document["paths"].as_object_mut().into_iter().flatten();
     let operations = paths

@@ -1,7 +1,7 @@
-//! The way of a request through the service: [`Pipeline::pass`], read from top to bottom.
+//! The stages that every request passes through, in the order of the code of `Pipeline::pass`.
 //!
-//! Whatever happens on it, the response is in the contract's envelope and carries what every
-//! response carries, and the request leaves one line in the log.
+//! Every response, also that of a failed stage, has the contract's envelope and the common headers, and
+//! every request is logged in one line.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
@@ -25,14 +25,14 @@ use super::observe::{REQUEST_ID, RequestLog};
 use super::validation::Validation;
 use super::{body, compression, parameters};
 
-/// What an operator can set about the service.
+/// The settings of the service that an operator can change.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Which pages of other origins may call.
+    /// The origins whose pages may call the API.
     pub cors: Cors,
-    /// Which hosts the service answers for.
+    /// The hosts to which requests may be addressed.
     pub hosts: Hosts,
-    /// Whether responses are checked against the contract.
+    /// Which responses are checked against the contract.
     pub validation: Validation,
 }
 
@@ -40,18 +40,18 @@ pub struct Settings {
 pub struct Service {
     /// The contract.
     pub contract: &'static Contract,
-    /// The handlers, as poem-openapi routes to them.
+    /// The handlers, behind the router of poem-openapi.
     pub handlers: BoxEndpoint<'static, Response>,
 }
 
-/// What every request passes, as an endpoint that always has a response and never fails.
+/// The pipeline as an endpoint. It never fails: errors become responses.
 pub struct Pipeline {
     services: Vec<Service>,
     site: BoxEndpoint<'static, Response>,
     settings: Settings,
 }
 
-/// What a request is for: an operation, and the service that has it.
+/// The target of a request: an operation, and the service that has it.
 #[derive(Clone, Copy)]
 struct Target<'p> {
     service: &'p Service,
@@ -59,7 +59,7 @@ struct Target<'p> {
 }
 
 impl Pipeline {
-    /// The pipeline to the handlers of `services`, and to the `site` beside their contracts.
+    /// The pipeline in front of the handlers of `services`, and of `site`, which has all other paths.
     pub fn new(
         services: Vec<Service>,
         site: impl IntoEndpoint<Endpoint: 'static>,
@@ -72,7 +72,7 @@ impl Pipeline {
         }
     }
 
-    /// What a request passes, in this order.
+    /// Passes a request through all stages, from top to bottom.
     async fn pass(
         &self,
         mut request: Request,
@@ -87,17 +87,18 @@ impl Pipeline {
             return Ok(response);
         }
 
-        // The operation. What is in no contract is on the site, or nowhere.
+        // The operation. All other requests are for the site.
         let Some(Target { service, operation }) = target else {
             return self.pass_to_site(request).await;
         };
 
-        // Authenticate: no caller is told from another.
+        // Authentication: there is none, so callers are not distinguished.
         let caller = Caller::Anyone;
 
         // Rate limit: there is none.
 
-        // Parameters and body. A body is read to name what is wrong with it beside the parameters.
+        // Parameters and body. The body is read even when a parameter is invalid, so that the response
+        // reports the violations of both.
         let mut violations = parameters::check(operation, &mut request);
         if operation.body.is_some() {
             match body::check(operation, &mut request).await {
@@ -126,7 +127,7 @@ impl Pipeline {
         call(&service.handlers, request, deadline).await
     }
 
-    /// A request that is for no operation.
+    /// Handles a request to no operation.
     async fn pass_to_site(&self, request: Request) -> poem::Result<Response> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let is_in_contract = !self.methods(&path).is_empty();
@@ -151,7 +152,7 @@ impl Pipeline {
         }
     }
 
-    /// What a request is for, if a contract has it; HEAD is GET without the body.
+    /// The operation of a request, if a contract has it. HEAD has the operation of GET.
     fn target(&self, request: &Request) -> Option<Target<'_>> {
         let method = match *request.method() {
             Method::HEAD => &Method::GET,
@@ -164,7 +165,7 @@ impl Pipeline {
         })
     }
 
-    /// The methods of a concrete path in the contracts; none when no contract has the path.
+    /// The methods that the contracts have at a concrete path; empty when no contract has the path.
     fn methods(&self, path: &str) -> Vec<&str> {
         let mut methods = self.services.iter().map(|it| it.contract.methods(path));
         methods
@@ -172,7 +173,7 @@ impl Pipeline {
             .unwrap_or_default()
     }
 
-    /// The methods that `path` takes, as the value of `Allow`. Beside the contracts there is only GET.
+    /// The methods of `path` as the value of `Allow`. Paths that are in no contract have only GET.
     fn allow(&self, path: &str) -> String {
         let mut methods = self.methods(path);
         if methods.is_empty() {
@@ -185,7 +186,7 @@ impl Pipeline {
         methods.join(", ")
     }
 
-    /// The response to OPTIONS at a path that exists, or at `*`, which stands for the whole server.
+    /// The response to OPTIONS for a path that exists, or for `*`, which stands for the whole server.
     fn options(&self, path: &str) -> Response {
         let response = Response::builder().status(StatusCode::NO_CONTENT);
         if path == "*" {
@@ -195,7 +196,7 @@ impl Pipeline {
         }
     }
 
-    /// Puts on the response what every response carries.
+    /// Adds the headers that every response has.
     pub(super) fn finish(
         &self,
         response: &mut Response,
@@ -217,7 +218,7 @@ impl Pipeline {
         }
     }
 
-    /// The response to `request`, finished, checked and compressed.
+    /// The response to `request`, with all headers, checked against the contract and compressed.
     async fn respond(
         &self,
         request: Request,
@@ -255,7 +256,7 @@ impl Endpoint for Pipeline {
         let target = self.target(&request);
         let operation = target.map_or("", |target| target.operation.id.as_str());
         let log = RequestLog::begin(&request, operation);
-        // Of the highest level, so that warnings have their request's id whatever is logged.
+        // The span has the highest level, so that no log level removes the request id from warnings.
         let span = tracing::error_span!("request", id = &*log.request_id);
         let response = self.respond(request, target, &log);
         let response = response.instrument(span.clone()).await;
@@ -263,9 +264,8 @@ impl Endpoint for Pipeline {
     }
 }
 
-/// Calls an endpoint, for no longer than the deadline allows. What is dropped midway here, by the
-/// deadline or because the client disconnects, is no query: those run in tasks of their own (see
-/// `db`).
+/// Calls an endpoint, until the deadline. The handler is dropped at the deadline or when the client
+/// disconnects, but its query continues, since queries run in separate tasks (see `db`).
 async fn call(
     endpoint: &BoxEndpoint<'static, Response>,
     request: Request,
@@ -274,13 +274,14 @@ async fn call(
     let response = AssertUnwindSafe(endpoint.call(request)).catch_unwind();
     match tokio::time::timeout_at(deadline.into(), response).await {
         Ok(Ok(response)) => response,
-        // Said in the log by the panic hook.
+        // The panic hook has logged the panic.
         Ok(Err(_)) => Err(Failure::from(Error::Internal("a handler panicked".into())).into()),
         Err(_) => Err(Failure::too_slow().into()),
     }
 }
 
-/// An error as a response in the contract's envelope. What has a response already is ours.
+/// Converts an error to a response with the contract's envelope. An error that already contains a
+/// response was made from a [`Failure`].
 fn envelope(error: poem::Error) -> Response {
     if error.is_from_response() {
         error.into_response()

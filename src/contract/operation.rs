@@ -149,14 +149,20 @@ pub(super) fn parse<'d>(
     operation.only(&KEYS)?;
     let template = Template::parse(path).map_err(|problem| item.error(problem))?;
     let parameters = parameters::parse(item, operation, parser)?;
-    let in_path = || parameters.iter().filter(|it| it.place == Place::Path);
+    let in_path = || {
+        parameters
+            .iter()
+            .filter(|parameter| parameter.place == Place::Path)
+    };
     for name in &template.placeholders {
-        if !in_path().any(|it| it.name == *name) {
+        if !in_path().any(|parameter| parameter.name == *name) {
             let message = format!("the placeholder `{{{name}}}` of the path has no parameter");
             return Err(operation.error(message));
         }
     }
-    if let Some(surplus) = in_path().find(|it| !template.placeholders.contains(&it.name)) {
+    if let Some(surplus) =
+        in_path().find(|parameter| !template.placeholders.contains(&parameter.name))
+    {
         let message = format!(
             "the parameter `{}` has no placeholder in the path",
             surplus.name

@@ -32,7 +32,7 @@ pub(super) fn parse(parser: &Parser<'_>) -> Result<Vec<Operation>, ParseError> {
     if !version
         .value
         .as_str()
-        .is_some_and(|it| it.starts_with("3.0."))
+        .is_some_and(|version| version.starts_with("3.0."))
     {
         return Err(version.error("is not supported: OpenAPI 3.0 is"));
     }
@@ -50,7 +50,7 @@ pub(super) fn parse(parser: &Parser<'_>) -> Result<Vec<Operation>, ParseError> {
 /// Checks the component schemas, including those that no operation uses.
 fn check_components<'d>(root: &Located<'d>, parser: &Parser<'d>) -> Result<(), ParseError> {
     let components = root.get("components");
-    let Some(schemas) = components.and_then(|it| it.get("schemas")) else {
+    let Some(schemas) = components.and_then(|components| components.get("schemas")) else {
         return Ok(());
     };
     let schemas = schemas.members()?;
@@ -85,7 +85,7 @@ fn parse_path_item<'d>(
         return Ok(());
     };
     let mut others = others.iter();
-    match others.find(|it| it.template.is_ambiguous_with(&operation.template)) {
+    match others.find(|other| other.template.is_ambiguous_with(&operation.template)) {
         Some(other) => Err(item.error(format!(
             "matches the same requests as {}, and neither is more specific in every segment",
             other.path

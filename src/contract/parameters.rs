@@ -88,7 +88,8 @@ fn check_path(
 ) {
     template.match_values(path, |index, value| {
         let name = &template.placeholders[index];
-        let Some(parameter) = at(parameters, Place::Path).find(|it| it.name == *name) else {
+        let Some(parameter) = at(parameters, Place::Path).find(|parameter| parameter.name == *name)
+        else {
             return;
         };
         match decode(value) {
@@ -107,7 +108,7 @@ fn check_query(parameters: &[Parameter], query: &str, violations: &mut Vec<Viola
             violations.push(violation(pair.raw_name, BROKEN_ENCODING));
             continue;
         };
-        match at(parameters, Place::Query).find(|it| it.name == name) {
+        match at(parameters, Place::Query).find(|parameter| parameter.name == name) {
             None => violations.push(violation(&name, "is not a known query parameter")),
             Some(parameter) if seen.contains(&parameter.name.as_str()) => {
                 violations.push(parameter.violation_with("is there twice"));
@@ -121,9 +122,9 @@ fn check_query(parameters: &[Parameter], query: &str, violations: &mut Vec<Viola
             }
         }
     }
-    let required = at(parameters, Place::Query).filter(|it| it.is_required);
-    let absent = required.filter(|it| !seen.contains(&it.name.as_str()));
-    violations.extend(absent.map(|it| it.violation_with("is required")));
+    let required = at(parameters, Place::Query).filter(|parameter| parameter.is_required);
+    let absent = required.filter(|parameter| !seen.contains(&parameter.name.as_str()));
+    violations.extend(absent.map(|parameter| parameter.violation_with("is required")));
 }
 
 /// Parses the parameters of an operation: its own, and those of its path item that it does not override.
@@ -139,7 +140,7 @@ pub(super) fn parse<'d>(
     let own = parse_list(operation, parser)?;
     parameters.retain(|shared| {
         !own.iter()
-            .any(|it| it.is_called(shared.place, &shared.name))
+            .any(|own| own.is_called(shared.place, &shared.name))
     });
     parameters.extend(own);
     Ok(parameters)
@@ -148,12 +149,15 @@ pub(super) fn parse<'d>(
 /// Parses the parameters of an operation or of a path item.
 fn parse_list<'d>(owner: &Located<'d>, parser: &Parser<'d>) -> Result<Vec<Parameter>, ParseError> {
     let mut parameters: Vec<Parameter> = Vec::new();
-    let items = owner.get("parameters").map(|it| it.items()).transpose()?;
+    let items = owner
+        .get("parameters")
+        .map(|list| list.items())
+        .transpose()?;
     for item in items.unwrap_or_default() {
         let parameter = parse_parameter(item.clone(), parser)?;
         if parameters
             .iter()
-            .any(|it| it.is_called(parameter.place, &parameter.name))
+            .any(|other| other.is_called(parameter.place, &parameter.name))
         {
             return Err(item.error(format!("`{}` is there twice", parameter.name)));
         }
@@ -213,7 +217,7 @@ pub(super) fn parse_text<'d>(
     if let Some(content) = owner.get("content") {
         return Err(content.error("is not supported here: use `schema`"));
     }
-    if let Some(other) = owner.get("style").filter(|it| it.value != style) {
+    if let Some(other) = owner.get("style").filter(|other| other.value != style) {
         let message = format!("is not supported: only the default, `{style}`, is");
         return Err(other.error(message));
     }

@@ -125,7 +125,9 @@ impl Responses {
         first: usize,
         rows: &[u8],
     ) -> Vec<Violation> {
-        let body = self.response(status).and_then(|it| it.body_of(status));
+        let body = self
+            .response(status)
+            .and_then(|response| response.body_of(status));
         let items = body.and_then(|body| self.schemas.items(&body.pointer, list));
         let Some(items) = items else {
             return vec![Violation::in_body(list, "is not a list by the contract")];
@@ -171,8 +173,11 @@ impl Response {
 }
 
 fn without_spaces(text: &str) -> String {
-    let text = text.chars().filter(|it| !it.is_ascii_whitespace());
-    text.map(|it| it.to_ascii_lowercase()).collect()
+    let text = text
+        .chars()
+        .filter(|character| !character.is_ascii_whitespace());
+    text.map(|character| character.to_ascii_lowercase())
+        .collect()
 }
 
 /// Parses the responses of an operation.
@@ -218,7 +223,11 @@ fn parse_response<'d>(
         Some(content) => parser.media_type(&content)?,
         None => None,
     };
-    if body.is_some() && statuses.clone().all(|it| WITHOUT_BODY.contains(&it)) {
+    if body.is_some()
+        && statuses
+            .clone()
+            .all(|status| WITHOUT_BODY.contains(&status))
+    {
         let message = format!("a {status} has no body");
         return Err(response.require("content")?.error(message));
     }
@@ -248,7 +257,7 @@ fn statuses(text: &str) -> Option<RangeInclusive<u16>> {
     let status = text
         .parse()
         .ok()
-        .filter(|it| is_status && (100..600).contains(it))?;
+        .filter(|status| is_status && (100..600).contains(status))?;
     Some(status..=status)
 }
 

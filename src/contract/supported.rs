@@ -184,13 +184,17 @@ impl<'d> SchemaCheck<'d> {
     ) -> Result<Option<&'d Value>, ParseError> {
         let schema = schema.clone().resolve(self.document, "schemas")?;
         let required = schema.value.get("required").and_then(Value::as_array);
-        let is_required = required.is_some_and(|names| names.iter().any(|it| it == property));
-        let values = schema.get("properties").and_then(|it| it.get(property));
+        let is_required = required.is_some_and(|names| names.iter().any(|name| name == property));
+        let values = schema
+            .get("properties")
+            .and_then(|properties| properties.get(property));
         let values = match values {
             Some(property) => property.resolve(self.document, "schemas")?.get("enum"),
             None => None,
         };
-        if let Some([only]) = values.and_then(|it| it.value.as_array()).map(Vec::as_slice)
+        if let Some([only]) = values
+            .and_then(|values| values.value.as_array())
+            .map(Vec::as_slice)
             && is_required
         {
             return Ok(Some(only));
@@ -213,7 +217,7 @@ impl<'d> SchemaCheck<'d> {
 fn is_pattern(pattern: &str) -> bool {
     let translated = jsonschema_regex::to_rust_regex(pattern);
     jsonschema_regex::is_valid_ecma_regex(pattern)
-        && translated.is_ok_and(|it| fancy_regex::Regex::new(&it).is_ok())
+        && translated.is_ok_and(|pattern| fancy_regex::Regex::new(&pattern).is_ok())
 }
 
 fn check_type(schema: &Located<'_>, value: &Located<'_>) -> Result<(), ParseError> {

@@ -87,7 +87,9 @@ impl Text {
     /// Only the canonical notation of a whole number is valid: not `+1`, `01` or `1.0`.
     pub(super) fn problem(&self, text: &str) -> Option<String> {
         match self {
-            Self::Integer(range) if integer(text).is_some_and(|it| range.contains(&it)) => None,
+            Self::Integer(range) if integer(text).is_some_and(|number| range.contains(&number)) => {
+                None
+            }
             Self::Integer(range) => Some(format!(
                 "must be a whole number from {} to {}",
                 range.start(),
@@ -171,7 +173,7 @@ mod tests {
     fn only_the_canonical_notation_of_a_whole_number_is_valid() {
         for text in ["0", "7", "-7", "9223372036854775807"] {
             assert_eq!(
-                integer(text).map(|it| it.to_string()).as_deref(),
+                integer(text).map(|number| number.to_string()).as_deref(),
                 Some(text)
             );
         }

@@ -213,7 +213,9 @@ impl<'d> Translation<'d> {
     /// `readOnly` properties.
     fn is_optional(&self, schema: &Value, name: &Value) -> bool {
         let name = name.as_str().unwrap_or_default();
-        let property = schema.get("properties").and_then(|it| it.get(name));
+        let property = schema
+            .get("properties")
+            .and_then(|properties| properties.get(name));
         property.is_some_and(|property| match self.direction {
             Direction::Request => self.has_flag(property, "readOnly"),
             Direction::Response => self.has_flag(property, "writeOnly"),

@@ -1,10 +1,10 @@
-//! The contract is YAML that means one thing only, and valid `OpenAPI` 3.0.
+//! The contract is unambiguous YAML, and valid `OpenAPI` 3.0.
 
 use ecommerce_api::api::contracts::contracts;
 use ecommerce_api::contract;
 use serde_json::{Value, json};
 
-/// The official schema of `OpenAPI` 3.0 documents; its origin stands in the README beside it.
+/// The official schema of `OpenAPI` 3.0 documents. The README in its folder has the origin.
 const OFFICIAL: &str = include_str!("openapi-3.0/schema.json");
 
 fn official_errors(document: &Value) -> Vec<String> {
@@ -31,7 +31,7 @@ fn an_invalid_document_is_not_valid_openapi() {
     assert!(!official_errors(&broken).is_empty());
 }
 
-/// What CI does for each contract it does for those files: see `.ci/contract`.
+/// `.ci/contract` finds the contracts by their files, and all other code by the registry.
 #[test]
 fn every_file_of_a_contract_is_in_the_registry() {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi");
@@ -65,7 +65,7 @@ fn keys_and_versions_are_text() {
 }
 
 #[test]
-fn a_key_that_stands_twice_is_refused() {
+fn a_duplicate_key_is_an_error() {
     for yaml in [
         "a: 1\na: 2",
         "a: 1\n'a': 2",
@@ -77,9 +77,9 @@ fn a_key_that_stands_twice_is_refused() {
     }
 }
 
-/// A bare `200` and a quoted `'200'` are two keys in YAML and one in JSON, so all are quoted.
+/// An unquoted `200` and a quoted `'200'` are two keys in YAML and one in JSON, so all are quoted.
 #[test]
-fn no_key_is_a_bare_number() {
+fn no_key_is_an_unquoted_number() {
     for published in contracts() {
         let bare = published.source.lines().enumerate().filter(|(_, line)| {
             let line = line.trim_start().trim_start_matches("- ");
@@ -90,9 +90,9 @@ fn no_key_is_a_bare_number() {
     }
 }
 
-/// A bare `no`, `on` or `y` is a boolean to some YAML readers and a text to others.
+/// An unquoted `no`, `on` or `y` is a boolean for some YAML parsers and a text for others.
 #[test]
-fn every_yaml_reader_finds_the_same_booleans() {
+fn every_yaml_parser_finds_the_same_booleans() {
     for published in contracts() {
         let options = serde_saphyr::options! { strict_booleans: true };
         let strict: Value = serde_saphyr::from_str_with_options(published.source, options)

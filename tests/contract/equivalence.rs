@@ -1,4 +1,4 @@
-//! The entries of `IGNORED`: the diff ignores what they describe, and reports similar differences.
+//! The entries of `IGNORED`: the diff ignores the differences that they describe, and reports similar ones.
 
 mod report;
 
@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use ecommerce_api::contract::diff::{IGNORED, diff, report};
 use serde_json::{Value, json};
 
-/// A small document with every kind of construct, as a person would write it.
+/// A small document with every kind of construct, written as by hand.
 fn shop() -> Value {
     json!({
         "openapi": "3.0.3",

@@ -172,7 +172,7 @@ fn every_change_of_parameters_gets_its_label() {
     }
 }
 
-/// The parameter that a table writes in short.
+/// The parameter for its short form in a table.
 fn parameter(written: &Value) -> Value {
     let Some(text) = written.as_str() else {
         return written.clone();

@@ -1,14 +1,14 @@
-//! Every example in the contract keeps to the schema that it illustrates.
+//! Every example in the contract conforms to its schema.
 //!
-//! The translation to JSON Schema is this file's own: a second opinion beside the one that the
-//! service validates with.
+//! This file has a translation to JSON Schema of its own, so that a defect in that of the service does not
+//! hide a wrong example.
 
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 
 use super::{contract, documents, escape, resolve};
 
-/// What the walk through a document finds.
+/// The results of the walk through a document.
 #[derive(Default)]
 struct Found {
     examples: usize,
@@ -176,12 +176,12 @@ fn draft4(schema: &Value) -> Value {
 }
 
 #[test]
-fn every_example_keeps_to_its_schema() {
+fn every_example_conforms_to_its_schema() {
     for (name, document) in documents() {
         let complaints = check(document).complaints;
         assert!(complaints.is_empty(), "{name}: {}", complaints.join("\n"));
     }
-    // Fewer means that the walk missed some; that each is true is tested with the service.
+    // With fewer examples the walk has missed some. The tests of the service check that they are true.
     let count = check(contract()).examples;
     assert!(count >= 90, "only {count} examples found");
 }

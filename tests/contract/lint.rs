@@ -1,4 +1,5 @@
-//! The contract is complete: what every operation, answer and request owes its readers.
+//! The contract is complete: it has the 17 operations, and each of them has prose, examples, limits and all
+//! responses of its kind.
 
 mod broken;
 
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{documents, resolve};
 
-/// The inventory: exactly these operations, with their tags.
+/// The inventory: method, path, `operationId` and tag of each operation.
 const OPERATIONS: [(&str, &str, &str, &str); 17] = [
     ("GET", "/api/users", "listUsers", "Users"),
     ("POST", "/api/users", "createUser", "Users"),
@@ -39,8 +40,8 @@ const OPERATIONS: [(&str, &str, &str, &str); 17] = [
     ),
 ];
 
-/// The operations that what is stored can forbid: a taken email, a missing user or product, rows of
-/// other tables that refer to what is deleted.
+/// The operations that can conflict with stored data: the email of another user, a missing user or
+/// product, or rows of other tables that refer to the deleted row.
 const CONFLICTS: [&str; 5] = [
     "createUser",
     "updateUser",
@@ -49,8 +50,8 @@ const CONFLICTS: [&str; 5] = [
     "addCartItem",
 ];
 
-/// The operations on one thing that has a tag, and how they use it: `s` show it in an answer, `n`
-/// answer `If-None-Match`, `m` ask `If-Match`.
+/// The operations on one resource, and how they use its entity tag. `s`: the response has an `ETag`. `n`:
+/// the request may have `If-None-Match`. `m`: the request may have `If-Match`.
 const TAGGED: [(&str, &str); 11] = [
     ("createUser", "s"),
     ("getUser", "sn"),
@@ -71,7 +72,7 @@ fn uses_tag(operation: &str, way: char) -> bool {
     known.is_some_and(|(_, ways)| ways.contains(way))
 }
 
-/// One operation of a document, with the path item that it stands in.
+/// One operation of a document, with its path item.
 struct Operation<'a> {
     method: String,
     path: &'a str,
@@ -115,7 +116,7 @@ fn items(list: &Value) -> impl Iterator<Item = &Value> {
     list.as_array().into_iter().flatten()
 }
 
-/// Everything that the contract owes and does not have.
+/// The rules that a document breaks, one complaint each.
 fn complaints(document: &Value) -> Vec<String> {
     let mut complaints = Vec::new();
     inventory(document, &mut complaints);
@@ -177,7 +178,7 @@ fn inventory(document: &Value, complaints: &mut Vec<String>) {
     complaints.extend(twice.map(|(id, uses)| format!("operationId {id} is used {uses} times")));
 }
 
-/// Every reference leads somewhere, and from the paths every component is reached.
+/// Every reference has a target, and an operation uses every component.
 fn references(document: &Value, complaints: &mut Vec<String>) {
     let mut everywhere = Vec::new();
     collect_references(document, &mut everywhere);
@@ -231,13 +232,13 @@ fn collect_references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
     }
 }
 
-fn says_something(value: &Value) -> bool {
+fn is_text(value: &Value) -> bool {
     value.as_str().is_some_and(|text| !text.trim().is_empty())
 }
 
 fn prose(document: &Value, operation: &Operation<'_>, complaints: &mut Vec<String>) {
     for key in ["summary", "description"] {
-        if !says_something(&operation.body[key]) {
+        if !is_text(&operation.body[key]) {
             complaints.push(format!("has no {key}"));
         }
     }
@@ -249,7 +250,8 @@ fn prose(document: &Value, operation: &Operation<'_>, complaints: &mut Vec<Strin
     }
 }
 
-/// Path parameters are those of the template; every parameter is described, bounded and illustrated.
+/// The path has exactly the declared path parameters; every parameter has a description, limits and an
+/// example.
 fn parameters(document: &Value, operation: &Operation<'_>, complaints: &mut Vec<String>) {
     let all: Vec<&Value> = items(&operation.item["parameters"])
         .chain(items(&operation.body["parameters"]))
@@ -275,21 +277,19 @@ fn parameters(document: &Value, operation: &Operation<'_>, complaints: &mut Vec<
             .iter()
             .any(|it| it["name"] == name && it["in"] == "header");
         if takes != uses_tag(operation.id(), way) {
-            complaints.push(format!(
-                "should take {name} just as little or as much as its kind"
-            ));
+            complaints.push(format!("should take {name} if and only if TAGGED says so"));
         }
     }
     order(&all, complaints);
     for parameter in all {
         let name = &parameter["name"];
-        if !says_something(&parameter["description"]) {
+        if !is_text(&parameter["description"]) {
             complaints.push(format!("parameter {name} has no description"));
         }
         if parameter.get("example").is_none() && parameter.get("examples").is_none() {
             complaints.push(format!("parameter {name} has no example"));
         }
-        // The server replaces an unusable request id: every value is taken.
+        // The server replaces an invalid request id, so that every value is accepted.
         if name != "X-Request-Id" {
             let place = format!("parameter {name}");
             bounds(document, &parameter["schema"], &place, complaints);
@@ -297,8 +297,8 @@ fn parameters(document: &Value, operation: &Operation<'_>, complaints: &mut Vec<
     }
 }
 
-/// Generated clients take parameters in this order: those of the path, of the query, headers, and the
-/// request id last, which any operation takes and none needs.
+/// Parameters are in the order path, query, headers, with the optional request id last. Generated clients
+/// take them in this order.
 fn order(all: &[&Value], complaints: &mut Vec<String>) {
     let rank = |parameter: &&Value| {
         let place = parameter["in"].as_str();
@@ -326,7 +326,7 @@ fn request(document: &Value, operation: &Operation<'_>, complaints: &mut Vec<Str
     if body["required"] != true {
         complaints.push("its body is not required".to_owned());
     }
-    if !says_something(&body["description"]) {
+    if !is_text(&body["description"]) {
         complaints.push("its body has no description".to_owned());
     }
     if entries(&body["content"])
@@ -336,12 +336,12 @@ fn request(document: &Value, operation: &Operation<'_>, complaints: &mut Vec<Str
         complaints.push("its body is not application/json alone".to_owned());
     }
     for (media_type, content) in entries(&body["content"]) {
-        illustrated(content, &format!("its body as {media_type}"), complaints);
+        has_example(content, &format!("its body as {media_type}"), complaints);
         bounds(document, &content["schema"], "its body", complaints);
     }
 }
 
-fn illustrated(media_type: &Value, what: &str, complaints: &mut Vec<String>) {
+fn has_example(media_type: &Value, what: &str, complaints: &mut Vec<String>) {
     let several = media_type["examples"]
         .as_object()
         .is_some_and(|examples| !examples.is_empty());
@@ -350,7 +350,7 @@ fn illustrated(media_type: &Value, what: &str, complaints: &mut Vec<String>) {
     }
 }
 
-/// What clients send is bounded: strings, numbers, lists, and objects closed.
+/// The strings, numbers and lists that clients send have limits, and the objects are closed.
 fn bounds(document: &Value, schema: &Value, place: &str, complaints: &mut Vec<String>) {
     let schema = resolve(document, schema);
     let has = |key: &str| schema.get(key).is_some();
@@ -412,19 +412,19 @@ fn responses(document: &Value, operation: &Operation<'_>, complaints: &mut Vec<S
     }
     for (status, response) in entries(&operation.body["responses"]) {
         let response = resolve(document, response);
-        response_owes(document, status, response, complaints);
+        response_rules(document, status, response, complaints);
         let shows = status.starts_with('2') && uses_tag(operation.id(), 's') || status == "304";
         let header = resolve(document, &response["headers"]["ETag"]);
         if (header["required"] == true) != shows {
             complaints.push(format!(
-                "{status} has an ETag if and only if it shows one thing"
+                "{status} has an ETag if and only if it shows one resource"
             ));
         }
     }
 }
 
-fn response_owes(document: &Value, status: &str, response: &Value, complaints: &mut Vec<String>) {
-    if !says_something(&response["description"]) {
+fn response_rules(document: &Value, status: &str, response: &Value, complaints: &mut Vec<String>) {
+    if !is_text(&response["description"]) {
         complaints.push(format!("{status} has no description"));
     }
     let media_types: Vec<&str> = entries(&response["content"])
@@ -437,7 +437,7 @@ fn response_owes(document: &Value, status: &str, response: &Value, complaints: &
         complaints.push(format!("{status} is not application/json alone"));
     }
     for (media_type, content) in entries(&response["content"]) {
-        illustrated(content, &format!("{status} as {media_type}"), complaints);
+        has_example(content, &format!("{status} as {media_type}"), complaints);
         let is_error = status.starts_with(['4', '5']);
         if is_error && content["schema"] != json!({"$ref": "#/components/schemas/ErrorResponse"}) {
             complaints.push(format!("{status} is not the error envelope"));
@@ -451,7 +451,7 @@ fn response_owes(document: &Value, status: &str, response: &Value, complaints: &
     }
     for name in headers {
         let header = resolve(document, &response["headers"][name]);
-        if header["required"] != true || !says_something(&header["description"]) {
+        if header["required"] != true || !is_text(&header["description"]) {
             complaints.push(format!(
                 "{status} does not promise and describe the header {name}"
             ));

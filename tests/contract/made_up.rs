@@ -1,5 +1,6 @@
-//! Nothing of the shop is in the contract module: a made-up contract and its service, served over
-//! HTTP, are matched, checked, validated and compared by it alone.
+//! The contract module works for other services than the shop: with a small contract of its own and a
+//! service for it over HTTP, this test matches and checks requests, checks responses and compares
+//! documents.
 
 mod refused;
 mod service;
@@ -31,7 +32,7 @@ impl Received {
         serde_json::from_slice(&self.body).expect("JSON")
     }
 
-    /// The fields of what is wrong with the response.
+    /// The fields of the violations in the response.
     fn violations(&self, operation: &Operation) -> Vec<String> {
         let header = |name: &str| self.header(name);
         let violations = operation.response_violations(self.status, header, &self.body);
@@ -39,8 +40,8 @@ impl Received {
     }
 }
 
-/// Sends a request, with the header that `listThings` requires if `is_tenant`, and checks that the
-/// response keeps to the contract.
+/// Sends a request and checks that the response conforms to the contract. `is_tenant`: whether to send the
+/// header that `listThings` requires.
 async fn send(address: &str, name: &str, target: &str, is_tenant: bool, body: &str) -> Received {
     let mut request = Request::builder()
         .method(method(name))
@@ -82,7 +83,7 @@ fn the_document_of_the_service_is_its_contract() {
 }
 
 #[tokio::test]
-async fn what_keeps_to_the_contract_is_served() {
+async fn valid_requests_are_served() {
     let address = start().await;
     let page = send(&address, "GET", "/things?kind=round", true, "").await;
     let page = page.json();
@@ -115,7 +116,10 @@ async fn what_keeps_to_the_contract_is_served() {
     let mine = send(&address, "GET", "/things/mine", false, "")
         .await
         .json();
-    assert_eq!(mine[0]["id"], 7, "not the thing called mine");
+    assert_eq!(
+        mine[0]["id"], 7,
+        "the operation of /things/{{id}} had the request"
+    );
     let labelled = send(&address, "PUT", "/things/1/labels/a+b%2Bc", false, "[1]").await;
     assert_eq!(labelled.header("x-label"), Some("a+b+c"));
     assert!(labelled.body.is_empty());
@@ -124,7 +128,7 @@ async fn what_keeps_to_the_contract_is_served() {
 }
 
 #[tokio::test]
-async fn everything_that_is_wrong_with_a_request_is_named() {
+async fn every_violation_in_a_request_is_reported() {
     let address = start().await;
     for (name, target, is_tenant, body, expected) in [
         (
@@ -190,7 +194,7 @@ async fn everything_that_is_wrong_with_a_request_is_named() {
     }
 }
 
-/// What becomes of a response that keeps to the contract.
+/// A change that makes a response nonconforming.
 enum Change {
     Status(u16),
     Body(&'static str),
@@ -199,13 +203,13 @@ enum Change {
 }
 
 impl Change {
-    fn make(&self, received: &mut Received) {
+    fn apply(&self, received: &mut Received) {
         match *self {
             Self::Status(status) => received.status = status,
             Self::Body(body) => received.body = body.into(),
             Self::Without(name) => received.headers.retain(|(known, _)| known != name),
             Self::Header(name, value) => {
-                Self::Without(name).make(received);
+                Self::Without(name).apply(received);
                 received.headers.push((name.to_owned(), value.to_owned()));
             }
         }
@@ -213,7 +217,7 @@ impl Change {
 }
 
 #[tokio::test]
-async fn a_response_that_does_not_keep_to_the_contract_is_found() {
+async fn a_nonconforming_response_is_detected() {
     use Change::{Body, Header, Status, Without};
     let address = start().await;
     let (list, mine) = ("/things?kind=round&size=1", "/things/mine");
@@ -252,17 +256,17 @@ async fn a_response_that_does_not_keep_to_the_contract_is_found() {
             ("GET", "")
         };
         let mut received = send(&address, name, target, true, body).await;
-        change.make(&mut received);
+        change.apply(&mut received);
         let path = target.split('?').next().unwrap_or_default();
         let operation = CONTRACT.find(name, path).expect("an operation");
         let violations = received.violations(operation);
-        let is_found = violations.iter().any(|it| it == expected);
-        assert!(is_found, "{target}: {expected}: {violations:?}");
+        let is_detected = violations.iter().any(|it| it == expected);
+        assert!(is_detected, "{target}: {expected}: {violations:?}");
     }
 }
 
 #[test]
-fn rows_of_a_list_are_checked_at_their_places() {
+fn violations_in_rows_have_pointers_into_the_whole_list() {
     let list = CONTRACT.find("GET", "/things").expect("an operation");
     let violations = |rows: &str| -> Vec<String> {
         let violations = list.row_violations(200, "/items", 7, rows.as_bytes());
@@ -277,7 +281,7 @@ fn rows_of_a_list_are_checked_at_their_places() {
         ["/items/8/id", "/items/8/id", "/items/9", "/items/10/id"]
     );
     assert_eq!(violations("{"), ["/items"]);
-    // A place that has no list by the contract is not passed over.
+    // A place without a list in the contract is a violation.
     for (status, place) in [(200, "/data"), (200, "/size"), (404, "/items")] {
         let violations = list.row_violations(status, place, 0, b"");
         assert_eq!(violations[0].field, place, "{status}");
@@ -285,7 +289,7 @@ fn rows_of_a_list_are_checked_at_their_places() {
 }
 
 #[test]
-fn a_path_has_values_for_its_placeholders() {
+fn an_operation_describes_its_path_body_and_statuses() {
     let path = "/things/1/labels/a+b";
     let operation = CONTRACT.find("PUT", path).expect("an operation");
     assert_eq!(operation.path_values(path), [("id", "1"), ("label", "a+b")]);
@@ -297,9 +301,8 @@ fn a_path_has_values_for_its_placeholders() {
     assert_eq!(statuses, [204], "neither ranges nor the default");
 }
 
-/// Two contracts may have a component of the same name.
 #[test]
-fn a_contract_has_validators_of_its_own() -> Result<(), ParseError> {
+fn two_contracts_may_have_different_components_with_one_name() -> Result<(), ParseError> {
     let other = include_str!("made_up/things.yaml").replace("problems", "errors");
     let other = Contract::parse("other", &other)?;
     let header = |name: &str| (name == "content-type").then_some("application/json; charset=utf-8");

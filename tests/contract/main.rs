@@ -19,13 +19,13 @@ mod releases;
 use ecommerce_api::api::contracts::{self, Published};
 use serde_json::Value;
 
-/// Every contract, with its name, which a failure has to say.
+/// The name and the document of every contract. Failure messages have to contain the name.
 fn documents() -> impl Iterator<Item = (&'static str, &'static Value)> {
     let contracts = contracts::contracts().iter();
     contracts.map(|it| (it.contract.name(), it.contract.document()))
 }
 
-/// The contract that the made-up faults are put into.
+/// The contract in which the tests make faults.
 fn main_contract() -> &'static Published {
     &contracts::contracts()[0]
 }

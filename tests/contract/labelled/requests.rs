@@ -1,4 +1,4 @@
-//! Edits after which requests are refused that were accepted before.
+//! Edits after which the service rejects requests that it accepted before.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Finds out which source file imports which other one.
+//! Finds the imports between the source files.
 //!
 //! Every path in the code of a file is an import, in a `use` and elsewhere. A path to a name that
 //! another module re-exports counts as an import of the file that defines the name. Two kinds of
@@ -14,7 +14,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 /// A module: the names that lead to it from the crate's root, which is empty.
 pub type Module = Vec<String>;
 
-/// Pairs of modules: the one that imports, and the one that is imported.
+/// Pairs of modules: the importing and the imported one.
 pub type Imports<'a> = BTreeSet<(&'a Module, &'a Module)>;
 
 /// The paths in one source file.
@@ -27,7 +27,7 @@ pub struct Source {
     aliases: BTreeMap<String, Vec<String>>,
 }
 
-/// What a path leads to.
+/// The target of a path.
 pub enum Target {
     Module(Module),
     Crate(String),
@@ -156,7 +156,7 @@ impl Source {
         }
     }
 
-    /// Adds the paths of a `use`, given the tokens behind that word or those of one item in braces.
+    /// Adds the paths of a `use`. `tree` has the tokens after `use`, or those of one item in braces.
     fn add_use(&mut self, module: &[String], prefix: &[String], tree: &[TokenTree]) {
         let (tail, after) = path(tree);
         let mut path = [prefix, &tail].concat();

@@ -1,14 +1,14 @@
-//! Every rule of the lint complains when it is broken.
+//! Every rule of the lint reports a contract that breaks it.
 
 use serde_json::{Value, json};
 
 use super::super::contract;
 use super::complaints;
 
-/// One edit for each rule: the place, what it becomes (`None` removes it), and the complaint that follows.
+/// One edit for each rule: the place, its new value (`None` removes it), and the expected complaint.
 #[expect(clippy::too_many_lines, reason = "one table, rule by rule")]
 #[test]
-fn every_rule_complains_when_it_is_broken() {
+fn every_rule_reports_a_contract_that_breaks_it() {
     let list = "/paths/~1api~1users/get";
     let create = "/paths/~1api~1users/post";
     let json_of = |place: &str| format!("{place}/content/application~1json");

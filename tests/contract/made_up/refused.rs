@@ -1,4 +1,4 @@
-//! What is not supported is refused when a contract is read, with the place.
+//! A construct that is not supported is an error when the contract is parsed, with the place.
 #![expect(
     clippy::needless_pass_by_value,
     reason = "a value is written where it is refused"
@@ -7,7 +7,7 @@
 use ecommerce_api::contract::Contract;
 use serde_json::{Value, json};
 
-/// A contract with most of what there is, in few words.
+/// A short contract with most of the constructs that are supported.
 const BASE: &str = "
 openapi: 3.0.3
 paths:
@@ -59,7 +59,8 @@ const Q: &str = "/paths/~1things/post/parameters/0";
 const COUNT: &str = "/components/parameters/Count";
 const THING: &str = "/components/schemas/Thing";
 
-fn refuses(pointer: &str, value: Value, place: &str, words: &str) {
+/// Checks that an edit of the base is rejected at `place`, with a message that contains `words`.
+fn rejects(pointer: &str, value: Value, place: &str, words: &str) {
     let problem = Contract::parse("base", &edited(pointer, &value)).err();
     let problem = problem.unwrap_or_else(|| panic!("{pointer}: {value} is taken"));
     assert_eq!(problem.pointer, format!("#{place}"), "{value}: {problem}");
@@ -67,13 +68,13 @@ fn refuses(pointer: &str, value: Value, place: &str, words: &str) {
     assert_eq!(problem.to_string().lines().count(), 1);
 }
 
-/// As `refuses`, at the place of the edit.
-fn refuses_at(pointer: &str, value: Value, words: &str) {
-    refuses(pointer, value, pointer, words);
+/// Checks that an edit of the base is rejected at the place of the edit.
+fn rejects_at(pointer: &str, value: Value, words: &str) {
+    rejects(pointer, value, pointer, words);
 }
 
 #[test]
-fn the_base_is_taken() {
+fn the_base_is_supported() {
     let contract = Contract::parse("base", BASE).unwrap_or_else(|problem| panic!("{problem}"));
     assert_eq!(contract.operations().len(), 2);
 }
@@ -91,8 +92,8 @@ fn a_document() {
         assert_eq!(problem.pointer, pointer, "{problem}");
         assert!(problem.message.contains(words), "{problem}");
     }
-    refuses_at("/openapi", json!("3.1.0"), "OpenAPI 3.0 is");
-    refuses_at("/webhooks", json!({}), "not supported");
+    rejects_at("/openapi", json!("3.1.0"), "OpenAPI 3.0 is");
+    rejects_at("/webhooks", json!({}), "not supported");
 }
 
 #[test]
@@ -111,35 +112,35 @@ fn paths() {
         ("/things/{x}", "matches the same requests as /things/{id}"),
         ("/{x}/1", "matches the same requests as /things/{id}"),
     ] {
-        refuses_at(&item(path), operation("other", id.clone()), words);
+        rejects_at(&item(path), operation("other", id.clone()), words);
     }
     let at = format!("{}/get", item("/a/{y}"));
-    refuses(
+    rejects(
         &item("/a/{y}"),
         operation("other", id.clone()),
         &at,
         "`{y}` of the path has no parameter",
     );
     let at = format!("{}/get", item("/a"));
-    refuses(
+    rejects(
         &item("/a"),
         operation("other", id),
         &at,
         "`x` has no placeholder",
     );
-    refuses(
+    rejects(
         &item("/a"),
         operation("get", json!([])),
         &at,
         "`get` is there twice",
     );
-    refuses(
+    rejects(
         &item("/a"),
         json!({"$ref": "#/a"}),
         &format!("{}/$ref", item("/a")),
         "not supported",
     );
-    refuses(
+    rejects(
         &item("/a"),
         json!({"query": {}}),
         &format!("{}/query", item("/a")),
@@ -149,23 +150,23 @@ fn paths() {
 
 #[test]
 fn operations() {
-    refuses(
+    rejects(
         &format!("{POST}/operationId"),
         json!(1),
         &format!("{POST}/operationId"),
         "not a string",
     );
-    refuses_at(&format!("{POST}/consumes"), json!([]), "not supported");
-    refuses_at(&format!("{POST}/responses"), json!({}), "has no response");
+    rejects_at(&format!("{POST}/consumes"), json!([]), "not supported");
+    rejects_at(&format!("{POST}/responses"), json!({}), "has no response");
     let body = json!({"content": {"application/json": {"schema": {}}}});
-    refuses_at(
+    rejects_at(
         &format!("{GET}/requestBody"),
         body,
         "ignores the body of a get",
     );
     let content = format!("{POST}/requestBody/content");
     let schema = json!({"schema": {"type": "string"}});
-    refuses_at(&content, json!({}), "has no media type");
+    rejects_at(&content, json!({}), "has no media type");
     for other in [
         "multipart/form-data",
         "text/plain",
@@ -173,14 +174,14 @@ fn operations() {
         "*/*",
     ] {
         let at = format!("{content}/{}", other.replace('/', "~1"));
-        refuses(&content, json!({other: schema}), &at, "is application/json");
+        rejects(&content, json!({other: schema}), &at, "is application/json");
     }
-    refuses_at(
+    rejects_at(
         &content,
         json!({"application/json": schema, "text/plain": schema}),
         "several media types",
     );
-    refuses(
+    rejects(
         &content,
         json!({"application/json": {}}),
         &format!("{content}/application~1json"),
@@ -191,7 +192,7 @@ fn operations() {
 #[test]
 fn parameters() {
     let set =
-        |key: &str, value: Value, words: &str| refuses_at(&format!("{Q}/{key}"), value, words);
+        |key: &str, value: Value, words: &str| rejects_at(&format!("{Q}/{key}"), value, words);
     set("in", json!("cookie"), "`cookie` is not supported");
     set("in", json!("body"), "`body` is not supported");
     set("style", json!("spaceDelimited"), "only the default, `form`");
@@ -200,13 +201,13 @@ fn parameters() {
     set("allowReserved", json!(true), "not supported");
     set("required", json!("yes"), "not true or false");
     set("type", json!("string"), "not supported");
-    refuses(
+    rejects(
         &format!("{Q}/in"),
         json!("path"),
         Q,
         "needs `required: true`",
     );
-    refuses(
+    rejects(
         &format!("{Q}/schema"),
         json!({}),
         &format!("{Q}/schema"),
@@ -214,14 +215,14 @@ fn parameters() {
     );
     for kind in ["array", "object"] {
         let schema = json!({"type": kind, "items": {"type": "string"}});
-        refuses(
+        rejects(
             &format!("{Q}/schema"),
             schema,
             &format!("{Q}/schema/type"),
             "sent as text",
         );
     }
-    refuses(
+    rejects(
         &format!("{COUNT}/name"),
         json!("q"),
         &format!("{POST}/parameters/2"),
@@ -229,19 +230,19 @@ fn parameters() {
     );
     let header = format!("{POST}/parameters/1");
     for name in ["Accept", "content-type", "AUTHORIZATION"] {
-        refuses_at(
+        rejects_at(
             &format!("{header}/name"),
             json!(name),
             "ignores a header parameter",
         );
     }
-    refuses_at(
+    rejects_at(
         &format!("{header}/style"),
         json!("form"),
         "only the default, `simple`",
     );
     let schema = |schema: Value, at: &str, words: &str| {
-        refuses(
+        rejects(
             &format!("{COUNT}/schema"),
             schema,
             &format!("{COUNT}/schema{at}"),
@@ -287,18 +288,18 @@ fn references() {
             "leads to #/components/parameters/<name>",
         ),
     ] {
-        refuses_at(&at, json!(target), words);
+        rejects_at(&at, json!(target), words);
     }
-    refuses_at(&at, json!(7), "is not a string");
+    rejects_at(&at, json!(7), "is not a string");
     let itself = json!({"$ref": "#/components/parameters/Count"});
-    refuses(
+    rejects(
         COUNT,
         itself,
         &format!("{COUNT}/$ref"),
         "leads back to itself",
     );
     let beside = json!({"$ref": "#/components/parameters/Count", "required": true});
-    refuses_at(&format!("{POST}/parameters/2"), beside, "beside a `$ref`");
+    rejects_at(&format!("{POST}/parameters/2"), beside, "beside a `$ref`");
     for (section, place) in [
         ("requestBodies", format!("{POST}/requestBody")),
         ("responses", format!("{POST}/responses/200")),
@@ -306,7 +307,7 @@ fn references() {
         ("schemas", format!("{THING}/properties/b")),
     ] {
         let target = json!({"$ref": format!("#/components/{section}/None")});
-        refuses(&place, target, &format!("{place}/$ref"), "leads nowhere");
+        rejects(&place, target, &format!("{place}/$ref"), "leads nowhere");
     }
 }
 
@@ -315,7 +316,7 @@ fn responses() {
     let content = json!({"content": {"application/json": {"schema": {"type": "string"}}}});
     for status in ["204", "205", "304"] {
         let place = format!("{POST}/responses/{status}");
-        refuses(
+        rejects(
             &place,
             content.clone(),
             &format!("{place}/content"),
@@ -323,30 +324,30 @@ fn responses() {
         );
     }
     for status in ["20", "2xx", "6XX", "600", "099", "Default", "1000", "20X"] {
-        refuses_at(
+        rejects_at(
             &format!("{POST}/responses/{status}"),
             json!({}),
             "is not a status",
         );
     }
     let headers = format!("{POST}/responses/200/headers");
-    refuses_at(
+    rejects_at(
         &format!("{headers}/Content-Type"),
         json!({}),
         "ignores this header",
     );
-    refuses(
+    rejects(
         &format!("{headers}/X-R"),
         json!({}),
         &format!("{headers}/X-R"),
         "needs `schema`",
     );
-    refuses_at(
+    rejects_at(
         &format!("{headers}/X-R/style"),
         json!("form"),
         "only the default",
     );
-    refuses(
+    rejects(
         &format!("{headers}/X-R/schema"),
         json!({"type": "array", "items": {"type": "string"}}),
         &format!("{headers}/X-R/schema/type"),
@@ -357,7 +358,7 @@ fn responses() {
 #[test]
 fn schemas() {
     let set =
-        |key: &str, value: Value, words: &str| refuses_at(&format!("{THING}/{key}"), value, words);
+        |key: &str, value: Value, words: &str| rejects_at(&format!("{THING}/{key}"), value, words);
     set("type", json!("file"), "is not a type");
     set("type", json!(["string", "null"]), "is not a string");
     set("const", json!(1), "is not a keyword");
@@ -382,29 +383,29 @@ fn schemas() {
         "without `oneOf` or `anyOf`",
     );
     set("properties", json!([]), "is not an object");
-    refuses(THING, json!({"type": "array"}), THING, "needs `items`");
-    refuses(THING, json!("Thing"), THING, "is not an object");
-    refuses(
+    rejects(THING, json!({"type": "array"}), THING, "needs `items`");
+    rejects(THING, json!("Thing"), THING, "is not an object");
+    rejects(
         &format!("{THING}/required"),
         json!(["a", "a"]),
         &format!("{THING}/required/1"),
         "twice",
     );
-    refuses(
+    rejects(
         &format!("{THING}/items"),
         json!(true),
         &format!("{THING}/items"),
         "is not an object",
     );
     let untyped = json!({"nullable": true, "allOf": [{"type": "string"}]});
-    refuses(
+    rejects(
         THING,
         untyped,
         &format!("{THING}/nullable"),
         "without `type`",
     );
     let deep = json!({"properties": {"a": {"items": {"not": {"nope": 1}}}}});
-    refuses(
+    rejects(
         THING,
         deep,
         &format!("{THING}/properties/a/items/not/nope"),
@@ -412,9 +413,8 @@ fn schemas() {
     );
 }
 
-/// A schema that is taken is one that values can be checked with.
 #[test]
-fn what_is_taken_works() {
+fn a_supported_schema_can_check_values() {
     for schema in [
         json!({}),
         json!({"required": []}),
@@ -449,24 +449,24 @@ fn what_is_taken_works() {
 }
 
 #[test]
-fn schemas_that_lead_back_to_themselves_for_one_value() {
+fn schemas_that_apply_themselves_to_the_same_value() {
     let itself = json!({"$ref": "#/components/schemas/Thing"});
     for keyword in ["allOf", "anyOf", "oneOf"] {
         let schema = json!({ keyword: [itself] });
-        refuses(
+        rejects(
             THING,
             schema,
             &format!("{THING}/{keyword}/0"),
             "leads back to itself",
         );
     }
-    refuses(
+    rejects(
         THING,
         json!({ "not": itself }),
         &format!("{THING}/not"),
         "leads back to itself",
     );
-    refuses(
+    rejects(
         THING,
         itself.clone(),
         &format!("{THING}/$ref"),
@@ -476,8 +476,8 @@ fn schemas_that_lead_back_to_themselves_for_one_value() {
         "oneOf": [{"allOf": [itself]}], "discriminator": {"propertyName": "kind"},
     });
     let place = format!("{THING}/oneOf/0/allOf/0");
-    refuses(THING, schema, &place, "leads back to itself");
-    // A value within the value is another one.
+    rejects(THING, schema, &place, "leads back to itself");
+    // A schema may apply itself to a value within the value.
     for schema in [
         json!({"type": "array", "items": itself}),
         json!({"allOf": [{"properties": {"a": itself}}]}),
@@ -489,7 +489,7 @@ fn schemas_that_lead_back_to_themselves_for_one_value() {
 }
 
 #[test]
-fn a_discriminator_whose_schemas_do_not_tell_themselves_apart() {
+fn a_discriminator_whose_schemas_are_not_distinct() {
     let member =
         |kind: Value| json!({"required": ["kind"], "properties": {"kind": {"enum": kind}}});
     let schema = |first: Value, second: Value| json!({"oneOf": [first, {"allOf": [second]}], "discriminator": {"propertyName": "kind"}});
@@ -503,6 +503,6 @@ fn a_discriminator_whose_schemas_do_not_tell_themselves_apart() {
         json!({"required": ["kind"]}),
     ] {
         let schema = schema(member(json!(["a"])), wrong);
-        refuses(THING, schema, &second, "chosen by a discriminator");
+        rejects(THING, schema, &second, "chosen by a discriminator");
     }
 }

@@ -1,5 +1,5 @@
-//! A service for the made-up contract, with poem-openapi: the contract is checked in front of the
-//! handlers, by a few lines that know nothing of either.
+//! A service for the made-up contract, with poem-openapi. Generic code in front of the handlers checks
+//! requests against the contract.
 
 #![expect(
     clippy::unused_async,
@@ -176,7 +176,7 @@ pub fn generated_document() -> Value {
     serde_json::from_str(&document).expect("poem-openapi writes JSON")
 }
 
-/// Checks what the contract says of requests before they reach the handlers.
+/// An endpoint that checks requests against the contract before it calls the handlers.
 struct Checked<E>(E);
 
 impl<E: Endpoint<Output = Response>> Endpoint for Checked<E> {
@@ -218,7 +218,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Checked<E> {
     }
 }
 
-/// Starts the service; the address that it listens on.
+/// Starts the service, and returns its address.
 pub async fn start() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("its address").to_string();
@@ -229,7 +229,7 @@ pub async fn start() -> String {
     address
 }
 
-/// What `GET` and `PUT` are called here.
+/// The method with this name, in the type of `hyper` and poem.
 pub fn method(name: &str) -> Method {
     name.parse().expect("a method")
 }
