@@ -1,9 +1,9 @@
 //! Combines the operations on users, products and carts to one API, and generates its OpenAPI document,
 //! which the contract gate compares with the contract.
 //!
-//! This module adds to the document of poem-openapi: the header `X-Request-Id` of requests and responses,
-//! 413 and 415 for each operation with a body, and that [`super::json::JsonBody`] rejects unknown
-//! properties. The values of extensions (`x-…`) are those of the tables that the handlers use.
+//! This module adds what poem-openapi cannot know: the header `X-Request-Id` of requests and responses,
+//! 413 and 415 for each operation with a body, and that request bodies have no unknown properties. The
+//! extensions (`x-…`) come from the tables that the code itself uses.
 
 use std::collections::HashMap;
 
@@ -56,8 +56,8 @@ headers ignore them.
 **Tracing.** Send `X-Request-Id` (up to 128 letters, digits, dots, dashes and underscores), and \
 the response and the server's log have the same id. Without one, the server generates an id.";
 
-/// All operations. With poem-openapi's tuple of APIs the document would have a path twice if two of them
-/// share it.
+/// All operations as one API. poem-openapi also accepts a tuple of APIs, but writes a path twice when two
+/// of the APIs have operations at it.
 struct Shop {
     groups: (Users, Products, Cart),
 }
@@ -94,7 +94,7 @@ impl OpenApi for Shop {
             }
         }
         for path in &mut paths {
-            path.operations.iter_mut().for_each(complete);
+            path.operations.iter_mut().for_each(add_common_parts);
             descriptions::describe(path);
         }
         vec![MetaApi { paths }]
@@ -109,8 +109,8 @@ impl OpenApi for Shop {
     }
 }
 
-/// Adds to an operation what all operations have in common.
-fn complete(operation: &mut MetaOperation) {
+/// Adds what is the same for all operations: the header `X-Request-Id`, and the failures of a body.
+fn add_common_parts(operation: &mut MetaOperation) {
     let responses = &mut operation.responses.responses;
     if operation.request.is_some() {
         responses.extend(body_failures());
@@ -168,13 +168,13 @@ pub(super) fn generated() -> Value {
         contract::json::parse(document.as_bytes()).expect("poem-openapi writes JSON");
     assert!(duplicates.is_empty(), "generated twice: {duplicates:?}");
     close_request_bodies(&mut document);
-    name_codes(&mut document);
-    describe_paging(&mut document);
+    add_error_codes(&mut document);
+    add_paging_rules(&mut document);
     document
 }
 
 /// Adds the extensions with the codes and reasons of errors, each with its status.
-fn name_codes(document: &mut Value) {
+fn add_error_codes(document: &mut Value) {
     let properties = &mut document["components"]["schemas"]["ErrorInfo"]["properties"];
     let codes = KINDS.iter().map(|kind| (kind.code, kind.status.as_u16()));
     properties["code"]["x-error-codes"] = codes.collect();
@@ -183,9 +183,9 @@ fn name_codes(document: &mut Value) {
     properties["reason"]["x-error-reasons"] = reasons.into_iter().collect();
 }
 
-/// Adds the extensions of the parameters of lists: the defaults of `page` and `limit`, and the parameters
-/// that are accepted only together with one of them.
-fn describe_paging(document: &mut Value) {
+/// Adds the extensions of the parameters of lists: the defaults of `page` and `limit`, and which other
+/// parameters need one of them.
+fn add_paging_rules(document: &mut Value) {
     let paths = document["paths"].as_object_mut().into_iter().flatten();
     let operations = paths
         .filter_map(|(_, item)| item.as_object_mut())

@@ -49,8 +49,8 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for JsonBody<T> {
             let cause = "the contract has no request body for this operation".into();
             return Err(Failure::from(Error::Internal(cause)).into());
         };
-        // The contract gate ensures that the Rust type accepts all that the contract allows. The
-        // message therefore only matters for a defect; it does not repeat the value.
+        // The tests ensure that the Rust type accepts every value that the contract allows. Only a
+        // defect leads to this error, whose message does not repeat the value.
         T::parse_from_json(Some(value)).map(Self).map_err(|_| {
             let problem = format!("is not a {} that the server can read", T::name());
             Failure::from(Error::Invalid(vec![Violation::in_body("", problem)])).into()

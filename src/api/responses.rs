@@ -19,8 +19,8 @@ use super::conditions::{ETag, EntityTags};
 /// The media type of every request and response body.
 pub(super) const MEDIA_TYPE: &str = "application/json";
 
-/// Marks, in the extensions of a response, a body that is streamed: its rows are checked chunk by
-/// chunk, so that nobody has to wait for the whole body.
+/// A mark in the extensions of a response whose body is streamed. Its rows are checked chunk by chunk,
+/// since a check of the whole body would delay the first byte until the last row.
 #[derive(Clone)]
 pub(super) struct CheckedByChunk;
 
@@ -36,7 +36,8 @@ pub trait ResourceBody {
     fn data(&self) -> &Self::Data;
 }
 
-/// A response with status 200, a body and the entity tag of its `data`; or with status 304 with the tag alone.
+/// A response with status 200, a body and the entity tag of its `data`; or with status 304 and only the
+/// tag.
 pub enum Conditional<T> {
     /// 200, with this body.
     Full(T),
@@ -224,8 +225,8 @@ pub(super) fn response_header(name: &str, description: &str, schema: MetaSchema)
     }
 }
 
-/// A response with `body` as JSON. `Content-Length` is set: by it, `compression` decides whether to
-/// compress the body.
+/// A response with `body` as JSON. `Content-Length` is set, since `compression` decides by the length
+/// whether to compress the body.
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
         Ok(bytes) => json_bytes(status, bytes.into()),

@@ -1,8 +1,7 @@
 //! One type for each schema in the contract's `components/schemas`, with its name: the resources and the
 //! request bodies here, the response bodies in `envelopes`. The order is that of the contract.
 //!
-//! poem-openapi generates the schemas from these types (the contract gate compares them with the
-//! contract) and parses request bodies into them. serde serialises response bodies from them.
+//! poem-openapi generates the schemas from these types (a test compares them with the contract) and parses request bodies into them. serde serialises response bodies from them.
 
 mod envelopes;
 

@@ -20,9 +20,10 @@ use super::responses::CheckedByChunk;
 pub enum Validation {
     /// Responses are not checked.
     Off,
-    /// This fraction of the responses (0 to 1) is checked; a nonconforming one is logged, and sent.
+    /// A random sample of the responses is checked, as large as this fraction (0 to 1). A
+    /// nonconforming response is logged, and sent.
     Warn(f64),
-    /// Every response is checked; a nonconforming one is logged, and a 500 is sent in its place.
+    /// Every response is checked. A nonconforming response is logged, and a 500 is sent in its place.
     Enforce,
 }
 
@@ -75,7 +76,7 @@ impl Validation {
         })
     }
 
-    /// Whether to check the present response.
+    /// Whether to check this response.
     fn is_sampled(self) -> bool {
         match self {
             Self::Off => false,
@@ -112,8 +113,8 @@ pub(super) struct RowValidator {
 }
 
 impl RowValidator {
-    /// Checks rows, which are JSON values separated by commas. The list has `before` rows in front of
-    /// them.
+    /// Checks rows, which are JSON values separated by commas. `before` is the number of rows of the
+    /// list that precede them.
     ///
     /// # Errors
     /// With [`Validation::Enforce`], when a row does not conform.

@@ -28,8 +28,8 @@ use super::{BadSetting, logging};
 /// How often the program checks that the private MariaDB still runs.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The file in the data directory that records that the sample shop was offered once, so that a
-/// shop that was emptied stays empty.
+/// The file in the data directory that records that the sample shop was filled in once. With this
+/// file, a shop that was emptied stays empty.
 const SAMPLE_SHOP_DONE: &str = "sample-shop-done";
 
 impl Application for Pipeline {
@@ -44,21 +44,21 @@ impl Application for Pipeline {
 /// When a setting is bad, the port is taken, the database cannot be reached or its tables do not
 /// fit, or the private MariaDB ends by itself.
 pub fn serve(settings: &Settings) -> anyhow::Result<()> {
-    let service = service_settings(settings)?;
+    let api_settings = api_settings(settings)?;
     // Dropped last, so that lines that are logged during the shutdown are written, too.
     let _log = logging::start(settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
     let runtime = runtime.context("cannot start threads")?;
-    let outcome = runtime.block_on(run(settings.clone(), service));
+    let outcome = runtime.block_on(run(settings.clone(), api_settings));
     // Does not wait for threads that still block, for example in an attempt to connect. The private
     // MariaDB notices by itself that its parent is gone.
     runtime.shutdown_background();
     outcome
 }
 
-fn service_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
+fn api_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
     let cors = settings.cors_allow_origin.parse();
     let cors = cors.map_err(|error| BadSetting(format!("CORS_ALLOW_ORIGIN: {error}")))?;
     let validation = match settings.contract_validation {
@@ -84,7 +84,7 @@ fn service_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
     })
 }
 
-async fn run(settings: Settings, service: api::Settings) -> anyhow::Result<()> {
+async fn run(settings: Settings, api_settings: api::Settings) -> anyhow::Result<()> {
     let address = SocketAddr::new(settings.server_host, settings.server_port);
     let listener = TcpListener::bind(address)
         .await
@@ -114,7 +114,7 @@ async fn run(settings: Settings, service: api::Settings) -> anyhow::Result<()> {
         settings.database_pool_size.into(),
         settings.database_list_pool_size.into(),
     );
-    let app = api::service(&db, service);
+    let app = api::service(&db, api_settings);
     tracing::info!("listening on http://{address}, documentation at http://{address}/api/docs");
     let serving = server::serve_until_signal(listener, app, Limits::default(), stop_signal);
     let Some(embedded) = target.embedded else {
@@ -134,9 +134,9 @@ async fn prepare_on_blocking_thread(settings: Settings) -> anyhow::Result<Target
         .context("preparing the database")?
 }
 
-/// Prepares the database, blocking. Starts and migrates the private MariaDB, and fills it on its
-/// first start. Migrates another database only if `MIGRATE_ON_START` is set. In either case checks
-/// that the tables fit.
+/// Prepares the database; blocks the thread. Starts and migrates the private MariaDB, and fills it on
+/// its first start. Migrates another database only if `MIGRATE_ON_START` is set. Checks the tables
+/// of any database.
 fn prepare(settings: &Settings) -> anyhow::Result<Target> {
     if settings.database_url().map_err(BadSetting)?.is_none() {
         tracing::info!(data_dir = %settings.data_dir.display(), "no DATABASE_URL: starting a private MariaDB");

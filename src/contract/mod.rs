@@ -53,10 +53,11 @@ pub struct Contract {
 }
 
 impl Contract {
-    /// Parses a contract, which will have this name, from YAML (or JSON).
+    /// Parses the contract `name` from YAML (or JSON).
     ///
     /// # Errors
-    /// The first construct that is not supported; the whole document (`#`) when it is not YAML.
+    /// The first construct that is not supported. When the text is not YAML, the error is at `#`, the
+    /// whole document.
     pub fn parse(name: impl Into<String>, yaml: &str) -> Result<Self, ParseError> {
         let document = read_yaml(yaml).map_err(|error| ParseError {
             pointer: "#".to_owned(),
@@ -100,7 +101,7 @@ impl Contract {
 
     /// The operation for a request with this method (in capitals) to this concrete path. A literal
     /// segment takes precedence over a placeholder, for every method: if a contract has `/things/mine`
-    /// and `/things/{id}`, the former has all requests to `/things/mine`.
+    /// and `/things/{id}`, no request to `/things/mine` is for an operation of `/things/{id}`.
     #[must_use]
     pub fn find(&self, method: &str, path: &str) -> Option<&Operation> {
         let mut at_path = self.operations_at(path);
@@ -127,7 +128,7 @@ impl Contract {
 /// Parses an OpenAPI document from YAML (or JSON, which YAML includes).
 ///
 /// # Errors
-/// What is wrong and where, when it is not YAML or when a mapping has the same key twice.
+/// When the text is not YAML, or a mapping has the same key twice. The error says where.
 pub fn read_yaml(yaml: &str) -> Result<Value, String> {
     // Only `true` and `false` are booleans. In YAML 1.1 `no` and `on` are booleans, too.
     let options = serde_saphyr::options! { strict_booleans: true };

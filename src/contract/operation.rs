@@ -25,7 +25,7 @@ pub struct Operation {
     pub method: String,
     /// The path, with `{placeholders}`.
     pub path: String,
-    /// The parameters in path, query and headers, those of the path item included.
+    /// The parameters in path, query and headers, including those of the path item.
     pub parameters: Vec<Parameter>,
     /// The request body, if the operation takes one.
     pub body: Option<Body>,
@@ -41,7 +41,8 @@ pub struct Body {
 }
 
 impl Operation {
-    /// The values of the placeholders in a path that this operation matches, as they were sent.
+    /// The name and the value of each placeholder in `path`, which must match the path of this
+    /// operation. The values are not decoded.
     #[must_use]
     pub fn path_values<'p>(&self, path: &'p str) -> Vec<(&str, &'p str)> {
         let mut values = Vec::new();
@@ -106,7 +107,7 @@ impl Operation {
 }
 
 impl Body {
-    /// All violations of the schema of the body in `value`.
+    /// All violations of the body's schema in `value`.
     #[must_use]
     pub fn violations(&self, value: &Value) -> Vec<Violation> {
         self.schema.violations(value)

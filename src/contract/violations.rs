@@ -1,13 +1,13 @@
-//! The limits of all checks: how many violations are collected, and how much of a name that the client
-//! chose is repeated.
+//! The limits of all checks: the number of violations, and the length of the names from clients that
+//! violations repeat.
 
 use std::fmt::Write as _;
 
-/// The largest number of violations that are collected for one value: one more than a response with a
-/// hundred of them needs to say whether there are more.
+/// The largest number of violations that are collected for one value. A response lists 100; one more
+/// shows that there are others.
 pub const MAX_VIOLATIONS: usize = 101;
 
-/// The largest number of characters of a name, chosen by the client, that a response repeats.
+/// The largest number of characters that a violation repeats of a name from a client.
 const MAX_NAME: usize = 64;
 
 /// The JSON pointer (RFC 6901) of the property `name` in the value at `parent`. The name is made

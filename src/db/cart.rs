@@ -24,7 +24,7 @@ use super::{Connection, List, ListRange};
 
 pub use super::rows::{CartItem, FullItem};
 
-/// The most bytes of text in the carts of one batch.
+/// The largest number of bytes of text in the carts of one batch.
 const MAX_TEXT: usize = 512 * 1024;
 
 /// A product to put into a user's cart.
@@ -290,7 +290,7 @@ pub async fn remove(
     } else {
         let removal = transaction(conn, |conn| {
             async move {
-                // Locks all three rows, since clients see an item with its user and product.
+                // Locks all three rows, since the precondition is on the item with its user and product.
                 let item = cart::table
                     .inner_join(users_table::table)
                     .inner_join(products_table::table)

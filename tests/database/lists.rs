@@ -199,7 +199,7 @@ fn prefixed(prefix: &str) -> products::Filter {
 }
 
 /// Asserts that a list has the `expected` ids. Reads it whole and in pages of every size, in both
-/// directions. Reads each page also with every landmark that an earlier page can have given.
+/// directions. Also reads each page with every landmark that an earlier page can have recorded.
 fn assert_in_order<T: Row + Debug + PartialEq>(
     expected: &[i32],
     mut read: impl FnMut(bool, ListRange) -> Read<T>,
@@ -223,8 +223,8 @@ fn assert_in_order<T: Row + Debug + PartialEq>(
                         total: Some(total),
                         landmark: Some(Landmark { id: *id, rows }),
                     };
-                    let behind = read(is_reversed, ListRange::Page(page, known));
-                    assert_eq!(behind, alone, "{page:?} {known:?}");
+                    let with_landmark = read(is_reversed, ListRange::Page(page, known));
+                    assert_eq!(with_landmark, alone, "{page:?} {known:?}");
                 }
             }
         }
@@ -248,7 +248,7 @@ fn products_are_sorted_by_title_then_id_and_the_reverse_is_exact() {
 }
 
 #[test]
-fn products_with_a_prefix_are_sorted_as_all_are() {
+fn products_with_a_prefix_are_in_the_same_order_as_all_products() {
     let mut shop = Shop::with_titles(&TITLES);
     assert_in_order(&[1, 3, 4, 6], |is_reversed, range| {
         shop.products(

@@ -1,4 +1,4 @@
-//! A server with hostile settings: the service sets up every session as it needs.
+//! A server with hostile settings: the service overrides them in each of its sessions.
 
 use diesel::QueryableByName;
 use diesel::sql_types::Text;
@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 
 use crate::server::own_server;
 
-/// Each option sets a global variable, whose value is the default of new sessions.
+/// The options of the server. Each sets a global variable, whose value is the default of new sessions.
 const HOSTILE: [&str; 17] = [
     "--autocommit=0",
     "--completion-type=RELEASE",

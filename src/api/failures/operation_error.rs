@@ -9,7 +9,7 @@ use crate::error::Error;
 use super::super::schemas::ErrorResponse;
 use super::{CHANGES, CREATES, EDITS, FINDS, Failure, Operations, PLAIN, documented};
 
-/// The failure of an operation of the kind `OPERATIONS`, which has only the statuses of that kind.
+/// A failure of an operation of the kind `OPERATIONS`, with one of the statuses of that kind.
 pub struct OperationError<const OPERATIONS: Operations>(Failure);
 
 /// 400, 500, 503: the failures of every operation.
@@ -36,8 +36,8 @@ impl<const OPERATIONS: Operations> From<Error> for OperationError<OPERATIONS> {
 }
 
 impl<const OPERATIONS: Operations> From<OperationError<OPERATIONS>> for poem::Error {
-    fn from(failed: OperationError<OPERATIONS>) -> Self {
-        failed.0.into()
+    fn from(error: OperationError<OPERATIONS>) -> Self {
+        error.0.into()
     }
 }
 

@@ -27,8 +27,11 @@ pub struct Listing<L> {
     list: PhantomData<L>,
 }
 
+/// The body of the response.
 enum Content {
+    /// The whole list.
     Whole(Bytes),
+    /// The first chunk, and the channel of the others.
     Chunks(Bytes, mpsc::Receiver<Result<Chunk, Error>>),
 }
 

@@ -7,7 +7,7 @@
 //!
 //! A subscriber that receives chunks more slowly than the others delays them once, briefly. After that a
 //! query of its own continues the list, after the last row that the subscriber received. Its response
-//! then shows two moments, but each row occurs at most once, and the rows are in the order of the ids.
+//! then has rows of two snapshots, but each row occurs at most once, and the rows are ordered by id.
 //!
 //! Imports nothing else of the crate.
 
@@ -22,10 +22,12 @@ use tracing::Instrument;
 /// request within this time.
 const RECENT: Duration = Duration::from_millis(5);
 
-/// How long a request waits for others while a query for the list is running: the duration of the last
-/// query divided by this number, but not longer than this duration.
+/// How long a request waits for others while a query for the list is running. The number divides the
+/// duration of the last query; the result is the time to wait, but at most the duration here.
 const WAIT_WHILE_RUNNING: (u32, Duration) = (4, Duration::from_millis(100));
-/// How long a request waits for others after a recent query for the list, in the same form.
+
+/// How long a request waits for others after a recent query for the list. The numbers have the same
+/// meaning as those of [`WAIT_WHILE_RUNNING`].
 const WAIT_AFTER_RECENT: (u32, Duration) = (8, Duration::from_millis(2));
 
 /// The running queries of each list, and the subscribers that wait for the next one.
@@ -155,7 +157,7 @@ impl<K: Eq + Hash, S> RunningQuery<K, S> {
         }
     }
 
-    /// Removes the query, and the list if it has no others.
+    /// Removes the query, and its list if the list has no other queries.
     fn forget(self) {
         let mut lists = self.queries.lists();
         if let Some(list) = lists.get_mut(&self.key) {

@@ -1,6 +1,6 @@
 //! The schemas of response bodies.
 //!
-//! The types of lists only describe the response: it is serialised row by row (see `lists`).
+//! The types of lists exist only for the generated document: `lists` serialises the rows one by one.
 
 use poem_openapi::Object;
 use serde::Serialize;

@@ -15,7 +15,7 @@ pub(super) fn plain_data(value: &Value) -> Value {
     }
 }
 
-/// [`plain_data`] of the members of an object.
+/// The normal form of an object of plain data.
 pub(super) fn plain_members(members: &Map<String, Value>) -> Map<String, Value> {
     members
         .iter()
@@ -23,6 +23,7 @@ pub(super) fn plain_members(members: &Map<String, Value>) -> Map<String, Value> 
         .collect()
 }
 
+/// The integer that a float without a fraction represents; other numbers unchanged.
 fn as_integer(number: &Number) -> Number {
     // A float represents every integer up to 2^53 exactly.
     const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
@@ -52,6 +53,7 @@ pub(super) fn security_requirement(alternative: &Value) -> Value {
     Value::Object(schemes.collect())
 }
 
+/// The values in the order of their JSON texts.
 pub(super) fn sorted(items: impl Iterator<Item = Value>) -> Vec<Value> {
     let mut items: Vec<Value> = items.collect();
     items.sort_by_cached_key(Value::to_string);

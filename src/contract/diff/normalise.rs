@@ -95,12 +95,12 @@ impl<'a> Walk<'a> {
         moved: &[&str],
     ) -> Result<Map<String, Value>, NormaliseError> {
         let mut out = Map::new();
-        // Components are last: by then it is known which of them replaced a reference.
+        // Components are last, since only then is it known which of them replaced a reference.
         let are_components = |key: &str| node == Node::Document && key == "components";
-        let (now, later) = (members.iter(), members.iter());
-        let now = now.filter(|(key, _)| !are_components(key));
-        let later = later.filter(|(key, _)| are_components(key));
-        for (key, value) in now.chain(later) {
+        let (first, last) = (members.iter(), members.iter());
+        let first = first.filter(|(key, _)| !are_components(key));
+        let last = last.filter(|(key, _)| are_components(key));
+        for (key, value) in first.chain(last) {
             if moved.contains(&key.as_str()) {
                 continue;
             }
@@ -129,12 +129,12 @@ impl<'a> Walk<'a> {
             (Shape::Map(child), Value::Object(names)) => self.names(child, names, |_| true)?,
             (Shape::UnusedComponents(child), Value::Object(names)) => {
                 let section = &self.source;
-                let left = names.keys().filter(|name| {
+                let unused = names.keys().filter(|name| {
                     let key = (format!("{section}/{}", escape(name)), child);
                     !self.inlined.contains_key(&key)
                 });
-                let left: BTreeSet<&str> = left.map(String::as_str).collect();
-                self.names(child, names, |name| left.contains(name))?
+                let unused: BTreeSet<&str> = unused.map(String::as_str).collect();
+                self.names(child, names, |name| unused.contains(name))?
             }
             (Shape::Schemas, Value::Object(names)) => {
                 let mut schemas = self.names(Node::Schema, names, |_| true)?;
@@ -210,8 +210,8 @@ impl<'a> Walk<'a> {
         Ok(Value::Object(out))
     }
 
-    /// The normal form of a reference: the reference itself if it leads to a component schema, whose name
-    /// counts, or else its target.
+    /// The normal form of a reference: its target. A reference to a component schema is kept, since the
+    /// name of the schema is part of the contract.
     fn reference(
         &mut self,
         node: Node,
@@ -224,7 +224,7 @@ impl<'a> Walk<'a> {
             )));
         };
         let found = self.root.pointer(&pointer);
-        let is_schema = |pointer: &str| {
+        let is_component_schema = |pointer: &str| {
             let name = pointer.strip_prefix("/components/schemas/");
             name.is_some_and(|name| !name.contains('/'))
         };
@@ -240,7 +240,7 @@ impl<'a> Walk<'a> {
                 "`$ref: {target}` leads nowhere: add what is missing, or correct the reference"
             )));
         };
-        if node == Node::Schema && is_schema(&pointer) {
+        if node == Node::Schema && is_component_schema(&pointer) {
             return Ok(Value::Object(plain_members(members)));
         }
         if members.len() > 1 {

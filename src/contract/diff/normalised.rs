@@ -1,5 +1,5 @@
-//! The result of normalising a document: the normal form, which knows the place of each part in the
-//! document as it was written, or the problem that prevents one.
+//! The result of normalising a document: the normal form, or an error. The normal form knows the place
+//! of each of its parts in the document as it was written.
 //!
 //! Imports nothing else of the crate.
 
@@ -11,9 +11,9 @@ use serde_json::Value;
 /// A document in normal form.
 #[derive(Debug, Clone)]
 pub struct Normalised {
-    /// The document. References are replaced by their targets, except those to component schemas;
-    /// `parameters` of an operation is an object with keys like `query page`, `tags` one by name; and
-    /// the security of the document is repeated in its operations.
+    /// The document. References are replaced by their targets, except those to component schemas.
+    /// The `parameters` of an operation are an object with keys like `query page`, and the declared
+    /// `tags` an object with their names as keys. Each operation has the `security` that applies to it.
     pub document: Value,
     /// The origins of the parts that moved, by their pointers in `document`.
     pub(super) links: BTreeMap<String, Link>,
@@ -24,8 +24,8 @@ pub struct Normalised {
 pub(super) struct Link {
     /// The pointer to the part in the document as it was written.
     pub at: String,
-    /// The pointer to the target, if there is a `$ref` at that place. Parts inside the target may have
-    /// links of their own.
+    /// The pointer to the target, if there is a `$ref` at that place. A part inside the target may have a
+    /// link of its own.
     pub target: Option<String>,
 }
 
@@ -39,7 +39,7 @@ pub(in crate::contract) struct Origin {
 }
 
 impl Normalised {
-    /// The place, in the document as it was written, of what is at `pointer` in normal form.
+    /// The place in the document as it was written of the part at `pointer` in the normal form.
     pub(in crate::contract) fn origin(&self, pointer: &str) -> Origin {
         let mut pointer = pointer.to_owned();
         let mut via = Vec::new();

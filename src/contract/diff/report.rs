@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::compare::Difference;
 use super::{excerpt, places};
 
-/// The number of operations that a heading names. It only counts the others.
+/// The number of operations that a heading names. The others are only counted.
 const NAMED: usize = 3;
 
 impl fmt::Display for Difference {
@@ -60,7 +60,7 @@ pub fn report(differences: &[Difference]) -> String {
     text
 }
 
-/// An entry of a report: a difference, and the other places at which the same one occurs.
+/// An entry of a report: a difference, and how often the same difference occurs elsewhere.
 struct Entry<'a> {
     difference: &'a Difference,
     operations: Vec<&'a str>,
@@ -100,7 +100,7 @@ fn entries(differences: &[Difference]) -> Vec<Entry<'_>> {
     entries
 }
 
-/// The heading of an entry: its operations, or else its component or part of the document.
+/// The heading of an entry: its operations. Without operations, its component or part of the document.
 fn heading(entry: &Entry<'_>) -> String {
     let pointer = &entry.difference.pointer;
     match entry.operations.as_slice() {

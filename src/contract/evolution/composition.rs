@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::sides::{Pair, Sides};
 use super::walk::Walk;
 
-/// Keywords beside an `allOf` of one `$ref`: with these, generated clients use the type that the `$ref`
-/// names.
+/// The keywords that do not make a new type of an `allOf` with one `$ref`: generated clients use the type
+/// that the `$ref` names.
 const ANNOTATIONS: [&str; 9] = [
     "allOf",
     "title",
@@ -21,7 +21,7 @@ const ANNOTATIONS: [&str; 9] = [
     "externalDocs",
 ];
 
-/// How many levels of `allOf` within `allOf` are followed.
+/// The largest number of nested levels of `allOf` that are followed.
 const MAX_DEPTH: usize = 8;
 
 impl Walk<'_> {
@@ -58,9 +58,9 @@ impl Walk<'_> {
         self.at.starts_with("/components/schemas/") && self.at.split('/').count() == 4
     }
 
-    /// `allOf` or `anyOf`: a list of the same members in another order, or of as many members as before,
-    /// which are then compared one by one. With either keyword, the whole schema gets wider when a
-    /// member does, and narrower when a member does.
+    /// The rule for `allOf` and `anyOf`. It covers lists with the same number of members as before. Members
+    /// that are not merely reordered are compared one by one: with either keyword, the schema accepts
+    /// more when a member accepts more, and less when a member accepts less.
     pub(super) fn composition(&mut self, keyword: &str, sides: Sides<'_>) {
         let lists = sides
             .both()
@@ -105,8 +105,8 @@ impl Walk<'_> {
     }
 }
 
-/// Whether a schema extends, by `allOf`, a schema with a `discriminator`. A value of the extended schema
-/// may then be a value of this one.
+/// Whether a schema extends, by `allOf`, a schema with a `discriminator`. Where the document has the
+/// extended schema, values of the extending one are possible, too.
 pub(super) fn is_variant(document: &Value, schema: &Value) -> bool {
     extends_discriminated(document, schema, 0)
 }
@@ -124,10 +124,10 @@ fn extends_discriminated(document: &Value, schema: &Value, depth: usize) -> bool
 
 /// Whether the lists have the same values in another order.
 fn is_reordered(old: &[Value], new: &[Value]) -> bool {
-    let mut left: Vec<&Value> = new.iter().collect();
+    let mut unmatched: Vec<&Value> = new.iter().collect();
     old.iter().all(|value| {
-        let found = left.iter().position(|other| *other == value);
-        found.map(|index| left.remove(index)).is_some()
+        let found = unmatched.iter().position(|other| *other == value);
+        found.map(|index| unmatched.remove(index)).is_some()
     })
 }
 

@@ -60,18 +60,18 @@ impl Walk<'_> {
         }
     }
 
-    /// The media types of a request or response. `gone` and `new` judge those that only the old or only
-    /// the new contract has.
+    /// The media types of a request or response. `removed` judges a media type that only the old
+    /// contract has, `added` one that only the new contract has.
     pub(super) fn media_types(
         &mut self,
         sides: Sides<'_>,
-        gone: fn(&mut Self, Sides<'_>),
-        new: fn(&mut Self, Sides<'_>),
+        removed: fn(&mut Self, Sides<'_>),
+        added: fn(&mut Self, Sides<'_>),
     ) {
         self.members_with_renames(sides, str::eq_ignore_ascii_case, |walk, pair| {
             match (pair.sides.old, pair.sides.new) {
-                (Some(_), None) => return gone(walk, pair.sides),
-                (None, _) => return new(walk, pair.sides),
+                (Some(_), None) => return removed(walk, pair.sides),
+                (None, _) => return added(walk, pair.sides),
                 (Some(_), Some(_)) => {}
             }
             if pair.old_name != pair.new_name {

@@ -46,11 +46,11 @@ impl Facts {
             .filter(|found| found.in_table == table)
             .filter(|found| columns.iter().all(|column| column.name != found.name));
         for found in further {
-            let filled = found.nullable == "YES"
+            let can_be_omitted = found.nullable == "YES"
                 || found.has_default == 1
                 || found.is_generated()
                 || found.extra.contains("AUTO_INCREMENT");
-            if !filled {
+            if !can_be_omitted {
                 let name = &found.name;
                 mismatches.push(format!(
                     "{table}.{name}: NOT NULL without a default, so inserts would fail: \
@@ -95,8 +95,8 @@ fn wrong_type(kind: Kind, found: &ColumnFacts) -> Option<String> {
             )),
         },
         Kind::Role => {
-            let serves = ["enum('ADMIN','USER')", "enum('USER','ADMIN')"];
-            (!serves.contains(&full_type.as_str()))
+            let accepted = ["enum('ADMIN','USER')", "enum('USER','ADMIN')"];
+            (!accepted.contains(&full_type.as_str()))
                 .then(|| format!("{full_type}; must be ENUM('ADMIN', 'USER')"))
         }
     }
@@ -104,16 +104,18 @@ fn wrong_type(kind: Kind, found: &ColumnFacts) -> Option<String> {
 
 /// What is wrong with the attributes of a column of the right type; `None` if nothing is.
 fn wrong_attribute(needed: &Column, found: &ColumnFacts) -> Option<&'static str> {
-    let counts = found.extra.contains("AUTO_INCREMENT");
+    let is_auto_increment = found.extra.contains("AUTO_INCREMENT");
     match (found.nullable == "YES", needed.nullable) {
         (true, false) => Some("nullable; must be NOT NULL"),
         (false, true) => Some("NOT NULL; must be nullable"),
-        _ if matches!(needed.kind, Kind::Id) && !counts => Some("must be AUTO_INCREMENT"),
+        _ if matches!(needed.kind, Kind::Id) && !is_auto_increment => {
+            Some("must be AUTO_INCREMENT")
+        }
         _ => None,
     }
 }
 
-/// The column's present type with the attributes that are needed: no stored value has to change.
+/// The column's present type with the attributes that are needed, so that no stored value changes.
 fn same_type(needed: &Column, found: &ColumnFacts) -> String {
     let mut sql = found.full_type.clone();
     if let Some(charset) = &found.charset {

@@ -14,7 +14,7 @@ impl Facts {
     ) {
         let target = format!("{parent}.id");
         let add = format!("ADD FOREIGN KEY ({name}) REFERENCES {parent} (id) ON DELETE CASCADE");
-        let single = |key: &&KeyFacts| {
+        let is_wanted = |key: &&KeyFacts| {
             key.in_table == table
                 && key.column_name == name
                 && key.target == target
@@ -25,8 +25,8 @@ impl Facts {
                     .count()
                     == 1
         };
-        // With several keys on one column, the strictest decides.
-        let mut keys = self.keys.iter().filter(single).peekable();
+        // If a column has several foreign keys, the strictest decides what a deletion does.
+        let mut keys = self.keys.iter().filter(is_wanted).peekable();
         if keys.peek().is_none() {
             mismatches.push(format!(
                 "{table}.{name}: no foreign key to {target}: ALTER TABLE {table} {add}"
@@ -77,13 +77,13 @@ impl Facts {
             }
         }
 
-        // An index is harmless when one of its columns never has the same value in two rows: the
-        // id, the email, or a further column, which inserts leave NULL.
-        let harmless = |part: &UniqueFacts| {
+        // A unique index rejects no row when one of its columns never has the same value in two
+        // rows: the id, the email, or a column that inserts leave NULL.
+        let never_repeats = |part: &UniqueFacts| {
             let name = part.column_name.as_deref().unwrap_or_default();
             let is_needed = columns.iter().any(|column| column.name == name);
-            let whole = part.prefix.is_none();
-            whole && (name == "id" || (name == "email" && is_needed))
+            let is_whole = part.prefix.is_none();
+            is_whole && (name == "id" || (name == "email" && is_needed))
                 || !is_needed
                     && self.column(table, name).is_some_and(|column| {
                         column.nullable == "YES"
@@ -92,7 +92,7 @@ impl Facts {
                     })
         };
         for index in indexes {
-            if !index.iter().any(|part| harmless(part)) {
+            if !index.iter().any(|part| never_repeats(part)) {
                 let names: Vec<&str> = index
                     .iter()
                     .map(|part| part.column_name.as_deref().unwrap_or("an expression"))
