@@ -36,11 +36,13 @@ pub const OPERATION: Duration = Duration::from_secs(30);
 /// changed anything.
 pub const PASSWORD_QUEUE: Duration = Duration::from_secs(2);
 
-/// The limit for a batch of reads or additions, after which its callers are told to try again.
-pub const BATCH: Duration = Duration::from_secs(25);
+/// The limit for a batch of reads, additions or pages. Then its worker takes the next batch, and the
+/// callers of reads and additions are told to try again.
+pub const BATCH: Duration = Duration::from_secs(28);
 
-/// The limit for the rows of one chunk of a list. A whole list has no limit: it lasts as long as
-/// its client reads.
+/// The limit for the query of a list and its first chunk together, and for the rows of each later
+/// chunk. A page is one chunk in this sense, unless it is too large to be kept in memory. A whole
+/// list has no limit: it lasts as long as its client reads.
 pub const CHUNK: Duration = Duration::from_secs(15);
 
 /// The limit for opening another connection for a list that is being sent and can no longer share
@@ -58,8 +60,11 @@ pub const POOL: Duration = Duration::from_secs(5);
 /// The limit for opening a connection to the database, including encryption and settings.
 pub const CONNECT: Duration = Duration::from_secs(5);
 
-/// The limit for the test of a connection that was idle.
-pub const CONNECTION_TEST: Duration = Duration::from_secs(1);
+/// The limit for statements that do no work: the test of a connection that was idle, the beginning
+/// and the end of a snapshot, the questions about an error. A connection that does not respond to
+/// them in time is lost, whatever the network says. Longer than a TCP packet takes that is sent
+/// again twice.
+pub const ROUND_TRIP: Duration = Duration::from_millis(1500);
 
 /// The limit for one statement of a request, enforced by the database server, so that the
 /// connection becomes free. MariaDB ends any statement, MySQL only a SELECT. The statements of
@@ -90,12 +95,32 @@ const fn assert_within(parts: &[Duration], whole: Duration) {
 }
 
 const _: () = {
-    assert_within(&[POOL, CONNECT, STATEMENT], BATCH);
+    // A statement: a connection, which may be tested and replaced, the statement, and the
+    // questions about its error.
+    assert_within(&[POOL, ROUND_TRIP, CONNECT, STATEMENT, ROUND_TRIP], BATCH);
     assert_within(&[LOCK], STATEMENT);
     assert_within(&[BATCH], OPERATION);
-    assert_within(&[POOL, CONNECT, CHUNK], OPERATION);
-    assert_within(&[PASSWORD_QUEUE, POOL, CONNECT, STATEMENT], OPERATION);
-    assert_within(&[POOL, CONNECT], CONTINUATION);
+    assert_within(
+        &[
+            PASSWORD_QUEUE,
+            POOL,
+            ROUND_TRIP,
+            CONNECT,
+            STATEMENT,
+            ROUND_TRIP,
+        ],
+        OPERATION,
+    );
+    // A page: a connection, the beginning of the snapshot, and the page. Its worker is released
+    // before the questions about an error.
+    assert_within(&[POOL, ROUND_TRIP, CONNECT, ROUND_TRIP, CHUNK], BATCH);
+    assert_within(
+        &[POOL, ROUND_TRIP, CONNECT, ROUND_TRIP, CHUNK, ROUND_TRIP],
+        OPERATION,
+    );
+    // A whole list, until its first chunk.
+    assert_within(&[POOL, ROUND_TRIP, CONNECT, CHUNK, ROUND_TRIP], OPERATION);
+    assert_within(&[POOL, ROUND_TRIP, CONNECT], CONTINUATION);
     assert_within(&[IDLE], LIST_WRITE);
     assert_within(&[BODY], IDLE);
     assert_within(&[OPERATION], SHUTDOWN);

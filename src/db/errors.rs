@@ -5,8 +5,8 @@
 //! [`DatabaseErrorKind`] for; all others, including that of a lost connection, arrive as
 //! [`DatabaseErrorKind::Unknown`]. For these the connection is asked ([`QueryError::diagnose`]):
 //! the server keeps a statement's error until the next statement (MySQL; MariaDB may keep it
-//! longer). So the connection has to be asked before the ROLLBACK. If it does not respond, it is
-//! lost.
+//! longer). So the connection has to be asked before the ROLLBACK. If it does not respond within
+//! [`deadlines::ROUND_TRIP`], it is lost.
 //!
 //! Where an error is diagnosed: `transaction` does it before its ROLLBACK, and the owner of the
 //! connection for everything else (`Database::run`, the batches, [`ListConnection::diagnose`]).
@@ -21,6 +21,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::sql_types::BigInt;
 use diesel_async::{AsyncConnection, RunQueryDsl, SimpleAsyncConnection, TransactionManager};
 
+use crate::deadlines;
 use crate::error::{Conflict, Error};
 
 use super::Connection;
@@ -119,7 +120,8 @@ impl QueryError {
     /// since.
     pub(super) async fn diagnose(mut self, conn: &mut Connection) -> Self {
         if self.is_pending() {
-            self.diagnosis = last_diagnosis(conn).await;
+            let asked = tokio::time::timeout(deadlines::ROUND_TRIP, last_diagnosis(conn)).await;
+            self.diagnosis = asked.unwrap_or(Diagnosis::Lost);
             if self.is_lost() {
                 mark_as_broken(conn);
             }

@@ -6,7 +6,7 @@
 //! of one snapshot share one count, and a page that follows another one skips only the rows between
 //! the two (see [`Known`]).
 //!
-//! Imports `db::pool`.
+//! Imports `db::errors`, `db::pool` and `deadlines`.
 
 use diesel::QueryResult;
 use diesel::dsl::sql;
@@ -16,11 +16,13 @@ use diesel_async::methods::LoadQuery;
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::time::timeout;
 
+use crate::deadlines;
 use crate::error::Error;
 
-use super::Connection;
 use super::pool::ListConnection;
+use super::{Connection, errors};
 
 /// One page of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,19 +166,29 @@ impl Snapshot {
     pub(super) async fn begin(mut connection: ListConnection) -> Result<Self, Error> {
         // Not WITH CONSISTENT SNAPSHOT: the first read opens its tables before it takes the
         // snapshot, so that no ALTER TABLE can run in between.
-        if let Err(error) = connection
-            .batch_execute("START TRANSACTION READ ONLY")
-            .await
-        {
-            return Err(connection.diagnose(error.into()).await);
-        }
+        execute(&mut connection, "START TRANSACTION READ ONLY").await?;
         Ok(Self(connection))
     }
 
     /// Ends the snapshot and keeps the connection for the next list. All rows must have been read.
     pub async fn finish(mut self) {
-        if self.0.batch_execute("COMMIT").await.is_ok() {
+        if execute(&mut self.0, "COMMIT").await.is_ok() {
             self.0.finish();
+        }
+    }
+}
+
+/// Executes a statement that does no work. A connection that does not respond in time is lost, and
+/// must be dropped.
+async fn execute(connection: &mut ListConnection, statement: &str) -> Result<(), Error> {
+    match timeout(deadlines::ROUND_TRIP, connection.batch_execute(statement)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(connection.diagnose(error.into()).await),
+        Err(_) => {
+            errors::mark_as_broken(connection);
+            Err(Error::Unavailable(
+                format!("no response to {statement}").into(),
+            ))
         }
     }
 }

@@ -121,6 +121,7 @@ pub struct ListConnection(Option<Object<Connector>>);
 impl ListConnection {
     /// Asks the connection about an error that arrived between the rows of a list: the error alone
     /// does not say whether the database is unavailable. The stream of rows must have been dropped.
+    /// Takes at most [`deadlines::ROUND_TRIP`].
     pub async fn diagnose(&mut self, error: Error) -> Error {
         match errors::diagnose::<()>(self, Err(error)).await {
             Err(error) => error,
@@ -237,7 +238,7 @@ impl Manager for Connector {
         }
         if metrics.last_used() > TRUSTED_IDLE {
             let test = connection.batch_execute("DO 1");
-            let passed = tokio::time::timeout(deadlines::CONNECTION_TEST, test).await;
+            let passed = tokio::time::timeout(deadlines::ROUND_TRIP, test).await;
             if !matches!(passed, Ok(Ok(()))) {
                 self.note_loss(metrics.created);
                 return reject("the connection was lost while it was idle");

@@ -1,5 +1,6 @@
 //! The private MariaDB of all tests, with a database for each test.
 
+use std::path::Path;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -61,6 +62,18 @@ pub fn create() -> DatabaseUrl {
     let mut session = session::connect(&url).expect("the database accepts connections");
     migrations::run(&mut session).expect("the migrations succeed");
     url
+}
+
+/// The socket of the server.
+pub fn socket() -> &'static Path {
+    SERVER.socket()
+}
+
+/// The URL of `database` behind a proxy that listens at `socket`.
+pub fn url_behind(socket: &Path, database: &str) -> DatabaseUrl {
+    let socket = socket.to_str().expect("an ASCII path");
+    let url = format!("mysql://root@localhost/{database}?socket={socket}");
+    DatabaseUrl::parse(&url).expect("the URL of the proxy is valid")
 }
 
 /// The ids of the other connections to this database for which `condition` holds.

@@ -26,6 +26,7 @@ use tokio::sync::oneshot;
 use crate::common::conformance;
 use crate::common::wire::Sent;
 use crate::database;
+use crate::lossy_proxy::LossyProxy;
 
 pub use crate::database::{connections, dump};
 pub use crate::response::{ClientResponse, received_head};
@@ -49,7 +50,16 @@ impl Shop {
     /// Opens an empty shop whose service validates its own responses.
     pub async fn open_with(validation: Validation) -> Self {
         let url = tokio::task::spawn_blocking(database::create);
-        Self::over(url.await.expect("the database is ready"), true, validation).await
+        let url = url.await.expect("the database is ready");
+        Self::over(&url.clone(), url, true, validation).await
+    }
+
+    /// Opens an empty shop whose service reaches its database through `proxy`.
+    pub async fn open_behind(proxy: &LossyProxy) -> Self {
+        let url = tokio::task::spawn_blocking(database::create).await;
+        let url = url.expect("the database is ready");
+        let proxied = database::url_behind(&proxy.socket(), url.database());
+        Self::over(&proxied, url, true, Validation::Off).await
     }
 
     /// Opens the sample shop: users 1 to 5, products 1 to 12 and cart items 1 to 7.
@@ -65,21 +75,23 @@ impl Shop {
 
     /// Opens a shop whose database does not exist: nothing listens at its address.
     pub async fn without_database() -> Self {
-        Self::over(
-            DatabaseUrl::parse("mysql://nobody@127.0.0.1:1/nowhere").expect("a URL"),
-            false,
-            Validation::Off,
-        )
-        .await
+        let url = DatabaseUrl::parse("mysql://nobody@127.0.0.1:1/nowhere").expect("a URL");
+        Self::over(&url.clone(), url, false, Validation::Off).await
     }
 
-    async fn over(url: DatabaseUrl, drops_database: bool, validation: Validation) -> Self {
+    /// Opens a shop in the database `url`, which its service reaches as `service_url`.
+    async fn over(
+        service_url: &DatabaseUrl,
+        url: DatabaseUrl,
+        drops_database: bool,
+        validation: Validation,
+    ) -> Self {
         let settings = Settings {
             cors: Cors::Any,
             hosts: Hosts::Loopback,
             validation,
         };
-        let app = service(&Database::new(&url.async_opts(), 8, 8), settings);
+        let app = service(&Database::new(&service_url.async_opts(), 8, 8), settings);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("its address").to_string();
         let (stop, stopped) = oneshot::channel::<()>();

@@ -12,6 +12,7 @@ mod examples;
 mod fuzzed;
 mod harness;
 mod lists;
+mod lossy_proxy;
 mod model;
 mod outages;
 mod pages;

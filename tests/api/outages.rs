@@ -8,6 +8,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::harness::{Shop, connections, eventually};
+use crate::lossy_proxy::LossyProxy;
 use crate::validation::captured_log;
 
 #[tokio::test]
@@ -167,4 +168,49 @@ async fn the_cause_of_a_failure_is_logged_and_never_sent() {
         assert!(!cause.is_empty());
         assert!(!String::from_utf8_lossy(&failed.body).contains(cause));
     }
+}
+
+/// Requests as many pages as the list has workers, while `statement` is lost. Each response must have
+/// `status`, and each connection must be closed.
+async fn pages_without(shop: &Shop, proxy: &LossyProxy, statement: &'static str, status: u16) {
+    const WORKERS: usize = 2;
+    proxy.lose(statement, WORKERS);
+    for _ in 0..WORKERS {
+        let response = shop.get("/api/users?page=1").await;
+        assert_eq!(response.status, status, "{statement}");
+    }
+    proxy.closed(WORKERS).await;
+}
+
+#[tokio::test]
+async fn packets_that_are_lost_around_a_page_delay_no_other_page() {
+    let proxy = LossyProxy::start();
+    let shop = Shop::open_behind(&proxy).await;
+    shop.create_user("ada@example.com").await;
+    pages_without(&shop, &proxy, "START TRANSACTION READ ONLY", 503).await;
+    shop.get("/api/users?page=1").await.expect(200);
+    pages_without(&shop, &proxy, "COMMIT", 200).await;
+    shop.get("/api/users?page=1").await.expect(200);
+    shop.execute("ALTER TABLE users RENAME COLUMN role TO rank_")
+        .await;
+    pages_without(&shop, &proxy, "GET DIAGNOSTICS", 503).await;
+    shop.execute("ALTER TABLE users RENAME COLUMN rank_ TO role")
+        .await;
+    shop.get("/api/users?page=1").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_list_whose_query_is_lost_closes_its_connection() {
+    let proxy = LossyProxy::start();
+    let shop = Shop::open_behind(&proxy).await;
+    proxy.lose("`users`", 3);
+    let (list, sorted, page) = tokio::join!(
+        shop.get("/api/users"),
+        shop.get("/api/users?sort=email"),
+        shop.get("/api/users?page=1"),
+    );
+    for response in [list, sorted, page] {
+        response.error(503);
+    }
+    proxy.closed(3).await;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::Instrument;
 
 use crate::db::{Connection, Database, List, ListConnection, ListRange};
@@ -141,13 +141,22 @@ where
     R: Send + 'static,
     Q: Query<R>,
 {
-    let List { mut rows, page } = (source.query)(connection, source.range).await?;
+    let mut deadline = Instant::now() + deadlines::CHUNK;
     *has_unread_rows = true;
+    let list = timeout_at(deadline, (source.query)(connection, source.range)).await;
+    let List { mut rows, page } = match list {
+        Ok(Ok(list)) => list,
+        Ok(Err(error)) => {
+            *has_unread_rows = false;
+            return Err(error);
+        }
+        Err(_) => return Err(Error::Unavailable("a list takes too long".into())),
+    };
     let page = page.map(|(page, total)| Paged { page, total });
     let mut writer = Writer::<L>::new(source.position, page);
     loop {
         let before = writer.position;
-        match timeout(deadlines::CHUNK, writer.fill(&mut rows)).await {
+        match timeout_at(deadline, writer.fill(&mut rows)).await {
             Ok(Ok(IsFull(true))) => {}
             Ok(Ok(IsFull(false))) => break,
             Ok(Err(error)) => return Err(error),
@@ -174,6 +183,7 @@ where
         if subscribers.is_empty() {
             return Ok(None);
         }
+        deadline = Instant::now() + deadlines::CHUNK;
     }
     *has_unread_rows = false;
     if writer.has_earlier_chunks {

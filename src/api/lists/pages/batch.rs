@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
 use crate::db::{Known, Landmark, List, ListRange, Page, Rows, Snapshot};
@@ -29,6 +29,8 @@ struct Batch {
     requests: Vec<Request>,
     known: Known,
     release: Option<Release>,
+    /// When the worker has to be released.
+    deadline: Instant,
 }
 
 impl Batch {
@@ -40,11 +42,16 @@ impl Batch {
             requests,
             known: Known::default(),
             release: Some(release),
+            deadline: Instant::now() + deadlines::BATCH,
         }
     }
 
-    /// Takes the requests for the next page.
+    /// Takes the requests for the next page. The result is `None` when no request is left, or not enough
+    /// time for another page.
     fn next_page(&mut self) -> Option<(Page, Vec<Request>)> {
+        if self.deadline < Instant::now() + deadlines::CHUNK {
+            return None;
+        }
         let page = self.requests.last()?.page;
         let first = self
             .requests
@@ -54,8 +61,17 @@ impl Batch {
 
     /// Releases the worker, and returns to it the requests that have not been served.
     fn release(&mut self) {
-        if let Some(release) = self.release.take() {
-            let _ = release.send(std::mem::take(&mut self.requests));
+        let Some(release) = self.release.take() else {
+            return;
+        };
+        // A worker that no longer waits cannot serve them.
+        for request in release
+            .send(std::mem::take(&mut self.requests))
+            .err()
+            .into_iter()
+            .flatten()
+        {
+            let _ = request.subscriber.try_send(Err(takes_too_long()));
         }
     }
 }
@@ -77,7 +93,11 @@ where
         let mut batch = Batch::new(requests, release);
         let mut snapshot = match source.db.snapshot().await {
             Ok(snapshot) => snapshot,
-            Err(error) => return fail(batch.requests, &error).await,
+            Err(error) => {
+                let requests = std::mem::take(&mut batch.requests);
+                batch.release();
+                return fail(requests, &error).await;
+            }
         };
         while let Some((page, mut requests)) = batch.next_page() {
             let span = requests[0].span.clone();
@@ -90,11 +110,11 @@ where
                 &mut batch,
             );
             if let Err(error) = sent.instrument(span).await {
-                let error = snapshot.diagnose(error).await;
                 if batch.known.total.is_none() {
                     requests.append(&mut batch.requests);
                 }
                 batch.release();
+                let error = snapshot.diagnose(error).await;
                 if let Error::NotFound(_) = error {
                     snapshot.finish().await;
                 } else {
@@ -127,15 +147,16 @@ where
     Q: Query<R>,
 {
     let validator = source.validator;
+    let deadline = Instant::now() + deadlines::CHUNK;
     let list = (source.query)(snapshot, ListRange::Page(page, batch.known));
-    let list = timeout(deadlines::CHUNK, list).await;
+    let list = timeout_at(deadline, list).await;
     let List { mut rows, page } = list.unwrap_or_else(|_| Err(takes_too_long()))?;
     let paged = page.map(|(page, total)| Paged { page, total });
     batch.known.total = paged.map(|paged| paged.total);
     let mut writer = Writer::<L>::new(Position::default(), paged);
     let mut chunks: Vec<Chunk> = Vec::new();
     let mut permit = None;
-    while let Some(chunk) = next_chunk(&mut writer, &mut rows, validator).await? {
+    while let Some(chunk) = next_chunk(&mut writer, &mut rows, validator, deadline).await? {
         chunks.push(chunk);
         if permit.is_none() {
             permit = Arc::clone(buffers).try_acquire_owned().ok();
@@ -148,7 +169,10 @@ where
             for chunk in chunks {
                 send(subscriber, chunk).await?;
             }
-            while let Some(chunk) = next_chunk(&mut writer, &mut rows, validator).await? {
+            let deadline = || Instant::now() + deadlines::CHUNK;
+            while let Some(chunk) =
+                next_chunk(&mut writer, &mut rows, validator, deadline()).await?
+            {
                 send(subscriber, chunk).await?;
             }
             return send(subscriber, writer.last_chunk()).await;
@@ -177,17 +201,18 @@ fn landmark(page: Page, end: Position) -> Option<Landmark> {
     })
 }
 
-/// The next chunk of a page; `None` when the remaining rows are its last chunk.
+/// The next chunk of a page, read before `deadline`; `None` when the remaining rows are its last chunk.
 async fn next_chunk<L, R>(
     writer: &mut Writer<L>,
     rows: &mut Rows<'_, R>,
     validator: Option<RowValidator>,
+    deadline: Instant,
 ) -> Result<Option<Chunk>, Error>
 where
     L: ListResponse,
     L::Item: From<R>,
 {
-    let filled = timeout(deadlines::CHUNK, writer.fill(rows)).await;
+    let filled = timeout_at(deadline, writer.fill(rows)).await;
     let IsFull(is_full) = filled.unwrap_or_else(|_| Err(takes_too_long()))?;
     // `validation` checks a page of one chunk as a whole response.
     if is_full || writer.has_earlier_chunks {

@@ -5,9 +5,11 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
 use tracing::{Instrument, Span};
 
 use crate::db::Page;
+use crate::deadlines;
 
 use super::super::sending::Subscriber;
 use super::{MAX_BUFFERS, WORKERS};
@@ -96,7 +98,8 @@ impl<K: Eq + Hash + Clone + Send + 'static> PageQueues<K> {
                 // In a separate task: a large page continues after it released the worker, and a panic
                 // ends only this batch.
                 tokio::spawn(read(batch, release).instrument(span));
-                if let Ok(unserved) = released.await {
+                // A batch releases its worker in time. The limit is for a batch that does not.
+                if let Ok(Ok(unserved)) = timeout(deadlines::BATCH, released).await {
                     queues.put_back(&key, unserved);
                 }
             }
