@@ -1,6 +1,7 @@
 //! Decodes percent-encoded text in paths and queries. Imports nothing else of the crate.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use percent_encoding::percent_decode_str;
 
@@ -65,7 +66,9 @@ pub fn normalise_path(path: &str) -> Cow<'_, str> {
         let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
         match byte {
             Some(byte) if is_unreserved(byte) => normal.push(byte.into()),
-            Some(byte) => normal.push_str(&format!("%{byte:02X}")),
+            Some(byte) => {
+                let _ = write!(normal, "%{byte:02X}");
+            }
             None => normal.push('%'),
         }
         normal.push_str(if byte.is_some() { &part[2..] } else { part });

@@ -158,7 +158,7 @@ fn paths() {
 fn methods_that_have_no_operation() {
     let operation = json!({"operationId": "other", "responses": {"204": {"description": ""}}});
     for method in ["head", "options", "trace"] {
-        refuses_at(
+        rejects_at(
             &format!("/paths/~1things/{method}"),
             operation.clone(),
             &format!("`{method}` is not supported"),
@@ -190,9 +190,9 @@ fn components_that_no_operation_uses() {
             ecommerce_api::contract::read_yaml(BASE).expect("YAML")["components"].take();
         components[section]["Unused"] = component;
         let place = format!("/components/{section}/Unused{rest}");
-        refuses("/components", components, &place, words);
+        rejects("/components", components, &place, words);
     }
-    refuses_at("/components/pathItems", json!({}), "not supported");
+    rejects_at("/components/pathItems", json!({}), "not supported");
 }
 
 #[test]
