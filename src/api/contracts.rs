@@ -1,7 +1,8 @@
 //! The registry of the contracts that the service implements. The server, the command line, the tests
 //! and CI iterate over it.
 //!
-//! A second contract is a file beside `openapi/openapi.yaml`, and a line in `PUBLISHED`.
+//! A second contract is a file beside `openapi/openapi.yaml`, a module like `shop` with its API, and a
+//! line in `PUBLISHED`.
 
 use std::sync::LazyLock;
 
@@ -12,8 +13,8 @@ use serde_json::Value;
 use crate::contract::{Contract, Operation};
 use crate::db::Database;
 
-use super::document;
 use super::pipeline::Service;
+use super::shop;
 use super::validation::Validation;
 
 /// An entry of the registry: the name of a contract, the content of `openapi/<name>.yaml`, the function
@@ -25,7 +26,7 @@ type MakeHandlers = fn(&Database, Validation) -> BoxEndpoint<'static, Response>;
 /// Every contract, the main one first.
 #[rustfmt::skip]
 const PUBLISHED: &[Source] = &[
-    ("openapi", include_str!("../../openapi/openapi.yaml"), document::generated, document::handlers),
+    ("openapi", include_str!("../../openapi/openapi.yaml"), shop::generated, shop::handlers),
 ];
 
 /// A contract that the service implements.

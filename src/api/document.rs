@@ -1,5 +1,4 @@
-//! Combines the operations on users, products and carts to one API, and generates its OpenAPI document,
-//! which the contract gate compares with the contract.
+//! The OpenAPI document of an API, which the contract gate compares with its contract.
 //!
 //! This module adds what poem-openapi cannot know: the header `X-Request-Id` of requests and responses,
 //! 413 and 415 for each operation with a body, and that request bodies have no unknown properties. The
@@ -14,80 +13,25 @@ use poem_openapi::registry::{
     MetaApi, MetaOperation, MetaOperationParam, MetaParamIn, MetaPath, MetaSchema, MetaSchemaRef,
     Registry,
 };
-use poem_openapi::{ContactObject, LicenseObject, OpenApi, OpenApiService, ServerObject};
+use poem_openapi::{OpenApi, OpenApiService};
 use serde_json::Value;
 
 use crate::contract;
-use crate::db::Database;
 use crate::error::Conflict;
 
-use super::cart::Cart;
 use super::descriptions;
 use super::failures::{KINDS, body_failures, reason};
-use super::lists::{Lists, paging};
-use super::products::Products;
+use super::lists::paging;
 use super::responses::response_header;
-use super::users::Users;
-use super::validation::Validation;
 
-const DESCRIPTION: &str = "\
-Users, products and the cart of a shop, over HTTP and JSON.
+/// Several groups of operations as one API. poem-openapi also accepts a tuple of APIs, but writes a path
+/// twice when two of them have operations at it.
+pub(super) struct Combined<T>(pub T);
 
-**Responses.** Every success is `{\"success\": true, \"data\": …, \"message\": \"…\"}`, every \
-failure `{\"success\": false, \"error\": {\"code\": \"…\", \"message\": \"…\"}}`; a 400 adds \
-`details`, one entry for each violation, and never repeats the values that were sent. \
-A `reason` tells failures with the same code apart.
-
-**Lists.** Without parameters a list has every row, ordered by id. With `page` or `limit` it has \
-that page, a `pagination` object, and the headers `Link` and `X-Total-Count`. `sort` orders the \
-list, other parameters filter it. An unknown query parameter is refused.
-
-**Requests.** Bodies are `application/json`: at most 1 MiB and 10,000 values, nested at most 64 \
-levels deep. A property that a schema does not name is refused. An update changes the properties \
-that are present: `null` clears a nullable property, and absent properties stay as they are.
-
-**Conditions.** A response with one user, product or cart item has an `ETag`: the entity tag of \
-its `data`, which changes whenever the data does. Send the tag as `If-None-Match` to get the same \
-resource again: while nothing has changed, the response is a 304 without a body. Send it as \
-`If-Match` to update or delete the resource: when the data has changed since, nothing is done and the \
-response is a 412 (a changed password is not part of the data). Operations that do not list these \
-headers ignore them.
-
-**Tracing.** Send `X-Request-Id` (up to 128 letters, digits, dots, dashes and underscores), and \
-the response and the server's log have the same id. Without one, the server generates an id.";
-
-/// All operations as one API. poem-openapi also accepts a tuple of APIs, but writes a path twice when two
-/// of the APIs have operations at it.
-struct Shop {
-    groups: (Users, Products, Cart),
-}
-
-impl Shop {
-    fn new(db: &Database, validation: Validation) -> Self {
-        let lists = Lists::new(db, validation);
-        let users = Users {
-            db: db.clone(),
-            lists: lists.clone(),
-        };
-        let products = Products {
-            db: db.clone(),
-            lists: lists.clone(),
-        };
-        let cart = Cart {
-            db: db.clone(),
-            lists,
-        };
-        let groups = (users, products, cart);
-        Self { groups }
-    }
-}
-
-type Groups = (Users, Products, Cart);
-
-impl OpenApi for Shop {
+impl<T: OpenApi> OpenApi for Combined<T> {
     fn meta() -> Vec<MetaApi> {
         let mut paths: Vec<MetaPath> = Vec::new();
-        for path in Groups::meta().into_iter().flat_map(|group| group.paths) {
+        for path in T::meta().into_iter().flat_map(|group| group.paths) {
             match paths.iter_mut().find(|known| known.path == path.path) {
                 Some(known) => known.operations.extend(path.operations),
                 None => paths.push(path),
@@ -101,11 +45,11 @@ impl OpenApi for Shop {
     }
 
     fn register(registry: &mut Registry) {
-        Groups::register(registry);
+        T::register(registry);
     }
 
     fn add_routes(self, routes: &mut HashMap<String, HashMap<Method, BoxEndpoint<'static>>>) {
-        self.groups.add_routes(routes);
+        self.0.add_routes(routes);
     }
 }
 
@@ -139,33 +83,21 @@ fn add_common_parts(operation: &mut MetaOperation) {
     }
 }
 
-/// The handlers of all operations, over `db`.
-pub(super) fn handlers(db: &Database, validation: Validation) -> BoxEndpoint<'static, Response> {
-    let endpoint = service(Shop::new(db, validation)).into_endpoint();
-    endpoint.map_to_response().boxed()
+/// The handlers of `service`.
+pub(super) fn handlers<T: OpenApi + 'static>(
+    service: OpenApiService<Combined<T>, ()>,
+) -> BoxEndpoint<'static, Response> {
+    service.into_endpoint().map_to_response().boxed()
 }
 
-fn service(shop: Shop) -> OpenApiService<Shop, ()> {
-    OpenApiService::new(shop, env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
-        .description(DESCRIPTION)
-        .contact(ContactObject::new().name("The maintainers of ecommerce-api"))
-        .license(LicenseObject::new("MIT").url("https://opensource.org/license/mit"))
-        .server(
-            ServerObject::new("http://localhost:8088")
-                .description("The server with its default settings"),
-        )
-}
-
-/// The OpenAPI document that poem-openapi generates from the types and handlers. Needs no database.
+/// The OpenAPI document of `service`, as poem-openapi generates it from the types and handlers.
 ///
 /// # Panics
 /// When the document of poem-openapi is not JSON, or has an object with a duplicate key.
-#[must_use]
-pub(super) fn generated() -> Value {
-    let document = service(Shop::new(&Database::nowhere(), Validation::Off)).spec();
+pub(super) fn generated<T: OpenApi>(service: &OpenApiService<Combined<T>, ()>) -> Value {
     // Of two equal keys, only one value would be compared with the contract.
     let (mut document, duplicates) =
-        contract::json::parse(document.as_bytes()).expect("poem-openapi writes JSON");
+        contract::json::parse(service.spec().as_bytes()).expect("poem-openapi writes JSON");
     assert!(duplicates.is_empty(), "generated twice: {duplicates:?}");
     close_request_bodies(&mut document);
     add_error_codes(&mut document);
@@ -175,7 +107,9 @@ pub(super) fn generated() -> Value {
 
 /// Adds the extensions with the codes and reasons of errors, each with its status.
 fn add_error_codes(document: &mut Value) {
-    let properties = &mut document["components"]["schemas"]["ErrorInfo"]["properties"];
+    let Some(properties) = document.pointer_mut("/components/schemas/ErrorInfo/properties") else {
+        return;
+    };
     let codes = KINDS.iter().map(|kind| (kind.code, kind.status.as_u16()));
     properties["code"]["x-error-codes"] = codes.collect();
     let conflict = StatusCode::CONFLICT.as_u16();

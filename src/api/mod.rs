@@ -25,6 +25,7 @@ pub mod products;
 pub mod responses;
 pub mod rows;
 pub mod schemas;
+mod shop;
 pub mod site;
 mod sorting;
 mod tags;
