@@ -35,6 +35,7 @@ pub mod validation;
 
 use crate::db::Database;
 
+pub use observe::CutOff;
 pub use pipeline::{Pipeline, Service, Settings};
 
 /// The service: the pipeline, with the handlers of all contracts and the site behind it.

@@ -9,6 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -27,6 +28,23 @@ const MAX_REQUEST_ID: usize = 128;
 
 pub(super) const REQUEST_ID: &str = "x-request-id";
 
+/// Whether the server has ended a connection itself: because its client was silent for too long, or at the
+/// shutdown. The server puts this into the extensions of each request of the connection, so that the log
+/// does not say that the client has disconnected.
+#[derive(Debug, Clone, Default)]
+pub struct CutOff(Arc<AtomicBool>);
+
+impl CutOff {
+    /// Records that the server ends the connection. To be called before the connection is dropped.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// The data of one request for the log. The line is written when this value is dropped.
 pub(super) struct RequestLog {
     pub request_id: Arc<str>,
@@ -39,18 +57,18 @@ pub(super) struct RequestLog {
     status: Option<StatusCode>,
     /// The number of bytes of the body that have been passed to the server.
     bytes: u64,
-    outcome: Outcome,
+    /// How the body ended; `None` until then.
+    end: Option<End>,
+    cut_off: CutOff,
 }
 
-/// How a request ended.
+/// How the body of a response ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    /// The whole response was passed to the server.
+enum End {
+    /// The whole body was passed to the server.
     Complete,
     /// The body failed after the headers had been sent.
     BrokenOff,
-    /// The client disconnected before the end of the response.
-    ClientDisconnected,
 }
 
 impl RequestLog {
@@ -65,7 +83,8 @@ impl RequestLog {
             peer: request.remote_addr().as_socket_addr().copied(),
             status: None,
             bytes: 0,
-            outcome: Outcome::ClientDisconnected,
+            end: None,
+            cut_off: request.data::<CutOff>().cloned().unwrap_or_default(),
         }
     }
 
@@ -76,7 +95,7 @@ impl RequestLog {
         let body: BoxBody<Bytes, io::Error> = response.take_body().into();
         // The server never polls the body of a response to HEAD.
         if self.method == Method::HEAD || body.is_end_stream() {
-            self.outcome = Outcome::Complete;
+            self.end = Some(End::Complete);
         }
         let body = ObservedBody {
             body,
@@ -85,6 +104,17 @@ impl RequestLog {
         };
         response.set_body(Body::from(BoxBody::new(body)));
         response
+    }
+
+    /// How the request ended, when this value is being dropped.
+    fn outcome(&self) -> &'static str {
+        match self.end {
+            Some(End::Complete) => "complete",
+            Some(End::BrokenOff) => "broken off",
+            None if std::thread::panicking() => "panicked",
+            None if self.cut_off.is_set() => "cut off",
+            None => "client disconnected",
+        }
     }
 }
 
@@ -101,11 +131,7 @@ impl Drop for RequestLog {
             status = self.status.map(|status| u64::from(status.as_u16())),
             duration_ms = (milliseconds * 1000.0).round() / 1000.0,
             bytes = self.bytes,
-            outcome = match self.outcome {
-                Outcome::Complete => "complete",
-                Outcome::BrokenOff => "broken off",
-                Outcome::ClientDisconnected => "client disconnected",
-            },
+            outcome = self.outcome(),
             peer = self.peer.map(tracing::field::display),
             "request"
         );
@@ -136,11 +162,11 @@ impl HttpBody for ObservedBody {
                 this.log.bytes += u64::try_from(length).unwrap_or(u64::MAX);
                 // hyper does not poll a body with a known length again after its last frame.
                 if this.body.is_end_stream() {
-                    this.log.outcome = Outcome::Complete;
+                    this.log.end = Some(End::Complete);
                 }
             }
-            Poll::Ready(Some(Err(_))) => this.log.outcome = Outcome::BrokenOff,
-            Poll::Ready(None) => this.log.outcome = Outcome::Complete,
+            Poll::Ready(Some(Err(_))) => this.log.end = Some(End::BrokenOff),
+            Poll::Ready(None) => this.log.end = Some(End::Complete),
             Poll::Pending => {}
         }
         polled
@@ -191,6 +217,48 @@ fn printable_path(path: &str) -> Cow<'_, str> {
                 }
             )
             .into()
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::sync::Mutex;
+
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_in_the_body_is_logged() {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let writer = Arc::clone(&log);
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || Writer(Arc::clone(&writer)))
+            .finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let body = Body::from_bytes_stream(futures_util::stream::poll_fn(
+            |_| -> Poll<Option<io::Result<Bytes>>> { panic!("as a test") },
+        ));
+        let response = Response::builder().body(body);
+        let response = RequestLog::begin(&Request::default(), "").watch(response, Span::none());
+        let body: BoxBody<Bytes, io::Error> = response.into_body().into();
+        assert!(tokio::spawn(body.collect()).await.unwrap_err().is_panic());
+        let log = String::from_utf8(log.lock().unwrap().clone()).unwrap();
+        assert!(log.contains("outcome=\"panicked\""), "{log}");
+    }
+
+    struct Writer(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Writer {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One connection: hyper's protocols over the socket, and each request to the application.
 //!
-//! Imports `server::body`, `server::rejection`, `server::stream` and `server::timer`.
+//! Imports `server::body`, `server::rejection`, `server::stream` and `server::timer`, and `api` for
+//! [`CutOff`].
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -20,6 +21,8 @@ use poem::http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Body};
 use tokio::net::TcpStream;
+
+use crate::api::CutOff;
 
 use super::body::{RequestBody, ResponseBody};
 use super::rejection::check_transfer_codings;
@@ -81,6 +84,7 @@ pub(super) async fn serve_connection<A: Application + 'static>(
     );
 
     let timer = ClientTimer::start(limits.header_timeout, limits.idle_timeout);
+    let cut_off = CutOff::default();
     let rejection = Arc::new(OnceLock::new());
     let reject = {
         let (app, rejection) = (Arc::clone(&app), Arc::clone(&rejection));
@@ -93,8 +97,9 @@ pub(super) async fn serve_connection<A: Application + 'static>(
     };
     let io = TokioIo::new(TimedStream::new(stream, Arc::clone(&timer), reject));
     let service = hyper::service::service_fn({
-        let timer = Arc::clone(&timer);
-        move |request: Request<Incoming>| {
+        let (timer, cut_off) = (Arc::clone(&timer), cut_off.clone());
+        move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(cut_off.clone());
             let exchange = Exchange::begin(&timer, request.version() == Version::HTTP_2);
             let request = (request, local.clone(), remote.clone(), Scheme::HTTP).into();
             let app = Arc::clone(&app);
@@ -102,7 +107,7 @@ pub(super) async fn serve_connection<A: Application + 'static>(
         }
     });
     let connection = watcher.watch(http.serve_connection(io, service));
-    let end = timer.limit(connection).await;
+    let end = timer.limit(connection, &cut_off).await;
     match (rejection.get(), end) {
         (Some((status, request_id)), end) => {
             let problem = match end {

@@ -5,7 +5,7 @@
 //! handler either. In both cases no bytes arrive. So a [`ClientTimer`] tracks whether the server or
 //! the client has to act next, and runs only while the client has to.
 //!
-//! Imports `deadlines`.
+//! Imports `deadlines`, and `api` for [`CutOff`].
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::api::CutOff;
 use crate::deadlines;
 
 /// Limits how long one connection waits for its client.
@@ -68,14 +69,21 @@ impl ClientTimer {
         })
     }
 
-    /// Drives `connection` to its end; `None` once its client has run out of time.
+    /// Drives `connection` to its end; `None` once its client has run out of time. Sets `cut_off` if
+    /// the connection is dropped before its end.
     ///
     /// A connection uses one tokio timer, which is reset only when it fires or when the deadline
     /// becomes earlier, not at each byte.
-    pub(super) async fn limit<C: Future>(&self, connection: C) -> Option<C::Output> {
+    pub(super) async fn limit<C: Future>(
+        &self,
+        connection: C,
+        cut_off: &CutOff,
+    ) -> Option<C::Output> {
         let mut connection = pin!(connection);
         let mut alarm = pin!(tokio::time::sleep_until(self.deadline()));
-        std::future::poll_fn(|cx| {
+        // Declared after the connection, and so dropped before it.
+        let mut at_drop = SetAtDrop(Some(cut_off));
+        let end = std::future::poll_fn(|cx| {
             if let Poll::Ready(output) = connection.as_mut().poll(cx) {
                 return Poll::Ready(Some(output));
             }
@@ -92,7 +100,11 @@ impl ClientTimer {
                 alarm.as_mut().reset(deadline);
             }
         })
-        .await
+        .await;
+        if end.is_some() {
+            at_drop.0 = None;
+        }
+        end
     }
 
     /// The earliest time at which the client can exceed a limit in the present state.
@@ -161,6 +173,17 @@ impl ClientTimer {
     fn state(&self) -> MutexGuard<'_, State> {
         // Each change is one assignment or addition: a panic cannot leave the state half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sets the value when it is dropped, if there is one.
+struct SetAtDrop<'a>(Option<&'a CutOff>);
+
+impl Drop for SetAtDrop<'_> {
+    fn drop(&mut self) {
+        if let Some(cut_off) = self.0 {
+            cut_off.set();
+        }
     }
 }
 

@@ -51,7 +51,19 @@ impl Shop {
     pub async fn open_with(validation: Validation) -> Self {
         let url = tokio::task::spawn_blocking(database::create);
         let url = url.await.expect("the database is ready");
-        Self::over(&url.clone(), url, true, validation).await
+        Self::over(&url.clone(), url, validation, Limits::default()).await
+    }
+
+    /// Opens an empty shop whose server has these limits.
+    pub async fn open_limited(limits: Limits) -> Self {
+        let url = tokio::task::spawn_blocking(database::create).await;
+        let url = url.expect("the database is ready");
+        Self::over(&url.clone(), url, Validation::Off, limits).await
+    }
+
+    /// Stops the server, as a signal does.
+    pub fn stop(&mut self) {
+        drop(self.stop.take());
     }
 
     /// Opens an empty shop whose service reaches its database through `proxy`.
@@ -59,7 +71,7 @@ impl Shop {
         let url = tokio::task::spawn_blocking(database::create).await;
         let url = url.expect("the database is ready");
         let proxied = database::url_behind(&proxy.socket(), url.database());
-        Self::over(&proxied, url, true, Validation::Off).await
+        Self::over(&proxied, url, Validation::Off, Limits::default()).await
     }
 
     /// Opens the sample shop: users 1 to 5, products 1 to 12 and cart items 1 to 7.
@@ -76,15 +88,17 @@ impl Shop {
     /// Opens a shop whose database does not exist: nothing listens at its address.
     pub async fn without_database() -> Self {
         let url = DatabaseUrl::parse("mysql://nobody@127.0.0.1:1/nowhere").expect("a URL");
-        Self::over(&url.clone(), url, false, Validation::Off).await
+        let mut shop = Self::over(&url.clone(), url, Validation::Off, Limits::default()).await;
+        shop.drops_database = false;
+        shop
     }
 
     /// Opens a shop in the database `url`, which its service reaches as `service_url`.
     async fn over(
         service_url: &DatabaseUrl,
         url: DatabaseUrl,
-        drops_database: bool,
         validation: Validation,
+        limits: Limits,
     ) -> Self {
         let settings = Settings {
             cors: Cors::Any,
@@ -95,7 +109,7 @@ impl Shop {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("its address").to_string();
         let (stop, stopped) = oneshot::channel::<()>();
-        tokio::spawn(server::serve(listener, app, Limits::default(), async {
+        tokio::spawn(server::serve(listener, app, limits, async {
             let _ = stopped.await;
         }));
         let client = Client::builder(TokioExecutor::new()).build_http();
@@ -104,7 +118,7 @@ impl Shop {
             address,
             client,
             stop: Some(stop),
-            drops_database,
+            drops_database: true,
         }
     }
 

@@ -68,12 +68,17 @@ async fn large_shop(validation: Validation) -> Shop {
 /// A shop whose list of products, of about 26 MB, exceeds all buffers between the service and a client.
 pub async fn shop_of_large_products() -> Shop {
     let shop = Shop::open().await;
+    insert_large_products(&shop).await;
+    shop
+}
+
+/// Inserts the products of [`shop_of_large_products`].
+pub async fn insert_large_products(shop: &Shop) {
     shop.execute(
         "INSERT INTO products (title, description)
          SELECT seq, REPEAT('😀', 16383) FROM seq_1_to_400",
     )
     .await;
-    shop
 }
 
 /// The end of a complete chunked response.

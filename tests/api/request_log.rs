@@ -1,13 +1,15 @@
 //! The line that is logged for each request when its response has ended.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use ecommerce_api::api::validation::Validation;
+use ecommerce_api::server::Limits;
 use hyper::Method;
 use serde_json::Value;
 
 use crate::harness::{Shop, eventually};
-use crate::lists::{kill_list, shop_of_large_products};
+use crate::lists::{insert_large_products, kill_list, shop_of_large_products};
 use crate::paused_client::PausedClient;
 use crate::validation::captured_log;
 
@@ -130,6 +132,31 @@ async fn a_client_that_disconnects_is_logged() {
     let line = end_line(&log, "disconnected").await;
     assert_eq!(line["outcome"], "client disconnected");
     assert_eq!(line["status"], 200);
+}
+
+#[tokio::test]
+async fn what_the_server_ends_itself_is_logged_as_cut_off() {
+    let silence = Limits {
+        idle_timeout: Duration::from_millis(200),
+        ..Limits::default()
+    };
+    let shutdown = Limits {
+        shutdown_grace: Duration::ZERO,
+        ..Limits::default()
+    };
+    for limits in [silence, shutdown] {
+        let mut shop = Shop::open_limited(limits).await;
+        insert_large_products(&shop).await;
+        let (log, _guard) = captured_log();
+        let client = PausedClient::get(&shop, "/api/products", "X-Request-Id: cut\r\n").await;
+        if limits == shutdown {
+            shop.stop();
+        }
+        let line = end_line(&log, "cut").await;
+        assert_eq!(line["outcome"], "cut off");
+        assert_eq!(line["status"], 200);
+        drop(client);
+    }
 }
 
 #[tokio::test]

@@ -22,7 +22,8 @@ pub(super) use record::RequestIdOfSpan;
 use record::{FieldValue, Record};
 
 /// The target of the event that each request ends with. Its fields: `request_id`, `method`, `path`,
-/// `operation`, `status` (absent without a response), `duration_ms`, `bytes`, `outcome`, `peer`.
+/// `operation`, `status` (absent without a response), `duration_ms`, `bytes`, `outcome`
+/// ("complete", "broken off", "cut off", "panicked" or "client disconnected"), `peer`.
 const REQUEST: &str = "ecommerce_api::request";
 /// The outcome of most requests, which text lines omit.
 const COMPLETE: &str = "complete";
