@@ -3,9 +3,11 @@
 //!
 //! A placeholder matches one or more characters except `/`. Its segment may have other text around it,
 //! as in `/files/{name}.json`. The more specific template takes precedence: `/things/mine` over
-//! `/things/{id}`. Imports nothing else of the crate.
+//! `/things/{id}`. Imports the module's `query`.
 
 use std::cmp::Reverse;
+
+use super::query::normalise_path;
 
 /// A path with placeholders.
 #[derive(Debug)]
@@ -50,8 +52,12 @@ impl Template {
         if literals.iter().any(|literal| literal.contains('}')) {
             return Err("a `}` has no `{`".to_owned());
         }
-        if literals.iter().any(|literal| literal.contains(['?', '#'])) {
-            return Err("a path has neither query nor fragment".to_owned());
+        literals.iter().try_for_each(|it| check_literal(it))?;
+        if path
+            .split('/')
+            .any(|segment| [".", ".."].contains(&segment))
+        {
+            return Err("clients remove the segments `.` and `..` from a path".to_owned());
         }
         Ok(Self {
             path: path.to_owned(),
@@ -104,21 +110,59 @@ impl Template {
         (self.placeholders.len(), Reverse(literal_length))
     }
 
-    /// Whether both templates match the same path, and neither of them is more specific in every
+    /// Whether a path exists that both templates match.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        let (ours, theirs) = (self.segments(), other.segments());
+        ours.len() == theirs.len() && ours.iter().zip(&theirs).all(|(a, b)| a.overlaps(b))
+    }
+
+    /// Whether a path exists that both templates match, and neither template is more specific in every
     /// segment.
     pub(super) fn is_ambiguous_with(&self, other: &Self) -> bool {
         let (ours, theirs) = (self.segments(), other.segments());
-        if ours.len() != theirs.len() {
-            return false;
-        }
         let pairs = || ours.iter().zip(&theirs);
-        pairs().all(|(a, b)| a.overlaps(b))
+        self.overlaps(other)
             && (pairs().all(|(a, b)| a.is_within(b)) == pairs().all(|(a, b)| b.is_within(a)))
     }
 
     fn segments(&self) -> Vec<Segment<'_>> {
         let segments = self.path.split('/');
         segments.map(Segment::parse).collect()
+    }
+}
+
+/// Checks that a request can have the text in its path, in the form to which request paths are
+/// normalised.
+///
+/// # Errors
+/// Why it cannot.
+fn check_literal(literal: &str) -> Result<(), String> {
+    let is_plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/%".contains(&byte);
+    if let Some(other) = literal
+        .chars()
+        .find(|it| !u8::try_from(*it).is_ok_and(is_plain))
+    {
+        return Err(match other {
+            '?' | '#' => "a path has neither query nor fragment".to_owned(),
+            _ => format!(
+                "{other:?} cannot be in the path of a request: it has to be percent-encoded"
+            ),
+        });
+    }
+    let escapes = literal.split('%').skip(1);
+    let is_escape =
+        |text: &str| text.len() >= 2 && text.bytes().take(2).all(|it| it.is_ascii_hexdigit());
+    if !escapes.into_iter().all(is_escape) {
+        return Err(
+            "a `%` is not followed by two hexadecimal digits: write it as `%25`".to_owned(),
+        );
+    }
+    let normal = normalise_path(literal);
+    if normal == literal {
+        Ok(())
+    } else {
+        Err(format!("`{literal}` is not in its normal form, `{normal}`"))
     }
 }
 
@@ -235,8 +279,57 @@ mod tests {
                 "two placeholders in one segment are not supported",
             ),
             ("/a?b={c}", "a path has neither query nor fragment"),
+            ("/a/{b}#c", "a path has neither query nor fragment"),
+            (
+                "/a b",
+                "' ' cannot be in the path of a request: it has to be percent-encoded",
+            ),
+            (
+                "/{a}/caf\u{e9}",
+                "'\u{e9}' cannot be in the path of a request: it has to be percent-encoded",
+            ),
+            (
+                "/a|b",
+                "'|' cannot be in the path of a request: it has to be percent-encoded",
+            ),
+            (
+                "/100%",
+                "a `%` is not followed by two hexadecimal digits: write it as `%25`",
+            ),
+            (
+                "/a%2{b}",
+                "a `%` is not followed by two hexadecimal digits: write it as `%25`",
+            ),
+            ("/%6dine", "`/%6dine` is not in its normal form, `/mine`"),
+            ("/a%2fb", "`/a%2fb` is not in its normal form, `/a%2Fb`"),
+            (
+                "/a/../b",
+                "clients remove the segments `.` and `..` from a path",
+            ),
         ] {
             assert_eq!(Template::parse(template).unwrap_err(), problem);
+        }
+    }
+
+    #[test]
+    fn templates_overlap_if_a_path_matches_both() {
+        for (first, second, is_overlap) in [
+            ("/x/{id}", "/x/mine", true),
+            ("/x/{id}", "/x/{other}", true),
+            ("/x/{id}", "/{a}/b", true),
+            ("/x/{id}", "/x", false),
+            ("/x/{id}", "/y/{id}", false),
+            ("/x/{id}", "/x/{id}/y", false),
+            ("/x/v{id}", "/x/mine", false),
+            ("/x/{id}.json", "/x/m{id}", true),
+            ("/x/{id}.json", "/x/.json", false),
+        ] {
+            let (a, b) = (
+                Template::parse(first).unwrap(),
+                Template::parse(second).unwrap(),
+            );
+            assert_eq!(a.overlaps(&b), is_overlap, "{first} {second}");
+            assert_eq!(b.overlaps(&a), is_overlap, "{second} {first}");
         }
     }
 

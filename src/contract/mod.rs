@@ -4,7 +4,7 @@
 //! [`Contract::parse`] supports or rejects every construct that restricts requests or responses. An
 //! error names the place of the construct by its JSON pointer. A parsed contract therefore has no
 //! construct that is ignored or causes a panic later. Paths are matched as the document has them:
-//! `servers` are ignored. `security`, `callbacks` and `links` are not checked.
+//! `servers` are ignored, and so is whether a request escapes characters that need no escape. `security`, `callbacks` and `links` are not checked.
 //!
 //! [`diff`] compares two documents. [`evolution`] classifies the changes from one edition of a contract to
 //! the next by their effect on clients. [`json`] parses bodies strictly.
@@ -40,7 +40,7 @@ use parser::Parser;
 pub use located::ParseError;
 pub use operation::{Body, Operation};
 pub use parameters::Parameter;
-pub use query::{QueryPair, query_pairs};
+pub use query::{QueryPair, normalise_path, query_pairs};
 pub use violations::{MAX_VIOLATIONS, printable};
 
 /// A contract: an OpenAPI document, and the operations that it describes.
@@ -117,8 +117,9 @@ impl Contract {
 
     /// The operations at a concrete path.
     fn operations_at(&self, path: &str) -> impl Iterator<Item = &Operation> {
+        let path = normalise_path(path);
         let mut paths = self.paths.iter();
-        let known = paths.find(|known| self.operations[known[0]].template.matches(path));
+        let known = paths.find(|known| self.operations[known[0]].template.matches(&path));
         let operations = known.into_iter().flatten();
         operations.map(|index| &self.operations[*index])
     }

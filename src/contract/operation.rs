@@ -1,7 +1,7 @@
 //! An operation of a contract, and its parser.
 //!
-//! Imports `error`, and the module's `located`, `matching`, `parameters`, `parser`, `responses`,
-//! `schema` and `validators`.
+//! Imports `error`, and the module's `located`, `matching`, `parameters`, `parser`, `query`,
+//! `responses`, `schema` and `validators`.
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use super::located::{Located, ParseError};
 use super::matching::Template;
 use super::parameters::{self, Parameter};
 use super::parser::Parser;
+use super::query::normalise_path;
 use super::responses::{self, Responses};
 use super::schema::Direction;
 use super::validators::Schema;
@@ -41,15 +42,23 @@ pub struct Body {
 }
 
 impl Operation {
-    /// The values of the placeholders in a path that this operation matches, as they were sent.
+    /// The values of the placeholders in a path that this operation matches, as they were sent except
+    /// for the changes by [`normalise_path`].
     #[must_use]
-    pub fn path_values<'p>(&self, path: &'p str) -> Vec<(&str, &'p str)> {
+    pub fn path_values(&self, path: &str) -> Vec<(&str, String)> {
         let mut values = Vec::new();
         let names = &self.template.placeholders;
-        self.template.match_values(path, |index, value| {
-            values.push((names[index].as_str(), value));
-        });
+        self.template
+            .match_values(&normalise_path(path), |index, value| {
+                values.push((names[index].as_str(), value.to_owned()));
+            });
         values
+    }
+
+    /// Whether the paths of both operations match the same request path.
+    #[must_use]
+    pub fn shares_a_path_with(&self, other: &Self) -> bool {
+        self.template.overlaps(&other.template)
     }
 
     /// All violations in the parameters of a request: in the path, which this operation must match, in
@@ -61,7 +70,8 @@ impl Operation {
         query: &str,
         header: impl Fn(&str) -> Option<&'h str>,
     ) -> Vec<Violation> {
-        parameters::violations(&self.parameters, &self.template, path, query, header)
+        let path = normalise_path(path);
+        parameters::violations(&self.parameters, &self.template, &path, query, header)
     }
 
     /// The statuses that are documented one by one, without ranges (`4XX`) and `default`.
@@ -168,13 +178,13 @@ pub(super) fn parse<'d>(
         method: method.to_ascii_uppercase(),
         path: path.to_owned(),
         parameters,
-        body: parse_body(method, operation, parser)?,
+        body: parse_request_body(method, operation, parser)?,
         template,
         responses: responses::parse(&operation.require("responses")?, parser)?,
     })
 }
 
-fn parse_body<'d>(
+fn parse_request_body<'d>(
     method: &str,
     operation: &Located<'d>,
     parser: &Parser<'d>,
@@ -182,17 +192,25 @@ fn parse_body<'d>(
     let Some(body) = operation.get("requestBody") else {
         return Ok(None);
     };
-    if ["get", "head", "delete", "trace"].contains(&method) {
+    if ["get", "delete"].contains(&method) {
         return Err(body.error(format!("OpenAPI ignores the body of a {method}")));
     }
+    parse_body(body, parser).map(Some)
+}
+
+/// Parses a request body, or the component to which it refers.
+///
+/// # Errors
+/// The first construct that is not supported.
+pub(super) fn parse_body<'d>(body: Located<'d>, parser: &Parser<'d>) -> Result<Body, ParseError> {
     let body = body.resolve(parser.document, "requestBodies")?;
     body.only(&["description", "required", "content"])?;
     let content = body.require("content")?;
     let Some((_, schema)) = parser.media_type(&content)? else {
         return Err(content.error("has no media type"));
     };
-    Ok(Some(Body {
+    Ok(Body {
         is_required: body.flag("required")?,
         schema: parser.schemas.get(&schema.pointer, Direction::Request),
-    }))
+    })
 }

@@ -1,11 +1,14 @@
 //! Parses the operations of a contract.
 //!
-//! Imports the module's `diff` (for the names of the methods), `located`, `operation` and `parser`.
+//! Imports the module's `diff` (for the names of the methods), `located`, `operation`, `parameters`,
+//! `parser` and `responses`.
 
 use super::diff::METHODS;
 use super::located::{Located, ParseError};
 use super::operation::{self, Operation};
+use super::parameters;
 use super::parser::Parser;
+use super::responses;
 
 /// The keys of a document that are supported.
 const DOCUMENT_KEYS: [&str; 8] = [
@@ -22,6 +25,32 @@ const DOCUMENT_KEYS: [&str; 8] = [
 /// The keys of a path item that are supported, beside its operations.
 const PATH_ITEM_KEYS: [&str; 4] = ["summary", "description", "servers", "parameters"];
 
+/// The keys of the components. The last four do not restrict requests or responses.
+const COMPONENTS_KEYS: [&str; 9] = [
+    "schemas",
+    "parameters",
+    "headers",
+    "responses",
+    "requestBodies",
+    "securitySchemes",
+    "examples",
+    "links",
+    "callbacks",
+];
+
+/// The methods that an operation cannot have, with the reason.
+const UNSUPPORTED_METHODS: [(&str, &str); 3] = [
+    (
+        "head",
+        "a HEAD is the GET of the same path without the body",
+    ),
+    (
+        "options",
+        "the response to OPTIONS follows from the other methods of the path",
+    ),
+    ("trace", "TRACE returns the request itself"),
+];
+
 /// Parses every operation, in the order of the document.
 ///
 /// # Errors
@@ -37,18 +66,44 @@ pub(super) fn parse(parser: &Parser<'_>) -> Result<Vec<Operation>, ParseError> {
         return Err(version.error("is not supported: OpenAPI 3.0 is"));
     }
     root.only(&DOCUMENT_KEYS)?;
-    check_components(&root, parser)?;
+    check_schemas(&root, parser)?;
     let mut operations = Vec::new();
     for (path, item) in root.require("paths")?.members()? {
         if !path.starts_with("x-") {
             parse_path_item(path, &item, parser, &mut operations)?;
         }
     }
+    check_components(&root, parser)?;
     Ok(operations)
 }
 
-/// Checks the component schemas, including those that no operation uses.
+/// Checks the components beside the schemas, including those that no operation uses.
 fn check_components<'d>(root: &Located<'d>, parser: &Parser<'d>) -> Result<(), ParseError> {
+    let Some(components) = root.get("components") else {
+        return Ok(());
+    };
+    components.only(&COMPONENTS_KEYS)?;
+    let members = |section: &str| match components.get(section) {
+        Some(section) => section.members(),
+        None => Ok(Vec::new()),
+    };
+    for (_, parameter) in members("parameters")? {
+        parameters::parse_parameter(parameter, parser)?;
+    }
+    for (_, header) in members("headers")? {
+        responses::parse_header("", header, parser)?;
+    }
+    for (_, response) in members("responses")? {
+        responses::parse_response("default", response, parser)?;
+    }
+    for (_, body) in members("requestBodies")? {
+        operation::parse_body(body, parser)?;
+    }
+    Ok(())
+}
+
+/// Checks the component schemas, including those that no operation uses.
+fn check_schemas<'d>(root: &Located<'d>, parser: &Parser<'d>) -> Result<(), ParseError> {
     let components = root.get("components");
     let Some(schemas) = components.and_then(|it| it.get("schemas")) else {
         return Ok(());
@@ -72,6 +127,9 @@ fn parse_path_item<'d>(
     for (method, operation) in item.members()? {
         if !METHODS.contains(&method) {
             continue;
+        }
+        if let Some((_, reason)) = UNSUPPORTED_METHODS.iter().find(|(it, _)| *it == method) {
+            return Err(operation.error(format!("`{method}` is not supported: {reason}")));
         }
         let operation = operation::parse(path, item, method, &operation, parser)?;
         if operations.iter().any(|other| other.id == operation.id) {

@@ -162,7 +162,11 @@ fn parse_list<'d>(owner: &Located<'d>, parser: &Parser<'d>) -> Result<Vec<Parame
     Ok(parameters)
 }
 
-fn parse_parameter<'d>(
+/// Parses one parameter, or the component to which it refers.
+///
+/// # Errors
+/// The first construct that is not supported.
+pub(super) fn parse_parameter<'d>(
     parameter: Located<'d>,
     parser: &Parser<'d>,
 ) -> Result<Parameter, ParseError> {

@@ -50,9 +50,55 @@ pub(super) fn decode(text: &str) -> Option<Cow<'_, str>> {
     percent_decode_str(text).decode_utf8().ok()
 }
 
+/// Decodes the escapes of characters that need none, and writes the other escapes in capitals: paths that
+/// differ only in this are the same (RFC 3986, 6.2.2). Allocates only for a path with a `%`.
+#[must_use]
+pub fn normalise_path(path: &str) -> Cow<'_, str> {
+    let Some((first, escaped)) = path.split_once('%') else {
+        return path.into();
+    };
+    let mut normal = first.to_owned();
+    for part in escaped.split('%') {
+        let digits = part
+            .get(..2)
+            .filter(|it| it.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match byte {
+            Some(byte) if is_unreserved(byte) => normal.push(byte.into()),
+            Some(_) => {
+                normal.push('%');
+                normal.push_str(&part[..2].to_ascii_uppercase());
+            }
+            None => normal.push('%'),
+        }
+        normal.push_str(if byte.is_some() { &part[2..] } else { part });
+    }
+    normal.into()
+}
+
+/// Whether a character of a path needs no escape and is equivalent to its escape (RFC 3986, 2.3).
+pub(super) fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn equivalent_paths_have_one_normal_form() {
+        for (path, normal) in [
+            ("/things/mine", "/things/mine"),
+            ("/%74hings/%6Dine%2d%7E", "/things/mine-~"),
+            ("/a%2fb%2F%c3%A9", "/a%2Fb%2F%C3%A9"),
+            ("/%2541%%34%4", "/%2541%4%4"),
+            ("/%é%4é%+1", "/%é%4é%+1"),
+        ] {
+            assert_eq!(normalise_path(path), normal);
+        }
+        let plain = normalise_path("/a");
+        assert!(matches!(plain, Cow::Borrowed(_)));
+    }
 
     #[test]
     fn a_plus_is_a_space_only_in_a_query() {

@@ -22,7 +22,7 @@ pub(super) struct Responses {
 }
 
 /// The documented response for some statuses.
-struct Response {
+pub(super) struct Response {
     statuses: RangeInclusive<u16>,
     body: Option<ResponseBody>,
     headers: Vec<Header>,
@@ -36,7 +36,7 @@ struct ResponseBody {
     pointer: String,
 }
 
-struct Header {
+pub(super) struct Header {
     name: String,
     lower_case: String,
     is_required: bool,
@@ -197,7 +197,11 @@ pub(super) fn parse<'d>(
     })
 }
 
-fn parse_response<'d>(
+/// Parses the response for a status like `404`, `4XX` or `default`.
+///
+/// # Errors
+/// The first construct that is not supported.
+pub(super) fn parse_response<'d>(
     status: &str,
     at: Located<'d>,
     parser: &Parser<'d>,
@@ -252,7 +256,11 @@ fn statuses(text: &str) -> Option<RangeInclusive<u16>> {
     Some(status..=status)
 }
 
-fn parse_header<'d>(
+/// Parses a response header.
+///
+/// # Errors
+/// The first construct that is not supported.
+pub(super) fn parse_header<'d>(
     name: &str,
     header: Located<'d>,
     parser: &Parser<'d>,

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::located::{Located, ParseError};
+use super::located::{Located, ParseError, component_name};
 
 const TYPES: [&str; 6] = ["string", "number", "integer", "boolean", "array", "object"];
 
@@ -148,22 +148,30 @@ impl<'d> SchemaCheck<'d> {
 
     /// Checks that the validator may ignore a `discriminator`. It selects one of several schemas by the
     /// value of a property. The validator tries all of them, and finds the same one if each schema requires
-    /// a different value of that property.
+    /// a different value of that property, by which `mapping`, or else the name of the schema, selects it.
     fn check_discriminator(
         &self,
         schema: &Located<'d>,
         value: &Located<'d>,
     ) -> Result<(), ParseError> {
+        value.only(&["propertyName", "mapping"])?;
         let property = value.text("propertyName")?;
         let members = match schema.get("oneOf").or_else(|| schema.get("anyOf")) {
             Some(members) => members.items()?,
             None => return Err(value.error("has no effect without `oneOf` or `anyOf`")),
         };
         let mut seen: Vec<&Value> = Vec::new();
+        // The only value of the property for each component.
+        let mut values: Vec<(String, &Value)> = Vec::new();
         for member in &members {
             let only = self.only_value(member, property)?;
             match only.filter(|only| !seen.contains(only)) {
-                Some(only) => seen.push(only),
+                Some(only) => {
+                    seen.push(only);
+                    let target = member.get("$ref").and_then(|it| it.value.as_str());
+                    let name = target.and_then(|it| component_name(it, "schemas"));
+                    values.extend(name.map(|name| (name, only)));
+                }
                 None => {
                     return Err(member.error(format!(
                         "is chosen by a discriminator, which is supported only where each schema \
@@ -172,7 +180,30 @@ impl<'d> SchemaCheck<'d> {
                 }
             }
         }
-        Ok(())
+        let mut mapped: Vec<String> = Vec::new();
+        for (key, target) in match value.get("mapping") {
+            Some(mapping) => mapping.members()?,
+            None => Vec::new(),
+        } {
+            let text = target.value.as_str();
+            let text = text.ok_or_else(|| target.error("is not a string"))?;
+            // A target without a slash is the name of a schema.
+            let name = component_name(text, "schemas").unwrap_or_else(|| text.to_owned());
+            let mut members = values.iter();
+            if !members.any(|(member, only)| *member == name && *only == key) {
+                return Err(target.error(format!(
+                    "is not one of the schemas, with `{key}` as the only value of `{property}`"
+                )));
+            }
+            mapped.push(name);
+        }
+        let mut unmapped = values.iter().filter(|(name, _)| !mapped.contains(name));
+        match unmapped.find(|(name, only)| *only != name) {
+            Some((name, only)) => Err(value.error(format!(
+                "selects `{name}` by its name, but its only value of `{property}` is {only}: add a `mapping`"
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// The only value that a schema allows for a required property, if there is one. The recursion ends,

@@ -288,8 +288,22 @@ fn rows_of_a_list_are_checked_at_their_places() {
 fn a_path_has_values_for_its_placeholders() {
     let path = "/things/1/labels/a+b";
     let operation = CONTRACT.find("PUT", path).expect("an operation");
-    assert_eq!(operation.path_values(path), [("id", "1"), ("label", "a+b")]);
+    assert_eq!(
+        operation.path_values(path),
+        [("id", "1".to_owned()), ("label", "a+b".to_owned())]
+    );
     assert_eq!(CONTRACT.methods("/things/mine"), ["GET"]);
+    for mine in ["/things/%6dine", "/%74hings/min%65"] {
+        let operation = CONTRACT.find("GET", mine).expect("an operation");
+        assert_eq!(operation.id, "listMine", "{mine}");
+    }
+    let label = CONTRACT
+        .find("PUT", "/things/1/%6Cabels/%2f")
+        .expect("an operation");
+    let values = label.path_values("/things/1/%6Cabels/%2f");
+    assert_eq!(values[1], ("label", "%2F".to_owned()));
+    let violations = label.parameter_violations("/things/0/%6Cabels/a", "", |_| None);
+    assert_eq!(violations[0].field, "id");
     assert!(CONTRACT.methods("/nothing").is_empty());
     let body = operation.body.as_ref().expect("a body");
     assert!(body.is_required && body.component().is_none());

@@ -110,6 +110,11 @@ fn paths() {
         ("/{x}-{y}", "two placeholders in one segment"),
         ("/things/{x}", "matches the same requests as /things/{id}"),
         ("/{x}/1", "matches the same requests as /things/{id}"),
+        ("/a b/{x}", "' ' cannot be in the path of a request"),
+        ("/\u{e9}/{x}", "cannot be in the path of a request"),
+        ("/a?{x}", "neither query nor fragment"),
+        ("/a%/{x}", "write it as `%25`"),
+        ("/%6dine/{x}", "its normal form, `/mine/`"),
     ] {
         refuses_at(&item(path), operation("other", id.clone()), words);
     }
@@ -145,6 +150,48 @@ fn paths() {
         &format!("{}/query", item("/a")),
         "not supported",
     );
+}
+
+/// A service receives no such request as one for this operation.
+#[test]
+fn methods_that_have_no_operation() {
+    let operation = json!({"operationId": "other", "responses": {"204": {"description": ""}}});
+    for method in ["head", "options", "trace"] {
+        refuses_at(
+            &format!("/paths/~1things/{method}"),
+            operation.clone(),
+            &format!("`{method}` is not supported"),
+        );
+    }
+}
+
+#[test]
+fn components_that_no_operation_uses() {
+    let wrong = json!({"schema": {"type": "array", "items": {}}, "in": "query", "name": "n"});
+    for (section, component, rest, words) in [
+        ("parameters", wrong.clone(), "/schema/type", "sent as text"),
+        (
+            "headers",
+            json!({"style": "form"}),
+            "/style",
+            "only the default",
+        ),
+        ("responses", json!({"body": {}}), "/body", "not supported"),
+        (
+            "requestBodies",
+            json!({"content": {}}),
+            "/content",
+            "no media type",
+        ),
+        ("schemas", json!({"nope": 1}), "/nope", "is not a keyword"),
+    ] {
+        let mut components =
+            ecommerce_api::contract::read_yaml(BASE).expect("YAML")["components"].take();
+        components[section]["Unused"] = component;
+        let place = format!("/components/{section}/Unused{rest}");
+        refuses("/components", components, &place, words);
+    }
+    refuses_at("/components/pathItems", json!({}), "not supported");
 }
 
 #[test]
@@ -504,5 +551,55 @@ fn a_discriminator_whose_schemas_do_not_tell_themselves_apart() {
     ] {
         let schema = schema(member(json!(["a"])), wrong);
         refuses(THING, schema, &second, "chosen by a discriminator");
+    }
+}
+
+#[test]
+fn a_discriminator_that_selects_other_schemas_than_the_values_do() {
+    let component =
+        |kind: &str| json!({"required": ["kind"], "properties": {"kind": {"enum": [kind]}}});
+    let at = "/components/schemas";
+    let parse = |mapping: Value| {
+        let mut discriminator = json!({"propertyName": "kind"});
+        if !mapping.is_null() {
+            discriminator["mapping"] = mapping;
+        }
+        let reference = |name: &str| json!({"$ref": format!("#{at}/{name}")});
+        let thing =
+            json!({"oneOf": [reference("A"), reference("B")], "discriminator": discriminator});
+        let schemas = json!({"Thing": thing, "A": component("A"), "B": component("b")});
+        Contract::parse("base", &edited(at, &schemas)).err()
+    };
+    for right in [
+        json!({"b": "#/components/schemas/B"}),
+        json!({"b": "B", "A": "#/components/schemas/A"}),
+    ] {
+        assert_eq!(parse(right.clone()), None, "{right}");
+    }
+    let place = format!("#{at}/Thing/discriminator");
+    for (mapping, rest, words) in [
+        (Value::Null, "", "selects `B` by its name"),
+        (json!({"A": "A"}), "", "selects `B` by its name"),
+        (
+            json!({"A": "B", "b": "A"}),
+            "/mapping/A",
+            "is not one of the schemas",
+        ),
+        (
+            json!({"b": "#/components/schemas/C"}),
+            "/mapping/b",
+            "is not one of the schemas",
+        ),
+        (
+            json!({"b": "B", "c": "B"}),
+            "/mapping/c",
+            "is not one of the schemas",
+        ),
+        (json!({"b": 1}), "/mapping/b", "is not a string"),
+        (json!([]), "/mapping", "is not an object"),
+    ] {
+        let problem = parse(mapping.clone()).unwrap_or_else(|| panic!("{mapping} is taken"));
+        assert_eq!(problem.pointer, format!("{place}{rest}"), "{problem}");
+        assert!(problem.message.contains(words), "{problem}");
     }
 }
