@@ -100,21 +100,61 @@ pub fn operations() -> impl Iterator<Item = &'static Operation> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    /// Whatever is read of one contract may be looked up in any other.
+    /// Two operations of different contracts with the same id, or that match the same path.
+    fn conflict(one: &Contract, other: &Contract) -> Option<String> {
+        one.operations().iter().find_map(|ours| {
+            let mut others = other.operations().iter();
+            let conflict = others.find(|it| it.id == ours.id || it.shares_a_path_with(ours))?;
+            Some(format!(
+                "{} {} and {} {}",
+                ours.id, ours.path, conflict.id, conflict.path
+            ))
+        })
+    }
+
+    /// The pipeline takes the methods of a path from the first contract that has the path.
     #[test]
     fn no_two_contracts_have_an_operation_or_a_path_in_common() {
         for (index, one) in contracts().iter().enumerate() {
-            for operation in one.contract.operations() {
-                let path = operation.path.replace(['{', '}'], "");
-                for other in &contracts()[index + 1..] {
-                    let mut others = other.contract.operations().iter();
-                    assert!(others.all(|it| it.id != operation.id), "{}", operation.id);
-                    assert!(other.contract.methods(&path).is_empty(), "{path}");
-                }
+            for other in &contracts()[index + 1..] {
+                assert_eq!(conflict(&one.contract, &other.contract), None);
             }
+        }
+    }
+
+    #[test]
+    fn contracts_with_one_id_or_overlapping_paths_are_in_conflict() {
+        let contract = |id: &str, path: &str| {
+            let parameters = json!([{
+                "name": "id", "in": "path", "required": true, "schema": {"type": "string"},
+            }]);
+            let has_placeholder = path.contains('{');
+            let operation = json!({
+                "operationId": id,
+                "parameters": if has_placeholder { parameters } else { json!([]) },
+                "responses": {"204": {"description": ""}},
+            });
+            let document = json!({"openapi": "3.0.3", "paths": {path: {"get": operation}}});
+            Contract::parse(id, &document.to_string()).unwrap()
+        };
+        let one = contract("one", "/x/{id}");
+        for (id, path, is_conflict) in [
+            ("one", "/y", true),
+            ("two", "/x/{id}", true),
+            ("two", "/x/mine", true),
+            ("two", "/x/{id}.json", true),
+            ("two", "/x", false),
+            ("two", "/x/{id}/y", false),
+        ] {
+            let other = contract(id, path);
+            assert_eq!(conflict(&one, &other).is_some(), is_conflict, "{path}");
+            assert_eq!(conflict(&other, &one).is_some(), is_conflict, "{path}");
         }
     }
 }
