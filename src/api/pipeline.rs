@@ -23,7 +23,7 @@ use super::failures::Failure;
 use super::hosts::Hosts;
 use super::observe::{REQUEST_ID, RequestLog};
 use super::validation::Validation;
-use super::{body, compression, parameters};
+use super::{body, compression, malformed, parameters};
 
 /// What an operator can set about the service.
 #[derive(Debug, Clone)]
@@ -81,6 +81,9 @@ impl Pipeline {
     ) -> poem::Result<Response> {
         // Host.
         self.settings.hosts.check(&request)?;
+
+        // The transfer codings of the body.
+        malformed::check_transfer_codings(request.headers())?;
 
         // CORS preflight.
         if let Some(response) = cors::preflight(&request) {
@@ -227,11 +230,15 @@ impl Pipeline {
         let method = request.method().clone();
         let origin = request.headers().get(header::ORIGIN).cloned();
         let gzip = compression::accepts_gzip(request.headers());
+        let has_known_end = malformed::check_transfer_codings(request.headers()).is_ok();
 
         let passed = self.pass(request, target, log).await;
         let mut response = passed.unwrap_or_else(envelope);
         self.finish(&mut response, origin.as_ref(), &log.request_id);
-        if let Some(Target { operation, .. }) = target {
+        if !has_known_end {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        } else if let Some(Target { operation, .. }) = target {
             let validation = self.settings.validation;
             let checked = validation.check(operation, &method, response).await;
             response = checked.unwrap_or_else(|failure| {
