@@ -9,11 +9,11 @@ use std::time::Instant;
 use futures_util::FutureExt;
 use poem::endpoint::BoxEndpoint;
 use poem::error::{MethodNotAllowedError, NotFoundError};
-use poem::http::{HeaderValue, Method, StatusCode, header};
+use poem::http::{HeaderValue, Method, StatusCode, Uri, header};
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response};
 use tracing::Instrument;
 
-use crate::contract::{Contract, Operation};
+use crate::contract::{self, Contract, Operation};
 use crate::deadlines;
 use crate::error::Error;
 
@@ -258,7 +258,8 @@ impl Pipeline {
 impl Endpoint for Pipeline {
     type Output = Response;
 
-    async fn call(&self, request: Request) -> poem::Result<Response> {
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        normalise_path(&mut request);
         let target = self.target(&request);
         let operation = target.map_or("", |target| target.operation.id.as_str());
         let log = RequestLog::begin(&request, operation);
@@ -267,6 +268,24 @@ impl Endpoint for Pipeline {
         let response = self.respond(request, target, &log);
         let response = response.instrument(span.clone()).await;
         Ok(log.watch(response, span))
+    }
+}
+
+/// Replaces the path of a request by its normal form, which the contracts and the routers of the handlers
+/// compare with their paths.
+fn normalise_path(request: &mut Request) {
+    let path = request.uri().path();
+    if !path.contains('%') {
+        return;
+    }
+    let mut target = contract::normalise_path(path).into_owned();
+    if let Some(query) = request.uri().query() {
+        target = format!("{target}?{query}");
+    }
+    let mut parts = request.uri().clone().into_parts();
+    parts.path_and_query = target.parse().ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
     }
 }
 

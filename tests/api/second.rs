@@ -118,6 +118,14 @@ async fn operations_of_both_contracts_are_served() {
 }
 
 #[tokio::test]
+async fn escapes_of_characters_that_need_none_are_as_good_as_the_characters() {
+    let (status, body) = send(Method::GET, "/%6eotes/%61%2f?", None, "").await;
+    assert_eq!((status, body), (200, json!({ "id": "a/" })));
+    let (status, _) = send(Method::GET, "/api/%75sers/0?page=%31", None, "").await;
+    assert_eq!(status, 400);
+}
+
+#[tokio::test]
 async fn everything_that_is_missing_or_wrong_is_named_in_one_response() {
     let (status, body) = send(Method::POST, "/notes", None, r#"{"texts":1}"#).await;
     assert_eq!(status, 400);
