@@ -102,11 +102,12 @@ impl Pipeline {
 
         // Parameters and body. A body is read to name what is wrong with it beside the parameters.
         let mut violations = parameters::check(operation, &mut request);
-        if operation.body.is_some() {
-            match body::check(operation, &mut request).await {
-                Ok(body) => {
+        if let Some(contract) = &operation.body {
+            match body::check(contract, &mut request).await {
+                Ok(Some(body)) => {
                     request.set_data(body);
                 }
+                Ok(None) => {}
                 Err(failure) if violations.is_empty() => return Err(failure.into()),
                 Err(failure) => violations.extend(failure.into_violations()),
             }
