@@ -8,7 +8,7 @@ use poem::http::{StatusCode, header};
 use poem::{Body, Request};
 use serde_json::Value;
 
-use crate::contract::{self, Operation};
+use crate::contract;
 use crate::deadlines;
 use crate::error::Error;
 use crate::violation::Violation;
@@ -43,29 +43,39 @@ impl CheckedBody {
     }
 }
 
-/// Reads the body of a request to `operation` and checks it.
+/// Reads the body of a request and checks it. `None` for a request without a body, if the contract does
+/// not require one.
 ///
 /// # Errors
 /// 415 when the body is not JSON, 413 when it is larger than 1 MiB; 400, with every violation, when it
 /// does not conform to the contract, is cut off or arrives too slowly.
 pub(super) async fn check(
-    operation: &Operation,
+    contract: &contract::Body,
     request: &mut Request,
-) -> Result<CheckedBody, Failure> {
+) -> Result<Option<CheckedBody>, Failure> {
+    if !contract.is_required && has_no_body(request) {
+        return Ok(None);
+    }
     if !declares_json(request) {
         return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     }
     let bytes = read(request).await?;
     let (value, mut violations) =
         contract::json::parse_limited(&bytes, MAX_VALUES).map_err(invalid)?;
-    if let Some(body) = &operation.body {
-        violations.extend(body.violations(&value));
-    }
+    violations.extend(contract.violations(&value));
     if violations.is_empty() {
-        Ok(CheckedBody::new(value))
+        Ok(Some(CheckedBody::new(value)))
     } else {
         Err(Error::Invalid(violations).into())
     }
+}
+
+/// Whether it is certain that a request has no body before the body is read.
+fn has_no_body(request: &mut Request) -> bool {
+    let body = request.take_body();
+    let is_empty = body.is_empty();
+    request.set_body(body);
+    is_empty
 }
 
 fn invalid(violation: Violation) -> Failure {

@@ -1,8 +1,8 @@
-//! The responses to requests that are not valid HTTP: in the error envelope, with a request id. The
-//! server rejects such requests before they reach the pipeline.
+//! Requests that are not valid HTTP. The server rejects those whose head cannot be read before they reach
+//! the pipeline; their responses are made here. The pipeline rejects those whose body has no known end.
 
 use bytes::Bytes;
-use poem::http::{Response, StatusCode, header};
+use poem::http::{HeaderMap, Response, StatusCode, header};
 
 use super::failures::Failure;
 use super::observe::new_request_id;
@@ -15,11 +15,7 @@ Transfer-Encoding is malformed. In a URL, characters such as \" and spaces have 
 impl Pipeline {
     /// The response to a request that is rejected with `status`.
     pub(crate) fn reject(&self, status: StatusCode) -> Response<Bytes> {
-        let failure = if status == StatusCode::BAD_REQUEST {
-            Failure::with_message(status, MALFORMED)
-        } else {
-            Failure::new(status)
-        };
+        let failure = failure(status);
         let id = new_request_id();
         let mut response = failure.response();
         self.finish(&mut response, None, &id);
@@ -28,5 +24,73 @@ impl Pipeline {
         response.headers_mut().remove(header::CONTENT_LENGTH);
         let response: Response<_> = response.into();
         response.map(|_| failure.body())
+    }
+}
+
+/// The failure of a request that is not valid HTTP.
+fn failure(status: StatusCode) -> Failure {
+    if status == StatusCode::BAD_REQUEST {
+        Failure::with_message(status, MALFORMED)
+    } else {
+        Failure::new(status)
+    }
+}
+
+/// Checks that `chunked` is the only transfer coding of a request's body. Otherwise the end of the body is
+/// unknown: the connection has to end after the response, whatever the response is.
+///
+/// Hyper checks only the last coding, which has to be `chunked`.
+///
+/// # Errors
+/// 501 for a coding before that, 400 for `chunked` twice (RFC 9112, 6.1).
+pub(super) fn check_transfer_codings(headers: &HeaderMap) -> Result<(), Failure> {
+    let lines = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let lines = lines.map(|line| line.to_str().unwrap_or("?"));
+    let codings = lines.flat_map(|line| line.split(',')).map(str::trim);
+    let mut codings: Vec<&str> = codings.filter(|coding| !coding.is_empty()).collect();
+    codings.pop();
+    if codings.is_empty() {
+        return Ok(());
+    }
+    let is_chunked = |coding: &&str| coding.eq_ignore_ascii_case("chunked");
+    if codings.iter().any(is_chunked) {
+        Err(failure(StatusCode::BAD_REQUEST))
+    } else {
+        Err(failure(StatusCode::NOT_IMPLEMENTED))
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_chunked_alone_is_accepted() {
+        let check = |lines: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(header::TRANSFER_ENCODING, line.parse().unwrap());
+            }
+            let checked = check_transfer_codings(&headers);
+            checked.map_err(|failure| failure.response().status().as_u16())
+        };
+        for taken in [&[][..], &["chunked"], &["Chunked"], &[" ,chunked"]] {
+            assert_eq!(check(taken), Ok(()), "{taken:?}");
+        }
+        for other in [
+            &["cow, chunked"][..],
+            &["gzip", "chunked"],
+            &["x;y=chunked, chunked"],
+        ] {
+            assert_eq!(check(other), Err(501), "{other:?}");
+        }
+        for twice in [
+            &["chunked, chunked"][..],
+            &["chunked", "chunked"],
+            &["cow, chunked, CHUNKED"],
+        ] {
+            assert_eq!(check(twice), Err(400), "{twice:?}");
+        }
     }
 }

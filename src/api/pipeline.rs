@@ -9,11 +9,11 @@ use std::time::Instant;
 use futures_util::FutureExt;
 use poem::endpoint::BoxEndpoint;
 use poem::error::{MethodNotAllowedError, NotFoundError};
-use poem::http::{HeaderValue, Method, StatusCode, header};
+use poem::http::{HeaderValue, Method, StatusCode, Uri, header};
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response};
 use tracing::Instrument;
 
-use crate::contract::{Contract, Operation};
+use crate::contract::{self, Contract, Operation};
 use crate::deadlines;
 use crate::error::Error;
 
@@ -23,7 +23,7 @@ use super::failures::Failure;
 use super::hosts::Hosts;
 use super::observe::{REQUEST_ID, RequestLog};
 use super::validation::Validation;
-use super::{body, compression, parameters};
+use super::{body, compression, malformed, parameters};
 
 /// The settings of the service that an operator can change.
 #[derive(Debug, Clone)]
@@ -82,6 +82,9 @@ impl Pipeline {
         // Host.
         self.settings.hosts.check(&request)?;
 
+        // The transfer codings of the body.
+        malformed::check_transfer_codings(request.headers())?;
+
         // CORS preflight.
         if let Some(response) = cors::preflight(&request) {
             return Ok(response);
@@ -100,11 +103,12 @@ impl Pipeline {
         // Parameters and body. The body is read even when a parameter is invalid, so that the response
         // reports the violations of both.
         let mut violations = parameters::check(operation, &mut request);
-        if operation.body.is_some() {
-            match body::check(operation, &mut request).await {
-                Ok(body) => {
+        if let Some(contract) = &operation.body {
+            match body::check(contract, &mut request).await {
+                Ok(Some(body)) => {
                     request.set_data(body);
                 }
+                Ok(None) => {}
                 Err(failure) if violations.is_empty() => return Err(failure.into()),
                 Err(failure) => violations.extend(failure.into_violations()),
             }
@@ -228,11 +232,15 @@ impl Pipeline {
         let method = request.method().clone();
         let origin = request.headers().get(header::ORIGIN).cloned();
         let gzip = compression::accepts_gzip(request.headers());
+        let has_known_end = malformed::check_transfer_codings(request.headers()).is_ok();
 
         let passed = self.pass(request, target, log).await;
         let mut response = passed.unwrap_or_else(envelope);
         self.finish(&mut response, origin.as_ref(), &log.request_id);
-        if let Some(Target { operation, .. }) = target {
+        if !has_known_end {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        } else if let Some(Target { operation, .. }) = target {
             let validation = self.settings.validation;
             let checked = validation.check(operation, &method, response).await;
             response = checked.unwrap_or_else(|failure| {
@@ -252,7 +260,8 @@ impl Pipeline {
 impl Endpoint for Pipeline {
     type Output = Response;
 
-    async fn call(&self, request: Request) -> poem::Result<Response> {
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        normalise_path(&mut request);
         let target = self.target(&request);
         let operation = target.map_or("", |target| target.operation.id.as_str());
         let log = RequestLog::begin(&request, operation);
@@ -261,6 +270,24 @@ impl Endpoint for Pipeline {
         let response = self.respond(request, target, &log);
         let response = response.instrument(span.clone()).await;
         Ok(log.watch(response, span))
+    }
+}
+
+/// Replaces the path of a request by its normal form, which the contracts and the routers of the handlers
+/// compare with their paths.
+fn normalise_path(request: &mut Request) {
+    let path = request.uri().path();
+    if !path.contains('%') {
+        return;
+    }
+    let mut target = contract::normalise_path(path).into_owned();
+    if let Some(query) = request.uri().query() {
+        target = format!("{target}?{query}");
+    }
+    let mut parts = request.uri().clone().into_parts();
+    parts.path_and_query = target.parse().ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
     }
 }
 

@@ -1,7 +1,6 @@
 //! Decodes percent-encoded text in paths and queries. Imports nothing else of the crate.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use percent_encoding::percent_decode_str;
 
@@ -66,8 +65,9 @@ pub fn normalise_path(path: &str) -> Cow<'_, str> {
         let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
         match byte {
             Some(byte) if is_unreserved(byte) => normal.push(byte.into()),
-            Some(byte) => {
-                let _ = write!(normal, "%{byte:02X}");
+            Some(_) => {
+                normal.push('%');
+                normal.push_str(&part[..2].to_ascii_uppercase());
             }
             None => normal.push('%'),
         }

@@ -1,7 +1,6 @@
 //! One connection: hyper's protocols over the socket, and each request to the application.
 //!
-//! Imports `server::body`, `server::rejection`, `server::stream` and `server::timer`, and `api` for
-//! [`CutOff`].
+//! Imports `server::body`, `server::stream` and `server::timer`, and `api` for [`CutOff`].
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -11,13 +10,12 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::Watcher;
 use poem::http::uri::Scheme;
-use poem::http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use poem::http::{HeaderValue, Request, Response, Version, header};
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Body};
 use tokio::net::TcpStream;
@@ -25,7 +23,6 @@ use tokio::net::TcpStream;
 use crate::api::CutOff;
 
 use super::body::{RequestBody, ResponseBody};
-use super::rejection::check_transfer_codings;
 use super::stream::TimedStream;
 use super::timer::{ClientTimer, Exchange};
 use super::{Application, Limits};
@@ -103,7 +100,7 @@ pub(super) async fn serve_connection<A: Application + 'static>(
             let exchange = Exchange::begin(&timer, request.version() == Version::HTTP_2);
             let request = (request, local.clone(), remote.clone(), Scheme::HTTP).into();
             let app = Arc::clone(&app);
-            async move { Ok::<_, Infallible>(respond(&*app, request, exchange, peer).await) }
+            async move { Ok::<_, Infallible>(respond(&*app, request, exchange).await) }
         }
     });
     let connection = watcher.watch(http.serve_connection(io, service));
@@ -114,7 +111,13 @@ pub(super) async fn serve_connection<A: Application + 'static>(
                 Some(Err(error)) => error.to_string(),
                 _ => "its head cannot be read".to_owned(),
             };
-            log_rejection(peer, *status, request_id, &problem);
+            tracing::info!(
+                %peer,
+                status = status.as_u16(),
+                request_id,
+                problem,
+                "rejected a request that is not valid HTTP"
+            );
         }
         (None, Some(Ok(()))) => {}
         (None, Some(Err(error))) if is_rejection(&*error) => {
@@ -133,17 +136,6 @@ fn is_rejection(error: &(dyn Error + Send + Sync + 'static)) -> bool {
     error.is_some_and(hyper::Error::is_parse)
 }
 
-/// Logs a request that was rejected before the application saw it.
-fn log_rejection(peer: SocketAddr, status: StatusCode, request_id: &str, problem: &str) {
-    tracing::info!(
-        %peer,
-        status = status.as_u16(),
-        request_id,
-        problem,
-        "rejected a request that is not valid HTTP"
-    );
-}
-
 /// The request id in a response of the application.
 fn request_id(response: &Response<Bytes>) -> String {
     let id = response.headers().get("x-request-id");
@@ -157,17 +149,8 @@ async fn respond<A: Application>(
     app: &A,
     mut request: poem::Request,
     exchange: Exchange,
-    peer: SocketAddr,
 ) -> Response<ResponseBody> {
     let _working = exchange.server_step();
-    if let Err(status) = check_transfer_codings(request.headers()) {
-        let response = app.reject(status);
-        let problem = "its body has another transfer coding than chunked";
-        log_rejection(peer, status, &request_id(&response), problem);
-        exchange.leave_body_unread();
-        let response = response.map(|body| Full::new(body).map_err(|never| match never {}).boxed());
-        return finish(closing(response), exchange);
-    }
     let is_http2 = request.version() == Version::HTTP_2;
     // A client that sends `Expect` waits with the body until the server reads it.
     let is_body_withheld = request.headers().contains_key(header::EXPECT);
@@ -181,9 +164,12 @@ async fn respond<A: Application>(
     };
     let response: Response<BoxBody<_, _>> = app.get_response(request).await.into();
 
+    // A response with this header ends the connection, so there is no next request to read up to.
+    let connection = response.headers().get(header::CONNECTION);
+    let is_last = connection.is_some_and(|value| value == "close");
     // On HTTP/2 hyper resets the stream, and keeps the connection.
     if let Some(unread) = unread.filter(|_| !is_http2)
-        && !unread.discard(!is_body_withheld).await
+        && !unread.discard(!is_body_withheld && !is_last).await
     {
         exchange.leave_body_unread();
         return finish(closing(response), exchange);

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use ecommerce_api::api::cors::Cors;
 use ecommerce_api::api::hosts::Hosts;
-use ecommerce_api::api::json::JsonBody;
+use ecommerce_api::api::json::{JsonBody, OptionalJsonBody};
 use ecommerce_api::api::validation::Validation;
 use ecommerce_api::api::{Pipeline, Service, Settings, contracts};
 use ecommerce_api::contract::Contract;
@@ -42,6 +42,12 @@ impl Notes {
     ) -> Json<Value> {
         let _ = (notebook, author);
         Json(json!({ "length": body.0.text.len() }))
+    }
+
+    #[oai(path = "/notes", method = "put")]
+    async fn replace(&self, body: OptionalJsonBody<Note>) -> Json<Value> {
+        let text = body.0.map(|note| note.text);
+        Json(json!({ "length": text.map_or(0, |text| text.len()) }))
     }
 
     #[oai(path = "/notes/:id", method = "get")]
@@ -115,6 +121,32 @@ async fn operations_of_both_contracts_are_served() {
     assert_eq!(status, 503, "the shop has no database here");
     let (status, _) = send(Method::GET, "/api/users/0", None, "").await;
     assert_eq!(status, 400);
+}
+
+#[tokio::test]
+async fn escapes_of_characters_that_need_none_are_as_good_as_the_characters() {
+    let (status, body) = send(Method::GET, "/%6eotes/%61%2f?", None, "").await;
+    assert_eq!((status, body), (200, json!({ "id": "a/" })));
+    let (status, _) = send(Method::GET, "/api/%75sers/0?page=%31", None, "").await;
+    assert_eq!(status, 400);
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_required_may_be_absent_but_not_wrong() {
+    let request = Request::builder()
+        .method(Method::PUT)
+        .uri("/notes".parse().unwrap());
+    let response = pipeline().call(request.finish()).await.unwrap();
+    assert_eq!(response.status(), 200);
+    for (body, status, length) in [
+        ("", 200, json!(0)),
+        (r#"{"text":"abc"}"#, 200, json!(3)),
+        (r#"{"text":1}"#, 400, Value::Null),
+        ("{", 400, Value::Null),
+    ] {
+        let (received, response) = send(Method::PUT, "/notes", None, body).await;
+        assert_eq!((received, &response["length"]), (status, &length), "{body}");
+    }
 }
 
 #[tokio::test]

@@ -41,7 +41,10 @@ fn the_contract_and_the_generated_document_are_equal() {
 #[test]
 fn a_contract_is_chosen_by_its_name() {
     let contracts = run(&["openapi", "--names"], &[]).success();
-    assert!(contracts.lines().any(|name| name == "openapi"), "{contracts}");
+    assert!(
+        contracts.lines().any(|name| name == "openapi"),
+        "{contracts}"
+    );
     let only = run(&["openapi"], &[]).success();
     let named = run(&["openapi", "--contract", "openapi"], &[]).success();
     assert_eq!(named, only);

@@ -40,18 +40,6 @@ fn a_request_that_is_not_valid_http_gets_the_error_envelope_and_a_log_line() {
             "REQUEST_HEADER_FIELDS_TOO_LARGE",
             "too large",
         ),
-        (
-            "POST /api/users HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
-            400,
-            "VALIDATION_ERROR",
-            "transfer coding",
-        ),
-        (
-            "POST /api/users HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: cow, chunked\r\n\r\n0\r\n\r\n",
-            501,
-            "NOT_IMPLEMENTED",
-            "transfer coding",
-        ),
     ] {
         let (received, peer) = exchange(&server, request);
         assert_eq!(received.status, status, "{received:?}");
@@ -64,6 +52,87 @@ fn a_request_that_is_not_valid_http_gets_the_error_envelope_and_a_log_line() {
         for part in [&peer, &format!("status={status}"), problem] {
             assert!(line.contains(part), "no {part} in {line}");
         }
+    }
+}
+
+#[test]
+fn a_body_with_no_known_end_is_rejected_like_any_request_and_ends_the_connection() {
+    let database = Database::empty("codings");
+    let variables = [
+        database.setting(),
+        ("MIGRATE_ON_START", "true"),
+        ("CORS_ALLOW_ORIGIN", "https://a.example"),
+        ("CONTRACT_VALIDATION", "enforce"),
+        ("LOG_FORMAT", "json"),
+    ];
+    let server = Server::start(directory().path(), &variables);
+    let next = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for (first, host, codings, status, code) in [
+        (
+            "POST /api/users",
+            "localhost",
+            "chunked, chunked",
+            400,
+            "VALIDATION_ERROR",
+        ),
+        (
+            "POST /api/users",
+            "localhost",
+            "cow, chunked",
+            501,
+            "NOT_IMPLEMENTED",
+        ),
+        (
+            "PUT /nothing",
+            "localhost",
+            "cow, chunked",
+            501,
+            "NOT_IMPLEMENTED",
+        ),
+        (
+            "OPTIONS /api/users",
+            "localhost",
+            "cow, chunked",
+            501,
+            "NOT_IMPLEMENTED",
+        ),
+        (
+            "POST /api/users",
+            "evil.example",
+            "cow, chunked",
+            400,
+            "VALIDATION_ERROR",
+        ),
+    ] {
+        let id = format!("mine-{}-{status}-{}", first.len(), host.len());
+        let request = format!(
+            "{first} HTTP/1.1\r\nHost: {host}\r\nX-Request-Id: {id}\r\n\
+             Origin: https://a.example\r\nAccess-Control-Request-Method: POST\r\n\
+             Transfer-Encoding: {codings}\r\n\r\n0\r\n\r\n{next}"
+        );
+        let (received, peer) = exchange(&server, &request);
+        assert_eq!(received.status, status, "{received:?}");
+        for (name, value) in [
+            ("access-control-allow-origin", "https://a.example"),
+            ("connection", "close"),
+            ("content-length", &received.body.len().to_string()),
+            ("content-type", "application/json"),
+            ("x-request-id", &id),
+        ] {
+            assert_eq!(received.header(name), Some(value), "{request}");
+        }
+        let body: Value = serde_json::from_slice(&received.body).unwrap();
+        assert_eq!(body["error"]["code"], code, "{body}");
+        assert_eq!(body["success"], false, "{body}");
+        let names_host = body["error"]["details"][0]["field"] == "Host";
+        assert_eq!(names_host, host != "localhost", "{body}");
+
+        let line: Value = serde_json::from_str(&server.await_line(&id)).unwrap();
+        let (method, path) = first.split_once(' ').unwrap();
+        assert_eq!(line["method"], method, "{line}");
+        assert_eq!(line["path"], path, "{line}");
+        assert_eq!(line["status"], status, "{line}");
+        assert_eq!(line["peer"], peer, "{line}");
     }
 }
 

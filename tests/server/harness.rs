@@ -150,6 +150,15 @@ pub fn app() -> (impl Application + 'static, Events) {
                 }))
             }),
         )
+        .at(
+            "/last",
+            make_sync(|_| {
+                Response::builder()
+                    .status(StatusCode::NOT_IMPLEMENTED)
+                    .header("connection", "close")
+                    .body("last")
+            }),
+        )
         .at("/bad", make_sync(|_| StatusCode::BAD_REQUEST))
         .at("/too-large", make_sync(|_| StatusCode::PAYLOAD_TOO_LARGE))
         .at("/panic", make_sync(|_| -> String { panic!("on request") }))

@@ -12,15 +12,16 @@ use super::{CHANGES, CREATES, EDITS, FINDS, Failure, Operations, PLAIN, document
 /// A failure of an operation of the kind `OPERATIONS`, with one of the statuses of that kind.
 pub struct OperationError<const OPERATIONS: Operations>(Failure);
 
-/// 400, 500, 503: the failures of every operation.
+/// The failures of every operation.
 pub type RequestError = OperationError<PLAIN>;
-/// 400, 404, 500, 503.
+/// The failures of operations on something that has to exist.
 pub type FindError = OperationError<FINDS>;
-/// 400, 409, 500, 503.
+/// The failures of operations that add something, which has to fit the stored data.
 pub type CreateError = OperationError<CREATES>;
-/// 400, 404, 412, 500, 503.
+/// The failures of operations on something that has to exist, in a state that the client may name.
 pub type EditError = OperationError<EDITS>;
-/// 400, 404, 409, 412, 500, 503.
+/// The failures of operations that change something that has to exist, in a state that the client may
+/// name, where the change has to fit the stored data.
 pub type ChangeError = OperationError<CHANGES>;
 
 impl<const OPERATIONS: Operations> From<Error> for OperationError<OPERATIONS> {
