@@ -102,13 +102,16 @@ fn is_json(content_type: &str) -> bool {
     essence.trim().eq_ignore_ascii_case(MEDIA_TYPE) && is_utf8
 }
 
+/// Whether the client waits for permission before it sends the body (`Expect: 100-continue`).
+pub(super) fn is_held_back(request: &Request) -> bool {
+    request.headers().contains_key(header::EXPECT)
+}
+
 async fn read(request: &mut Request) -> Result<Bytes, Failure> {
     let declared = request
         .header(header::CONTENT_LENGTH)
         .and_then(|length| length.parse::<u64>().ok());
-    // With `Expect: 100-continue` the client waits for permission before it sends the body.
-    let waits = request.header(header::EXPECT).is_some();
-    if waits && declared.is_some_and(|length| length > MAX_BODY as u64) {
+    if is_held_back(request) && declared.is_some_and(|length| length > MAX_BODY as u64) {
         return Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE));
     }
     let reading = read_all(request.take_body());

@@ -1,34 +1,16 @@
 //! Requests that are not valid HTTP. The server rejects those whose head cannot be read before they reach
-//! the pipeline; their responses are made here. The pipeline rejects those whose body has no known end.
+//! the pipeline. The pipeline itself rejects those whose body has no known end.
 
-use bytes::Bytes;
-use poem::http::{HeaderMap, Response, StatusCode, header};
+use poem::http::{HeaderMap, StatusCode, header};
 
 use super::failures::Failure;
-use super::observe::new_request_id;
-use super::pipeline::Pipeline;
 
 /// The message of a response with status 400 to a request that is not valid HTTP.
 const MALFORMED: &str = "The request is not valid HTTP: its first line, a header or its \
 Transfer-Encoding is malformed. In a URL, characters such as \" and spaces have to be percent-encoded";
 
-impl Pipeline {
-    /// The response to a request that is rejected with `status`.
-    pub(crate) fn reject(&self, status: StatusCode) -> Response<Bytes> {
-        let failure = failure(status);
-        let id = new_request_id();
-        let mut response = failure.response();
-        self.finish(&mut response, None, &id);
-        drop(response.take_body());
-        // The server sets this header itself.
-        response.headers_mut().remove(header::CONTENT_LENGTH);
-        let response: Response<_> = response.into();
-        response.map(|_| failure.body())
-    }
-}
-
 /// The failure of a request that is not valid HTTP.
-fn failure(status: StatusCode) -> Failure {
+pub(super) fn failure(status: StatusCode) -> Failure {
     if status == StatusCode::BAD_REQUEST {
         Failure::with_message(status, MALFORMED)
     } else {

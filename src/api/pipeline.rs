@@ -6,10 +6,11 @@
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use poem::endpoint::BoxEndpoint;
 use poem::error::{MethodNotAllowedError, NotFoundError};
-use poem::http::{HeaderValue, Method, StatusCode, Uri, header};
+use poem::http::{self, HeaderValue, Method, StatusCode, Uri, header};
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response};
 use tracing::Instrument;
 
@@ -21,7 +22,7 @@ use super::context::{Caller, RequestContext};
 use super::cors::{self, Cors};
 use super::failures::Failure;
 use super::hosts::Hosts;
-use super::observe::{REQUEST_ID, RequestLog};
+use super::observe::{REQUEST_ID, RequestLog, new_request_id};
 use super::validation::Validation;
 use super::{body, compression, malformed, parameters};
 
@@ -101,9 +102,10 @@ impl Pipeline {
         // Rate limit: there is none.
 
         // Parameters and body. The body is read even when a parameter is invalid, so that the response
-        // reports the violations of both.
+        // reports the violations of both, but a client that holds its body back is not asked for it then.
         let mut violations = parameters::check(operation, &mut request);
-        if let Some(contract) = &operation.body {
+        let is_pointless = !violations.is_empty() && body::is_held_back(&request);
+        if let Some(contract) = operation.body.as_ref().filter(|_| !is_pointless) {
             match body::check(contract, &mut request).await {
                 Ok(Some(body)) => {
                     request.set_data(body);
@@ -200,13 +202,20 @@ impl Pipeline {
         }
     }
 
+    /// The response to a request that the server rejects with `status` before it reaches the pipeline.
+    pub(crate) fn reject(&self, status: StatusCode) -> http::Response<Bytes> {
+        let failure = malformed::failure(status);
+        let mut response = failure.response();
+        self.finish(&mut response, None, &new_request_id());
+        drop(response.take_body());
+        // The server sets this header itself.
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        let response: http::Response<_> = response.into();
+        response.map(|_| failure.body())
+    }
+
     /// Adds the headers that every response has.
-    pub(super) fn finish(
-        &self,
-        response: &mut Response,
-        origin: Option<&HeaderValue>,
-        request_id: &str,
-    ) {
+    fn finish(&self, response: &mut Response, origin: Option<&HeaderValue>, request_id: &str) {
         let headers = response.headers_mut();
         self.settings.cors.mark(origin, headers);
         headers

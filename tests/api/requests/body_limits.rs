@@ -134,3 +134,15 @@ async fn a_body_over_a_mebibyte_is_a_413_even_while_the_client_is_still_sending(
     let (response, _) = send_raw(&shop, announced).await;
     assert!(response.starts_with("http/1.1 413"), "{response}");
 }
+
+#[tokio::test]
+async fn a_client_that_holds_its_body_back_is_not_asked_for_it_when_a_parameter_is_invalid() {
+    let shop = Shop::open().await;
+    let request = format!(
+        "{}Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n",
+        request_head("PUT /api/products/0")
+    );
+    let (head, body) = send_raw(&shop, request).await;
+    assert!(head.starts_with("http/1.1 400"), "{head}");
+    assert!(body.contains(r#""field":"id""#), "{body}");
+}
