@@ -33,6 +33,9 @@ impl ListIndex {
     /// The SQL expression that is true if the database has this index: one that begins with the
     /// whole column, and has no further column or the id as the second one. The hash index that
     /// MariaDB makes for a unique TEXT does not count, since it has no order.
+    ///
+    /// Both conditions name the schema and the table as constants. Otherwise MariaDB opens every table
+    /// of every database, and waits for those that are locked.
     pub(super) fn exists_sql(self) -> String {
         let (table, column) = self.column();
         format!(
@@ -41,7 +44,7 @@ impl ListIndex {
                AND s.column_name = '{column}' AND s.seq_in_index = 1 AND s.sub_part IS NULL \
                AND s.index_type = 'BTREE' \
                AND NOT EXISTS (SELECT 1 FROM information_schema.statistics n \
-                   WHERE n.table_schema = s.table_schema AND n.table_name = s.table_name \
+                   WHERE n.table_schema = DATABASE() AND n.table_name = '{table}' \
                      AND n.index_name = s.index_name AND n.seq_in_index = 2 \
                      AND n.column_name <> 'id'))"
         )

@@ -274,7 +274,13 @@ impl Drop for Shop {
             // In another thread, because the driver must not block inside a runtime.
             let dropping = std::thread::spawn(move || {
                 let mut session = session::connect(&url).expect("a connection");
-                session.batch_execute(&format!("DROP DATABASE `{}`", url.database()))
+                // The service may be in a transaction, which this thread keeps it from ending.
+                let name = url.database();
+                for connection in connections(&mut session, "id <> CONNECTION_ID()") {
+                    // An error when the connection has been closed in the meantime.
+                    let _ = session.batch_execute(&format!("KILL {connection}"));
+                }
+                session.batch_execute(&format!("DROP DATABASE `{name}`"))
             });
             let dropped = dropping.join();
             if !std::thread::panicking() {

@@ -1,10 +1,13 @@
 //! Rejected parameters of lists, and long sorted lists. The rows of lists are tested in `searches`, their
 //! links in `paging`.
 
+use std::sync::mpsc;
+
 use ecommerce_api::api::validation::Validation;
 use serde_json::Value;
+use tokio::sync::oneshot;
 
-use crate::harness::{ClientResponse, Shop};
+use crate::harness::{ClientResponse, Shop, connections, eventually};
 
 /// The values of one property in the order of the list.
 fn column(list: &ClientResponse, property: &str) -> Vec<Value> {
@@ -127,6 +130,45 @@ async fn without_an_index_searching_and_sorting_are_rejected() {
     shop.execute("ALTER TABLE products ADD INDEX (title)").await;
     let found = column_of(&shop, "/api/products?q=po&limit=1", "id").await;
     assert_eq!(found, [1]);
+}
+
+#[tokio::test]
+async fn a_search_does_not_wait_for_the_tables_of_another_database() {
+    let shop = titled(&["Pot"]).await;
+    let other = Shop::open().await;
+    let tables = (1..=5).map(|number| format!("CREATE TABLE a{number} (id INT);"));
+    other.execute(tables.collect::<String>()).await;
+    let (began, has_begun) = oneshot::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let reading = other.sql(move |session| {
+        let read = "START TRANSACTION; SELECT COUNT(*) FROM products";
+        session.batch_execute(read).unwrap();
+        began.send(()).unwrap();
+        // An error when the search has ended.
+        let _ = released.recv();
+    });
+    let search = async {
+        has_begun.await.unwrap();
+        // This locks six tables, and then waits for the products. A statement that waited five seconds
+        // for each of the six would be ended by its time limit.
+        let drop_tables = "DROP TABLE a1, a2, a3, a4, a5, cart, products";
+        let dropping = other.sql(move |session| session.batch_execute(drop_tables));
+        let found = async {
+            eventually("a table is about to be dropped", async || {
+                let waiting = "state = 'Waiting for table metadata lock'";
+                let waiting = other.sql(move |session| connections(session, waiting));
+                !waiting.await.is_empty()
+            })
+            .await;
+            let found = column_of(&shop, "/api/products?q=po&limit=1", "id").await;
+            drop(release);
+            found
+        };
+        let (dropped, found) = tokio::join!(dropping, found);
+        dropped.unwrap();
+        found
+    };
+    assert_eq!(tokio::join!(reading, search).1, [1]);
 }
 
 #[tokio::test]
