@@ -2,6 +2,8 @@
 
 use hyper::Method;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::harness::{JSON, Shop};
 use crate::raw::{request_head, send_raw};
@@ -145,4 +147,24 @@ async fn a_client_that_holds_its_body_back_is_not_asked_for_it_when_a_parameter_
     let (head, body) = send_raw(&shop, request).await;
     assert!(head.starts_with("http/1.1 400"), "{head}");
     assert!(body.contains(r#""field":"id""#), "{body}");
+}
+
+#[tokio::test]
+async fn a_client_that_holds_back_a_body_within_the_limit_is_asked_for_it() {
+    let shop = Shop::open().await;
+    let body = r#"{"title":"Kettle"}"#;
+    let head = format!(
+        "{}Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+        request_head("POST /api/products"),
+        body.len()
+    );
+    let mut stream = TcpStream::connect(&shop.address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut interim = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
+    stream.read_exact(&mut interim).await.unwrap();
+    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(body.as_bytes()).await.unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    assert!(response.starts_with("HTTP/1.1 201"), "{response}");
 }
