@@ -149,22 +149,61 @@ async fn a_client_that_holds_its_body_back_is_not_asked_for_it_when_a_parameter_
     assert!(body.contains(r#""field":"id""#), "{body}");
 }
 
-#[tokio::test]
-async fn a_client_that_holds_back_a_body_within_the_limit_is_asked_for_it() {
-    let shop = Shop::open().await;
-    let body = r#"{"title":"Kettle"}"#;
+/// A connection on which the client has sent the head of a `POST /api/products` with this header, which
+/// says how long its body is.
+async fn begin_post(shop: &Shop, length: &str) -> TcpStream {
     let head = format!(
-        "{}Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
-        request_head("POST /api/products"),
-        body.len()
+        "POST /api/products HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{length}\r\n\r\n"
     );
     let mut stream = TcpStream::connect(&shop.address).await.unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();
-    let mut interim = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
-    stream.read_exact(&mut interim).await.unwrap();
-    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream
+}
+
+/// Reads until the end of what is expected next on the connection.
+async fn expect(stream: &mut TcpStream, expected: &str) {
+    let mut received = vec![0; expected.len()];
+    stream.read_exact(&mut received).await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&received), expected);
+}
+
+#[tokio::test]
+async fn a_client_that_holds_back_a_body_of_the_largest_size_is_asked_for_it() {
+    let shop = Shop::open().await;
+    let mut body = r#"{"title":"Kettle"}"#.to_owned();
+    body.push_str(&" ".repeat(1024 * 1024 - body.len()));
+    let length = format!("Expect: 100-continue\r\nContent-Length: {}", body.len());
+    let mut stream = begin_post(&shop, &length).await;
+    expect(&mut stream, "HTTP/1.1 100 Continue\r\n\r\n").await;
     stream.write_all(body.as_bytes()).await.unwrap();
-    let mut response = String::new();
-    stream.read_to_string(&mut response).await.unwrap();
-    assert!(response.starts_with("HTTP/1.1 201"), "{response}");
+    expect(&mut stream, "HTTP/1.1 201 ").await;
+}
+
+#[tokio::test]
+async fn a_connection_remains_usable_after_a_body_of_three_mebibytes() {
+    let shop = Shop::open().await;
+    let body = vec![b' '; 3 * 1024 * 1024];
+    let mut stream = begin_post(&shop, &format!("Content-Length: {}", body.len())).await;
+    stream.write_all(&body).await.unwrap();
+    let next = request_head("GET /api/products") + "\r\n";
+    stream.write_all(next.as_bytes()).await.unwrap();
+    let mut responses = String::new();
+    stream.read_to_string(&mut responses).await.unwrap();
+    assert!(responses.starts_with("HTTP/1.1 413 "), "{responses}");
+    assert!(responses.contains("HTTP/1.1 200 "), "{responses}");
+}
+
+#[tokio::test]
+async fn an_endless_body_is_rejected_while_it_arrives() {
+    let shop = Shop::open().await;
+    let stream = begin_post(&shop, "Transfer-Encoding: chunked").await;
+    let (mut reader, mut writer) = stream.into_split();
+    let sending = tokio::spawn(async move {
+        let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
+        while writer.write_all(&chunk).await.is_ok() {}
+    });
+    let mut status = [0; "HTTP/1.1 413 ".len()];
+    reader.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 413 ");
+    sending.abort();
 }
