@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
@@ -120,7 +120,8 @@ impl RequestLog {
 
 impl Drop for RequestLog {
     fn drop(&mut self) {
-        let milliseconds = self.start.elapsed().as_secs_f64() * 1000.0;
+        let microseconds = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let duration = Duration::from_micros(microseconds);
         tracing::info!(
             target: "ecommerce_api::request",
             parent: None,
@@ -129,7 +130,7 @@ impl Drop for RequestLog {
             path = self.path,
             operation = self.operation,
             status = self.status.map(|status| u64::from(status.as_u16())),
-            duration_ms = (milliseconds * 1000.0).round() / 1000.0,
+            duration_ms = duration.div_duration_f64(Duration::from_millis(1)),
             bytes = self.bytes,
             outcome = self.outcome(),
             peer = self.peer.map(tracing::field::display),
