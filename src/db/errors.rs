@@ -100,7 +100,9 @@ impl From<DieselError> for QueryError {
         let diagnosis = match error {
             DieselError::DatabaseError(DatabaseErrorKind::Unknown, _)
             | DieselError::RollbackErrorOnCommit { .. } => Diagnosis::Pending,
-            DieselError::BrokenTransactionManager => Diagnosis::Lost,
+            // The connection was given up (see `connection`).
+            DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _)
+            | DieselError::BrokenTransactionManager => Diagnosis::Lost,
             DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => {
                 Diagnosis::Number(1792)
             }
@@ -122,9 +124,9 @@ impl QueryError {
         if self.is_pending() {
             let asked = tokio::time::timeout(deadlines::ROUND_TRIP, last_diagnosis(conn)).await;
             self.diagnosis = asked.unwrap_or(Diagnosis::Lost);
-            if self.is_lost() {
-                mark_as_broken(conn);
-            }
+        }
+        if self.is_lost() {
+            mark_as_broken(conn);
         }
         self
     }

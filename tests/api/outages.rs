@@ -1,5 +1,8 @@
 //! Failures of the database, and clients that disconnect in the middle of a request.
 
+mod away;
+mod silent;
+
 use std::time::{Duration, Instant};
 
 use ecommerce_api::db::session::Session;
