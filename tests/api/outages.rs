@@ -2,6 +2,7 @@
 
 mod away;
 mod silent;
+mod statements;
 
 use std::time::{Duration, Instant};
 
