@@ -98,7 +98,7 @@ async fn statements_that_are_killed_at_any_time_are_never_a_500() {
     };
     let calls = async {
         let mut acknowledged = 0;
-        for _ in 0..60 {
+        for _ in 0..200 {
             let calls = (0..16).map(async |call| match call % 4 {
                 0 => shop.get("/api/users/1").await.status,
                 1 => {
