@@ -17,8 +17,8 @@
 use std::fmt;
 
 use diesel::dsl::sql;
-use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use diesel::sql_types::BigInt;
+use diesel::result::{DatabaseErrorKind, Error as DieselError, QueryResult};
+use diesel::sql_types::{BigInt, Text};
 use diesel_async::{AsyncConnection, RunQueryDsl, SimpleAsyncConnection, TransactionManager};
 
 use crate::deadlines;
@@ -38,7 +38,12 @@ enum Meaning {
 /// The numbers of errors that are no fault of this program or of the stored data. Violated keys
 /// have no entry: diesel-async recognises them by their number, and [`or_conflict`] by diesel's
 /// kind.
-const MEANINGS: [(u16, Meaning); 18] = [
+///
+/// [`Meaning::Retry`] is only for errors of which it is certain that the statement, and the
+/// transaction if there is one, had no effect. A statement that was ended while it ran (1317, 1969)
+/// may have had its effect: the server may notice the end only after it. Neither is a lock that
+/// another transaction held for too long (1205) waited for again, which would only be a longer wait.
+const MEANINGS: &[(u16, Meaning)] = &[
     // The row has changed since the transaction's snapshot (MariaDB with innodb_snapshot_isolation).
     (1020, Meaning::Retry),
     // A deadlock, or on a Galera node: another node's transaction won.
@@ -48,22 +53,39 @@ const MEANINGS: [(u16, Meaning); 18] = [
     (1412, Meaning::Retry),
     // With Group Replication: another member's transaction won.
     (3101, Meaning::Retry),
+    // A Galera node that is not in sync with its cluster refuses every statement.
+    (1047, Meaning::Retry),
     // Too many connections: of all users, of this user, or for this user's quota.
     (1040, Meaning::Unavailable),
     (1203, Meaning::Unavailable),
     (1226, Meaning::Unavailable),
-    // A Galera node that is not in sync with its cluster.
-    (1047, Meaning::Unavailable),
     // The server is shutting down.
     (1053, Meaning::Unavailable),
     // Another transaction held a lock for too long, or there are more locks than InnoDB has space for.
     (1205, Meaning::Unavailable),
     (1206, Meaning::Unavailable),
-    // The server is read-only: by an option (--read-only, --super-read-only), as a replica is, or for
-    // this transaction.
+    // The server is read-only: by an option (--read-only, --super-read-only), as a replica is, for
+    // this transaction, or while it is backed up.
     (1290, Meaning::Unavailable),
     (1836, Meaning::Unavailable),
     (1792, Meaning::Unavailable),
+    (1223, Meaning::Unavailable),
+    // The table, its tablespace or the disk is full. The first two are of files, such as temporary ones.
+    (3, Meaning::Unavailable),
+    (20, Meaning::Unavailable),
+    (1021, Meaning::Unavailable),
+    (1026, Meaning::Unavailable),
+    (1114, Meaning::Unavailable),
+    // The server lacks memory or files.
+    (5, Meaning::Unavailable),
+    (23, Meaning::Unavailable),
+    (24, Meaning::Unavailable),
+    (1037, Meaning::Unavailable),
+    (1038, Meaning::Unavailable),
+    (1041, Meaning::Unavailable),
+    (1135, Meaning::Unavailable),
+    // A COMMIT failed. Whether the transaction was stored is not known.
+    (1180, Meaning::Unavailable),
     // KILL QUERY, by an administrator.
     (1317, Meaning::Unavailable),
     // KILL: the connection is about to be lost.
@@ -71,6 +93,15 @@ const MEANINGS: [(u16, Meaning); 18] = [
     // The statement took longer than the limit: MariaDB's number, MySQL's number.
     (1969, Meaning::Unavailable),
     (3024, Meaning::Unavailable),
+    // The server has closed the connection: because of a broken packet or its time limits, or since
+    // the connection was idle (MySQL).
+    (1158, Meaning::Unavailable),
+    (1159, Meaning::Unavailable),
+    (1160, Meaning::Unavailable),
+    (1161, Meaning::Unavailable),
+    (4031, Meaning::Unavailable),
+    // A temporary error of a storage engine.
+    (1297, Meaning::Unavailable),
 ];
 
 /// What is known about an error in addition to diesel's value.
@@ -100,7 +131,9 @@ impl From<DieselError> for QueryError {
         let diagnosis = match error {
             DieselError::DatabaseError(DatabaseErrorKind::Unknown, _)
             | DieselError::RollbackErrorOnCommit { .. } => Diagnosis::Pending,
-            DieselError::BrokenTransactionManager => Diagnosis::Lost,
+            // The connection was given up (see `connection`).
+            DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _)
+            | DieselError::BrokenTransactionManager => Diagnosis::Lost,
             DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => {
                 Diagnosis::Number(1792)
             }
@@ -120,11 +153,13 @@ impl QueryError {
     /// since.
     pub(super) async fn diagnose(mut self, conn: &mut Connection) -> Self {
         if self.is_pending() {
-            let asked = tokio::time::timeout(deadlines::ROUND_TRIP, last_diagnosis(conn)).await;
+            let message = self.error.to_string();
+            let asked =
+                tokio::time::timeout(deadlines::ROUND_TRIP, last_diagnosis(conn, &message)).await;
             self.diagnosis = asked.unwrap_or(Diagnosis::Lost);
-            if self.is_lost() {
-                mark_as_broken(conn);
-            }
+        }
+        if self.is_lost() {
+            mark_as_broken(conn);
         }
         self
     }
@@ -168,16 +203,11 @@ impl QueryError {
     }
 }
 
-/// Asks the connection about the error of its last statement.
-async fn last_diagnosis(conn: &mut Connection) -> Diagnosis {
-    // The last condition is the error; warnings may precede it. Another statement reads the value,
-    // since MySQL cannot prepare GET DIAGNOSTICS.
-    const KEEP_NUMBER: &str = "GET DIAGNOSTICS @shop_conditions = NUMBER; \
-         GET DIAGNOSTICS CONDITION @shop_conditions @shop_error = MYSQL_ERRNO";
-    if conn.batch_execute(KEEP_NUMBER).await.is_ok() {
-        let number = sql::<BigInt>("CAST(@shop_error AS SIGNED)");
-        let number = diesel::select(number).get_result::<i64>(conn).await;
-        if let Some(number) = number.ok().and_then(|number| u16::try_from(number).ok()) {
+/// Asks the connection about the error of its last statement, which came with `message`.
+async fn last_diagnosis(conn: &mut Connection, message: &str) -> Diagnosis {
+    // If an administrator ends the questions, too, the next ones are about that.
+    for _ in 0..QUESTIONS {
+        if let Ok(Some(number)) = number_of_last_error(conn, message).await {
             return Diagnosis::Number(number);
         }
     }
@@ -185,6 +215,27 @@ async fn last_diagnosis(conn: &mut Connection) -> Diagnosis {
         Ok(()) => Diagnosis::Unnumbered,
         Err(_) => Diagnosis::Lost,
     }
+}
+
+/// How often the connection is asked about an error.
+const QUESTIONS: usize = 3;
+
+/// The number of the error that came with `message`; `None` if the server reports no error.
+async fn number_of_last_error(conn: &mut Connection, message: &str) -> QueryResult<Option<u16>> {
+    // Warnings may precede an error, and notes may follow it: MariaDB says where in a trigger it
+    // occurred. For a statement that is ended while it is parsed, MariaDB reports another error (1064)
+    // than it sends. So the condition with the same message is the error, and otherwise the last one.
+    // Another statement reads the values, since MySQL cannot prepare GET DIAGNOSTICS.
+    const KEEP: &str = "GET DIAGNOSTICS @shop_conditions = NUMBER; \
+         GET DIAGNOSTICS CONDITION 1 \
+         @shop_first_error = MYSQL_ERRNO, @shop_first_message = MESSAGE_TEXT; \
+         GET DIAGNOSTICS CONDITION @shop_conditions @shop_error = MYSQL_ERRNO";
+    conn.batch_execute(KEEP).await?;
+    let number = sql::<BigInt>("CAST(IF(@shop_first_message = ")
+        .bind::<Text, _>(message)
+        .sql(", @shop_first_error, @shop_error) AS SIGNED)");
+    let number = diesel::select(number).get_result::<i64>(conn).await?;
+    Ok(u16::try_from(number).ok())
 }
 
 /// Marks the connection as unusable, as diesel does: the pool does not use it again.
