@@ -33,12 +33,14 @@ enum Meaning {
     Retry,
     /// The same request may succeed later.
     Unavailable,
+    /// A rule that is kept in the database rejects the change.
+    Rule,
 }
 
 /// The numbers of errors that are no fault of this program or of the stored data. Violated keys
 /// have no entry: diesel-async recognises them by their number, and [`or_conflict`] by diesel's
 /// kind.
-const MEANINGS: [(u16, Meaning); 18] = [
+const MEANINGS: [(u16, Meaning); 21] = [
     // The row has changed since the transaction's snapshot (MariaDB with innodb_snapshot_isolation).
     (1020, Meaning::Retry),
     // A deadlock, or on a Galera node: another node's transaction won.
@@ -71,7 +73,15 @@ const MEANINGS: [(u16, Meaning); 18] = [
     // The statement took longer than the limit: MariaDB's number, MySQL's number.
     (1969, Meaning::Unavailable),
     (3024, Meaning::Unavailable),
+    // A CHECK constraint: MySQL's number, MariaDB's number.
+    (3819, Meaning::Rule),
+    (4025, Meaning::Rule),
+    // SIGNAL, by a trigger.
+    (SIGNAL, Meaning::Rule),
 ];
+
+/// The number of SIGNAL, which stands for every error with the SQLSTATE 45000.
+const SIGNAL: u16 = 1644;
 
 /// What is known about an error in addition to diesel's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,11 +108,17 @@ pub(super) struct QueryError {
 impl From<DieselError> for QueryError {
     fn from(error: DieselError) -> Self {
         let diagnosis = match error {
-            DieselError::DatabaseError(DatabaseErrorKind::Unknown, _)
+            DieselError::DatabaseError(
+                DatabaseErrorKind::Unknown | DatabaseErrorKind::NotNullViolation,
+                _,
+            )
             | DieselError::RollbackErrorOnCommit { .. } => Diagnosis::Pending,
             DieselError::BrokenTransactionManager => Diagnosis::Lost,
             DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => {
                 Diagnosis::Number(1792)
+            }
+            DieselError::DatabaseError(DatabaseErrorKind::CheckViolation, _) => {
+                Diagnosis::Number(3819)
             }
             _ => Diagnosis::NotNeeded,
         };
@@ -141,7 +157,8 @@ impl QueryError {
 
     /// Whether the same request may succeed later.
     pub(super) fn is_temporary(&self) -> bool {
-        self.is_lost() || self.meaning().is_some()
+        let meaning = self.meaning();
+        self.is_lost() || matches!(meaning, Some(Meaning::Retry | Meaning::Unavailable))
     }
 
     /// Whether the error is a violated key of this kind.
@@ -170,12 +187,22 @@ impl QueryError {
 
 /// Asks the connection about the error of its last statement.
 async fn last_diagnosis(conn: &mut Connection) -> Diagnosis {
-    // The last condition is the error; warnings may precede it. Another statement reads the value,
-    // since MySQL cannot prepare GET DIAGNOSTICS.
+    // The last condition is the error; warnings may precede it. But if a trigger failed, MariaDB
+    // adds notes that say where (4094), and the error is the first condition. Another statement
+    // reads the value, since MySQL cannot prepare GET DIAGNOSTICS.
     const KEEP_NUMBER: &str = "GET DIAGNOSTICS @shop_conditions = NUMBER; \
-         GET DIAGNOSTICS CONDITION @shop_conditions @shop_error = MYSQL_ERRNO";
+         GET DIAGNOSTICS CONDITION @shop_conditions \
+         @shop_error = MYSQL_ERRNO, @shop_state = RETURNED_SQLSTATE; \
+         GET DIAGNOSTICS CONDITION 1 \
+         @shop_first_error = MYSQL_ERRNO, @shop_first_state = RETURNED_SQLSTATE";
     if conn.batch_execute(KEEP_NUMBER).await.is_ok() {
-        let number = sql::<BigInt>("CAST(@shop_error AS SIGNED)");
+        // A trigger may give any number to the error that it raises, so its SQLSTATE decides.
+        let number = format!(
+            "CAST(IF(@shop_error = 4094, \
+             IF(@shop_first_state = '45000', {SIGNAL}, @shop_first_error), \
+             IF(@shop_state = '45000', {SIGNAL}, @shop_error)) AS SIGNED)"
+        );
+        let number = sql::<BigInt>(&number);
         let number = diesel::select(number).get_result::<i64>(conn).await;
         if let Some(number) = number.ok().and_then(|number| u16::try_from(number).ok()) {
             return Diagnosis::Number(number);
@@ -209,6 +236,8 @@ impl From<QueryError> for Error {
     fn from(error: QueryError) -> Self {
         if error.is_temporary() {
             Self::Unavailable(error.into())
+        } else if error.meaning() == Some(Meaning::Rule) {
+            Self::RuleViolated(error.into())
         } else {
             Self::Internal(error.into())
         }

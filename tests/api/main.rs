@@ -25,6 +25,7 @@ mod request_log;
 mod requests;
 mod response;
 mod routes;
+mod rules;
 mod searches;
 mod second;
 mod selection;
