@@ -35,12 +35,14 @@ enum Meaning {
     Unavailable,
     /// A rule that is kept in the database rejects the change.
     Rule,
+    /// A text has a character that its column cannot hold (see `texts`).
+    Unstorable,
 }
 
 /// The numbers of errors that are no fault of this program or of the stored data. Violated keys
 /// have no entry: diesel-async recognises them by their number, and [`or_conflict`] by diesel's
 /// kind.
-const MEANINGS: [(u16, Meaning); 21] = [
+const MEANINGS: [(u16, Meaning); 22] = [
     // The row has changed since the transaction's snapshot (MariaDB with innodb_snapshot_isolation).
     (1020, Meaning::Retry),
     // A deadlock, or on a Galera node: another node's transaction won.
@@ -78,6 +80,8 @@ const MEANINGS: [(u16, Meaning); 21] = [
     (4025, Meaning::Rule),
     // SIGNAL, by a trigger.
     (SIGNAL, Meaning::Rule),
+    // A character that the column's character set does not have.
+    (1366, Meaning::Unstorable),
 ];
 
 /// The number of SIGNAL, which stands for every error with the SQLSTATE 45000.
@@ -159,6 +163,11 @@ impl QueryError {
     pub(super) fn is_temporary(&self) -> bool {
         let meaning = self.meaning();
         self.is_lost() || matches!(meaning, Some(Meaning::Retry | Meaning::Unavailable))
+    }
+
+    /// Whether a text has a character that its column cannot hold.
+    pub(super) fn is_unstorable(&self) -> bool {
+        self.meaning() == Some(Meaning::Unstorable)
     }
 
     /// Whether the error is a violated key of this kind.

@@ -5,6 +5,7 @@
 mod common;
 
 mod cart;
+mod character_sets;
 mod concurrent_reads;
 mod conditions;
 mod database;
