@@ -46,6 +46,10 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "64", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub database_list_pool_size: u16,
 
+    /// Seconds within which a request has its response, or a 503
+    #[arg(long, env, global = true, default_value = "10", value_parser = clap::value_parser!(u16).range(2..=600))]
+    pub request_timeout: u16,
+
     /// Where the private MariaDB keeps its data
     #[arg(long, env, global = true, default_value = ".data", value_name = "DIR")]
     pub data_dir: PathBuf,

@@ -1,8 +1,11 @@
 //! The time limit of each stage of a connection and of a request, with its reason.
 //!
+//! Most limits are constants. Those of a request and of its statements follow from one setting, the
+//! time that a request may take: see [`Limits`].
+//!
 //! The limit of a stage is longer than those of the stages within it. So the innermost stage
 //! reports the error, and no request runs on for long after its client was told to try again. The
-//! assertions at the end of this file check this.
+//! assertions at the end of this file check this, for every value of the setting.
 //!
 //! Imports no other module.
 
@@ -28,9 +31,74 @@ pub const LINGER: Duration = Duration::from_secs(2);
 
 // ── A request ───────────────────────────────────────────────────────────────────────────────────
 
-/// The limit for a handler, until its response begins. Then the client is told to try again, and
-/// the query runs on to its end.
-pub const OPERATION: Duration = Duration::from_secs(30);
+/// The limits that follow from the time that a request may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The limit for a handler, until its response begins. Then the client is told to try again.
+    pub operation: Duration,
+    /// The limit for everything that a request does in the database: waiting for a connection, and
+    /// all statements on it. Shorter than [`Self::operation`], so that the database's error is the
+    /// one that is reported. A connection that is still in use then is closed.
+    pub queries: Duration,
+    /// The limit for one statement, enforced by the database server, so that the connection becomes
+    /// free. MariaDB ends any statement, MySQL only a SELECT. The statements of lists have no limit.
+    pub statement: Duration,
+    /// The limit for waiting for a row or a table that another transaction has locked, in whole
+    /// seconds.
+    pub lock: Duration,
+    /// The limit for waiting for a free connection of the pool.
+    pub pool: Duration,
+    /// The limit for the query of a list and its first chunk together, and for the rows of each
+    /// later chunk. A page is one chunk in this sense, unless it is too large to be kept in memory.
+    /// A whole list has no limit: it lasts as long as its client reads.
+    pub chunk: Duration,
+    /// The limit for requests in progress after the server was told to stop: [`SHUTDOWN`], or
+    /// longer if a request may take longer.
+    pub shutdown: Duration,
+}
+
+impl Limits {
+    /// The shortest time that a request may be given.
+    pub const SHORTEST: Duration = Duration::from_secs(2);
+    /// The longest time that a request may be given.
+    pub const LONGEST: Duration = Duration::from_mins(10);
+    /// The limits when the setting has its default.
+    pub const DEFAULT: Self = Self::of(Duration::from_secs(10));
+
+    /// The limits of requests that may take this long, at least [`Self::SHORTEST`] and at most
+    /// [`Self::LONGEST`].
+    #[must_use]
+    pub const fn of(operation: Duration) -> Self {
+        Self {
+            operation,
+            queries: percent(95, operation),
+            statement: percent(60, operation),
+            lock: Duration::from_secs(operation.as_secs() / 2),
+            pool: percent(25, operation),
+            chunk: percent(60, operation),
+            shutdown: longer(SHUTDOWN, operation.saturating_add(LINGER)),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// A part of `whole`, which is a number of seconds.
+const fn percent(percent: u64, whole: Duration) -> Duration {
+    Duration::from_millis(whole.as_secs() * 10 * percent)
+}
+
+const fn longer(one: Duration, other: Duration) -> Duration {
+    if one.as_millis() > other.as_millis() {
+        one
+    } else {
+        other
+    }
+}
 
 /// The limit for waiting to hash a password. A request that would wait longer fails before it has
 /// changed anything.
@@ -38,12 +106,7 @@ pub const PASSWORD_QUEUE: Duration = Duration::from_secs(2);
 
 /// The limit for a batch of reads, additions or pages. Then its worker takes the next batch, and the
 /// callers of reads and additions are told to try again.
-pub const BATCH: Duration = Duration::from_secs(28);
-
-/// The limit for the query of a list and its first chunk together, and for the rows of each later
-/// chunk. A page is one chunk in this sense, unless it is too large to be kept in memory. A whole
-/// list has no limit: it lasts as long as its client reads.
-pub const CHUNK: Duration = Duration::from_secs(15);
+pub const BATCH: Duration = Limits::DEFAULT.queries;
 
 /// The limit for opening another connection for a list that is being sent and can no longer share
 /// one.
@@ -54,11 +117,8 @@ pub const HEALTH: Duration = Duration::from_secs(1);
 
 // ── The database ────────────────────────────────────────────────────────────────────────────────
 
-/// The limit for waiting for a free connection of the pool.
-pub const POOL: Duration = Duration::from_secs(5);
-
 /// The limit for opening a connection to the database, including encryption and settings.
-pub const CONNECT: Duration = Duration::from_secs(5);
+pub const CONNECT: Duration = Duration::from_secs(3);
 
 /// The limit for statements that do no work: the test of a connection that was idle, the beginning
 /// and the end of a snapshot, the questions about an error. A connection that does not respond to
@@ -66,13 +126,20 @@ pub const CONNECT: Duration = Duration::from_secs(5);
 /// again twice.
 pub const ROUND_TRIP: Duration = Duration::from_millis(1500);
 
-/// The limit for one statement of a request, enforced by the database server, so that the
-/// connection becomes free. MariaDB ends any statement, MySQL only a SELECT. The statements of
-/// lists have no limit.
-pub const STATEMENT: Duration = Duration::from_secs(15);
+/// How long a statement may be silent until the database is asked, over another connection, whether
+/// it is still executing the statement.
+pub const SILENCE: Duration = Duration::from_secs(1);
 
-/// The limit for waiting for a row or a table that another transaction has locked.
-pub const LOCK: Duration = Duration::from_secs(5);
+/// The limit for connecting to the database only to learn whether it is available, and for each
+/// statement over that connection. Short, since the next attempt begins only afterwards.
+pub const PROBE: Duration = Duration::from_secs(1);
+
+/// The pause between two attempts to reach a database that is away, and between two questions about
+/// a silent statement.
+pub const PROBE_PAUSE: Duration = Duration::from_millis(250);
+
+/// How long after its first attempt a transaction may be run again.
+pub const RETRY: Duration = Duration::from_secs(2);
 
 /// How long the database server waits while the client of a list does not read: longer than this
 /// service waits for any client.
@@ -84,44 +151,51 @@ pub const LIST_WRITE: Duration = Duration::from_mins(10);
 /// longer before it kills the server: `terminationGracePeriodSeconds`, `TimeoutStopSec`.
 pub const SHUTDOWN: Duration = Duration::from_secs(35);
 
-/// Asserts that the stages `parts`, one after another, fit into the limit `whole`.
-const fn assert_within(parts: &[Duration], whole: Duration) {
+/// Whether the stages `parts`, one after another, fit into the limit `whole`.
+const fn fit(parts: &[Duration], whole: Duration) -> bool {
     let (mut index, mut sum) = (0, 0);
     while index < parts.len() {
         sum += parts[index].as_millis();
         index += 1;
     }
-    assert!(sum <= whole.as_millis());
+    sum <= whole.as_millis()
+}
+
+/// Asserts that the limit of each stage is longer than those of the stages within it.
+const fn assert_nested(limits: Limits) {
+    let Limits {
+        operation,
+        queries,
+        statement,
+        lock,
+        pool,
+        chunk,
+        shutdown,
+    } = limits;
+    assert!(fit(&[queries], operation));
+    // A statement, on a connection of the pool, and a page.
+    assert!(fit(&[pool, statement], queries));
+    assert!(fit(&[pool, chunk], queries));
+    assert!(fit(&[lock], statement));
+    assert!(fit(&[operation], shutdown));
+    assert!(fit(&[operation], LIST_WRITE));
 }
 
 const _: () = {
-    // A statement: a connection, which may be tested and replaced, the statement, and the
-    // questions about its error.
-    assert_within(&[POOL, ROUND_TRIP, CONNECT, STATEMENT, ROUND_TRIP], BATCH);
-    assert_within(&[LOCK], STATEMENT);
-    assert_within(&[BATCH], OPERATION);
-    assert_within(
-        &[
-            PASSWORD_QUEUE,
-            POOL,
-            ROUND_TRIP,
-            CONNECT,
-            STATEMENT,
-            ROUND_TRIP,
-        ],
-        OPERATION,
-    );
-    // A page: a connection, the beginning of the snapshot, and the page. Its worker is released
-    // before the questions about an error.
-    assert_within(&[POOL, ROUND_TRIP, CONNECT, ROUND_TRIP, CHUNK], BATCH);
-    assert_within(
-        &[POOL, ROUND_TRIP, CONNECT, ROUND_TRIP, CHUNK, ROUND_TRIP],
-        OPERATION,
-    );
-    // A whole list, until its first chunk.
-    assert_within(&[POOL, ROUND_TRIP, CONNECT, CHUNK, ROUND_TRIP], OPERATION);
-    assert_within(&[POOL, ROUND_TRIP, CONNECT], CONTINUATION);
-    assert_within(&[IDLE], LIST_WRITE);
-    assert_within(&[BODY], IDLE);
-    assert_within(&[OPERATION], SHUTDOWN);
+    assert_nested(Limits::of(Limits::SHORTEST));
+    assert_nested(Limits::DEFAULT);
+    assert_nested(Limits::of(Limits::LONGEST));
+    // The default leaves time to test a connection, to replace it, and to ask about an error. A
+    // shorter setting does not: then the request's own limit ends these stages.
+    let Limits {
+        queries, statement, ..
+    } = Limits::DEFAULT;
+    assert!(fit(&[ROUND_TRIP, CONNECT, ROUND_TRIP], queries));
+    assert!(fit(&[statement, ROUND_TRIP, ROUND_TRIP], queries));
+    assert!(fit(&[PASSWORD_QUEUE, statement], Limits::DEFAULT.operation));
+    // A connection that was lost is given up, and another one is opened, before the request ends.
+    assert!(fit(&[SILENCE, PROBE, PROBE, PROBE_PAUSE, CONNECT], queries));
+    assert!(fit(&[RETRY], queries));
+    assert!(fit(&[IDLE], LIST_WRITE));
+    assert!(fit(&[BODY], IDLE));
 };

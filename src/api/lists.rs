@@ -66,7 +66,7 @@ impl Lists {
             db: db.clone(),
             validation,
             queries: SharedQueries::new(),
-            pages: PageQueues::new(),
+            pages: PageQueues::new(db.limits().queries),
         }
     }
 

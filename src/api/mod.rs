@@ -54,5 +54,5 @@ pub fn service(db: &Database, settings: Settings) -> Pipeline {
         }
     };
     let site = site::routes(published.iter().map(site::Document::of), ping);
-    Pipeline::new(services, site, settings)
+    Pipeline::new(services, site, settings).with_time_limit(db.limits().operation)
 }

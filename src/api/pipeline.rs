@@ -4,7 +4,7 @@
 //! every request is logged in one line.
 
 use std::panic::AssertUnwindSafe;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -15,7 +15,7 @@ use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response};
 use tracing::Instrument;
 
 use crate::contract::{self, Contract, Operation};
-use crate::deadlines;
+use crate::deadlines::Limits;
 use crate::error::Error;
 
 use super::context::{Caller, RequestContext};
@@ -50,6 +50,8 @@ pub struct Pipeline {
     services: Vec<Service>,
     site: BoxEndpoint<'static, Response>,
     settings: Settings,
+    /// The limit for a handler.
+    time_limit: Duration,
 }
 
 /// The target of a request: an operation, and the service that has it.
@@ -70,7 +72,14 @@ impl Pipeline {
             services,
             site: site.into_endpoint().map_to_response().boxed(),
             settings,
+            time_limit: Limits::DEFAULT.operation,
         }
+    }
+
+    /// Sets how long a handler may take until its response begins.
+    #[must_use]
+    pub fn with_time_limit(self, time_limit: Duration) -> Self {
+        Self { time_limit, ..self }
     }
 
     /// Passes a request through all stages, from top to bottom.
@@ -120,7 +129,7 @@ impl Pipeline {
         }
 
         // The handler.
-        let deadline = Instant::now() + deadlines::OPERATION;
+        let deadline = Instant::now() + self.time_limit;
         request.set_data(RequestContext {
             contract: service.contract,
             operation,
@@ -143,7 +152,7 @@ impl Pipeline {
         if is_in_contract {
             return Err(Failure::method_not_allowed(self.allow(&path)).into());
         }
-        let deadline = Instant::now() + deadlines::OPERATION;
+        let deadline = Instant::now() + self.time_limit;
         match call(&self.site, request, deadline).await {
             Err(error) if error.is::<MethodNotAllowedError>() && method == Method::OPTIONS => {
                 Ok(self.options(&path))
@@ -301,7 +310,7 @@ fn normalise_path(request: &mut Request) {
 }
 
 /// Calls an endpoint, until the deadline. The handler is dropped at the deadline or when the client
-/// disconnects, but its query continues, since queries run in separate tasks (see `db`).
+/// disconnects, but its query continues for a while, since queries run in separate tasks (see `db`).
 async fn call(
     endpoint: &BoxEndpoint<'static, Response>,
     request: Request,

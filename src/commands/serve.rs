@@ -18,6 +18,7 @@ use crate::api::{self, Pipeline};
 use crate::config::{ContractValidation, Settings};
 use crate::db::session::Session;
 use crate::db::{Database, check, migrations, seed};
+use crate::deadlines;
 use crate::embedded::Embedded;
 use crate::server::{self, Application, Limits};
 
@@ -109,14 +110,20 @@ async fn run(settings: Settings, api_settings: api::Settings) -> anyhow::Result<
         target = prepare_on_blocking_thread(settings.clone()) => target?,
     };
 
-    let db = Database::new(
+    let limits = deadlines::Limits::of(Duration::from_secs(settings.request_timeout.into()));
+    let db = Database::with_limits(
         &target.url.async_opts(),
         settings.database_pool_size.into(),
         settings.database_list_pool_size.into(),
+        limits,
     );
     let app = api::service(&db, api_settings);
     tracing::info!("listening on http://{address}, documentation at http://{address}/api/docs");
-    let serving = server::serve_until_signal(listener, app, Limits::default(), stop_signal);
+    let client_limits = Limits {
+        shutdown_grace: limits.shutdown,
+        ..Limits::default()
+    };
+    let serving = server::serve_until_signal(listener, app, client_limits, stop_signal);
     let Some(embedded) = target.embedded else {
         serving.await;
         return Ok(());

@@ -7,15 +7,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use diesel_async::SimpleAsyncConnection;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use mysql_async::Opts;
+use tokio::time::timeout;
 use tracing::Instrument;
 
-use crate::deadlines;
+use crate::deadlines::{self, Limits};
 use crate::error::Error;
 
+use super::availability::Availability;
 use super::batches::{Batches, Cart, Key};
 use super::cart::{self, NewCartItem};
 use super::indexes::{self, ListIndex};
@@ -34,22 +35,40 @@ pub struct Database {
     /// Lists have connections of their own, so that slow clients do not starve other requests.
     list_pool: Pool,
     batches: Arc<Batches>,
+    availability: Arc<Availability>,
+    limits: Limits,
     /// Whether each index of [`ListIndex::ALL`] was found to exist.
     has_index: Arc<[AtomicBool; ListIndex::ALL.len()]>,
 }
 
 impl Database {
-    /// A database with at most `size` connections for requests and at most `list_size` for lists.
-    /// Each is opened when it is first needed.
+    /// A database with at most `size` connections for requests and at most `list_size` for lists,
+    /// and with the default limits. Each is opened when it is first needed.
     #[must_use]
     pub fn new(options: &Opts, size: usize, list_size: usize) -> Self {
-        let pool = Pool::new(options, Purpose::Requests, size);
+        Self::with_limits(options, size, list_size, Limits::DEFAULT)
+    }
+
+    /// As [`Self::new`], with these limits.
+    #[must_use]
+    pub fn with_limits(options: &Opts, size: usize, list_size: usize, limits: Limits) -> Self {
+        let availability = Arc::new(Availability::new(options));
+        let pool = |purpose, size| Pool::new(options, purpose, size, limits, &availability);
+        let requests = pool(Purpose::Requests, size);
         Self {
-            batches: Arc::new(Batches::new(&pool)),
-            list_pool: Pool::new(options, Purpose::Lists, list_size),
+            batches: Arc::new(Batches::new(&requests)),
+            list_pool: pool(Purpose::Lists, list_size),
+            pool: requests,
             has_index: Arc::default(),
-            pool,
+            availability,
+            limits,
         }
+    }
+
+    /// The limits of requests.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// A database without an address, for code that needs the service's types but no rows. Every
@@ -91,16 +110,20 @@ impl Database {
         Ok(exists)
     }
 
-    /// Checks that the database responds within a second.
+    /// Checks that the database responds within a second, on a connection of its own: how busy the
+    /// others are makes no difference.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when it does not.
     pub async fn ping(&self) -> Result<(), Error> {
-        let ping = self.run(|conn| async { Ok(conn.batch_execute("DO 1").await?) }.boxed());
-        match tokio::time::timeout(deadlines::HEALTH, ping).await {
-            Ok(result) => result,
-            Err(_) => Err(Error::Unavailable("no response within a second".into())),
-        }
+        let cause = match timeout(deadlines::HEALTH, self.availability.probe.ping()).await {
+            Ok(Ok(())) => return Ok(()),
+            // The connections that it has are enough, if they are this service's.
+            Ok(Err(error)) if error.is_full() && self.pool.has_connections() => return Ok(()),
+            Ok(Err(error)) => error.into(),
+            Err(_) => "no response within a second".into(),
+        };
+        Err(Error::Unavailable(cause))
     }
 
     /// The user with this id.
@@ -262,8 +285,8 @@ impl Database {
             .await
     }
 
-    /// Runs `query` on a connection of the pool. It runs to its end even if the caller is dropped
-    /// meanwhile: the next query on the connection would otherwise read its response.
+    /// Runs `query` on a connection of the pool. It runs to its end, or to the deadline of the
+    /// connection, even if the caller is dropped meanwhile: the connection would be lost otherwise.
     async fn run<T: Send + 'static>(
         &self,
         query: impl for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<T, Error>>

@@ -42,7 +42,12 @@ enum Meaning {
 /// The numbers of errors that are no fault of this program or of the stored data. Violated keys
 /// have no entry: diesel-async recognises them by their number, and [`or_conflict`] by diesel's
 /// kind.
-const MEANINGS: [(u16, Meaning); 22] = [
+///
+/// [`Meaning::Retry`] is only for errors of which it is certain that the statement, and the
+/// transaction if there is one, had no effect. A statement that was ended while it ran (1317, 1969)
+/// may have had its effect: the server may notice the end only after it. Neither is a lock that
+/// another transaction held for too long (1205) waited for again, which would only be a longer wait.
+const MEANINGS: &[(u16, Meaning)] = &[
     // The row has changed since the transaction's snapshot (MariaDB with innodb_snapshot_isolation).
     (1020, Meaning::Retry),
     // A deadlock, or on a Galera node: another node's transaction won.
@@ -52,22 +57,39 @@ const MEANINGS: [(u16, Meaning); 22] = [
     (1412, Meaning::Retry),
     // With Group Replication: another member's transaction won.
     (3101, Meaning::Retry),
+    // A Galera node that is not in sync with its cluster refuses every statement.
+    (1047, Meaning::Retry),
     // Too many connections: of all users, of this user, or for this user's quota.
     (1040, Meaning::Unavailable),
     (1203, Meaning::Unavailable),
     (1226, Meaning::Unavailable),
-    // A Galera node that is not in sync with its cluster.
-    (1047, Meaning::Unavailable),
     // The server is shutting down.
     (1053, Meaning::Unavailable),
     // Another transaction held a lock for too long, or there are more locks than InnoDB has space for.
     (1205, Meaning::Unavailable),
     (1206, Meaning::Unavailable),
-    // The server is read-only: by an option (--read-only, --super-read-only), as a replica is, or for
-    // this transaction.
+    // The server is read-only: by an option (--read-only, --super-read-only), as a replica is, for
+    // this transaction, or while it is backed up.
     (1290, Meaning::Unavailable),
     (1836, Meaning::Unavailable),
     (1792, Meaning::Unavailable),
+    (1223, Meaning::Unavailable),
+    // The table, its tablespace or the disk is full. The first two are of files, such as temporary ones.
+    (3, Meaning::Unavailable),
+    (20, Meaning::Unavailable),
+    (1021, Meaning::Unavailable),
+    (1026, Meaning::Unavailable),
+    (1114, Meaning::Unavailable),
+    // The server lacks memory or files.
+    (5, Meaning::Unavailable),
+    (23, Meaning::Unavailable),
+    (24, Meaning::Unavailable),
+    (1037, Meaning::Unavailable),
+    (1038, Meaning::Unavailable),
+    (1041, Meaning::Unavailable),
+    (1135, Meaning::Unavailable),
+    // A COMMIT failed. Whether the transaction was stored is not known.
+    (1180, Meaning::Unavailable),
     // KILL QUERY, by an administrator.
     (1317, Meaning::Unavailable),
     // KILL: the connection is about to be lost.
@@ -75,6 +97,15 @@ const MEANINGS: [(u16, Meaning); 22] = [
     // The statement took longer than the limit: MariaDB's number, MySQL's number.
     (1969, Meaning::Unavailable),
     (3024, Meaning::Unavailable),
+    // The server has closed the connection: because of a broken packet or its time limits, or since
+    // the connection was idle (MySQL).
+    (1158, Meaning::Unavailable),
+    (1159, Meaning::Unavailable),
+    (1160, Meaning::Unavailable),
+    (1161, Meaning::Unavailable),
+    (4031, Meaning::Unavailable),
+    // A temporary error of a storage engine.
+    (1297, Meaning::Unavailable),
     // A CHECK constraint: MySQL's number, MariaDB's number.
     (3819, Meaning::Rule),
     (4025, Meaning::Rule),
@@ -117,7 +148,9 @@ impl From<DieselError> for QueryError {
                 _,
             )
             | DieselError::RollbackErrorOnCommit { .. } => Diagnosis::Pending,
-            DieselError::BrokenTransactionManager => Diagnosis::Lost,
+            // The connection was given up (see `connection`).
+            DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _)
+            | DieselError::BrokenTransactionManager => Diagnosis::Lost,
             DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => {
                 Diagnosis::Number(1792)
             }
@@ -142,9 +175,9 @@ impl QueryError {
         if self.is_pending() {
             let asked = tokio::time::timeout(deadlines::ROUND_TRIP, last_diagnosis(conn)).await;
             self.diagnosis = asked.unwrap_or(Diagnosis::Lost);
-            if self.is_lost() {
-                mark_as_broken(conn);
-            }
+        }
+        if self.is_lost() {
+            mark_as_broken(conn);
         }
         self
     }

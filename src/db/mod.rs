@@ -10,15 +10,19 @@
 //! | list connection ([`Database::list_connection`]) | every list except a small cart | a slow client occupies its connection for as long as it reads, so lists must not use the connections of other requests |
 //! | `run` (`database`) | everything else                         | one connection of the pool for one query function |
 //!
-//! A query that has begun is never cancelled: the next query on its connection would read the
-//! response. Batches and `run` work in tasks of their own, which continue when a client
-//! disconnects. A list connection may be dropped in the middle of a list: it is closed then and not
-//! used again.
+//! A query that has begun is not cancelled, since that costs its connection: the next query on it
+//! would read the response. Batches and `run` work in tasks of their own, which continue when a
+//! client disconnects. They end at a deadline all the same: a connection is lent until then, and is
+//! closed if a query has not ended. A list connection may be dropped in the middle of a list: it is
+//! closed then and not used again.
 
+mod availability;
 mod batches;
 pub mod cart;
 pub mod check;
 mod coalesce;
+mod connect;
+mod connection;
 mod database;
 mod errors;
 mod ids;
@@ -26,6 +30,7 @@ mod indexes;
 pub mod migrations;
 mod pages;
 mod pool;
+mod probe;
 pub mod products;
 mod rows;
 #[expect(missing_docs, reason = "printed by diesel, untouched")]
@@ -44,20 +49,17 @@ pub mod url;
 pub mod users;
 
 use diesel::result::QueryResult;
-use diesel_async::AsyncMysqlConnection;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 
 use crate::error::Error;
 
+pub use connection::Connection;
 pub use database::Database;
 pub use indexes::ListIndex;
 pub use pages::{Known, Landmark, Page, Snapshot};
 pub use pool::ListConnection;
 pub use scope::Scope;
 pub use transaction::Condition;
-
-/// A connection, as the query functions take it.
-pub type Connection = AsyncMysqlConnection;
 
 diesel::define_sql_function! {
     /// The id of the row that this connection inserted last (diesel's MySQL has no RETURNING).

@@ -1,35 +1,45 @@
 //! Pools of connections: one for requests, one for lists.
 //!
 //! The pool does not test each connection with a statement, which would double the statements of a
-//! read of one row. Two rules keep it from using lost connections all the same:
+//! read of one row. Three rules keep it from using lost connections all the same:
 //!
 //! - A connection that was idle for more than a second is tested first.
 //! - When a connection turns out to be lost, no connection that was opened earlier is used again:
 //!   the server has most likely restarted.
+//! - When a statement did not end before its deadline, its connection is closed, and each connection
+//!   that was opened earlier is tested before it is used again: the network may have lost them all,
+//!   or only this statement was slow.
+//!
+//! A connection is lent until a deadline (see `connection`), so that none stays in use forever. No
+//! connection is opened while the database is away (see `availability`).
 //!
 //! Diesel-async has such a pool, but its fast recycling keeps connections that the driver knows to
 //! be lost: after a restart of the server, each would fail forever. So this module uses the same
 //! crate, deadpool, whose [`Metrics`] have each connection's age, with a [`Manager`] of its own.
 //! Deadpool's hooks could not replace the manager, which does everything in one place.
 //!
-//! Imports `db::errors` and `db::session_settings`.
+//! Imports `db::availability`, `db::connect`, `db::connection`, `db::errors` and
+//! `db::session_settings`.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use deadpool::Runtime;
 use deadpool::managed::{
     self, Manager, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType,
 };
-use diesel::ConnectionError;
-use diesel_async::{AsyncConnection, SimpleAsyncConnection, TransactionManager};
-use mysql_async::{Conn, Opts, OptsBuilder};
+use diesel_async::SimpleAsyncConnection;
+use futures_util::FutureExt;
+use mysql_async::{Opts, OptsBuilder};
 
-use crate::deadlines;
+use crate::deadlines::{self, Limits};
 use crate::error::Error;
 
+use super::availability::Availability;
+use super::connect::{ConnectError, connect};
+use super::connection::{Connection, UntilLost};
+use super::errors;
 use super::session_settings::{Purpose, setup};
-use super::{Connection, errors};
 
 /// A connection that was idle for longer than this is tested before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
@@ -39,31 +49,48 @@ const IDLE_LIST_CONNECTIONS: usize = 4;
 
 /// A pool of connections; cheap to clone.
 #[derive(Clone)]
-pub(super) struct Pool(managed::Pool<Connector>);
+pub(super) struct Pool {
+    connections: managed::Pool<Connector>,
+    limits: Limits,
+}
 
 impl Pool {
     /// A pool of at most `size` connections. Each is opened when it is first needed.
-    pub(super) fn new(options: &Opts, purpose: Purpose, size: usize) -> Self {
-        let options = OptsBuilder::from_opts(options.clone()).setup(setup(purpose));
+    pub(super) fn new(
+        options: &Opts,
+        purpose: Purpose,
+        size: usize,
+        limits: Limits,
+        availability: &Arc<Availability>,
+    ) -> Self {
+        let options = OptsBuilder::from_opts(options.clone()).setup(setup(purpose, &limits));
         let connector = Connector {
             options: options.into(),
-            last_loss: Mutex::new(None),
+            availability: Arc::clone(availability),
+            losses: Mutex::default(),
         };
         let pool = managed::Pool::builder(connector)
             .max_size(size)
-            .wait_timeout(Some(deadlines::POOL))
-            .create_timeout(Some(deadlines::CONNECT))
+            .wait_timeout(Some(limits.pool))
+            .create_timeout(Some(limits.queries))
             .runtime(Runtime::Tokio1)
             .build();
-        Self(pool.expect("a runtime is given for the timeouts"))
+        Self {
+            connections: pool.expect("a runtime is given for the timeouts"),
+            limits,
+        }
     }
 
-    /// A connection for statements whose rows are all read at once.
+    /// A connection for statements whose rows are all read at once, until [`Limits::queries`] from
+    /// now.
     ///
     /// # Errors
     /// `Unavailable` when the database cannot be reached, `Busy` when every connection stays in use.
     pub(super) async fn get(&self) -> Result<Pooled, Error> {
-        Ok(Pooled(self.object().await?))
+        let deadline = tokio::time::Instant::now() + self.limits.queries;
+        let mut object = self.object().await?;
+        object.lend_until(Some(deadline));
+        Ok(Pooled(Some(object)))
     }
 
     /// A connection to read one list with.
@@ -74,43 +101,70 @@ impl Pool {
         Ok(ListConnection(Some(self.object().await?)))
     }
 
+    /// Whether any connection is open.
+    pub(super) fn has_connections(&self) -> bool {
+        self.connections.status().size > 0
+    }
+
     async fn object(&self) -> Result<Object<Connector>, Error> {
-        let cause = match self.0.get().await {
-            Ok(object) => return Ok(object),
-            Err(PoolError::Backend(error)) => error.into(),
-            Err(PoolError::Timeout(TimeoutType::Wait)) => {
+        let availability = &self.connections.manager().availability;
+        let mut timeouts = self.connections.timeouts();
+        if availability.check().is_err() {
+            // Those that are in use may not be given back for long.
+            timeouts.wait = Some(Duration::ZERO);
+        }
+        let got = self.connections.timeout_get(&timeouts);
+        // A connection that was idle is tested and replaced within the time of the request.
+        let got = tokio::time::timeout(self.limits.queries, got).await;
+        let cause = match got {
+            Ok(Ok(object)) => return Ok(object),
+            Ok(Err(PoolError::Backend(error))) => error.into(),
+            Ok(Err(PoolError::Timeout(TimeoutType::Wait))) => {
+                availability.check().map_err(unavailable)?;
                 return Err(Error::Busy("every connection to the database is in use"));
             }
-            Err(PoolError::Timeout(TimeoutType::Create)) => {
-                let limit = deadlines::CONNECT.as_secs();
-                format!("connecting took more than {limit} s").into()
-            }
-            Err(error) => error.to_string().into(),
+            Ok(Err(error)) => error.to_string().into(),
+            Err(_) => "a connection was not found before the request's deadline".into(),
         };
         Err(Error::Unavailable(cause))
     }
 }
 
-/// A connection that returns to its pool when it is dropped.
-pub(super) struct Pooled(Object<Connector>);
+fn unavailable(error: ConnectError) -> Error {
+    Error::Unavailable(error.into())
+}
+
+/// A connection that returns to its pool when it is dropped, unless it is unusable: then it is
+/// closed.
+pub(super) struct Pooled(Option<Object<Connector>>);
 
 impl std::ops::Deref for Pooled {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
-        &self.0
+        self.0.as_ref().expect("only `drop` takes it")
     }
 }
 
 impl std::ops::DerefMut for Pooled {
     fn deref_mut(&mut self) -> &mut Connection {
-        &mut self.0
+        self.0.as_mut().expect("only `drop` takes it")
     }
 }
 
 impl Drop for Pooled {
     fn drop(&mut self) {
-        note_loss(&mut self.0);
+        if let Some(object) = self.0.take() {
+            give_back(object);
+        }
+    }
+}
+
+/// Returns a connection to its pool, or closes it if it is unusable.
+fn give_back(mut object: Object<Connector>) {
+    if object.is_unusable() {
+        note_loss(&object);
+        drop(Object::take(object));
     }
 }
 
@@ -135,8 +189,8 @@ impl ListConnection {
             let pool = Object::pool(object);
             pool.is_none_or(|pool| pool.status().available < IDLE_LIST_CONNECTIONS)
         });
-        if is_wanted && let Some(mut object) = self.0.take() {
-            note_loss(&mut object);
+        if is_wanted && let Some(object) = self.0.take() {
+            give_back(object);
         }
     }
 }
@@ -158,89 +212,127 @@ impl std::ops::DerefMut for ListConnection {
 impl Drop for ListConnection {
     fn drop(&mut self) {
         if let Some(mut object) = self.0.take() {
-            note_loss(&mut object);
-            let connection = Object::take(object);
-            // When dropped on a thread of tokio, the driver would first read all remaining rows,
-            // perhaps for minutes, to close the session in order. On another thread it only closes
-            // the socket.
-            std::thread::spawn(move || drop(connection));
+            if object.is_unusable() {
+                note_loss(&object);
+            }
+            // The database may still be sending rows.
+            object.mark_as_unusable();
+            drop(Object::take(object));
         }
     }
 }
 
-/// Informs the pool if this connection was lost.
-fn note_loss(object: &mut Object<Connector>) {
-    if is_broken(object)
-        && let Some(pool) = Object::pool(object)
-    {
+/// Informs the pool that this connection was lost, or that a statement on it did not end.
+fn note_loss(object: &Object<Connector>) {
+    if let Some(pool) = Object::pool(object) {
         let created = Object::metrics(object).created;
-        pool.manager().note_loss(created);
+        pool.manager().note_loss(created, object.is_in_statement());
     }
-}
-
-/// Whether the connection is unusable: it was lost (see `errors`), or it has an open transaction.
-fn is_broken(connection: &mut Connection) -> bool {
-    type Transactions = <Connection as AsyncConnection>::TransactionManager;
-    Transactions::is_broken_transaction_manager(connection)
 }
 
 /// Opens connections, and decides whether a connection is used again.
 struct Connector {
     options: Opts,
+    availability: Arc<Availability>,
+    losses: Mutex<Losses>,
+}
+
+/// What was last noticed about lost connections.
+#[derive(Default)]
+struct Losses {
     /// When a connection was last found to be lost. Connections that were opened earlier are not
     /// used again.
-    last_loss: Mutex<Option<Instant>>,
+    last: Option<Instant>,
+    /// When a statement did not end. Connections that were opened earlier are tested once.
+    last_silence: Option<Instant>,
 }
 
 impl Connector {
-    fn last_loss(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.last_loss
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn losses(&self) -> MutexGuard<'_, Losses> {
+        self.losses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a connection that was opened at `created` is older than the last loss.
     fn is_outdated(&self, created: Instant) -> bool {
-        self.last_loss().is_some_and(|loss| created <= loss)
+        self.losses().last.is_some_and(|loss| created <= loss)
     }
 
-    /// Records that a connection that was opened at `created` is lost. Nothing changes if it is
-    /// older than the last loss: the connections that were opened since then are not affected.
-    fn note_loss(&self, created: Instant) {
-        if !self.is_outdated(created) {
-            *self.last_loss() = Some(Instant::now());
+    /// Whether a connection has to be tested: it was not used for a while, or has not been tested
+    /// since a statement on another connection did not end.
+    fn is_doubtful(&self, metrics: &Metrics) -> bool {
+        let known = metrics.recycled.unwrap_or(metrics.created);
+        let last_silence = self.losses().last_silence;
+        metrics.last_used() > TRUSTED_IDLE || last_silence.is_some_and(|silence| known <= silence)
+    }
+
+    /// Records that a connection that was opened at `created` is lost, or is silent. Nothing changes
+    /// if it is older than the last loss: the connections that were opened since then are not
+    /// affected.
+    fn note_loss(&self, created: Instant, is_silent: bool) {
+        let mut losses = self.losses();
+        if losses.last.is_some_and(|loss| created <= loss) {
+            return;
+        }
+        let now = Some(Instant::now());
+        if is_silent {
+            losses.last_silence = now;
+        } else {
+            losses.last = now;
         }
     }
 }
 
 impl Manager for Connector {
     type Type = Connection;
-    type Error = ConnectionError;
+    type Error = ConnectError;
 
-    async fn create(&self) -> Result<Connection, ConnectionError> {
-        let connection = Conn::new(self.options.clone()).await;
-        let connection =
-            connection.map_err(|error| ConnectionError::BadConnection(error.to_string()))?;
-        Connection::try_from(connection).await
+    async fn create(&self) -> Result<Connection, ConnectError> {
+        self.availability.check()?;
+        let permit = self.availability.connecting.acquire().await;
+        // The other attempts may have failed meanwhile.
+        self.availability.check()?;
+        let connected = connect(&self.options, deadlines::CONNECT).await;
+        drop(permit);
+        let (driver, session) = match connected {
+            Ok(connected) => connected,
+            Err(error) => {
+                self.availability.failed(&error);
+                return Err(error);
+            }
+        };
+        self.availability.responded();
+        let until_lost = session.map(|session| -> UntilLost {
+            let (session, probe) = (Arc::new(session), Arc::clone(&self.availability.probe));
+            Box::new(move || {
+                let (session, probe) = (Arc::clone(&session), Arc::clone(&probe));
+                async move { probe.until_lost(&session).await }.boxed()
+            })
+        });
+        Ok(Connection::watched(driver, until_lost))
     }
 
     async fn recycle(
         &self,
         connection: &mut Connection,
         metrics: &Metrics,
-    ) -> RecycleResult<ConnectionError> {
+    ) -> RecycleResult<ConnectError> {
         let reject = |why: &'static str| Err(RecycleError::message(why));
-        if is_broken(connection) {
+        if connection.is_unusable() {
             return reject("the connection was lost, or has a transaction open");
         }
         if self.is_outdated(metrics.created) {
             return reject("a younger connection was lost");
         }
-        if metrics.last_used() > TRUSTED_IDLE {
-            let test = connection.batch_execute("DO 1");
-            let passed = tokio::time::timeout(deadlines::ROUND_TRIP, test).await;
-            if !matches!(passed, Ok(Ok(()))) {
-                self.note_loss(metrics.created);
+        if self.is_doubtful(metrics) {
+            connection.lend_until(Some(tokio::time::Instant::now() + deadlines::ROUND_TRIP));
+            let passed = connection.batch_execute("DO 1").await;
+            connection.lend_until(None);
+            if passed.is_err() {
+                self.note_loss(metrics.created, false);
+                if connection.is_in_statement() {
+                    let cause = "an idle connection is silent".to_owned();
+                    self.availability.failed(&ConnectError::Unreachable(cause));
+                }
                 return reject("the connection was lost while it was idle");
             }
         }

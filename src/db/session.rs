@@ -1,5 +1,5 @@
 //! A blocking connection for migrations, the check of the tables and seeding. Requests use the
-//! asynchronous pool. Imports `db::url` and `db::session_settings`.
+//! asynchronous pool. Imports `deadlines`, `db::url` and `db::session_settings`.
 //!
 //! This module drives the asynchronous driver from blocking code. Diesel's own blocking connection,
 //! `MysqlConnection`, uses the C client, which is MariaDB's on Debian and has two problems:
@@ -32,6 +32,8 @@ use diesel_async::AsyncMysqlConnection;
 use diesel_async::async_connection_wrapper::{AsyncConnectionWrapper, BlockOn};
 use diesel_migrations::MigrationHarness;
 use tokio::runtime::Runtime;
+
+use crate::deadlines::Limits;
 
 use super::session_settings::{Purpose, setup};
 use super::url::{DatabaseUrl, Tls};
@@ -93,7 +95,7 @@ fn connect_to_server(url: &DatabaseUrl) -> Result<Session, ConnectError> {
 fn establish(url: &DatabaseUrl) -> Result<Wrapper, String> {
     let options = mysql_async::OptsBuilder::from_opts(url.async_opts())
         .db_name(None::<String>)
-        .setup(setup(Purpose::Maintenance));
+        .setup(setup(Purpose::Maintenance, &Limits::DEFAULT));
     let connection = OwnRuntime.block_on(async {
         let connecting = async {
             let connection = mysql_async::Conn::new(options)

@@ -5,7 +5,9 @@
 //! here exists in MySQL 8 and in MariaDB from 10.6, except the limit of a statement's time, which
 //! has a different name in each: each server executes only the comment with its version prefix.
 
-use crate::deadlines;
+use std::time::Duration;
+
+use crate::deadlines::{self, Limits};
 
 /// What the statements of a session are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,15 +24,15 @@ pub(super) enum Purpose {
 const TRANSACTIONS: &str = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE";
 
 /// The statements that set a session up.
-pub(super) fn setup(purpose: Purpose) -> Vec<String> {
-    // For the servers, a limit of 0 seconds means no limit.
-    let lock = deadlines::LOCK.as_secs();
-    let (statement_seconds, lock_seconds) = match purpose {
-        Purpose::Requests => (deadlines::STATEMENT.as_secs(), lock),
-        Purpose::Lists => (0, lock),
-        Purpose::Maintenance => (0, 60),
+pub(super) fn setup(purpose: Purpose, limits: &Limits) -> Vec<String> {
+    // For the servers, a limit of 0 means no limit.
+    let lock = limits.lock.as_secs();
+    let (statement, lock_seconds) = match purpose {
+        Purpose::Requests => (limits.statement, lock),
+        Purpose::Lists => (Duration::ZERO, lock),
+        Purpose::Maintenance => (Duration::ZERO, 60),
     };
-    let milliseconds = statement_seconds * 1000;
+    let (statement_seconds, milliseconds) = (statement.as_secs_f64(), statement.as_millis());
     let mut settings = vec![
         // Each statement outside of BEGIN and COMMIT is its own transaction, and COMMIT begins no
         // new one.

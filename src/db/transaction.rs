@@ -5,11 +5,14 @@ use std::time::Duration;
 use diesel::result::{Error as DieselError, QueryResult};
 use diesel_async::{AsyncConnection, SimpleAsyncConnection};
 use scoped_futures::ScopedBoxFuture;
+use tokio::time::Instant;
+
+use crate::deadlines;
 
 use super::Connection;
 use super::errors::{QueryError, mark_as_broken};
 
-/// How often a transaction that lost a deadlock is run again.
+/// How often a transaction that lost a deadlock is run again at most.
 const MAX_RETRIES: u32 = 20;
 
 /// A precondition for a change of a row. It is checked while the row is locked, so that no other
@@ -58,19 +61,30 @@ pub(super) async fn transaction<'a, T: Send + 'a>(
     }
 }
 
-/// Counts how often a transaction or a statement was run again.
-#[derive(Default)]
-pub(super) struct Retries(u32);
+/// Limits how often, and for how long, a transaction or a statement is run again.
+pub(super) struct Retries {
+    count: u32,
+    until: Instant,
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        Self {
+            count: 0,
+            until: Instant::now() + deadlines::RETRY,
+        }
+    }
+}
 
 impl Retries {
-    /// Whether to try again after this error. If so, waits for a random time, so that the same
-    /// transactions do not deadlock again.
+    /// Whether to try again after this error, of which it is certain that nothing was stored. If so,
+    /// waits for a random time, so that the same transactions do not deadlock again.
     pub(super) async fn again_after(&mut self, error: &QueryError) -> bool {
-        if !error.is_retryable() || self.0 == MAX_RETRIES {
+        if !error.is_retryable() || self.count == MAX_RETRIES || Instant::now() > self.until {
             return false;
         }
-        self.0 += 1;
-        let pause = rand::random_range(1..=u64::from(self.0) * 4);
+        self.count += 1;
+        let pause = rand::random_range(1..=u64::from(self.count) * 4);
         tokio::time::sleep(Duration::from_millis(pause)).await;
         true
     }

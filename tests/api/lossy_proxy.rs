@@ -1,44 +1,72 @@
-//! A proxy in front of the database that loses packets.
+//! A proxy in front of the database that loses packets and connections.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::database;
 
-/// A proxy that passes everything on, until it is told to lose a statement.
+/// A proxy that passes everything on, until it is told to lose something.
 pub struct LossyProxy {
     directory: TempDir,
     state: Arc<State>,
 }
 
+#[derive(Default)]
 struct State {
-    /// The statement that is lost, and on how many connections.
-    loss: Mutex<(&'static str, usize)>,
-    /// How many of the connections that lost a statement were closed by the service.
+    loss: Mutex<Loss>,
+    /// How many connections were accepted.
+    accepted: AtomicUsize,
+    /// The connections with a smaller number are silent.
+    silent: AtomicUsize,
+    /// Whether the database is away: each connection is closed at once.
+    is_away: AtomicBool,
+    /// Whether nothing is passed on. Connections that lose something stay silent afterwards.
+    is_black_hole: AtomicBool,
+    /// How many of the connections that lost something were closed by the service.
     closed: watch::Sender<usize>,
+}
+
+/// What is lost, and on how many connections.
+#[derive(Default)]
+struct Loss {
+    statement: &'static str,
+    connections: usize,
+    part: Part,
+}
+
+/// The part of an exchange that is lost, with everything that follows on the connection.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The statement.
+    #[default]
+    Statement,
+    /// The response, after so many bytes.
+    ResponseAfter(usize),
 }
 
 impl LossyProxy {
     /// Starts a proxy that loses nothing.
     pub fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let state = Arc::new(State {
-            loss: Mutex::new(("", 0)),
-            closed: watch::Sender::new(0),
-        });
+        let state = Arc::new(State::default());
         let proxy = Self { directory, state };
         let listener = UnixListener::bind(proxy.socket()).unwrap();
         let state = Arc::clone(&proxy.state);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(pass(client, Arc::clone(&state)));
+                let number = state.accepted.fetch_add(1, Relaxed);
+                if !state.is_away.load(Relaxed) {
+                    tokio::spawn(pass(client, number, Arc::clone(&state)));
+                }
             }
         });
         proxy
@@ -52,11 +80,44 @@ impl LossyProxy {
     /// Loses the next packets that contain `statement`, on `connections` connections, and everything that
     /// is sent on these connections afterwards. They stay open until the service closes them.
     pub fn lose(&self, statement: &'static str, connections: usize) {
-        *self.state.loss.lock().unwrap() = (statement, connections);
+        self.lose_part(statement, connections, Part::Statement);
+    }
+
+    /// As [`Self::lose`], but loses only this part of the exchange.
+    pub fn lose_part(&self, statement: &'static str, connections: usize, part: Part) {
+        *self.state.loss.lock().unwrap() = Loss {
+            statement,
+            connections,
+            part,
+        };
         self.state.closed.send_replace(0);
     }
 
-    /// Waits until the service has closed `connections` connections that lost a statement.
+    /// Makes all connections silent, which stay open. New connections work. Returns how many there were.
+    pub fn silence(&self) -> usize {
+        self.state.closed.send_replace(0);
+        let accepted = self.accepted();
+        self.state.silent.store(accepted, Relaxed);
+        accepted
+    }
+
+    /// Loses everything, on new connections too, until the network is back. Connections that lost
+    /// something stay silent.
+    pub fn set_black_hole(&self, is_black_hole: bool) {
+        self.state.is_black_hole.store(is_black_hole, Relaxed);
+    }
+
+    /// Closes new connections at once, as while no database listens, until it is back.
+    pub fn set_away(&self, is_away: bool) {
+        self.state.is_away.store(is_away, Relaxed);
+    }
+
+    /// How many connections were opened so far.
+    pub fn accepted(&self) -> usize {
+        self.state.accepted.load(Relaxed)
+    }
+
+    /// Waits until the service has closed `connections` connections that lost something.
     pub async fn closed(&self, connections: usize) {
         let mut closed = self.state.closed.subscribe();
         let closed = closed.wait_for(|closed| *closed == connections);
@@ -66,35 +127,116 @@ impl LossyProxy {
 }
 
 impl State {
-    /// Whether a packet is lost.
-    fn loses(&self, packet: &[u8]) -> bool {
+    /// The part of an exchange that is lost, if `packet` has the statement.
+    fn loses(&self, packet: &[u8]) -> Option<Part> {
         let mut loss = self.loss.lock().unwrap();
-        let (statement, connections) = &mut *loss;
-        let is_lost = *connections > 0
+        let statement = loss.statement.as_bytes();
+        let is_lost = loss.connections > 0
             && packet
                 .windows(statement.len())
-                .any(|window| window == statement.as_bytes());
-        *connections -= usize::from(is_lost);
-        is_lost
+                .any(|window| window == statement);
+        loss.connections -= usize::from(is_lost);
+        is_lost.then_some(loss.part)
+    }
+
+    /// Whether the connection with this number loses what is sent now.
+    fn is_silent(&self, number: usize) -> bool {
+        number < self.silent.load(Relaxed) || self.is_black_hole.load(Relaxed)
     }
 }
 
+/// One connection through the proxy.
+struct Connection {
+    number: usize,
+    state: Arc<State>,
+    loses_statements: AtomicBool,
+    /// How many bytes of responses are still passed on.
+    response_bytes: AtomicUsize,
+}
+
 /// Passes the packets of one connection on, in both directions.
-async fn pass(client: UnixStream, state: Arc<State>) {
+async fn pass(client: UnixStream, number: usize, state: Arc<State>) {
     let server = UnixStream::connect(database::socket()).await.unwrap();
-    let (mut from_client, mut to_client) = client.into_split();
-    let (mut from_server, mut to_server) = server.into_split();
-    let responses = tokio::spawn(async move { copy(&mut from_server, &mut to_client).await });
-    let mut buffer = vec![0; 64 * 1024];
-    let mut is_lossy = false;
-    while let Ok(length @ 1..) = from_client.read(&mut buffer).await {
-        is_lossy |= state.loses(&buffer[..length]);
-        if !is_lossy && to_server.write_all(&buffer[..length]).await.is_err() {
-            break;
-        }
-    }
-    if is_lossy {
-        state.closed.send_modify(|closed| *closed += 1);
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    let connection = Arc::new(Connection {
+        number,
+        state,
+        loses_statements: AtomicBool::new(false),
+        response_bytes: AtomicUsize::new(usize::MAX),
+    });
+    let responses = Arc::clone(&connection).pass_responses(from_server, to_client);
+    let responses = tokio::spawn(responses);
+    connection.pass_statements(from_client, to_server).await;
+    if connection.is_lossy() {
+        let closed = &connection.state.closed;
+        closed.send_modify(|closed| *closed += 1);
     }
     responses.abort();
+}
+
+impl Connection {
+    fn is_lossy(&self) -> bool {
+        self.loses_statements.load(Relaxed) || self.response_bytes.load(Relaxed) != usize::MAX
+    }
+
+    /// Makes the connection lose everything from now on.
+    fn fall_silent(&self) {
+        self.loses_statements.store(true, Relaxed);
+        self.response_bytes.store(0, Relaxed);
+    }
+
+    async fn pass_statements(&self, mut client: OwnedReadHalf, mut server: OwnedWriteHalf) {
+        let mut buffer = vec![0; 64 * 1024];
+        while let Ok(length @ 1..) = client.read(&mut buffer).await {
+            let packet = &buffer[..length];
+            match self.state.loses(packet) {
+                Some(Part::Statement) => self.loses_statements.store(true, Relaxed),
+                Some(Part::ResponseAfter(bytes)) => self.response_bytes.store(bytes, Relaxed),
+                None => {}
+            }
+            if self.state.is_silent(self.number) {
+                self.fall_silent();
+            }
+            let is_passed = !self.loses_statements.load(Relaxed);
+            if is_passed && server.write_all(packet).await.is_err() {
+                break;
+            }
+        }
+        if self.state.is_silent(self.number) {
+            self.fall_silent();
+        }
+    }
+
+    async fn pass_responses(
+        self: Arc<Self>,
+        mut server: OwnedReadHalf,
+        mut client: OwnedWriteHalf,
+    ) {
+        let mut buffer = vec![0; 64 * 1024];
+        while let Ok(length @ 1..) = server.read(&mut buffer).await {
+            if self.state.is_silent(self.number) {
+                self.fall_silent();
+            }
+            let passed = self.response_bytes.load(Relaxed).min(length);
+            if passed < length {
+                self.response_bytes.store(0, Relaxed);
+            } else {
+                let left = self.response_bytes.load(Relaxed);
+                let left = if left == usize::MAX {
+                    left
+                } else {
+                    left - passed
+                };
+                self.response_bytes.store(left, Relaxed);
+            }
+            if client.write_all(&buffer[..passed]).await.is_err() {
+                return;
+            }
+        }
+        if self.is_lossy() {
+            // The database has closed its end, which the service does not learn.
+            std::future::pending::<()>().await;
+        }
+    }
 }

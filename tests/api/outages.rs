@@ -1,5 +1,9 @@
 //! Failures of the database, and clients that disconnect in the middle of a request.
 
+mod away;
+mod silent;
+mod statements;
+
 use std::time::{Duration, Instant};
 
 use ecommerce_api::db::session::Session;

@@ -431,6 +431,6 @@ fn a_busy_pool_and_a_silent_server_are_distinguished() {
         let (busy, away) = tokio::join!(db.list_connection(), silent.list_connection());
         assert!(matches!(busy, Err(Error::Busy(_))));
         let away = away.err().map(|error| error.to_string());
-        assert!(away.is_some_and(|error| error.contains("connecting took more than 5 s")));
+        assert!(away.is_some_and(|error| error.contains("connecting took more than 3 s")));
     });
 }

@@ -2,10 +2,9 @@
 
 use diesel::QueryableByName;
 use diesel::sql_types::Text;
-use diesel_async::AsyncMysqlConnection;
 use ecommerce_api::db::products::{self, NewProduct, ProductChanges};
 use ecommerce_api::db::url::DatabaseUrl;
-use ecommerce_api::db::{Database, ListRange, Order, migrations, session};
+use ecommerce_api::db::{Connection, Database, ListRange, Order, migrations, session};
 use ecommerce_api::error::Error;
 use futures_util::TryStreamExt;
 use tokio::runtime::Runtime;
@@ -112,7 +111,7 @@ fn a_server_with_hostile_settings_works_like_any_other() {
     );
 }
 
-async fn value(conn: &mut AsyncMysqlConnection, variable: &str) -> String {
+async fn value(conn: &mut Connection, variable: &str) -> String {
     let query = format!(
         "SELECT variable_value AS name FROM information_schema.session_variables
          WHERE variable_name = '{variable}'"

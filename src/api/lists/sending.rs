@@ -141,7 +141,8 @@ where
     R: Send + 'static,
     Q: Query<R>,
 {
-    let mut deadline = Instant::now() + deadlines::CHUNK;
+    let limit = source.db.limits().chunk;
+    let mut deadline = Instant::now() + limit;
     *has_unread_rows = true;
     let list = timeout_at(deadline, (source.query)(connection, source.range)).await;
     let List { mut rows, page } = match list {
@@ -183,7 +184,7 @@ where
         if subscribers.is_empty() {
             return Ok(None);
         }
-        deadline = Instant::now() + deadlines::CHUNK;
+        deadline = Instant::now() + limit;
     }
     *has_unread_rows = false;
     if writer.has_earlier_chunks {

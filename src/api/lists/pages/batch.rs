@@ -4,6 +4,7 @@
 
 use std::cmp::Reverse;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
@@ -12,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
 use crate::db::{Known, Landmark, List, ListRange, Page, Rows, Snapshot};
-use crate::deadlines;
+use crate::deadlines::Limits;
 use crate::error::Error;
 
 use super::super::super::validation::RowValidator;
@@ -31,10 +32,12 @@ struct Batch {
     release: Option<Release>,
     /// When the worker has to be released.
     deadline: Instant,
+    /// The limit for reading one page.
+    limit: Duration,
 }
 
 impl Batch {
-    fn new(mut requests: Vec<Request>, release: Release) -> Self {
+    fn new(mut requests: Vec<Request>, release: Release, limits: &Limits) -> Self {
         // Pages are taken from the end of this vector, so the first pages of the list are read first: the
         // last row of a page is a landmark from which the database reaches later pages faster.
         requests.sort_by_key(|request| Reverse((request.page.offset(), request.page.size)));
@@ -42,14 +45,15 @@ impl Batch {
             requests,
             known: Known::default(),
             release: Some(release),
-            deadline: Instant::now() + deadlines::BATCH,
+            deadline: Instant::now() + limits.queries,
+            limit: limits.chunk,
         }
     }
 
     /// Takes the requests for the next page. The result is `None` when no request is left, or not enough
     /// time for another page.
     fn next_page(&mut self) -> Option<(Page, Vec<Request>)> {
-        if self.deadline < Instant::now() + deadlines::CHUNK {
+        if self.deadline < Instant::now() + self.limit {
             return None;
         }
         let page = self.requests.last()?.page;
@@ -90,7 +94,7 @@ where
     Q: Query<R>,
 {
     async move {
-        let mut batch = Batch::new(requests, release);
+        let mut batch = Batch::new(requests, release, source.db.limits());
         let mut snapshot = match source.db.snapshot().await {
             Ok(snapshot) => snapshot,
             Err(error) => {
@@ -147,7 +151,8 @@ where
     Q: Query<R>,
 {
     let validator = source.validator;
-    let deadline = Instant::now() + deadlines::CHUNK;
+    let limit = batch.limit;
+    let deadline = Instant::now() + limit;
     let list = (source.query)(snapshot, ListRange::Page(page, batch.known));
     let list = timeout_at(deadline, list).await;
     let List { mut rows, page } = list.unwrap_or_else(|_| Err(takes_too_long()))?;
@@ -169,7 +174,7 @@ where
             for chunk in chunks {
                 send(subscriber, chunk).await?;
             }
-            let deadline = || Instant::now() + deadlines::CHUNK;
+            let deadline = || Instant::now() + limit;
             while let Some(chunk) =
                 next_chunk(&mut writer, &mut rows, validator, deadline()).await?
             {

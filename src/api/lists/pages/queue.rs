@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 use tracing::{Instrument, Span};
 
 use crate::db::Page;
-use crate::deadlines;
 
 use super::super::sending::Subscriber;
 use super::{MAX_BUFFERS, WORKERS};
@@ -36,6 +36,8 @@ impl Request {
 pub(in crate::api::lists) struct PageQueues<K> {
     queues: Arc<Mutex<HashMap<K, Queue>>>,
     buffers: Arc<Semaphore>,
+    /// The limit for a batch.
+    limit: Duration,
 }
 
 impl<K> Clone for PageQueues<K> {
@@ -43,6 +45,7 @@ impl<K> Clone for PageQueues<K> {
         Self {
             queues: Arc::clone(&self.queues),
             buffers: self.buffers(),
+            limit: self.limit,
         }
     }
 }
@@ -64,10 +67,11 @@ impl<K> PageQueues<K> {
 }
 
 impl<K: Eq + Hash + Clone + Send + 'static> PageQueues<K> {
-    pub(in crate::api::lists) fn new() -> Self {
+    pub(in crate::api::lists) fn new(limit: Duration) -> Self {
         Self {
             queues: Arc::default(),
             buffers: Arc::new(Semaphore::new(MAX_BUFFERS)),
+            limit,
         }
     }
 
@@ -99,7 +103,7 @@ impl<K: Eq + Hash + Clone + Send + 'static> PageQueues<K> {
                 // ends only this batch.
                 tokio::spawn(read(batch, release).instrument(span));
                 // A batch releases its worker in time. The limit is for a batch that does not.
-                if let Ok(Ok(unserved)) = timeout(deadlines::BATCH, released).await {
+                if let Ok(Ok(unserved)) = timeout(queues.limit, released).await {
                     queues.put_back(&key, unserved);
                 }
             }
@@ -141,6 +145,7 @@ impl<K: Eq + Hash + Clone + Send + 'static> PageQueues<K> {
 mod tests {
     use tokio::sync::mpsc;
 
+    use crate::deadlines;
     use crate::error::Error;
 
     use super::super::super::writer::Chunk;
@@ -158,7 +163,7 @@ mod tests {
     impl TestQueues {
         fn new() -> (Self, mpsc::UnboundedReceiver<Started>) {
             let (started, batches) = mpsc::unbounded_channel();
-            let pages = PageQueues::new();
+            let pages = PageQueues::new(deadlines::BATCH);
             (Self { pages, started }, batches)
         }
 
