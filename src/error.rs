@@ -19,15 +19,18 @@ pub enum Conflict {
     ProductMissing,
     /// Rows of other tables refer to the row that is to be deleted.
     HasDependents,
+    /// A rule that is kept in the database, a CHECK constraint or a trigger, rejects the change.
+    RuleViolated,
 }
 
 impl Conflict {
     /// Every conflict.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::EmailTaken,
         Self::UserMissing,
         Self::ProductMissing,
         Self::HasDependents,
+        Self::RuleViolated,
     ];
 }
 
@@ -38,6 +41,7 @@ impl fmt::Display for Conflict {
             Self::UserMissing => "The user does not exist",
             Self::ProductMissing => "The product does not exist",
             Self::HasDependents => "Other data of the shop refers to it",
+            Self::RuleViolated => "A rule of the shop's database does not allow the change",
         })
     }
 }
@@ -53,6 +57,9 @@ pub enum Error {
     Stale(&'static str),
     /// The request contradicts what is stored.
     Conflict(Conflict),
+    /// The request violates a rule that is kept in the database ([`Conflict::RuleViolated`]). The
+    /// cause is for the log.
+    RuleViolated(Cause),
     /// The database cannot be reached or cannot serve the request at present; the same request may
     /// succeed later. The cause is for the log.
     Unavailable(Cause),
@@ -72,6 +79,7 @@ impl Error {
             Self::NotFound(what) => Self::NotFound(what),
             Self::Stale(what) => Self::Stale(what),
             Self::Conflict(why) => Self::Conflict(*why),
+            Self::RuleViolated(cause) => Self::RuleViolated(cause.to_string().into()),
             Self::Unavailable(cause) => Self::Unavailable(cause.to_string().into()),
             Self::Busy(what) => Self::Busy(what),
             Self::Internal(cause) => Self::Internal(cause.to_string().into()),
@@ -95,6 +103,7 @@ impl fmt::Display for Error {
             Self::NotFound(what) => write!(f, "{what} not found"),
             Self::Stale(what) => write!(f, "{what} is not in the state that the request requires"),
             Self::Conflict(why) => why.fmt(f),
+            Self::RuleViolated(cause) => write!(f, "a rule of the database is violated: {cause}"),
             Self::Unavailable(cause) => write!(f, "the database is unavailable: {cause}"),
             Self::Busy(what) => write!(f, "too busy: {what}"),
             Self::Internal(cause) => write!(f, "internal error: {cause}"),

@@ -37,8 +37,9 @@ SET @users_role = (
         'ALTER TABLE users ADD INDEX users_role (role, id) COMMENT ''created by ecommerce-api''',
         'DO 0')
     FROM information_schema.columns c
+    JOIN information_schema.tables t ON t.table_schema = c.table_schema AND t.table_name = c.table_name
     WHERE c.table_schema = DATABASE() AND c.table_name = 'users' AND c.column_name = 'role'
-      AND c.data_type = 'enum');
+      AND c.data_type = 'enum' AND t.table_type = 'BASE TABLE');
 PREPARE users_role FROM @users_role;
 EXECUTE users_role;
 DEALLOCATE PREPARE users_role;

@@ -9,7 +9,7 @@ use crate::db::{self, Database};
 
 use super::conditions::{EntityTags, condition};
 use super::context::RequestContext;
-use super::failures::{CreateError, EditError, FindError, RequestError};
+use super::failures::{ChangeError, CreateError, EmptyError, FindError, RequestError};
 use super::json::JsonBody;
 use super::lists::paging::page;
 use super::lists::{Listing, Lists};
@@ -105,7 +105,7 @@ impl Cart {
         &self,
         id: Path<Id>,
         #[oai(name = "If-Match")] if_match: Header<Option<EntityTags>>,
-    ) -> Result<Success<RemovalResponse>, EditError> {
+    ) -> Result<Success<RemovalResponse>, ChangeError> {
         let condition = condition::<_, CartItem>(if_match.0);
         self.db.remove_cart_item(id.0.0, condition).await?;
         Ok(Success(RemovalResponse::of_cart_items(1)))
@@ -120,7 +120,7 @@ impl Cart {
         method = "delete",
         operation_id = "clearUserCart"
     )]
-    async fn clear(&self, user_id: Path<Id>) -> Result<Success<RemovalResponse>, FindError> {
+    async fn clear(&self, user_id: Path<Id>) -> Result<Success<RemovalResponse>, EmptyError> {
         let removed = self.db.clear_cart(user_id.0.0).await?;
         Ok(Success(RemovalResponse::of_cart_items(removed)))
     }

@@ -20,7 +20,7 @@ use super::schemas::ErrorResponse;
 
 pub use failure::Failure;
 pub use operation_error::{
-    ChangeError, CreateError, EditError, FindError, OperationError, RequestError,
+    ChangeError, CreateError, EmptyError, FindError, OperationError, RequestError,
 };
 
 /// The properties of all failures with one status.
@@ -44,16 +44,16 @@ pub(super) static KINDS: [Kind; 12] = [
     kind(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", EVERY,
         "The request does not keep to the contract",
         "The request does not keep to the contract; `details` names the violations"),
-    kind(StatusCode::NOT_FOUND, "NOT_FOUND", FINDS | EDITS | CHANGES,
+    kind(StatusCode::NOT_FOUND, "NOT_FOUND", FINDS | EMPTIES | CHANGES,
         "There is nothing at this path; see /api/docs",
         "The user, product or cart item does not exist"),
     kind(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", NONE,
         "This path does not take this method",
         ""),
-    kind(StatusCode::CONFLICT, "CONFLICT", CREATES | CHANGES,
+    kind(StatusCode::CONFLICT, "CONFLICT", CREATES | EMPTIES | CHANGES,
         "The request contradicts what is stored",
-        "The request conflicts with stored data; `reason` says how"),
-    kind(StatusCode::PRECONDITION_FAILED, "PRECONDITION_FAILED", EDITS | CHANGES,
+        "The request conflicts with stored data or with a rule of the database; `reason` says how"),
+    kind(StatusCode::PRECONDITION_FAILED, "PRECONDITION_FAILED", CHANGES,
         "The resource has none of the tags in If-Match",
         "The resource is in none of the states that `If-Match` names; nothing was changed"),
     kind(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", HAS_BODY,
@@ -89,13 +89,14 @@ const PLAIN: Operations = 1;
 const FINDS: Operations = 1 << 1;
 /// Operations that add a resource, which may conflict with stored data.
 const CREATES: Operations = 1 << 2;
-/// Operations that change a resource, which must exist and match `If-Match`.
-const EDITS: Operations = 1 << 3;
-/// [`EDITS`] that may conflict with stored data.
+/// Operations that remove what belongs to a resource, which must exist.
+const EMPTIES: Operations = 1 << 3;
+/// Operations that change a resource, which must exist and match `If-Match`, and that may conflict
+/// with stored data.
 const CHANGES: Operations = 1 << 4;
 /// Operations with a request body. They also belong to one of the other kinds.
 const HAS_BODY: Operations = 1 << 5;
-const EVERY: Operations = PLAIN | FINDS | CREATES | EDITS | CHANGES;
+const EVERY: Operations = PLAIN | FINDS | CREATES | EMPTIES | CHANGES;
 
 const fn kind(
     status: StatusCode,
@@ -166,5 +167,6 @@ pub(super) fn reason(conflict: Conflict) -> &'static str {
         Conflict::UserMissing => "USER_MISSING",
         Conflict::ProductMissing => "PRODUCT_MISSING",
         Conflict::HasDependents => "HAS_DEPENDENTS",
+        Conflict::RuleViolated => "RULE_VIOLATED",
     }
 }

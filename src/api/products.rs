@@ -9,7 +9,7 @@ use crate::db::{self, Database, ListIndex};
 
 use super::conditions::{EntityTags, condition};
 use super::context::RequestContext;
-use super::failures::{ChangeError, EditError, FindError, RequestError};
+use super::failures::{ChangeError, CreateError, FindError, RequestError};
 use super::json::JsonBody;
 use super::lists::paging::page;
 use super::lists::{Listing, Lists};
@@ -90,7 +90,7 @@ impl Products {
         &self,
         /// The new product
         body: JsonBody<ProductDraft>,
-    ) -> Result<Created<ProductResponse>, RequestError> {
+    ) -> Result<Created<ProductResponse>, CreateError> {
         let product = self.db.create_product(body.0.into()).await?;
         let location = format!("/api/products/{}", product.id);
         Ok(Created {
@@ -134,7 +134,7 @@ impl Products {
         #[oai(name = "If-Match")] if_match: Header<Option<EntityTags>>,
         /// The changes
         body: JsonBody<ProductChanges>,
-    ) -> Result<Updated<ProductResponse>, EditError> {
+    ) -> Result<Updated<ProductResponse>, ChangeError> {
         check_id(body.0.id, id.0)?;
         let changes = body.0.into();
         let condition = condition::<_, Product>(if_match.0);

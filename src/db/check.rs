@@ -1,32 +1,36 @@
 //! The check that the database's tables fit this program. Each mismatch is one line, with the SQL
-//! statement that repairs it, if one statement can. Imports `db::indexes`, `db::session`, and from
-//! `db::migrations` the comment on the tables that it creates.
+//! statement that repairs it, if one does so without a possible loss. Imports `db::indexes`,
+//! `db::session`, and from `db::migrations` the comment on the tables that it creates.
 //!
 //! | what              | needed                                                                    |
 //! |-------------------|---------------------------------------------------------------------------|
-//! | table             | a base table (no view), InnoDB                                            |
+//! | table             | of InnoDB, or a view of plain columns of all rows of one table            |
 //! | `id`              | an integer of any width, signed or not; `AUTO_INCREMENT` and unique; the values stored and the next one within 1 to 2147483647 |
 //! | `user_id`, `product_id` | an integer; a foreign key to the parent's `id`, `ON DELETE CASCADE` |
-//! | `email`, `title`, `image_url`, `description` | VARCHAR or TEXT family, utf8mb4, as long as the contract allows or longer; no stored value longer than that. No CHAR: it drops trailing spaces |
+//! | `email`, `title`, `image_url`, `description` | VARCHAR or TEXT family, as long as the contract allows or longer; no stored value longer than that. No CHAR: it drops trailing spaces. A character set that lacks characters is a warning |
 //! | `password`        | CHAR, VARCHAR or TEXT family, any character set, for 97 characters (an Argon2id hash) or more. What is stored is never read here |
-//! | `role`            | ENUM of exactly ADMIN and USER, in any order                              |
+//! | `role`            | ENUM of exactly ADMIN and USER, in any order; no stored value that is neither |
 //! | nullability       | as in the baseline                                                        |
 //! | unique indexes    | one on `email` alone; others only if the contract's requests cannot violate them |
 //! | further columns   | nullable, with a default, or generated: inserts do not mention them       |
 //!
 //! Not checked: triggers, CHECK constraints, foreign keys of other tables to these, defaults,
-//! collations, and stored values other than ids and lengths.
+//! collations, and stored values other than ids, roles and lengths.
 //!
-//! The check runs four queries of the catalogue, and for each table one query of the smallest and
-//! the largest id: a few milliseconds, no locks. It also scans each column that can hold more than
-//! the contract allows, unless the baseline created the table, since then only this program writes
-//! there.
+//! The check needs no right but SELECT on each table. It runs a few queries of the catalogue for
+//! each table, one query of the smallest and the largest id, and one of the roles: a few
+//! milliseconds, no locks. It also scans each column that can hold more than the contract allows,
+//! unless the baseline created the table, since then only this program writes there; and each
+//! column that it says a statement for.
 
 mod catalogue;
 mod columns;
+mod created;
 mod keys;
 mod needed;
+mod repairs;
 mod stored;
+mod tables;
 
 use diesel::QueryResult;
 
@@ -34,16 +38,42 @@ use super::indexes::ListIndex;
 use super::migrations::MARK;
 use super::session::Session;
 
-use catalogue::{Facts, Value};
-use needed::TABLES;
+use catalogue::{TableFacts, Value};
+use needed::{Kind, TABLES};
 
-/// The features that do not work although the tables of the session's database fit, one line for
-/// each.
+/// The tables that were found.
+struct Tables(Vec<TableFacts>);
+
+impl Tables {
+    /// Finds the three tables; adds a line for each that there is not, or that is no use.
+    fn load(session: &mut Session, mismatches: &mut Vec<String>) -> QueryResult<Self> {
+        let mut found = Vec::new();
+        for (table, _) in &TABLES {
+            match tables::find(session, table)? {
+                Ok(base) => found.push(TableFacts::load(session, table, base)?),
+                Err(mismatch) => mismatches.push(mismatch),
+            }
+        }
+        Ok(Self(found))
+    }
+
+    fn get(&self, name: &str) -> Option<&TableFacts> {
+        self.0.iter().find(|table| table.name == name)
+    }
+}
+
+/// What does not work although the tables of the session's database fit, one line for each.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub fn warnings(session: &mut Session) -> QueryResult<Vec<String>> {
     let mut warnings = Vec::new();
+    let tables = Tables::load(session, &mut Vec::new())?;
+    for (table, columns) in &TABLES {
+        if let Some(found) = tables.get(table) {
+            warnings.extend(found.character_sets(columns));
+        }
+    }
     for index in ListIndex::ALL {
         let exists = index.exists_sql();
         let found: Vec<Value> =
@@ -67,37 +97,38 @@ pub fn warnings(session: &mut Session) -> QueryResult<Vec<String>> {
 /// # Errors
 /// When the database cannot be read.
 pub fn mismatches(session: &mut Session) -> QueryResult<Vec<String>> {
-    let facts = Facts::load(session)?;
     let mut mismatches = Vec::new();
+    let tables = Tables::load(session, &mut mismatches)?;
     for (table, columns) in &TABLES {
-        let Some(found) = facts.tables.iter().find(|found| found.name == *table) else {
-            mismatches.push(format!(
-                "{table}: the table is missing; `ecommerce-api migrate run` creates it"
-            ));
+        let Some(found) = tables.get(table) else {
             continue;
         };
-        if found.kind != "BASE TABLE" {
+        if !found.engine.eq_ignore_ascii_case("InnoDB") {
             mismatches.push(format!(
-                "{table}: is a {}; must be a table",
-                found.kind.to_lowercase()
-            ));
-            continue;
-        }
-        let engine = found.engine.as_deref().unwrap_or("none");
-        if !engine.eq_ignore_ascii_case("InnoDB") {
-            mismatches.push(format!(
-                "{table}: engine {engine}; must be InnoDB, for transactions and foreign keys: \
-                 ALTER TABLE {table} ENGINE = InnoDB"
+                "{table}: engine {}; must be InnoDB, for transactions and foreign keys: {}",
+                found.engine,
+                repairs::alter(found, "ENGINE = InnoDB")
             ));
         }
         for needed in *columns {
-            facts.check_column(table, needed, &mut mismatches);
+            found.check_column(session, needed, &mut mismatches)?;
+            if let Kind::Reference(parent) = needed.kind {
+                keys::check_key(
+                    session,
+                    &tables,
+                    found,
+                    needed.name,
+                    parent,
+                    &mut mismatches,
+                )?;
+            }
         }
-        facts.check_uniques(table, columns, &mut mismatches);
-        facts.check_further_columns(table, columns, &mut mismatches);
-        facts.check_ids(session, found, &mut mismatches)?;
+        found.check_uniques(columns, &mut mismatches);
+        found.check_further_columns(columns, &mut mismatches);
+        found.check_ids(session, &mut mismatches)?;
+        found.check_roles(session, columns, &mut mismatches)?;
         if found.comment != MARK {
-            facts.check_lengths(session, table, columns, &mut mismatches)?;
+            found.check_lengths(session, columns, &mut mismatches)?;
         }
     }
     Ok(mismatches)

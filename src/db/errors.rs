@@ -33,6 +33,10 @@ enum Meaning {
     Retry,
     /// The same request may succeed later.
     Unavailable,
+    /// A rule that is kept in the database rejects the change.
+    Rule,
+    /// A text has a character that its column cannot hold (see `texts`).
+    Unstorable,
 }
 
 /// The numbers of errors that are no fault of this program or of the stored data. Violated keys
@@ -102,7 +106,17 @@ const MEANINGS: &[(u16, Meaning)] = &[
     (4031, Meaning::Unavailable),
     // A temporary error of a storage engine.
     (1297, Meaning::Unavailable),
+    // A CHECK constraint: MySQL's number, MariaDB's number.
+    (3819, Meaning::Rule),
+    (4025, Meaning::Rule),
+    // SIGNAL, by a trigger.
+    (SIGNAL, Meaning::Rule),
+    // A character that the column's character set does not have.
+    (1366, Meaning::Unstorable),
 ];
+
+/// The number of SIGNAL, which stands for every error with the SQLSTATE 45000.
+const SIGNAL: u16 = 1644;
 
 /// What is known about an error in addition to diesel's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,13 +143,19 @@ pub(super) struct QueryError {
 impl From<DieselError> for QueryError {
     fn from(error: DieselError) -> Self {
         let diagnosis = match error {
-            DieselError::DatabaseError(DatabaseErrorKind::Unknown, _)
+            DieselError::DatabaseError(
+                DatabaseErrorKind::Unknown | DatabaseErrorKind::NotNullViolation,
+                _,
+            )
             | DieselError::RollbackErrorOnCommit { .. } => Diagnosis::Pending,
             // The connection was given up (see `connection`).
             DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _)
             | DieselError::BrokenTransactionManager => Diagnosis::Lost,
             DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => {
                 Diagnosis::Number(1792)
+            }
+            DieselError::DatabaseError(DatabaseErrorKind::CheckViolation, _) => {
+                Diagnosis::Number(3819)
             }
             _ => Diagnosis::NotNeeded,
         };
@@ -176,7 +196,13 @@ impl QueryError {
 
     /// Whether the same request may succeed later.
     pub(super) fn is_temporary(&self) -> bool {
-        self.is_lost() || self.meaning().is_some()
+        let meaning = self.meaning();
+        self.is_lost() || matches!(meaning, Some(Meaning::Retry | Meaning::Unavailable))
+    }
+
+    /// Whether a text has a character that its column cannot hold.
+    pub(super) fn is_unstorable(&self) -> bool {
+        self.meaning() == Some(Meaning::Unstorable)
     }
 
     /// Whether the error is a violated key of this kind.
@@ -225,15 +251,20 @@ async fn number_of_last_error(conn: &mut Connection, message: &str) -> QueryResu
     // Warnings may precede an error, and notes may follow it: MariaDB says where in a trigger it
     // occurred. For a statement that is ended while it is parsed, MariaDB reports another error (1064)
     // than it sends. So the condition with the same message is the error, and otherwise the last one.
-    // Another statement reads the values, since MySQL cannot prepare GET DIAGNOSTICS.
+    // A trigger may give any number to the error that it raises, so its SQLSTATE decides. Another
+    // statement reads the values, since MySQL cannot prepare GET DIAGNOSTICS.
     const KEEP: &str = "GET DIAGNOSTICS @shop_conditions = NUMBER; \
-         GET DIAGNOSTICS CONDITION 1 \
-         @shop_first_error = MYSQL_ERRNO, @shop_first_message = MESSAGE_TEXT; \
-         GET DIAGNOSTICS CONDITION @shop_conditions @shop_error = MYSQL_ERRNO";
+         GET DIAGNOSTICS CONDITION 1 @shop_first_error = MYSQL_ERRNO, \
+         @shop_first_state = RETURNED_SQLSTATE, @shop_first_message = MESSAGE_TEXT; \
+         GET DIAGNOSTICS CONDITION @shop_conditions \
+         @shop_error = MYSQL_ERRNO, @shop_state = RETURNED_SQLSTATE";
     conn.batch_execute(KEEP).await?;
     let number = sql::<BigInt>("CAST(IF(@shop_first_message = ")
         .bind::<Text, _>(message)
-        .sql(", @shop_first_error, @shop_error) AS SIGNED)");
+        .sql(&format!(
+            ", IF(@shop_first_state = '45000', {SIGNAL}, @shop_first_error), \
+             IF(@shop_state = '45000', {SIGNAL}, @shop_error)) AS SIGNED)"
+        ));
     let number = diesel::select(number).get_result::<i64>(conn).await?;
     Ok(u16::try_from(number).ok())
 }
@@ -260,6 +291,8 @@ impl From<QueryError> for Error {
     fn from(error: QueryError) -> Self {
         if error.is_temporary() {
             Self::Unavailable(error.into())
+        } else if error.meaning() == Some(Meaning::Rule) {
+            Self::RuleViolated(error.into())
         } else {
             Self::Internal(error.into())
         }

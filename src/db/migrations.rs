@@ -25,6 +25,8 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
 /// The version of the migration that creates the tables.
 const BASELINE: &str = "20261121000000";
+/// Diesel's table of the applied migrations.
+const RECORD: &str = "__diesel_schema_migrations";
 /// The comment on tables that the baseline created; up.sql writes it, down.sql reads it.
 pub(super) const MARK: &str = "created by ecommerce-api";
 /// How long to wait for another process that migrates, in seconds.
@@ -76,6 +78,8 @@ pub enum Error {
     RowsWouldBeLost(Vec<TableRows>),
     /// Other tables refer to those that would be dropped (`other -> dropped`).
     ReferredTo(Vec<String>),
+    /// The record of applied migrations cannot be seen or created.
+    Record(Cause),
     /// A migration failed: its name and the cause.
     Failed(String, String),
     /// The record of applied migrations, or the tables, cannot be read.
@@ -107,6 +111,11 @@ impl fmt::Display for Error {
                 "migration {name} failed: {cause}; it is not recorded as done: repair the cause \
                  (`ecommerce-api check` lists what does not fit) and run it again"
             ),
+            Self::Record(cause) => write!(
+                f,
+                "cannot create the record of applied migrations: {cause}; if migrations have been \
+                 applied, the database user needs SELECT on the table {RECORD} to see them"
+            ),
             Self::Query(cause) => write!(f, "cannot read the state of the migrations: {cause}"),
         }
     }
@@ -126,9 +135,13 @@ impl From<diesel::result::Error> for Error {
 /// [`Error::Busy`], or the error of the first migration that fails; those before it stay applied.
 pub fn run(session: &mut Session) -> Result<Vec<String>, Error> {
     locked(session, |session| {
-        let pending = session
-            .pending_migrations(MIGRATIONS)
-            .map_err(Error::Query)?;
+        // Diesel's own function would create the table of applied migrations, for which a user that
+        // has nothing to migrate needs no right.
+        if status(session)?.iter().all(|migration| migration.applied) {
+            return Ok(Vec::new());
+        }
+        let pending = session.pending_migrations(MIGRATIONS);
+        let pending = pending.map_err(Error::Record)?;
         let mut done = Vec::new();
         for migration in pending {
             let name = migration.name().to_string();
@@ -219,15 +232,14 @@ struct Number {
 
 /// The recorded versions. Diesel's own function would create the table.
 fn applied_versions(session: &mut Session) -> Result<Vec<String>, Error> {
-    let recorded: Vec<Name> = session.load(
+    let recorded: Vec<Name> = session.load(&format!(
         "SELECT table_name AS name FROM information_schema.tables \
-         WHERE table_schema = DATABASE() AND table_name = '__diesel_schema_migrations'",
-    )?;
+         WHERE table_schema = DATABASE() AND table_name = '{RECORD}'"
+    ))?;
     if recorded.is_empty() {
         return Ok(Vec::new());
     }
-    let versions: Vec<Name> =
-        session.load("SELECT version AS name FROM __diesel_schema_migrations")?;
+    let versions: Vec<Name> = session.load(&format!("SELECT version AS name FROM {RECORD}"))?;
     Ok(versions.into_iter().map(|row| row.name).collect())
 }
 

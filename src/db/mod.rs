@@ -43,6 +43,7 @@ mod scope;
 pub mod seed;
 pub mod session;
 mod session_settings;
+mod texts;
 mod transaction;
 pub mod url;
 pub mod users;
@@ -130,6 +131,17 @@ impl<'c, T> List<'c, T> {
         Self {
             page: Some((page, total)),
             ..Self::whole(rows)
+        }
+    }
+
+    /// The list without any rows, or its page.
+    fn empty(range: ListRange) -> Self
+    where
+        T: Send + 'c,
+    {
+        match range {
+            ListRange::After(_) => Self::whole(stream::empty()),
+            ListRange::Page(page, _) => Self::past_the_end(page, 0),
         }
     }
 

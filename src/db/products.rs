@@ -1,4 +1,4 @@
-//! The queries on products. Imports `db::rows`, `db::pages` and `db::transaction`.
+//! The queries on products. Imports `db::rows`, `db::pages`, `db::texts` and `db::transaction`.
 
 use diesel::mysql::Mysql;
 use diesel::prelude::*;
@@ -13,6 +13,7 @@ use super::errors::{or_conflict, or_missing};
 use super::ids::Ids;
 use super::pages::{Window, prepared_anew, total_and_ids};
 use super::schema::{cart, products};
+use super::texts::{fits, reject_unstorable};
 use super::transaction::{Condition, check_precondition, transaction};
 use super::{Connection, List, ListRange, Order, beginning_with, last_insert_id};
 
@@ -89,6 +90,12 @@ pub async fn list<'c>(
     order: Order<Column>,
     range: ListRange,
 ) -> Result<List<'c, Product>, Error> {
+    // MariaDB rejects a comparison with a text that the column cannot hold.
+    if let Some(text) = &filter.prefix
+        && !fits(conn, ("products", "title"), text).await?
+    {
+        return Ok(List::empty(range));
+    }
     let (page, known) = match range {
         ListRange::Page(page, known) => (page, known),
         ListRange::After(id) => {
@@ -135,9 +142,9 @@ fn ids<'f>(
 /// Stores a new product.
 ///
 /// # Errors
-/// Only those of the database.
+/// `Invalid` when a column cannot hold its text.
 pub async fn create(conn: &mut Connection, new: &NewProduct) -> Result<Product, Error> {
-    let product = transaction(conn, |conn| {
+    let created = transaction(conn, |conn| {
         async move {
             diesel::insert_into(products::table)
                 .values(new)
@@ -150,14 +157,21 @@ pub async fn create(conn: &mut Connection, new: &NewProduct) -> Result<Product, 
                 .await
         }
         .scope_boxed()
-    });
-    Ok(product.await?)
+    })
+    .await;
+    let texts = [
+        ("title", Some(&*new.title)),
+        ("image_url", new.image_url.as_deref()),
+        ("description", new.description.as_deref()),
+    ];
+    Ok(reject_unstorable(conn, "products", &texts, created).await??)
 }
 
 /// Changes a product; returns the changed row.
 ///
 /// # Errors
-/// `NotFound`, or `Stale` when the precondition does not hold.
+/// `NotFound`, `Stale` when the precondition does not hold, or `Invalid` when a column cannot hold
+/// its text.
 pub async fn update(
     conn: &mut Connection,
     id: i32,
@@ -169,7 +183,7 @@ pub async fn update(
         check_precondition(condition, &product).map_err(or_missing("Product"))?;
         return Ok(product);
     }
-    transaction(conn, |conn| {
+    let updated = transaction(conn, |conn| {
         async move {
             if condition.is_some() {
                 check_precondition(condition, &lock(conn, id).await?)?;
@@ -186,8 +200,21 @@ pub async fn update(
         }
         .scope_boxed()
     })
-    .await
-    .map_err(or_missing("Product"))
+    .await;
+    let texts = [
+        ("title", changes.title.as_deref()),
+        (
+            "image_url",
+            changes.image_url.as_ref().and_then(Option::as_deref),
+        ),
+        (
+            "description",
+            changes.description.as_ref().and_then(Option::as_deref),
+        ),
+    ];
+    reject_unstorable(conn, "products", &texts, updated)
+        .await?
+        .map_err(or_missing("Product"))
 }
 
 /// Reads and locks the product: no other transaction changes the row until this one ends.

@@ -48,6 +48,8 @@ pub(super) fn setup(purpose: Purpose, limits: &Limits) -> Vec<String> {
         "sql_safe_updates = 0".to_owned(),
         // The server keeps the numbers of errors, which `errors` asks for.
         "max_error_count = 64".to_owned(),
+        // SHOW CREATE TABLE writes names in quotes, as `check` expects.
+        "sql_quote_show_create = 1".to_owned(),
         // The limit of waiting for a table that is being altered.
         format!("lock_wait_timeout = {lock_seconds}"),
         // How long the server waits while the client of a list does not read: longer than its

@@ -1,4 +1,4 @@
-//! The queries on users. Imports `db::rows`, `db::pages` and `db::transaction`.
+//! The queries on users. Imports `db::rows`, `db::pages`, `db::texts` and `db::transaction`.
 
 use diesel::mysql::Mysql;
 use diesel::prelude::*;
@@ -14,6 +14,7 @@ use super::errors::{or_conflict, or_missing};
 use super::ids::Ids;
 use super::pages::{Window, prepared_anew, total_and_ids};
 use super::schema::{cart, users};
+use super::texts::{InUtf8mb4, fits, reject_unstorable};
 use super::transaction::{Condition, check_precondition, transaction};
 use super::{Connection, List, ListRange, Order, beginning_with, last_insert_id};
 
@@ -78,7 +79,7 @@ fn filtered(filter: &Filter) -> Users<'_> {
         // The first filter uses the index and finds the emails that are equal in the collation. The
         // second compares bytes: even utf8mb4_bin would ignore trailing spaces. It is not a raw SQL
         // fragment, for which diesel would prepare the statement each time.
-        let exactly = hex(users::email).eq(hex(email));
+        let exactly = hex(InUtf8mb4(users::email)).eq(hex(email));
         users = users.filter(users::email.eq(email)).filter(exactly);
     }
     if let Some(role) = filter.role {
@@ -108,6 +109,12 @@ pub async fn list<'c>(
     order: Order<Column>,
     range: ListRange,
 ) -> Result<List<'c, User>, Error> {
+    // MariaDB rejects a comparison with a text that the column cannot hold.
+    for text in [&filter.prefix, &filter.email].into_iter().flatten() {
+        if !fits(conn, ("users", "email"), text).await? {
+            return Ok(List::empty(range));
+        }
+    }
     let (page, known) = match range {
         ListRange::Page(page, known) => (page, known),
         ListRange::After(id) => {
@@ -155,9 +162,9 @@ fn ids<'f>(
 /// Stores a new user.
 ///
 /// # Errors
-/// `Conflict` when another user has the email.
+/// `Conflict` when another user has the email, or `Invalid` when the column cannot hold it.
 pub async fn create(conn: &mut Connection, new: &NewUser) -> Result<User, Error> {
-    transaction(conn, |conn| {
+    let created = transaction(conn, |conn| {
         async move {
             diesel::insert_into(users::table)
                 .values((
@@ -175,15 +182,17 @@ pub async fn create(conn: &mut Connection, new: &NewUser) -> Result<User, Error>
         }
         .scope_boxed()
     })
-    .await
-    .map_err(or_conflict(UniqueViolation, Conflict::EmailTaken, "User"))
+    .await;
+    reject_unstorable(conn, "users", &[("email", Some(&new.email))], created)
+        .await?
+        .map_err(or_conflict(UniqueViolation, Conflict::EmailTaken, "User"))
 }
 
 /// Changes a user; returns the changed row.
 ///
 /// # Errors
-/// `NotFound`, `Stale` when the precondition does not hold, or `Conflict` when another user has the
-/// new email.
+/// `NotFound`, `Stale` when the precondition does not hold, `Conflict` when another user has the new
+/// email, or `Invalid` when the column cannot hold it.
 pub async fn update(
     conn: &mut Connection,
     id: i32,
@@ -195,7 +204,7 @@ pub async fn update(
         check_precondition(condition, &user).map_err(or_missing("User"))?;
         return Ok(user);
     }
-    let user = transaction(conn, |conn| {
+    let updated = transaction(conn, |conn| {
         async move {
             if condition.is_some() {
                 check_precondition(condition, &lock(conn, id).await?)?;
@@ -219,8 +228,11 @@ pub async fn update(
                 .await
         }
         .scope_boxed()
-    });
-    user.await
+    })
+    .await;
+    let texts = [("email", changes.email.as_deref())];
+    reject_unstorable(conn, "users", &texts, updated)
+        .await?
         .map_err(or_conflict(UniqueViolation, Conflict::EmailTaken, "User"))
 }
 

@@ -5,6 +5,7 @@
 mod common;
 
 mod cart;
+mod character_sets;
 mod concurrent_reads;
 mod conditions;
 mod database;
@@ -25,6 +26,7 @@ mod request_log;
 mod requests;
 mod response;
 mod routes;
+mod rules;
 mod searches;
 mod second;
 mod selection;

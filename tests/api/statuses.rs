@@ -122,6 +122,16 @@ async fn conflict(shop: &Shop, operation: &Operation, path: &str) -> ClientRespo
             let taken = json!({"email": "taken@example.com", "password": "secret", "role": "USER"});
             send(shop, operation, path, &taken).await
         }
+        "createProduct" | "updateProduct" | "removeCartItem" | "clearUserCart" => {
+            for event in ["INSERT ON products", "UPDATE ON products", "DELETE ON cart"] {
+                let name = event.replace(' ', "_");
+                shop.execute(format!(
+                    "CREATE TRIGGER {name} BEFORE {event} FOR EACH ROW SIGNAL SQLSTATE '45000'"
+                ))
+                .await;
+            }
+            send(shop, operation, path, &body(operation, 1, 1)).await
+        }
         _ => {
             shop.execute(
                 "CREATE TABLE orders (user_id INT, product_id INT,

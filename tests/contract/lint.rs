@@ -42,12 +42,16 @@ const OPERATIONS: [(&str, &str, &str, &str); 17] = [
 
 /// The operations that can conflict with stored data: the email of another user, a missing user or
 /// product, or rows of other tables that refer to the deleted row.
-const CONFLICTS: [&str; 5] = [
+const CONFLICTS: [&str; 9] = [
     "createUser",
     "updateUser",
     "deleteUser",
+    "createProduct",
+    "updateProduct",
     "deleteProduct",
     "addCartItem",
+    "removeCartItem",
+    "clearUserCart",
 ];
 
 /// The operations on one resource, and how they use its entity tag. `s`: the response has an `ETag`. `n`:

@@ -8,10 +8,13 @@
 
 mod check;
 mod errors;
+mod grants;
 mod lists;
 mod migrations;
 mod seed;
 mod server;
 mod settings;
+mod suggestions;
 mod tls;
 mod url;
+mod views;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use poem::Response;
 use poem::http::{HeaderValue, StatusCode, header};
 
-use crate::error::{Cause, Error};
+use crate::error::{Cause, Conflict, Error};
 use crate::violation::Violation;
 
 use super::super::details::{MORE_VIOLATIONS, details};
@@ -151,6 +151,10 @@ impl From<Error> for Failure {
             Error::Conflict(conflict) => Self {
                 reason: Some(reason(conflict)),
                 ..Self::with_message(StatusCode::CONFLICT, conflict.to_string())
+            },
+            Error::RuleViolated(cause) => Self {
+                logged: Some(("a rule of the database is violated", cause)),
+                ..Error::Conflict(Conflict::RuleViolated).into()
             },
             Error::Unavailable(cause) => Self::logged(
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -7,7 +7,7 @@ use poem_openapi::types::Type;
 use crate::error::Error;
 
 use super::super::schemas::ErrorResponse;
-use super::{CHANGES, CREATES, EDITS, FINDS, Failure, Operations, PLAIN, documented};
+use super::{CHANGES, CREATES, EMPTIES, FINDS, Failure, Operations, PLAIN, documented};
 
 /// A failure of an operation of the kind `OPERATIONS`, with one of the statuses of that kind.
 pub struct OperationError<const OPERATIONS: Operations>(Failure);
@@ -18,8 +18,8 @@ pub type RequestError = OperationError<PLAIN>;
 pub type FindError = OperationError<FINDS>;
 /// The failures of operations that add something, which has to fit the stored data.
 pub type CreateError = OperationError<CREATES>;
-/// The failures of operations on something that has to exist, in a state that the client may name.
-pub type EditError = OperationError<EDITS>;
+/// The failures of operations that remove what belongs to something, which has to exist.
+pub type EmptyError = OperationError<EMPTIES>;
 /// The failures of operations that change something that has to exist, in a state that the client may
 /// name, where the change has to fit the stored data.
 pub type ChangeError = OperationError<CHANGES>;

@@ -1,32 +1,37 @@
-//! What the database's catalogue (`information_schema`) says about the three tables, in four queries.
-//! Imports `db::session`.
+//! What the database says about the three tables: its catalogue (`information_schema`), and
+//! `SHOW CREATE TABLE`. Needs no right but SELECT on each table. Imports `db::session`.
 
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::{QueryResult, QueryableByName};
 
 use crate::db::session::Session;
 
+use super::created::{self, Definition, ForeignKey, quoted};
+use super::tables::Base;
+
 #[derive(QueryableByName)]
-pub(super) struct TableFacts {
-    #[diesel(sql_type = Text)]
-    pub(super) name: String,
-    #[diesel(sql_type = Text)]
-    pub(super) kind: String,
-    #[diesel(sql_type = Nullable<Text>)]
-    pub(super) engine: Option<String>,
-    #[diesel(sql_type = Text)]
-    pub(super) comment: String,
-    /// The next id, when it is past what the contract allows.
-    #[diesel(sql_type = Nullable<Text>)]
-    pub(super) exhausted: Option<String>,
+struct Created {
+    #[diesel(sql_type = Text, column_name = "Create Table")]
+    sql: String,
 }
 
 #[derive(QueryableByName)]
-pub(super) struct ColumnFacts {
+struct Options {
     #[diesel(sql_type = Text)]
-    pub(super) in_table: String,
+    engine: String,
     #[diesel(sql_type = Text)]
-    pub(super) name: String,
+    row_format: String,
+    #[diesel(sql_type = Text)]
+    comment: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    exhausted: Option<String>,
+}
+
+/// One column of the catalogue.
+#[derive(QueryableByName)]
+pub(super) struct ColumnRow {
+    #[diesel(sql_type = Text)]
+    name: String,
     /// The type's name: `varchar`.
     #[diesel(sql_type = Text)]
     pub(super) family: String,
@@ -38,6 +43,14 @@ pub(super) struct ColumnFacts {
     pub(super) length: Option<i64>,
     #[diesel(sql_type = Nullable<Text>)]
     pub(super) charset: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub(super) collation: Option<String>,
+    /// How many bytes a character of the character set has at most.
+    #[diesel(sql_type = BigInt)]
+    pub(super) bytes_per_character: i64,
+    /// The digits after the decimal point of a number.
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub(super) scale: Option<i64>,
     #[diesel(sql_type = Text)]
     pub(super) nullable: String,
     /// 1 if the column has a default other than NULL, else 0. (MariaDB shows the default NULL as
@@ -52,31 +65,13 @@ pub(super) struct ColumnFacts {
 #[derive(QueryableByName)]
 pub(super) struct UniqueFacts {
     #[diesel(sql_type = Text)]
-    pub(super) in_table: String,
-    #[diesel(sql_type = Text)]
     pub(super) index_name: String,
-    /// `None` for an expression.
+    /// `None` for an expression. The name under which the program sees the column.
     #[diesel(sql_type = Nullable<Text>)]
     pub(super) column_name: Option<String>,
     /// The number of leading characters that are indexed; `None` if all are.
     #[diesel(sql_type = Nullable<BigInt>)]
     pub(super) prefix: Option<i64>,
-}
-
-/// One column of a foreign key.
-#[derive(QueryableByName)]
-pub(super) struct KeyFacts {
-    #[diesel(sql_type = Text)]
-    pub(super) in_table: String,
-    #[diesel(sql_type = Text)]
-    pub(super) key_name: String,
-    #[diesel(sql_type = Text)]
-    pub(super) column_name: String,
-    /// The column that the key refers to: `users.id`.
-    #[diesel(sql_type = Text)]
-    pub(super) target: String,
-    #[diesel(sql_type = Text)]
-    pub(super) on_delete: String,
 }
 
 /// One text, as the queries of the other checks return it.
@@ -86,80 +81,149 @@ pub(super) struct Value {
     pub(super) value: Option<String>,
 }
 
-/// What the catalogue says about the three tables.
-pub(super) struct Facts {
-    pub(super) tables: Vec<TableFacts>,
-    pub(super) columns: Vec<ColumnFacts>,
-    pub(super) uniques: Vec<UniqueFacts>,
-    pub(super) keys: Vec<KeyFacts>,
+/// One number, as the queries of the other checks return it.
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
 }
 
-impl Facts {
-    pub(super) fn load(session: &mut Session) -> QueryResult<Self> {
+/// The number of rows of `table` for which `condition` holds.
+pub(super) fn count(session: &mut Session, table: &str, condition: &str) -> QueryResult<i64> {
+    let rows: Vec<Number> = session.load(&format!(
+        "SELECT CAST(COUNT(*) AS SIGNED) AS number FROM {table} WHERE {condition}"
+    ))?;
+    Ok(rows.first().map_or(0, |row| row.number))
+}
+
+pub(super) struct ColumnFacts {
+    /// The name under which the program sees the column; for a column that a view leaves out, the
+    /// name in the table.
+    pub(super) name: String,
+    /// Whether the program sees the column.
+    is_visible: bool,
+    /// The name in the table, in backticks.
+    pub(super) sql_name: String,
+    pub(super) row: ColumnRow,
+    /// The definition, with all its attributes.
+    pub(super) definition: Definition,
+}
+
+/// What the database says about one of the three tables, or about the table behind a view.
+pub(super) struct TableFacts {
+    /// The name under which the program uses the table.
+    pub(super) name: &'static str,
+    pub(super) base: Base,
+    /// The name of the table in the database, quoted if necessary.
+    pub(super) sql_name: String,
+    pub(super) engine: String,
+    pub(super) row_format: String,
+    pub(super) comment: String,
+    /// The next id, when it is past what the contract allows.
+    pub(super) exhausted: Option<String>,
+    pub(super) columns: Vec<ColumnFacts>,
+    pub(super) uniques: Vec<UniqueFacts>,
+    pub(super) keys: Vec<ForeignKey>,
+}
+
+impl TableFacts {
+    pub(super) fn load(session: &mut Session, name: &'static str, base: Base) -> QueryResult<Self> {
+        let sql_name = if base.name == name {
+            name.to_owned()
+        } else {
+            quoted(&base.name)
+        };
+        let literal = base.name.replace('\\', "\\\\").replace('\'', "''");
+        // Constants for the schema and the table: otherwise MariaDB opens every table.
+        let this = format!("table_schema = DATABASE() AND table_name = '{literal}'");
+        let created: Vec<Created> = session.load(&format!("SHOW CREATE TABLE {sql_name}"))?;
+        let created = created.first().map_or("", |row| &row.sql);
+        let mut definitions = created::columns(created);
         // Column aliases, since MySQL 8 returns the catalogue's column names in capitals.
+        let tables: Vec<Options> = session.load(&format!(
+            "SELECT COALESCE(engine, 'none') AS engine, COALESCE(row_format, '') AS row_format, \
+                    COALESCE(table_comment, '') AS comment, \
+                    IF(auto_increment > 2147483647, CAST(auto_increment AS CHAR), NULL) AS exhausted \
+             FROM information_schema.tables WHERE {this}"
+        ))?;
+        let columns: Vec<ColumnRow> = session.load(&format!(
+            "SELECT column_name AS name, \
+                    LOWER(data_type) AS family, column_type AS full_type, \
+                    CAST(character_maximum_length AS SIGNED) AS length, \
+                    c.character_set_name AS charset, c.collation_name AS collation, \
+                    CAST(COALESCE(s.maxlen, 1) AS SIGNED) AS bytes_per_character, \
+                    CAST(numeric_scale AS SIGNED) AS scale, is_nullable AS nullable, \
+                    CAST(COALESCE(column_default, 'NULL') <> 'NULL' AS SIGNED) AS has_default, \
+                    UPPER(COALESCE(extra, '')) AS extra \
+             FROM information_schema.columns c \
+             LEFT JOIN information_schema.character_sets s \
+                    ON s.character_set_name = c.character_set_name \
+             WHERE {this} ORDER BY ordinal_position"
+        ))?;
+        let columns = columns.into_iter().filter_map(|row| {
+            let place = definitions.iter().position(|(name, _)| *name == row.name)?;
+            let (base_name, definition) = definitions.swap_remove(place);
+            let visible = base.visible_name(&base_name);
+            let sql_name = match &visible {
+                Some(visible) if *visible == base_name => base_name.clone(),
+                _ => quoted(&base_name),
+            };
+            Some(ColumnFacts {
+                is_visible: visible.is_some(),
+                name: visible.unwrap_or(base_name),
+                sql_name,
+                row,
+                definition,
+            })
+        });
+        let columns = columns.collect();
+        let mut uniques: Vec<UniqueFacts> = session.load(&format!(
+            "SELECT index_name AS index_name, column_name AS column_name, \
+                    CAST(sub_part AS SIGNED) AS prefix \
+             FROM information_schema.statistics WHERE {this} AND non_unique = 0 \
+             ORDER BY index_name, seq_in_index"
+        ))?;
+        for part in &mut uniques {
+            let column = part.column_name.take();
+            part.column_name = column.map(|column| base.visible_name(&column).unwrap_or(column));
+        }
+        let table = tables.into_iter().next();
         Ok(Self {
-            tables: session.load(
-                "SELECT LOWER(table_name) AS name, table_type AS kind, engine AS engine, \
-                        COALESCE(table_comment, '') AS comment, \
-                        IF(auto_increment > 2147483647, CAST(auto_increment AS CHAR), NULL) AS exhausted \
-                 FROM information_schema.tables \
-                 WHERE table_schema = DATABASE() AND table_name IN ('users', 'products', 'cart')",
-            )?,
-            columns: session.load(
-                "SELECT LOWER(table_name) AS in_table, LOWER(column_name) AS name, \
-                        LOWER(data_type) AS family, column_type AS full_type, \
-                        CAST(character_maximum_length AS SIGNED) AS length, \
-                        character_set_name AS charset, is_nullable AS nullable, \
-                        CAST(COALESCE(column_default, 'NULL') <> 'NULL' AS SIGNED) AS has_default, \
-                        UPPER(COALESCE(extra, '')) AS extra \
-                 FROM information_schema.columns \
-                 WHERE table_schema = DATABASE() AND table_name IN ('users', 'products', 'cart') \
-                 ORDER BY table_name, ordinal_position",
-            )?,
-            uniques: session.load(
-                "SELECT LOWER(table_name) AS in_table, index_name AS index_name, \
-                        LOWER(column_name) AS column_name, CAST(sub_part AS SIGNED) AS prefix \
-                 FROM information_schema.statistics \
-                 WHERE table_schema = DATABASE() AND table_name IN ('users', 'products', 'cart') \
-                   AND non_unique = 0 \
-                 ORDER BY table_name, index_name, seq_in_index",
-            )?,
-            keys: session.load(
-                "SELECT LOWER(k.table_name) AS in_table, k.constraint_name AS key_name, \
-                        LOWER(k.column_name) AS column_name, \
-                        LOWER(CONCAT(k.referenced_table_name, '.', k.referenced_column_name)) AS target, \
-                        r.delete_rule AS on_delete \
-                 FROM information_schema.key_column_usage k \
-                 JOIN information_schema.referential_constraints r \
-                   ON r.constraint_schema = k.constraint_schema \
-                  AND r.table_name = k.table_name AND r.constraint_name = k.constraint_name \
-                 WHERE k.table_schema = DATABASE() AND k.table_name = 'cart' \
-                   AND k.referenced_table_schema = DATABASE() \
-                   AND r.constraint_schema = DATABASE() AND r.table_name = 'cart'",
-            )?,
+            name,
+            sql_name,
+            engine: table
+                .as_ref()
+                .map_or_else(String::new, |row| row.engine.clone()),
+            row_format: table
+                .as_ref()
+                .map_or_else(String::new, |row| row.row_format.clone()),
+            comment: table
+                .as_ref()
+                .map_or_else(String::new, |row| row.comment.clone()),
+            exhausted: table.and_then(|row| row.exhausted),
+            columns,
+            uniques,
+            keys: created::foreign_keys(created),
+            base,
         })
     }
 
-    pub(super) fn column(&self, table: &str, name: &str) -> Option<&ColumnFacts> {
-        self.columns
-            .iter()
-            .find(|column| column.in_table == table && column.name == name)
+    /// The column that the program sees under this name.
+    pub(super) fn column(&self, name: &str) -> Option<&ColumnFacts> {
+        let mut columns = self.columns.iter();
+        columns.find(|column| column.is_visible && column.name == name)
     }
 }
 
 impl ColumnFacts {
     /// How many characters fit whatever they are; `None` if the column is not text.
     pub(super) fn capacity(&self) -> Option<i64> {
-        let length = self.length?;
-        match self.family.as_str() {
+        let length = self.row.length?;
+        match self.row.family.as_str() {
             "char" | "varchar" => Some(length),
-            // The length of these types is in bytes. Four bytes hold any character.
+            // The length of these types is in bytes.
             "tinytext" | "text" | "mediumtext" | "longtext" => {
-                Some(match self.charset.as_deref() {
-                    Some("utf8mb4") => length / 4,
-                    Some("utf8mb3" | "utf8") => length / 3,
-                    _ => length,
-                })
+                Some(length / self.row.bytes_per_character)
             }
             _ => None,
         }
@@ -167,6 +231,15 @@ impl ColumnFacts {
 
     pub(super) fn is_generated(&self) -> bool {
         // Not MySQL's DEFAULT_GENERATED, which is a default that is an expression.
-        self.extra.contains("VIRTUAL GENERATED") || self.extra.contains("STORED GENERATED")
+        let extra = &self.row.extra;
+        extra.contains("VIRTUAL GENERATED") || extra.contains("STORED GENERATED")
+    }
+
+    pub(super) fn is_nullable(&self) -> bool {
+        self.row.nullable == "YES"
+    }
+
+    pub(super) fn is_auto_increment(&self) -> bool {
+        self.row.extra.contains("AUTO_INCREMENT")
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct Column {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
     pub(super) nullable: bool,
-    /// The type that a message suggests.
+    /// The type that a message suggests for a new column.
     pub(super) sql: &'static str,
 }
 

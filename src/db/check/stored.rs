@@ -4,19 +4,19 @@ use diesel::QueryResult;
 
 use crate::db::session::Session;
 
-use super::catalogue::{Facts, TableFacts, Value};
+use super::catalogue::{TableFacts, Value};
 use super::needed::{Column, Kind};
+use super::repairs::alter;
 
-impl Facts {
+impl TableFacts {
     /// Checks the smallest, the largest and the next id.
     pub(super) fn check_ids(
         &self,
         session: &mut Session,
-        table: &TableFacts,
         mismatches: &mut Vec<String>,
     ) -> QueryResult<()> {
-        let name = &table.name;
-        if self.column(name, "id").is_none() {
+        let name = self.name;
+        if self.column("id").is_none() {
             return Ok(());
         }
         // Both ends of an index: two look-ups in a table of any size.
@@ -25,17 +25,24 @@ impl Facts {
              (SELECT MIN(id) AS id FROM {name} UNION SELECT MAX(id) FROM {name}) AS ends \
              WHERE id < 1 OR id > 2147483647"
         ))?;
-        for row in outside {
+        let ids: Vec<String> = outside.into_iter().filter_map(|row| row.value).collect();
+        for id in &ids {
             mismatches.push(format!(
-                "{name}.id: there is a row {}; the contract's ids go from 1 to 2147483647",
-                row.value.unwrap_or_default()
+                "{name}.id: there is a row {id}; the contract's ids go from 1 to 2147483647. No \
+                 statement repairs that: whatever refers to the row has to refer to another id"
             ));
         }
-        if let Some(next) = &table.exhausted {
-            mismatches.push(format!(
-                "{name}.id: the next one would be {next}; the contract's ids end at 2147483647: \
-                 ALTER TABLE {name} AUTO_INCREMENT = 1 (continues after the largest id)"
-            ));
+        let has_large_id = ids.iter().any(|id| !id.starts_with(['-', '0']));
+        if let Some(next) = &self.exhausted {
+            let reason = format!(
+                "{name}.id: the next one would be {next}; the contract's ids end at 2147483647"
+            );
+            mismatches.push(if has_large_id {
+                format!("{reason}; no statement lowers it while there are rows with larger ids")
+            } else {
+                // The server continues after the largest id.
+                format!("{reason}: {}", alter(self, "AUTO_INCREMENT = 1"))
+            });
         }
         Ok(())
     }
@@ -44,17 +51,16 @@ impl Facts {
     pub(super) fn check_lengths(
         &self,
         session: &mut Session,
-        table: &str,
         columns: &[Column],
         mismatches: &mut Vec<String>,
     ) -> QueryResult<()> {
+        let table = self.name;
         for column in columns {
-            let (Kind::Text(limit), Some(found)) = (column.kind, self.column(table, column.name))
-            else {
+            let (Kind::Text(limit), Some(found)) = (column.kind, self.column(column.name)) else {
                 continue;
             };
             // In a column that holds no more than `limit` bytes or characters, no text is too long.
-            if found.capacity().is_none() || found.length <= Some(limit) {
+            if found.capacity().is_none() || found.row.length <= Some(limit) {
                 continue;
             }
             let name = column.name;
@@ -65,8 +71,8 @@ impl Facts {
             ))?;
             if let Some(Value { value: Some(chars) }) = longer.first() {
                 mismatches.push(format!(
-                    "{table}.{name}: a row has {chars} characters, more than the contract's {limit}: \
-                     UPDATE {table} SET {name} = LEFT({name}, {limit}) WHERE CHAR_LENGTH({name}) > {limit}"
+                    "{table}.{name}: a row has {chars} characters, more than the contract's {limit}; \
+                     shorten it: SELECT * FROM {table} WHERE CHAR_LENGTH({name}) > {limit}"
                 ));
             }
         }
