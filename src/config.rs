@@ -46,6 +46,11 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "64", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub database_list_pool_size: u16,
 
+    /// How many seconds `serve` and `migrate run` wait for a database that is not up yet; the other
+    /// subcommands do not wait
+    #[arg(long, env, global = true, default_value = "30", value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(0..=3600))]
+    pub database_wait: u16,
+
     /// Where the private MariaDB keeps its data
     #[arg(long, env, global = true, default_value = ".data", value_name = "DIR")]
     pub data_dir: PathBuf,

@@ -134,7 +134,7 @@ async fn prepare_on_blocking_thread(settings: Settings) -> anyhow::Result<Target
         .context("preparing the database")?
 }
 
-/// Prepares the database; blocks the thread. Starts and migrates the private MariaDB, and fills it on
+/// Prepares the database; blocks the thread. Waits for a database that is not up yet. Starts and migrates the private MariaDB, and fills it on
 /// its first start. Migrates another database only if `MIGRATE_ON_START` is set. Checks the tables
 /// of any database.
 fn prepare(settings: &Settings) -> anyhow::Result<Target> {
@@ -142,7 +142,7 @@ fn prepare(settings: &Settings) -> anyhow::Result<Target> {
         tracing::info!(data_dir = %settings.data_dir.display(), "no DATABASE_URL: starting a private MariaDB");
     }
     let target = Target::open(settings)?;
-    let mut session = target.connect()?;
+    let mut session = target.connect_when_up(settings, |waiting| tracing::warn!("{waiting}"))?;
     if target.embedded.is_some() || settings.migrate_on_start {
         for name in migrations::run(&mut session)? {
             tracing::info!(name, "applied a migration");
