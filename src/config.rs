@@ -62,6 +62,11 @@ pub struct Settings {
     )]
     pub migrate_on_start: bool,
 
+    /// How many seconds new connections are still accepted after SIGTERM, while /health is 503 already:
+    /// longer than the load balancer takes to notice
+    #[arg(long, env, global = true, default_value = "0", value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(0..=3600))]
+    pub shutdown_delay: u16,
+
     /// The origins whose pages may call: *, or https://a.example,https://b.example, or nothing
     #[arg(long, env, global = true, default_value = "*", value_name = "ORIGINS")]
     pub cors_allow_origin: String,

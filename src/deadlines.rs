@@ -80,6 +80,10 @@ pub const LIST_WRITE: Duration = Duration::from_mins(10);
 
 // ── Shutdown ────────────────────────────────────────────────────────────────────────────────────
 
+/// How long a connection without a request is kept open after the server was told to stop. A request
+/// that is on its way then is handled, and its response says that the connection ends.
+pub const LAST_REQUEST: Duration = Duration::from_secs(1);
+
 /// The limit for requests in progress after the server was told to stop. A supervisor has to wait
 /// longer before it kills the server: `terminationGracePeriodSeconds`, `TimeoutStopSec`.
 pub const SHUTDOWN: Duration = Duration::from_secs(35);
@@ -123,5 +127,5 @@ const _: () = {
     assert_within(&[POOL, ROUND_TRIP, CONNECT], CONTINUATION);
     assert_within(&[IDLE], LIST_WRITE);
     assert_within(&[BODY], IDLE);
-    assert_within(&[OPERATION], SHUTDOWN);
+    assert_within(&[LAST_REQUEST, OPERATION], SHUTDOWN);
 };

@@ -4,6 +4,8 @@
 //! every request is logged in one line.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -50,6 +52,8 @@ pub struct Pipeline {
     services: Vec<Service>,
     site: BoxEndpoint<'static, Response>,
     settings: Settings,
+    /// Whether the server is shutting down.
+    pub(super) is_stopping: Arc<AtomicBool>,
 }
 
 /// The target of a request: an operation, and the service that has it.
@@ -70,7 +74,13 @@ impl Pipeline {
             services,
             site: site.into_endpoint().map_to_response().boxed(),
             settings,
+            is_stopping: Arc::default(),
         }
+    }
+
+    /// Records that the server is shutting down, which `/health` reports.
+    pub(crate) fn announce_shutdown(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
     }
 
     /// Passes a request through all stages, from top to bottom.

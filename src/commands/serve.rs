@@ -36,6 +36,10 @@ impl Application for Pipeline {
     fn reject(&self, status: StatusCode) -> Response<Bytes> {
         Pipeline::reject(self, status)
     }
+
+    fn announce_shutdown(&self) {
+        Pipeline::announce_shutdown(self);
+    }
 }
 
 /// Serves until SIGTERM or Ctrl-C.
@@ -116,7 +120,11 @@ async fn run(settings: Settings, api_settings: api::Settings) -> anyhow::Result<
     );
     let app = api::service(&db, api_settings);
     tracing::info!("listening on http://{address}, documentation at http://{address}/api/docs");
-    let serving = server::serve_until_signal(listener, app, Limits::default(), stop_signal);
+    let limits = Limits {
+        shutdown_delay: Duration::from_secs(settings.shutdown_delay.into()),
+        ..Limits::default()
+    };
+    let serving = server::serve_until_signal(listener, app, limits, stop_signal);
     let Some(embedded) = target.embedded else {
         serving.await;
         return Ok(());
