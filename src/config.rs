@@ -49,6 +49,10 @@ pub struct Settings {
     /// Seconds within which a request has its response, or a 503
     #[arg(long, env, global = true, default_value = "10", value_parser = clap::value_parser!(u16).range(2..=600))]
     pub request_timeout: u16,
+    /// How many seconds `serve` and `migrate run` wait for a database that is not up yet; the other
+    /// subcommands do not wait
+    #[arg(long, env, global = true, default_value = "30", value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(0..=3600))]
+    pub database_wait: u16,
 
     /// Where the private MariaDB keeps its data
     #[arg(long, env, global = true, default_value = ".data", value_name = "DIR")]
@@ -60,6 +64,11 @@ pub struct Settings {
         num_args = 0..=1, require_equals = true, value_parser = BoolishValueParser::new()
     )]
     pub migrate_on_start: bool,
+
+    /// How many seconds new connections are still accepted after SIGTERM, while /health is 503 already:
+    /// longer than the load balancer takes to notice
+    #[arg(long, env, global = true, default_value = "0", value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(0..=3600))]
+    pub shutdown_delay: u16,
 
     /// The origins whose pages may call: *, or https://a.example,https://b.example, or nothing
     #[arg(long, env, global = true, default_value = "*", value_name = "ORIGINS")]

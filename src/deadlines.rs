@@ -76,7 +76,12 @@ impl Limits {
             lock: Duration::from_secs(operation.as_secs() / 2),
             pool: percent(25, operation),
             chunk: percent(60, operation),
-            shutdown: longer(SHUTDOWN, operation.saturating_add(LINGER)),
+            shutdown: longer(
+                SHUTDOWN,
+                LAST_REQUEST
+                    .saturating_add(operation)
+                    .saturating_add(LINGER),
+            ),
         }
     }
 }
@@ -147,6 +152,10 @@ pub const LIST_WRITE: Duration = Duration::from_mins(10);
 
 // ── Shutdown ────────────────────────────────────────────────────────────────────────────────────
 
+/// How long a connection without a request is kept open after the server was told to stop. A request
+/// that is on its way then is handled, and its response says that the connection ends.
+pub const LAST_REQUEST: Duration = Duration::from_secs(1);
+
 /// The limit for requests in progress after the server was told to stop. A supervisor has to wait
 /// longer before it kills the server: `terminationGracePeriodSeconds`, `TimeoutStopSec`.
 pub const SHUTDOWN: Duration = Duration::from_secs(35);
@@ -177,7 +186,7 @@ const fn assert_nested(limits: Limits) {
     assert!(fit(&[pool, statement], queries));
     assert!(fit(&[pool, chunk], queries));
     assert!(fit(&[lock], statement));
-    assert!(fit(&[operation], shutdown));
+    assert!(fit(&[LAST_REQUEST, operation], shutdown));
     assert!(fit(&[operation], LIST_WRITE));
 }
 

@@ -1,7 +1,7 @@
 //! Hashes passwords with Argon2id. No other module does.
 //!
 //! Imports `deadlines` and `error`. Hashing is slow and takes 19 MiB on purpose, so it runs on
-//! blocking threads, on at most one for each core at a time.
+//! blocking threads, on all cores but one: however many passwords wait, other requests go on.
 
 use std::num::NonZero;
 use std::sync::{Arc, LazyLock};
@@ -14,12 +14,62 @@ use tokio::sync::Semaphore;
 use crate::deadlines;
 use crate::error::Error;
 
-/// One permit for each core.
-static CORES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
-    Arc::new(Semaphore::new(
-        available_parallelism().map_or(1, NonZero::get),
-    ))
+/// How many passwords may wait for each thread: about as many as it hashes within
+/// [`deadlines::PASSWORD_QUEUE`].
+const WAITING_PER_THREAD: usize = 64;
+
+static QUEUE: LazyLock<Queue> = LazyLock::new(|| {
+    let cores = available_parallelism().map_or(1, NonZero::get);
+    Queue::new(threads(cores))
 });
+
+/// How many threads may hash on a machine with this many cores.
+fn threads(cores: usize) -> usize {
+    cores.saturating_sub(1).max(1)
+}
+
+/// Limits how much is hashed at a time, and how many callers wait.
+struct Queue {
+    /// One permit for each thread.
+    threads: Arc<Semaphore>,
+    /// One permit for each caller, whether it waits or its password is being hashed.
+    callers: Semaphore,
+}
+
+impl Queue {
+    fn new(threads: usize) -> Self {
+        Self {
+            threads: Arc::new(Semaphore::new(threads)),
+            callers: Semaphore::new(threads * (1 + WAITING_PER_THREAD)),
+        }
+    }
+
+    /// Runs `work` on a blocking thread when one is free.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] at once when too many callers wait, and for a caller that has waited for too
+    /// long; [`Error::Internal`] when `work` panics.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let too_many = Error::Busy("too many passwords wait to be hashed");
+        let Ok(_caller) = self.callers.try_acquire() else {
+            return Err(too_many);
+        };
+        let thread = Arc::clone(&self.threads).acquire_owned();
+        let Ok(thread) = tokio::time::timeout(deadlines::PASSWORD_QUEUE, thread).await else {
+            return Err(too_many);
+        };
+        let thread = thread.map_err(|error| Error::Internal(error.into()))?;
+        let result = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop(thread);
+            result
+        });
+        result.await.map_err(|error| Error::Internal(error.into()))
+    }
+}
 
 /// Hashes `password` with a new random salt and OWASP's parameters for Argon2id (19 MiB, 2 passes,
 /// 1 lane: the crate's defaults, which a test checks). Returns the PHC string.
@@ -28,22 +78,7 @@ static CORES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
 /// [`Error::Busy`] when too many passwords wait, [`Error::Internal`] when the machine has no
 /// randomness or memory left.
 pub async fn hash(password: SecretString) -> Result<SecretString, Error> {
-    let turn = tokio::time::timeout(
-        deadlines::PASSWORD_QUEUE,
-        Arc::clone(&CORES).acquire_owned(),
-    )
-    .await;
-    let permit = turn
-        .map_err(|_| Error::Busy("too many passwords wait to be hashed"))?
-        .map_err(|error| Error::Internal(error.into()))?;
-    let hashing = tokio::task::spawn_blocking(move || {
-        let hash = hash_blocking(&password);
-        drop(permit);
-        hash
-    });
-    hashing
-        .await
-        .map_err(|error| Error::Internal(error.into()))?
+    QUEUE.run(move || hash_blocking(&password)).await?
 }
 
 /// Hashes `password` like [`hash`], on the calling thread.
@@ -88,14 +123,63 @@ mod tests {
         );
     }
 
+    #[test]
+    fn one_core_is_left_to_other_requests_if_there_are_several() {
+        assert_eq!([1, 2, 3, 64].map(threads), [1, 1, 2, 63]);
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn a_full_queue_is_an_error_that_does_not_blame_the_database() {
-        let all = available_parallelism().map_or(1, NonZero::get);
-        let all = CORES.acquire_many(all.try_into().unwrap()).await.unwrap();
-        let rejected = hash("secret".into()).await;
-        drop(all);
-        assert!(matches!(rejected, Err(Error::Busy(_))));
-        assert!(hash("secret".into()).await.is_ok());
+    async fn a_password_that_waits_too_long_is_an_error_that_does_not_blame_the_database() {
+        let queue = Queue::new(1);
+        let thread = queue.threads.acquire().await.unwrap();
+        let rejected = queue.run(|| ()).await;
+        assert!(matches!(rejected, Err(Error::Busy(_))), "{rejected:?}");
+        drop(thread);
+        assert!(queue.run(|| ()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn passwords_beyond_a_full_queue_are_rejected_at_once() {
+        let queue = Queue::new(1);
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let released = Arc::new(std::sync::Mutex::new(released));
+        let wait_for_release = || {
+            let released = Arc::clone(&released);
+            move || released.lock().unwrap().recv().unwrap()
+        };
+        let accepted = (0..=WAITING_PER_THREAD).map(|_| queue.run(wait_for_release()));
+        let accepted = futures_util::future::join_all(accepted);
+        let beyond = async {
+            // `join!` polls the accepted ones first. None of them ends before the release.
+            let rejected = queue.run(|| ()).await;
+            for _ in 0..=WAITING_PER_THREAD {
+                release.send(()).unwrap();
+            }
+            rejected
+        };
+        let (accepted, rejected) = tokio::join!(biased; accepted, beyond);
+        assert!(matches!(rejected, Err(Error::Busy(_))), "{rejected:?}");
+        assert!(accepted.iter().all(Result::is_ok), "{accepted:?}");
+        assert!(queue.run(|| ()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn no_more_threads_than_allowed_hash_at_a_time() {
+        let queue = Queue::new(2);
+        let running = Arc::new(Semaphore::new(2));
+        let work = || {
+            let running = Arc::clone(&running);
+            move || {
+                let is_allowed = running.try_acquire().is_ok_and(|permit| {
+                    hash_blocking(&"secret".into()).unwrap();
+                    drop(permit);
+                    true
+                });
+                assert!(is_allowed, "a third thread");
+            }
+        };
+        let all = futures_util::future::join_all((0..16).map(|_| queue.run(work()))).await;
+        assert!(all.iter().all(Result::is_ok), "{all:?}");
     }
 
     #[test]

@@ -27,12 +27,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper_util::server::graceful::GracefulShutdown;
 use poem::Endpoint;
 use poem::http::{Response, StatusCode};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::deadlines;
 
@@ -47,6 +47,10 @@ pub trait Application: Endpoint {
     /// The response to a request that is rejected with `status` before the endpoint is called,
     /// because it is not valid HTTP. Its `X-Request-Id` is logged; the connection ends after it.
     fn reject(&self, status: StatusCode) -> Response<Bytes>;
+
+    /// Called once, when the server was told to stop. From now on the application reports that it is
+    /// not ready for further clients; requests are still passed to it.
+    fn announce_shutdown(&self);
 }
 
 /// The limits for clients.
@@ -61,7 +65,11 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// The most connections at a time; further ones wait in the kernel's backlog.
     pub max_connections: usize,
-    /// How long requests in progress may take to finish after the server was told to stop.
+    /// How long new connections are still accepted after the server was told to stop.
+    pub shutdown_delay: Duration,
+    /// How long connections without a request are kept open after the listener was closed.
+    pub last_request: Duration,
+    /// How long requests in progress may take to finish after the listener was closed.
     pub shutdown_grace: Duration,
 }
 
@@ -71,64 +79,83 @@ impl Default for Limits {
             header_timeout: deadlines::HEAD,
             idle_timeout: deadlines::IDLE,
             max_connections: 4096,
+            shutdown_delay: Duration::ZERO,
+            last_request: deadlines::LAST_REQUEST,
             shutdown_grace: deadlines::SHUTDOWN,
         }
     }
 }
 
+/// The stages of the server's end. Every connection watches them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Connections stay open for further requests.
+    Serving,
+    /// Each response is the last one of its connection.
+    Draining,
+    /// Connections without a request in progress are closed, too.
+    Closing,
+}
+
 /// Serves `app` on `listener`, over HTTP/1.1 and HTTP/2 (with prior knowledge), until `shutdown`
-/// resolves, and then drains.
+/// resolves, and then drains, so that no request of a client that keeps to HTTP fails:
 ///
-/// Draining closes the listener and idle connections at once, and the other connections after the
-/// request in progress. Connections that have not ended after [`Limits::shutdown_grace`] are
-/// closed. Dropping the future closes all connections.
+/// 1. The application announces the shutdown ([`Application::announce_shutdown`]). From here on each
+///    response is the last one of its connection: it has `Connection: close`, or on HTTP/2 a GOAWAY
+///    follows.
+/// 2. For [`Limits::shutdown_delay`], new connections are still accepted. Then the listener is closed.
+/// 3. For [`Limits::last_request`], connections without a request are kept open: a request may be on
+///    its way. Then they are closed.
+/// 4. Connections that have not ended [`Limits::shutdown_grace`] after step 2 are closed.
 ///
-/// A panic in `app` ends its connection (on HTTP/2 its stream), nothing else.
+/// Dropping the future closes all connections. A panic in `app` ends its connection (on HTTP/2 its
+/// stream), nothing else.
 pub async fn serve<A: Application + 'static>(
     listener: TcpListener,
     app: A,
     limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) {
-    let app = Arc::new(app);
-    let http = Arc::new(connection::protocols());
-    let slots = Arc::new(Semaphore::new(descriptors::raise_limit_for(
-        limits.max_connections,
-    )));
-    let graceful = GracefulShutdown::new();
-    let mut connections = JoinSet::new();
+    let stage = watch::Sender::new(Stage::Serving);
+    let mut acceptor = Acceptor {
+        app: Arc::new(app),
+        http: Arc::new(connection::protocols()),
+        slots: Arc::new(Semaphore::new(descriptors::raise_limit_for(
+            limits.max_connections,
+        ))),
+        limits,
+        stage: stage.subscribe(),
+        connections: JoinSet::new(),
+    };
+    acceptor.accept_until(&listener, shutdown).await;
 
-    let mut shutdown = pin!(shutdown);
-    loop {
-        tokio::select! {
-            biased;
-            () = &mut shutdown => break,
-            // A connection that ends frees a descriptor, so this also ends the pause of an accept
-            // that lacked one. A task that panicked has been reported by the panic hook.
-            Some(_ended) = connections.join_next() => {}
-            (stream, peer, slot) = accept(&listener, &slots) => {
-                let app = Arc::clone(&app);
-                let http = Arc::clone(&http);
-                let watcher = graceful.watcher();
-                connections.spawn(async move {
-                    connection::serve_connection(stream, peer, app, &http, limits, watcher).await;
-                    drop(slot);
-                });
-            }
-        }
+    acceptor.app.announce_shutdown();
+    stage.send_replace(Stage::Draining);
+    if !limits.shutdown_delay.is_zero() {
+        tracing::info!(
+            seconds = limits.shutdown_delay.as_secs_f32(),
+            "shutting down: /health is 503, new connections are accepted for the time of SHUTDOWN_DELAY"
+        );
+        let delay = tokio::time::sleep(limits.shutdown_delay);
+        acceptor.accept_until(&listener, delay).await;
     }
-    drop(listener);
+    acceptor.accept_established(listener);
 
+    let mut connections = acceptor.connections;
     while connections.try_join_next().is_some() {}
     tracing::info!(
         connections = connections.len(),
         grace_seconds = limits.shutdown_grace.as_secs_f32(),
         "stopping: no new connections, requests in progress may finish"
     );
-    if tokio::time::timeout(limits.shutdown_grace, graceful.shutdown())
-        .await
-        .is_err()
-    {
+    let drained = async {
+        let all_ended = wait_for_all(&mut connections);
+        if timeout(limits.last_request, all_ended).await.is_err() {
+            stage.send_replace(Stage::Closing);
+            wait_for_all(&mut connections).await;
+        }
+    };
+    if timeout(limits.shutdown_grace, drained).await.is_err() {
         while connections.try_join_next().is_some() {}
         tracing::warn!(
             connections = connections.len(),
@@ -137,6 +164,65 @@ pub async fn serve<A: Application + 'static>(
         );
     }
     connections.shutdown().await;
+}
+
+/// Waits until every connection has ended.
+async fn wait_for_all(connections: &mut JoinSet<()>) {
+    while connections.join_next().await.is_some() {}
+}
+
+/// Starts a task for each connection.
+struct Acceptor<A> {
+    app: Arc<A>,
+    http: Arc<connection::Protocols>,
+    slots: Arc<Semaphore>,
+    limits: Limits,
+    stage: watch::Receiver<Stage>,
+    connections: JoinSet<()>,
+}
+
+impl<A: Application + 'static> Acceptor<A> {
+    /// Accepts connections until `end` resolves.
+    async fn accept_until(&mut self, listener: &TcpListener, end: impl Future<Output = ()>) {
+        let mut end = pin!(end);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut end => return,
+                // A connection that ends frees a descriptor, so this also ends the pause of an accept
+                // that lacked one. A task that panicked has been reported by the panic hook.
+                Some(_ended) = self.connections.join_next() => {}
+                (stream, peer, slot) = accept(listener, &self.slots) => {
+                    self.start(stream, peer, slot);
+                }
+            }
+        }
+    }
+
+    /// Accepts the connections that the kernel has established already, and closes the listener, which
+    /// would reset them.
+    fn accept_established(&mut self, listener: TcpListener) {
+        let Ok(listener) = listener.into_std() else {
+            return;
+        };
+        while let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned()
+            && let Ok((stream, peer)) = listener.accept()
+        {
+            let is_ready = stream.set_nonblocking(true);
+            if let Ok(stream) = is_ready.and_then(|()| TcpStream::from_std(stream)) {
+                self.start(stream, peer, slot);
+            }
+        }
+    }
+
+    fn start(&mut self, stream: TcpStream, peer: SocketAddr, slot: OwnedSemaphorePermit) {
+        let (app, http) = (Arc::clone(&self.app), Arc::clone(&self.http));
+        let (limits, stage) = (self.limits, self.stage.clone());
+        self.connections.spawn(async move {
+            connection::serve_connection(stream, peer, app, &http, limits, stage).await;
+            drop(slot);
+        });
+    }
 }
 
 /// Calls [`serve`] until `first` resolves, which is a [`shutdown_signal`] that the caller has

@@ -33,7 +33,11 @@ pub mod types;
 pub mod users;
 pub mod validation;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::db::Database;
+use crate::error::Error;
 
 pub use observe::CutOff;
 pub use pipeline::{Pipeline, Service, Settings};
@@ -46,13 +50,22 @@ pub fn service(db: &Database, settings: Settings) -> Pipeline {
         .iter()
         .map(|it| it.service(db, settings.validation));
     let services = services.collect();
+    let is_stopping = Arc::new(AtomicBool::new(false));
     let ping = {
-        let db = db.clone();
+        let (db, is_stopping) = (db.clone(), Arc::clone(&is_stopping));
         move || {
-            let db = db.clone();
-            async move { db.ping().await }
+            let (db, is_stopping) = (db.clone(), Arc::clone(&is_stopping));
+            async move {
+                if is_stopping.load(Ordering::Relaxed) {
+                    return Err(Error::Busy("the server is shutting down"));
+                }
+                db.ping().await
+            }
         }
     };
     let site = site::routes(published.iter().map(site::Document::of), ping);
-    Pipeline::new(services, site, settings).with_time_limit(db.limits().operation)
+    let pipeline = Pipeline::new(services, site, settings);
+    let mut pipeline = pipeline.with_time_limit(db.limits().operation);
+    pipeline.is_stopping = is_stopping;
+    pipeline
 }

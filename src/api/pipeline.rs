@@ -4,6 +4,8 @@
 //! every request is logged in one line.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -52,6 +54,8 @@ pub struct Pipeline {
     settings: Settings,
     /// The limit for a handler.
     time_limit: Duration,
+    /// Whether the server is shutting down.
+    pub(super) is_stopping: Arc<AtomicBool>,
 }
 
 /// The target of a request: an operation, and the service that has it.
@@ -73,6 +77,7 @@ impl Pipeline {
             site: site.into_endpoint().map_to_response().boxed(),
             settings,
             time_limit: Limits::DEFAULT.operation,
+            is_stopping: Arc::default(),
         }
     }
 
@@ -80,6 +85,11 @@ impl Pipeline {
     #[must_use]
     pub fn with_time_limit(self, time_limit: Duration) -> Self {
         Self { time_limit, ..self }
+    }
+
+    /// Records that the server is shutting down, which `/health` reports.
+    pub(crate) fn announce_shutdown(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
     }
 
     /// Passes a request through all stages, from top to bottom.

@@ -1,5 +1,7 @@
 //! The subcommands `migrate`, `check` and `seed`, which read or change a database.
 
+use std::io::{self, Write as _};
+
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use secrecy::{ExposeSecret, SecretString};
@@ -11,15 +13,20 @@ use crate::db::{check as schema_check, migrations, seed as rows};
 use crate::passwords;
 
 use super::print;
-use super::target::Target;
+use super::target::{Target, Waiting};
 
-/// Applies the migrations that are pending.
+/// Applies the migrations that are pending. Waits for a database that is not up yet.
 ///
 /// # Errors
 /// When the database cannot be reached, or a migration fails.
 pub fn migrate_run(settings: &Settings) -> anyhow::Result<()> {
     let target = Target::open(settings)?;
-    let applied = migrations::run(&mut target.connect()?)?;
+    let report = |waiting: &Waiting<'_>| {
+        // The wait goes on even if nobody reads it.
+        let _ = writeln!(io::stderr(), "{waiting}");
+    };
+    let mut session = target.connect_when_up(settings, report)?;
+    let applied = migrations::run(&mut session)?;
     for name in &applied {
         print(&format!("applied {name}"))?;
     }

@@ -37,6 +37,10 @@ impl Application for Pipeline {
     fn reject(&self, status: StatusCode) -> Response<Bytes> {
         Pipeline::reject(self, status)
     }
+
+    fn announce_shutdown(&self) {
+        Pipeline::announce_shutdown(self);
+    }
 }
 
 /// Serves until SIGTERM or Ctrl-C.
@@ -120,6 +124,7 @@ async fn run(settings: Settings, api_settings: api::Settings) -> anyhow::Result<
     let app = api::service(&db, api_settings);
     tracing::info!("listening on http://{address}, documentation at http://{address}/api/docs");
     let client_limits = Limits {
+        shutdown_delay: Duration::from_secs(settings.shutdown_delay.into()),
         shutdown_grace: limits.shutdown,
         ..Limits::default()
     };
@@ -141,7 +146,7 @@ async fn prepare_on_blocking_thread(settings: Settings) -> anyhow::Result<Target
         .context("preparing the database")?
 }
 
-/// Prepares the database; blocks the thread. Starts and migrates the private MariaDB, and fills it on
+/// Prepares the database; blocks the thread. Waits for a database that is not up yet. Starts and migrates the private MariaDB, and fills it on
 /// its first start. Migrates another database only if `MIGRATE_ON_START` is set. Checks the tables
 /// of any database.
 fn prepare(settings: &Settings) -> anyhow::Result<Target> {
@@ -149,7 +154,7 @@ fn prepare(settings: &Settings) -> anyhow::Result<Target> {
         tracing::info!(data_dir = %settings.data_dir.display(), "no DATABASE_URL: starting a private MariaDB");
     }
     let target = Target::open(settings)?;
-    let mut session = target.connect()?;
+    let mut session = target.connect_when_up(settings, |waiting| tracing::warn!("{waiting}"))?;
     if target.embedded.is_some() || settings.migrate_on_start {
         for name in migrations::run(&mut session)? {
             tracing::info!(name, "applied a migration");

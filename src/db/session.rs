@@ -19,6 +19,7 @@
 //! These functions block: within an asynchronous runtime, call them through `spawn_blocking`.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use diesel::connection::{Connection, SimpleConnection};
@@ -46,7 +47,58 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct ConnectError {
     /// Address and database, without credentials.
     target: String,
-    cause: String,
+    cause: Cause,
+}
+
+/// The cause of a [`ConnectError`].
+#[derive(Debug)]
+struct Cause {
+    text: String,
+    is_temporary: bool,
+}
+
+impl Cause {
+    /// A cause that stays until an operator removes it.
+    fn lasting(error: impl fmt::Display) -> Self {
+        Self {
+            text: error.to_string(),
+            is_temporary: false,
+        }
+    }
+}
+
+impl From<mysql_async::Error> for Cause {
+    fn from(error: mysql_async::Error) -> Self {
+        Self {
+            text: error.to_string(),
+            is_temporary: is_temporary(&error),
+        }
+    }
+}
+
+/// The numbers of the errors with which a server refuses connections for the time being: too many
+/// connections (of all users, of this user, for this user's quota), or it is shutting down.
+const REFUSED_FOR_NOW: [u16; 4] = [1040, 1203, 1226, 1053];
+
+/// Whether the same attempt may succeed later, without a change by an operator. Among the errors of
+/// the network that is so for all except forbidden ones: while containers start, a name may be
+/// unknown, a port closed, a socket absent, and a proxy may close the connection.
+fn is_temporary(error: &mysql_async::Error) -> bool {
+    use mysql_async::{DriverError, Error, IoError};
+    match error {
+        Error::Io(IoError::Io(error)) => error.kind() != io::ErrorKind::PermissionDenied,
+        Error::Driver(DriverError::ConnectionClosed) => true,
+        Error::Server(error) => REFUSED_FOR_NOW.contains(&error.code),
+        _ => false,
+    }
+}
+
+impl ConnectError {
+    /// Whether the cause may go away by itself, as when the server is still starting.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        self.cause.is_temporary
+    }
 }
 
 impl fmt::Display for ConnectError {
@@ -54,7 +106,7 @@ impl fmt::Display for ConnectError {
         write!(
             f,
             "cannot connect to the database at {}: {}",
-            self.target, self.cause
+            self.target, self.cause.text
         )
     }
 }
@@ -72,42 +124,48 @@ type Wrapper = AsyncConnectionWrapper<AsyncMysqlConnection, OwnRuntime>;
 /// When the server does not respond within ten seconds, rejects the connection, cannot be trusted
 /// as the URL asks, or has no such database.
 pub fn connect(url: &DatabaseUrl) -> Result<Session, ConnectError> {
-    let mut session = connect_to_server(url)?;
+    connect_within(url, CONNECT_TIMEOUT)
+}
+
+/// Calls [`connect`], with another limit for the server's response.
+///
+/// # Errors
+/// As [`connect`].
+pub fn connect_within(url: &DatabaseUrl, limit: Duration) -> Result<Session, ConnectError> {
+    let mut session = connect_to_server(url, limit)?;
     let name = url.database();
     session
         .batch_execute(&format!("USE `{name}`"))
         .map_err(|error| ConnectError {
             target: url.to_string(),
-            cause: error.to_string(),
+            cause: Cause::lasting(error),
         })?;
     Ok(session)
 }
 
 /// Connects without choosing a database.
-fn connect_to_server(url: &DatabaseUrl) -> Result<Session, ConnectError> {
-    let connection = establish(url).map_err(|cause| ConnectError {
+fn connect_to_server(url: &DatabaseUrl, limit: Duration) -> Result<Session, ConnectError> {
+    let connection = establish(url, limit).map_err(|cause| ConnectError {
         target: url.to_string(),
         cause,
     })?;
     Ok(Session(Box::new(connection)))
 }
 
-fn establish(url: &DatabaseUrl) -> Result<Wrapper, String> {
+fn establish(url: &DatabaseUrl, limit: Duration) -> Result<Wrapper, Cause> {
     let options = mysql_async::OptsBuilder::from_opts(url.async_opts())
         .db_name(None::<String>)
         .setup(setup(Purpose::Maintenance, &Limits::DEFAULT));
     let connection = OwnRuntime.block_on(async {
         let connecting = async {
-            let connection = mysql_async::Conn::new(options)
-                .await
-                .map_err(|error| error.to_string())?;
+            let connection = mysql_async::Conn::new(options).await?;
             AsyncMysqlConnection::try_from(connection)
                 .await
-                .map_err(|error| error.to_string())
+                .map_err(Cause::lasting)
         };
-        tokio::time::timeout(CONNECT_TIMEOUT, connecting)
+        tokio::time::timeout(limit, connecting)
             .await
-            .unwrap_or_else(|_| Err(timed_out()))
+            .unwrap_or_else(|_| Err(timed_out(limit)))
     })?;
 
     let mut connection = AsyncConnectionWrapper::from(connection);
@@ -115,16 +173,21 @@ fn establish(url: &DatabaseUrl) -> Result<Wrapper, String> {
         // Asks the server whether this connection is encrypted, instead of trusting the driver.
         let cipher: Vec<StatusVariable> = sql_query("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
             .load(&mut connection)
-            .map_err(|error| error.to_string())?;
+            .map_err(Cause::lasting)?;
         if cipher.iter().all(|row| row.value.is_empty()) {
-            return Err("the connection is not encrypted, though ssl_mode asks for it".into());
+            return Err(Cause::lasting(
+                "the connection is not encrypted, though ssl_mode asks for it",
+            ));
         }
     }
     Ok(connection)
 }
 
-fn timed_out() -> String {
-    format!("no response within {} s", CONNECT_TIMEOUT.as_secs())
+fn timed_out(limit: Duration) -> Cause {
+    Cause {
+        text: format!("no response within {} s", limit.as_secs()),
+        is_temporary: true,
+    }
 }
 
 #[derive(QueryableByName)]

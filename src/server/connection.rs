@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -13,19 +14,19 @@ use http_body_util::combinators::BoxBody;
 use hyper::body::{Body as _, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::Watcher;
 use poem::http::uri::Scheme;
 use poem::http::{HeaderValue, Request, Response, Version, header};
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Body};
 use tokio::net::TcpStream;
+use tokio::sync::{Notify, watch};
 
 use crate::api::CutOff;
 
 use super::body::{RequestBody, ResponseBody};
 use super::stream::TimedStream;
 use super::timer::{ClientTimer, Exchange};
-use super::{Application, Limits};
+use super::{Application, Limits, Stage};
 
 /// The largest request head, in bytes, and how much of a response hyper gathers before it writes.
 const HTTP1_BUFFER: usize = 16 * 1024;
@@ -37,6 +38,9 @@ const HTTP2_HEADER_LIST: u32 = 16 * 1024;
 /// the connection.
 const HTTP2_RESETS: usize = 20;
 
+/// Hyper's protocols.
+pub(super) type Protocols = auto::Builder<TokioExecutor>;
+
 /// The protocols and their limits. The [`ClientTimer`] enforces all time limits, so hyper has none
 /// of its own:
 ///
@@ -44,7 +48,7 @@ const HTTP2_RESETS: usize = 20;
 ///   not cover the first bytes, which decide between HTTP/1 and HTTP/2;
 /// - its HTTP/2 keep-alive pings would make an idle connection look active. The idle timeout
 ///   detects clients that are gone, too.
-pub(super) fn protocols() -> auto::Builder<TokioExecutor> {
+pub(super) fn protocols() -> Protocols {
     let mut http = auto::Builder::new(TokioExecutor::new());
     http.http1()
         .header_read_timeout(None)
@@ -63,9 +67,9 @@ pub(super) async fn serve_connection<A: Application + 'static>(
     stream: TcpStream,
     peer: SocketAddr,
     app: Arc<A>,
-    http: &auto::Builder<TokioExecutor>,
+    http: &Protocols,
     limits: Limits,
-    watcher: Watcher,
+    mut stage: watch::Receiver<Stage>,
 ) {
     // Responses are written whole: waiting to fill a packet (Nagle) could only delay the last
     // packet.
@@ -93,17 +97,36 @@ pub(super) async fn serve_connection<A: Application + 'static>(
         }
     };
     let io = TokioIo::new(TimedStream::new(stream, Arc::clone(&timer), reject));
+    let goaway = Arc::new(Notify::new());
     let service = hyper::service::service_fn({
         let (timer, cut_off) = (Arc::clone(&timer), cut_off.clone());
+        let (stage, goaway) = (stage.clone(), Arc::clone(&goaway));
         move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(cut_off.clone());
-            let exchange = Exchange::begin(&timer, request.version() == Version::HTTP_2);
+            let is_http2 = request.version() == Version::HTTP_2;
+            let exchange = Exchange::begin(&timer, is_http2);
             let request = (request, local.clone(), remote.clone(), Scheme::HTTP).into();
             let app = Arc::clone(&app);
-            async move { Ok::<_, Infallible>(respond(&*app, request, exchange).await) }
+            let (stage, goaway) = (stage.clone(), Arc::clone(&goaway));
+            async move {
+                let response = respond(&*app, request, exchange, &stage).await;
+                if is_http2 && *stage.borrow() != Stage::Serving {
+                    goaway.notify_one();
+                }
+                Ok::<_, Infallible>(response)
+            }
         }
     });
-    let connection = watcher.watch(http.serve_connection(io, service));
+    let connection = async {
+        let mut connection = pin!(http.serve_connection(io, service));
+        tokio::select! {
+            end = connection.as_mut() => return end,
+            _ = stage.wait_for(|stage| *stage == Stage::Closing) => {}
+            () = goaway.notified() => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        connection.await
+    };
     let end = timer.limit(connection, &cut_off).await;
     match (rejection.get(), end) {
         (Some((status, request_id)), end) => {
@@ -144,11 +167,13 @@ fn request_id(response: &Response<Bytes>) -> String {
 }
 
 /// Passes one request to the application and returns its response. The timer is paused meanwhile,
-/// except while the application waits for the request's body.
+/// except while the application waits for the request's body. Once the server is stopping, the
+/// response is the last one of an HTTP/1 connection.
 async fn respond<A: Application>(
     app: &A,
     mut request: poem::Request,
     exchange: Exchange,
+    stage: &watch::Receiver<Stage>,
 ) -> Response<ResponseBody> {
     let _working = exchange.server_step();
     let is_http2 = request.version() == Version::HTTP_2;
@@ -162,7 +187,10 @@ async fn respond<A: Application>(
         request.set_body(Body::from(BoxBody::new(body)));
         Some(unread)
     };
-    let response: Response<BoxBody<_, _>> = app.get_response(request).await.into();
+    let mut response: Response<BoxBody<_, _>> = app.get_response(request).await.into();
+    if !is_http2 && *stage.borrow() != Stage::Serving {
+        response = closing(response);
+    }
 
     // A response with this header ends the connection, so there is no next request to read up to.
     let connection = response.headers().get(header::CONNECTION);

@@ -23,3 +23,4 @@ mod serving;
 mod settings;
 mod tables;
 mod unread_log;
+mod waiting;

@@ -183,8 +183,9 @@ impl Server {
         (server, resume)
     }
 
+    /// Waits until a launched program listens.
     #[track_caller]
-    fn listening(self) -> Self {
+    pub fn listening(self) -> Self {
         let mut server = self;
         let line = server.await_line(LISTENING);
         let address = line.split("http://").nth(1).unwrap();

@@ -156,6 +156,21 @@ fn a_request_in_progress_may_finish() {
 }
 
 #[test]
+fn during_the_shutdown_delay_only_health_says_that_the_end_is_near() {
+    let database = Database::empty("shutdown_delay");
+    let mut server = serve(&database, &[("SHUTDOWN_DELAY", "3600")]);
+    assert_eq!(get(&server.address, "/health", &[]).status, 200);
+    server.signal(Signal::TERM);
+    server.await_line("shutting down: /health is 503");
+    let health = get(&server.address, "/health", &[]);
+    assert_eq!(health.status, 503);
+    assert_eq!(health.header("retry-after"), Some("1"));
+    assert_eq!(get(&server.address, "/api/users", &[]).status, 200);
+    server.signal(Signal::TERM);
+    assert_eq!(server.end(), Some(0), "{:#?}", server.log());
+}
+
+#[test]
 fn a_signal_ends_a_start_that_is_blocked() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap();

@@ -4,6 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -31,6 +32,8 @@ pub struct Events {
     pub release: Arc<Notify>,
     /// Notified when the body of `/endless` is dropped and no longer read.
     pub endless_dropped: Arc<Notify>,
+    /// Whether the server has announced its shutdown.
+    pub is_stopping: Arc<AtomicBool>,
 }
 
 pub struct Server {
@@ -71,13 +74,16 @@ impl Server {
 }
 
 /// The routes, and the response to requests that are not valid HTTP.
-struct Rejecting(Route);
+struct Rejecting {
+    routes: Route,
+    is_stopping: Arc<AtomicBool>,
+}
 
 impl Endpoint for Rejecting {
     type Output = Response;
 
     async fn call(&self, request: poem::Request) -> poem::Result<Response> {
-        self.0.call(request).await
+        self.routes.call(request).await
     }
 }
 
@@ -90,13 +96,19 @@ impl Application for Rejecting {
             .body(body.into())
             .unwrap()
     }
+
+    fn announce_shutdown(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+    }
 }
 
 pub fn app() -> (impl Application + 'static, Events) {
     let (reached, wait_reached) = mpsc::unbounded_channel();
     let release = Arc::new(Notify::new());
     let endless_dropped = Arc::new(Notify::new());
+    let is_stopping = Arc::new(AtomicBool::new(false));
     let events = Events {
+        is_stopping: Arc::clone(&is_stopping),
         wait_reached,
         release: Arc::clone(&release),
         endless_dropped: Arc::clone(&endless_dropped),
@@ -175,7 +187,11 @@ pub fn app() -> (impl Application + 'static, Events) {
                 }
             }),
         );
-    (Rejecting(route), events)
+    let app = Rejecting {
+        routes: route,
+        is_stopping,
+    };
+    (app, events)
 }
 
 struct OnDrop(Arc<Notify>);

@@ -22,6 +22,8 @@ const FAR: Limits = Limits {
     header_timeout: Duration::from_secs(30),
     idle_timeout: Duration::from_secs(30),
     max_connections: 100,
+    shutdown_delay: Duration::ZERO,
+    last_request: Duration::from_millis(400),
     shutdown_grace: Duration::from_secs(30),
 };
 const SHORT: Duration = Duration::from_millis(400);
