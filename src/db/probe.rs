@@ -53,15 +53,22 @@ impl Probe {
     /// Ends when the database executes no statement of `session`, twice in a row: the response to
     /// its statement should have arrived long ago.
     pub(super) async fn until_lost(&self, session: &Session) {
-        let mut doubts = 0;
-        while doubts < 2 {
+        let mut was_doubtful = false;
+        loop {
             let is_executing = self.is_executing(session).await;
-            doubts = if is_executing == Some(false) {
-                doubts + 1
+            let is_doubtful = is_executing == Some(false);
+            if is_doubtful && was_doubtful {
+                return;
+            }
+            was_doubtful = is_doubtful;
+            // A statement that is being executed is not asked about as often.
+            let is_slow = is_executing == Some(true);
+            sleep(if is_slow {
+                deadlines::SILENCE
             } else {
-                0
-            };
-            sleep(deadlines::PROBE_PAUSE).await;
+                deadlines::PROBE_PAUSE
+            })
+            .await;
         }
     }
 

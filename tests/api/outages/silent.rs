@@ -45,9 +45,9 @@ async fn a_write_whose_response_is_lost_is_a_503_and_gives_its_connection_up() {
     let proxy = LossyProxy::start();
     let shop = Shop::open_behind(&proxy).await;
     shop.create_user("ada@example.com").await;
-    for part in PARTS {
-        // More losses than the pool has connections.
-        for _ in 0..=POOL {
+    // At first more losses than the pool has connections.
+    for (part, losses) in PARTS.into_iter().zip([POOL + 1, 1, 1]) {
+        for _ in 0..losses {
             proxy.lose_part("UPDATE `users`", 1, part);
             let change = json!({"role": "ADMIN"});
             shop.put("/api/users/1", &change).await.error(503);
@@ -105,11 +105,13 @@ async fn requests_succeed_soon_after_a_black_hole() {
     shop.create_user("ada@example.com").await;
     let change = json!({"role": "USER"});
     let changes = || join_all((0..POOL).map(|_| shop.put("/api/users/1", &change)));
-    // Opens every connection of the pool.
+    // Opens every connection of the pool, since the changes wait for each other.
+    shop.execute("CREATE TRIGGER slow BEFORE UPDATE ON users FOR EACH ROW DO SLEEP(0.1)")
+        .await;
     for response in changes().await {
         response.expect(200);
     }
-    let opened = proxy.accepted();
+    shop.execute("DROP TRIGGER slow").await;
     proxy.set_black_hole(true);
     let lost = async {
         for response in changes().await {
@@ -117,7 +119,7 @@ async fn requests_succeed_soon_after_a_black_hole() {
         }
     };
     let recovery = async {
-        proxy.swallowed(opened).await;
+        proxy.swallowed(POOL).await;
         proxy.set_black_hole(false);
         eventually("reads, changes and /health succeed", async || {
             shop.put("/api/users/1", &change).await.status == 200
