@@ -17,8 +17,8 @@
 use std::fmt;
 
 use diesel::dsl::sql;
-use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use diesel::sql_types::BigInt;
+use diesel::result::{DatabaseErrorKind, Error as DieselError, QueryResult};
+use diesel::sql_types::{BigInt, Text};
 use diesel_async::{AsyncConnection, RunQueryDsl, SimpleAsyncConnection, TransactionManager};
 
 use crate::deadlines;
@@ -173,7 +173,9 @@ impl QueryError {
     /// since.
     pub(super) async fn diagnose(mut self, conn: &mut Connection) -> Self {
         if self.is_pending() {
-            let asked = tokio::time::timeout(deadlines::ROUND_TRIP, last_diagnosis(conn)).await;
+            let message = self.error.to_string();
+            let asked =
+                tokio::time::timeout(deadlines::ROUND_TRIP, last_diagnosis(conn, &message)).await;
             self.diagnosis = asked.unwrap_or(Diagnosis::Lost);
         }
         if self.is_lost() {
@@ -227,26 +229,11 @@ impl QueryError {
     }
 }
 
-/// Asks the connection about the error of its last statement.
-async fn last_diagnosis(conn: &mut Connection) -> Diagnosis {
-    // The last condition is the error; warnings may precede it. But if a trigger failed, MariaDB
-    // adds notes that say where (4094), and the error is the first condition. Another statement
-    // reads the value, since MySQL cannot prepare GET DIAGNOSTICS.
-    const KEEP_NUMBER: &str = "GET DIAGNOSTICS @shop_conditions = NUMBER; \
-         GET DIAGNOSTICS CONDITION @shop_conditions \
-         @shop_error = MYSQL_ERRNO, @shop_state = RETURNED_SQLSTATE; \
-         GET DIAGNOSTICS CONDITION 1 \
-         @shop_first_error = MYSQL_ERRNO, @shop_first_state = RETURNED_SQLSTATE";
-    if conn.batch_execute(KEEP_NUMBER).await.is_ok() {
-        // A trigger may give any number to the error that it raises, so its SQLSTATE decides.
-        let number = format!(
-            "CAST(IF(@shop_error = 4094, \
-             IF(@shop_first_state = '45000', {SIGNAL}, @shop_first_error), \
-             IF(@shop_state = '45000', {SIGNAL}, @shop_error)) AS SIGNED)"
-        );
-        let number = sql::<BigInt>(&number);
-        let number = diesel::select(number).get_result::<i64>(conn).await;
-        if let Some(number) = number.ok().and_then(|number| u16::try_from(number).ok()) {
+/// Asks the connection about the error of its last statement, which came with `message`.
+async fn last_diagnosis(conn: &mut Connection, message: &str) -> Diagnosis {
+    // If an administrator ends the questions, too, the next ones are about that.
+    for _ in 0..QUESTIONS {
+        if let Ok(Some(number)) = number_of_last_error(conn, message).await {
             return Diagnosis::Number(number);
         }
     }
@@ -254,6 +241,33 @@ async fn last_diagnosis(conn: &mut Connection) -> Diagnosis {
         Ok(()) => Diagnosis::Unnumbered,
         Err(_) => Diagnosis::Lost,
     }
+}
+
+/// How often the connection is asked about an error.
+const QUESTIONS: usize = 3;
+
+/// The number of the error that came with `message`; `None` if the server reports no error.
+async fn number_of_last_error(conn: &mut Connection, message: &str) -> QueryResult<Option<u16>> {
+    // Warnings may precede an error, and notes may follow it: MariaDB says where in a trigger it
+    // occurred. For a statement that is ended while it is parsed, MariaDB reports another error (1064)
+    // than it sends. So the condition with the same message is the error, and otherwise the last one
+    // that is no such note (4094). A trigger may give any number to the error that it raises, so its
+    // SQLSTATE decides. Another statement reads the values, since MySQL cannot prepare GET
+    // DIAGNOSTICS.
+    const KEEP: &str = "GET DIAGNOSTICS @shop_conditions = NUMBER; \
+         GET DIAGNOSTICS CONDITION 1 @shop_first_error = MYSQL_ERRNO, \
+         @shop_first_state = RETURNED_SQLSTATE, @shop_first_message = MESSAGE_TEXT; \
+         GET DIAGNOSTICS CONDITION @shop_conditions \
+         @shop_error = MYSQL_ERRNO, @shop_state = RETURNED_SQLSTATE";
+    conn.batch_execute(KEEP).await?;
+    let number = sql::<BigInt>("CAST(IF(@shop_error = 4094 OR @shop_first_message = ")
+        .bind::<Text, _>(message)
+        .sql(&format!(
+            ", IF(@shop_first_state = '45000', {SIGNAL}, @shop_first_error), \
+             IF(@shop_state = '45000', {SIGNAL}, @shop_error)) AS SIGNED)"
+        ));
+    let number = diesel::select(number).get_result::<i64>(conn).await?;
+    Ok(u16::try_from(number).ok())
 }
 
 /// Marks the connection as unusable, as diesel does: the pool does not use it again.

@@ -329,10 +329,6 @@ impl Manager for Connector {
             connection.lend_until(None);
             if passed.is_err() {
                 self.note_loss(metrics.created, false);
-                if connection.is_in_statement() {
-                    let cause = "an idle connection is silent".to_owned();
-                    self.availability.failed(&ConnectError::Unreachable(cause));
-                }
                 return reject("the connection was lost while it was idle");
             }
         }

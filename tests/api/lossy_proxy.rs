@@ -31,6 +31,8 @@ struct State {
     is_away: AtomicBool,
     /// Whether nothing is passed on. Connections that lose something stay silent afterwards.
     is_black_hole: AtomicBool,
+    /// How many connections lost something in a black hole.
+    swallowed: watch::Sender<usize>,
     /// How many of the connections that lost something were closed by the service.
     closed: watch::Sender<usize>,
 }
@@ -105,6 +107,14 @@ impl LossyProxy {
     /// something stay silent.
     pub fn set_black_hole(&self, is_black_hole: bool) {
         self.state.is_black_hole.store(is_black_hole, Relaxed);
+    }
+
+    /// Waits until `connections` connections have lost something in a black hole.
+    pub async fn swallowed(&self, connections: usize) {
+        let mut swallowed = self.state.swallowed.subscribe();
+        let swallowed = swallowed.wait_for(|swallowed| *swallowed >= connections);
+        let swallowed = timeout(Duration::from_secs(25), swallowed).await;
+        swallowed.expect("something is sent").unwrap();
     }
 
     /// Closes new connections at once, as while no database listens, until it is back.
@@ -182,8 +192,11 @@ impl Connection {
 
     /// Makes the connection lose everything from now on.
     fn fall_silent(&self) {
-        self.loses_statements.store(true, Relaxed);
+        let was_silent = self.loses_statements.swap(true, Relaxed);
         self.response_bytes.store(0, Relaxed);
+        if !was_silent {
+            self.state.swallowed.send_modify(|count| *count += 1);
+        }
     }
 
     async fn pass_statements(&self, mut client: OwnedReadHalf, mut server: OwnedWriteHalf) {

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use diesel::QueryableByName;
+use diesel::dsl::sql;
 use diesel::sql_types::{BigInt, Text};
 use ecommerce_api::db::cart::NewCartItem;
 use ecommerce_api::db::products::{self, NewProduct};
@@ -12,6 +13,7 @@ use ecommerce_api::db::session::Session;
 use ecommerce_api::db::url::DatabaseUrl;
 use ecommerce_api::db::users::{self, NewUser, Role, UserChanges};
 use ecommerce_api::db::{Database, Known, ListRange, Order, Page, migrations, session};
+use ecommerce_api::deadlines::Limits;
 use ecommerce_api::error::{Conflict, Error};
 use futures_util::TryStreamExt;
 use tokio::runtime::Runtime;
@@ -230,6 +232,36 @@ fn a_lock_that_is_held_for_too_long_makes_the_change_unavailable() {
     let change = shop.change_until_it_waits();
     assert_unavailable(shop.runtime.block_on(change).unwrap(), "1205");
     shop.execute("ROLLBACK");
+}
+
+#[test]
+fn the_limits_of_the_server_follow_from_the_time_that_a_request_may_take() {
+    let mut shop = Shop::on(&GERMAN, "limits");
+    let limits = Limits::of(Duration::from_secs(4));
+    shop.db = Database::with_limits(&shop.url.async_opts(), 8, 2, limits);
+    shop.execute("BEGIN; UPDATE users SET role = 'USER' WHERE id = 1; DELETE FROM users");
+    let change = shop.change_until_it_waits();
+    let settings = sql::<(BigInt, BigInt)>("@@innodb_lock_wait_timeout, @@lock_wait_timeout");
+    let settings: (i64, i64) = shop.runtime.block_on(async {
+        let mut conn = shop.db.list_connection().await.unwrap();
+        let settings = diesel::select(settings);
+        diesel_async::RunQueryDsl::get_result(settings, &mut *conn)
+            .await
+            .unwrap()
+    });
+    assert_eq!(settings, (2, 2));
+    assert_unavailable(shop.runtime.block_on(change).unwrap(), "1205");
+    shop.execute("ROLLBACK");
+}
+
+#[test]
+fn a_statement_that_takes_too_long_says_so() {
+    let mut shop = Shop::on(&GERMAN, "slow");
+    let limits = Limits::of(Limits::SHORTEST);
+    shop.db = Database::with_limits(&shop.url.async_opts(), 8, 2, limits);
+    shop.execute("CREATE TRIGGER slow BEFORE INSERT ON users FOR EACH ROW DO SLEEP(60)");
+    let user = shop.db.create_user(new_user("eva@example.com"));
+    assert_unavailable(shop.runtime.block_on(user), "1969");
 }
 
 #[test]

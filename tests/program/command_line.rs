@@ -86,6 +86,7 @@ fn a_bad_value_is_one_line_and_exit_code_2() {
         ("SERVER_PORT", "http", "'--server-port"),
         ("SERVER_HOST", "nowhere", "'--server-host"),
         ("DATABASE_POOL_SIZE", "0", "0 is not in 1..=1000"),
+        ("REQUEST_TIMEOUT", "1", "1 is not in 2..=600"),
         ("LOG_FORMAT", "xml", "[possible values: text, json]"),
         ("MIGRATE_ON_START", "maybe", "'--migrate-on-start"),
         ("RUST_LOG", "ecommerce_api=loud", "RUST_LOG: "),

@@ -1,5 +1,6 @@
 //! Connections to the database that fall silent without being closed.
 
+use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::harness::{Shop, eventually};
@@ -82,7 +83,7 @@ async fn losses_under_load_leave_the_pool_working() {
                 }
             }
         });
-        for status in futures_util::future::join_all(calls).await {
+        for status in join_all(calls).await {
             assert!(matches!(status.as_u16(), 200 | 201 | 503), "{status}");
         }
         let works = async || {
@@ -90,7 +91,7 @@ async fn losses_under_load_leave_the_pool_working() {
                 let change = shop.put("/api/users/1", &json!({"role": "USER"})).await;
                 change.status == 200 && shop.get("/api/users/1").await.status == 200
             });
-            let succeeded = futures_util::future::join_all(calls).await;
+            let succeeded = join_all(calls).await;
             succeeded.into_iter().all(|it| it)
         };
         eventually("every connection works", works).await;
@@ -102,23 +103,55 @@ async fn requests_succeed_soon_after_a_black_hole() {
     let proxy = LossyProxy::start();
     let shop = Shop::open_behind(&proxy).await;
     shop.create_user("ada@example.com").await;
+    let change = json!({"role": "USER"});
+    let changes = || join_all((0..POOL).map(|_| shop.put("/api/users/1", &change)));
+    // Opens every connection of the pool.
+    for response in changes().await {
+        response.expect(200);
+    }
+    let opened = proxy.accepted();
     proxy.set_black_hole(true);
-    let calls = (0..2 * POOL).map(async |call| {
-        if call % 2 == 0 {
-            shop.get("/api/users/1").await.error(503);
-        } else {
-            let change = json!({"role": "USER"});
-            shop.put("/api/users/1", &change).await.error(503);
+    let lost = async {
+        for response in changes().await {
+            response.error(503);
         }
-    });
-    futures_util::future::join_all(calls).await;
+    };
+    let recovery = async {
+        proxy.swallowed(opened).await;
+        proxy.set_black_hole(false);
+        eventually("reads, changes and /health succeed", async || {
+            shop.put("/api/users/1", &change).await.status == 200
+                && shop.get("/api/users/1").await.status == 200
+                && shop.get("/health").await.status == 200
+        })
+        .await;
+    };
+    tokio::join!(lost, recovery);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_black_hole_that_lasts_makes_the_database_count_as_away() {
+    let proxy = LossyProxy::start();
+    let shop = Shop::open_behind(&proxy).await;
+    shop.create_user("ada@example.com").await;
+    proxy.set_black_hole(true);
+    let reads = (0..2 * POOL).map(|_| shop.get("/api/users/1"));
+    for response in join_all(reads).await {
+        response.error(503);
+    }
     shop.get("/health").await.error(503);
+    // From now on only the probe connects.
+    eventually("requests fail without connecting", async || {
+        let before = proxy.accepted();
+        for _ in 0..50 {
+            shop.get("/api/users/1").await.error(503);
+        }
+        proxy.accepted() - before < 10
+    })
+    .await;
     proxy.set_black_hole(false);
-    eventually("reads, changes and /health succeed", async || {
-        let change = shop.put("/api/users/1", &json!({"role": "USER"})).await;
-        change.status == 200
-            && shop.get("/api/users/1").await.status == 200
-            && shop.get("/health").await.status == 200
+    eventually("a request succeeds", async || {
+        shop.get("/api/users/1").await.status == 200
     })
     .await;
 }

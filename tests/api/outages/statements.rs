@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use serde_json::json;
 
-use crate::harness::{Shop, connections};
+use crate::harness::{Shop, connections, eventually};
 
 /// Makes each INSERT of a product run `body`, in which `attempt` is the number of this attempt.
 async fn before_each_product(shop: &Shop, body: &str) {
@@ -98,7 +98,7 @@ async fn statements_that_are_killed_at_any_time_are_never_a_500() {
     };
     let calls = async {
         let mut acknowledged = 0;
-        for _ in 0..60 {
+        for _ in 0..200 {
             let calls = (0..16).map(async |call| match call % 4 {
                 0 => shop.get("/api/users/1").await.status,
                 1 => {
@@ -122,4 +122,47 @@ async fn statements_that_are_killed_at_any_time_are_never_a_500() {
     let ((), acknowledged) = tokio::join!(kill, calls);
     let stored = rows(&shop, "cart").await;
     assert!(stored >= acknowledged, "{acknowledged} of {stored}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_locked_table_makes_only_its_own_requests_wait_and_not_for_long() {
+    let shop = Shop::open().await;
+    shop.create_user("ada@example.com").await;
+    shop.create_product("Kettle").await;
+    let (locked, holding) = tokio::sync::oneshot::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let lock = shop.sql(move |session| {
+        session.batch_execute("LOCK TABLES users WRITE").unwrap();
+        locked.send(()).unwrap();
+        released.recv().unwrap();
+        session.batch_execute("UNLOCK TABLES").unwrap();
+    });
+    let requests = async {
+        holding.await.unwrap();
+        let change = json!({"role": "USER"});
+        let waiting = async {
+            let (read, list, change) = tokio::join!(
+                shop.get("/api/users/1"),
+                shop.get("/api/users"),
+                shop.put("/api/users/1", &change),
+            );
+            for response in [read, list, change] {
+                response.error(503);
+            }
+        };
+        let others = async {
+            eventually("the requests wait for the table", async || {
+                let waiting = shop.sql(|session| connections(session, "info LIKE '%users%'"));
+                waiting.await.len() == 3
+            })
+            .await;
+            shop.get("/api/products/1").await.expect(200);
+            shop.get("/api/products").await.expect(200);
+            assert_eq!(shop.get("/health").await.status, 200);
+        };
+        tokio::join!(waiting, others);
+        release.send(()).unwrap();
+    };
+    tokio::join!(lock, requests);
+    shop.get("/api/users/1").await.expect(200);
 }
