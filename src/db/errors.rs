@@ -250,16 +250,17 @@ const QUESTIONS: usize = 3;
 async fn number_of_last_error(conn: &mut Connection, message: &str) -> QueryResult<Option<u16>> {
     // Warnings may precede an error, and notes may follow it: MariaDB says where in a trigger it
     // occurred. For a statement that is ended while it is parsed, MariaDB reports another error (1064)
-    // than it sends. So the condition with the same message is the error, and otherwise the last one.
-    // A trigger may give any number to the error that it raises, so its SQLSTATE decides. Another
-    // statement reads the values, since MySQL cannot prepare GET DIAGNOSTICS.
+    // than it sends. So the condition with the same message is the error, and otherwise the last one
+    // that is no such note (4094). A trigger may give any number to the error that it raises, so its
+    // SQLSTATE decides. Another statement reads the values, since MySQL cannot prepare GET
+    // DIAGNOSTICS.
     const KEEP: &str = "GET DIAGNOSTICS @shop_conditions = NUMBER; \
          GET DIAGNOSTICS CONDITION 1 @shop_first_error = MYSQL_ERRNO, \
          @shop_first_state = RETURNED_SQLSTATE, @shop_first_message = MESSAGE_TEXT; \
          GET DIAGNOSTICS CONDITION @shop_conditions \
          @shop_error = MYSQL_ERRNO, @shop_state = RETURNED_SQLSTATE";
     conn.batch_execute(KEEP).await?;
-    let number = sql::<BigInt>("CAST(IF(@shop_first_message = ")
+    let number = sql::<BigInt>("CAST(IF(@shop_error = 4094 OR @shop_first_message = ")
         .bind::<Text, _>(message)
         .sql(&format!(
             ", IF(@shop_first_state = '45000', {SIGNAL}, @shop_first_error), \

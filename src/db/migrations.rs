@@ -1,4 +1,5 @@
-//! The migrations, embedded in the binary. Imports `db::session` and `error`.
+//! The migrations, embedded in the binary. Imports `db::session`, `db::session_settings` and
+//! `error`.
 //!
 //! Their SQL is in the directory `migrations/`, with which the command `diesel` works, too.
 //! Processes that migrate one database at the same time take turns, by `GET_LOCK`, which locks on
@@ -19,6 +20,7 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::session::Session;
+use super::session_settings::Purpose;
 use crate::error::Cause;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
@@ -303,7 +305,14 @@ fn locked<T>(
     if taken.first().and_then(|row| row.number) != Some(1) {
         return Err(Error::Busy);
     }
-    let result = work(session);
+    let prepared = session.set_up(Purpose::Migrations);
+    let result = prepared
+        .map_err(|error| Error::Query(error.into()))
+        .and_then(|()| work(session));
+    // When this fails, the connection is lost.
+    if let Err(error) = session.set_up(Purpose::Administration) {
+        tracing::debug!(%error, "setting the session up again failed");
+    }
     // When this fails, the connection is lost, and the server has released the lock.
     if let Err(error) = session.batch_execute(&format!("DO RELEASE_LOCK({LOCK})")) {
         tracing::debug!(%error, "releasing the migration lock failed");

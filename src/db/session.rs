@@ -155,7 +155,7 @@ fn connect_to_server(url: &DatabaseUrl, limit: Duration) -> Result<Session, Conn
 fn establish(url: &DatabaseUrl, limit: Duration) -> Result<Wrapper, Cause> {
     let options = mysql_async::OptsBuilder::from_opts(url.async_opts())
         .db_name(None::<String>)
-        .setup(setup(Purpose::Maintenance, &Limits::DEFAULT));
+        .setup(setup(Purpose::Administration, &Limits::DEFAULT));
     let connection = OwnRuntime.block_on(async {
         let connecting = async {
             let connection = mysql_async::Conn::new(options).await?;
@@ -197,6 +197,15 @@ struct StatusVariable {
 }
 
 impl Session {
+    /// Sets the variables of the session for another purpose.
+    ///
+    /// # Errors
+    /// When the server rejects one.
+    pub(super) fn set_up(&mut self, purpose: Purpose) -> QueryResult<()> {
+        let mut statements = setup(purpose, &Limits::DEFAULT).into_iter();
+        statements.try_for_each(|statement| self.batch_execute(&statement))
+    }
+
     /// Runs one or more statements without parameters or rows.
     ///
     /// # Errors

@@ -116,7 +116,7 @@ fn base_of_view(session: &mut Session, table: &str) -> QueryResult<Result<Base, 
          WHERE table_schema = DATABASE() AND table_name = '{literal}'"
     ))?;
     match bases.first().and_then(|base| base.value.as_deref()) {
-        Some("BASE TABLE") => Ok(Ok(Base {
+        Some("BASE TABLE" | "SYSTEM VERSIONED") => Ok(Ok(Base {
             name,
             view: Some(columns),
         })),

@@ -25,6 +25,8 @@ enum State {
     Sample,
     /// Orders refer to every user and product.
     WithOrders,
+    /// Triggers reject changes of products and the removal of cart items.
+    WithRules,
     WithoutTables,
     WithoutDatabase,
 }
@@ -40,9 +42,9 @@ type Recorded = (
 );
 
 use Change::{Body, Header, LargeBody, Path, Query};
-use State::{Sample, WithOrders, WithoutDatabase, WithoutTables};
+use State::{Sample, WithOrders, WithRules, WithoutDatabase, WithoutTables};
 
-const RECORDED: [Recorded; 21] = [
+const RECORDED: [Recorded; 22] = [
     // ── 400 ──
     (&[], 400, "id", Sample, &[Path("0")]),
     (&[], 400, "page", Sample, &[Query("?page=0&limit=1001")]),
@@ -126,6 +128,18 @@ const RECORDED: [Recorded; 21] = [
         Sample,
         &[Body(r#"{"user_id": 2, "product_id": 13}"#)],
     ),
+    (
+        &[
+            "createProduct",
+            "updateProduct",
+            "removeCartItem",
+            "clearUserCart",
+        ],
+        409,
+        "",
+        WithRules,
+        &[],
+    ),
     // ── 412 ──
     (&[], 412, "", Sample, &[Header("If-Match", "\"0\"")]),
     // ── 413 and 415 ──
@@ -199,6 +213,15 @@ async fn open(state: State) -> Shop {
             )
             .await;
         }
+        WithRules => {
+            for event in ["INSERT ON products", "UPDATE ON products", "DELETE ON cart"] {
+                let name = event.replace(' ', "_");
+                shop.execute(format!(
+                    "CREATE TRIGGER {name} BEFORE {event} FOR EACH ROW SIGNAL SQLSTATE '45000'"
+                ))
+                .await;
+            }
+        }
         WithoutTables => {
             for table in ["cart", "products", "users"] {
                 shop.execute(format!("RENAME TABLE {table} TO hidden_{table}"))
@@ -213,9 +236,15 @@ async fn open(state: State) -> Shop {
 #[tokio::test]
 async fn every_example_of_an_error_is_the_response_to_a_recorded_request() {
     let mut used = BTreeSet::new();
-    for state in [Sample, WithOrders, WithoutTables, WithoutDatabase] {
+    for state in [
+        Sample,
+        WithOrders,
+        WithRules,
+        WithoutTables,
+        WithoutDatabase,
+    ] {
         let shop = open(state).await;
-        let has_tables = [Sample, WithOrders].contains(&state);
+        let has_tables = [Sample, WithOrders, WithRules].contains(&state);
         let before = if has_tables {
             Some(shop.sql(dump).await)
         } else {
