@@ -105,6 +105,11 @@ const fn longer(one: Duration, other: Duration) -> Duration {
     }
 }
 
+/// The shortest time after which a request is rejected because the service is overloaded. A client that
+/// repeats its request at once, despite `Retry-After`, would otherwise take the time of the requests that
+/// are served.
+pub const REJECTION: Duration = Duration::from_millis(250);
+
 /// The limit for waiting to hash a password. A request that would wait longer fails before it has
 /// changed anything.
 pub const PASSWORD_QUEUE: Duration = Duration::from_secs(2);

@@ -94,6 +94,8 @@ pub fn hash_blocking(password: &SecretString) -> Result<SecretString, Error> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use std::time::Duration;
+
     use argon2::{PasswordHash, PasswordVerifier};
 
     use super::*;
@@ -171,7 +173,8 @@ mod tests {
             let running = Arc::clone(&running);
             move || {
                 let is_allowed = running.try_acquire().is_ok_and(|permit| {
-                    hash_blocking(&"secret".into()).unwrap();
+                    // As hashing would, for long enough that a third thread is noticed.
+                    std::thread::sleep(Duration::from_millis(5));
                     drop(permit);
                     true
                 });

@@ -18,6 +18,8 @@ use crate::error::Conflict;
 use super::responses::{meta_response, response_header};
 use super::schemas::ErrorResponse;
 
+pub(super) use failure::Overload;
+
 pub use failure::Failure;
 pub use operation_error::{
     ChangeError, CreateError, EmptyError, FindError, OperationError, RequestError,

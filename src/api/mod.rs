@@ -4,6 +4,7 @@
 //! Imports `db`, `contract`, `error`, `deadlines` and `passwords`; knows no SQL.
 
 mod body;
+mod capacity;
 pub mod cart;
 mod compression;
 pub mod conditions;
@@ -39,6 +40,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::db::Database;
 use crate::error::Error;
 
+pub use capacity::OPERATIONS_PER_CONNECTION;
 pub use observe::CutOff;
 pub use pipeline::{Pipeline, Service, Settings};
 

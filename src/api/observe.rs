@@ -251,6 +251,16 @@ mod tests {
         assert!(log.contains("outcome=\"panicked\""), "{log}");
     }
 
+    #[test]
+    fn a_path_is_cut_when_it_is_longer_than_the_limit() {
+        let longest = "a".repeat(MAX_PATH);
+        assert_eq!(printable_path(&longest), longest);
+        assert_eq!(
+            printable_path(&format!("{longest}a")),
+            format!("{longest}…")
+        );
+    }
+
     struct Writer(Arc<Mutex<Vec<u8>>>);
 
     impl io::Write for Writer {

@@ -17,12 +17,13 @@ use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response};
 use tracing::Instrument;
 
 use crate::contract::{self, Contract, Operation};
-use crate::deadlines::Limits;
+use crate::deadlines::{self, Limits};
 use crate::error::Error;
 
+use super::capacity::Capacity;
 use super::context::{Caller, RequestContext};
 use super::cors::{self, Cors};
-use super::failures::Failure;
+use super::failures::{Failure, Overload};
 use super::hosts::Hosts;
 use super::observe::{REQUEST_ID, RequestLog, new_request_id};
 use super::validation::Validation;
@@ -37,6 +38,8 @@ pub struct Settings {
     pub hosts: Hosts,
     /// Which responses are checked against the contract.
     pub validation: Validation,
+    /// How many operations may be in progress.
+    pub max_operations: usize,
 }
 
 /// A contract, and the handlers of its operations.
@@ -51,6 +54,7 @@ pub struct Service {
 pub struct Pipeline {
     services: Vec<Service>,
     site: BoxEndpoint<'static, Response>,
+    capacity: Capacity,
     settings: Settings,
     /// The limit for a handler.
     time_limit: Duration,
@@ -75,6 +79,7 @@ impl Pipeline {
         Self {
             services,
             site: site.into_endpoint().map_to_response().boxed(),
+            capacity: Capacity::new(settings.max_operations),
             settings,
             time_limit: Limits::DEFAULT.operation,
             is_stopping: Arc::default(),
@@ -120,6 +125,10 @@ impl Pipeline {
 
         // Rate limit: there is none.
 
+        // Capacity. It is looked at before the body is read, so that a rejection costs little, but a place
+        // is taken only afterwards, so that clients that send slowly have none.
+        self.capacity.check().map_err(Failure::from)?;
+
         // Parameters and body. The body is read even when a parameter is invalid, so that the response
         // reports the violations of both, but a client that holds its body back is not asked for it then.
         let mut violations = parameters::check(operation, &mut request);
@@ -139,6 +148,7 @@ impl Pipeline {
         }
 
         // The handler.
+        let _place = self.capacity.take().map_err(Failure::from)?;
         let deadline = Instant::now() + self.time_limit;
         request.set_data(RequestContext {
             contract: service.contract,
@@ -262,7 +272,11 @@ impl Pipeline {
         let gzip = compression::accepts_gzip(request.headers());
         let has_known_end = malformed::check_transfer_codings(request.headers()).is_ok();
 
+        let arrival = tokio::time::Instant::now();
         let passed = self.pass(request, target, log).await;
+        if target.is_some() && passed.as_ref().is_err_and(Overload::is_cause_of) {
+            tokio::time::sleep_until(arrival + deadlines::REJECTION).await;
+        }
         let mut response = passed.unwrap_or_else(envelope);
         self.finish(&mut response, origin.as_ref(), &log.request_id);
         if !has_known_end {

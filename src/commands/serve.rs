@@ -86,6 +86,7 @@ fn api_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
         cors,
         hosts,
         validation,
+        max_operations: usize::from(settings.database_pool_size) * api::OPERATIONS_PER_CONNECTION,
     })
 }
 

@@ -100,10 +100,29 @@ impl Shop {
         validation: Validation,
         limits: Limits,
     ) -> Self {
+        Self::with_capacity(service_url, url, validation, limits, 512).await
+    }
+
+    /// Opens an empty shop whose service rejects requests while `operations` are in progress.
+    pub async fn open_with_capacity(operations: usize) -> Self {
+        let url = tokio::task::spawn_blocking(database::create).await;
+        let url = url.expect("the database is ready");
+        let (validation, limits) = (Validation::Off, Limits::default());
+        Self::with_capacity(&url.clone(), url, validation, limits, operations).await
+    }
+
+    async fn with_capacity(
+        service_url: &DatabaseUrl,
+        url: DatabaseUrl,
+        validation: Validation,
+        limits: Limits,
+        max_operations: usize,
+    ) -> Self {
         let settings = Settings {
             cors: Cors::Any,
             hosts: Hosts::Loopback,
             validation,
+            max_operations,
         };
         let app = service(&Database::new(&service_url.async_opts(), 8, 8), settings);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

@@ -16,6 +16,7 @@ mod lists;
 mod lossy_proxy;
 mod model;
 mod outages;
+mod overload;
 mod pages;
 mod paging;
 mod paused_client;

@@ -65,6 +65,7 @@ fn pipeline() -> Pipeline {
         cors: Cors::Any,
         hosts: Hosts::Any,
         validation: Validation::Enforce,
+        max_operations: 16,
     };
     let shop = contracts::contracts().iter();
     let mut services: Vec<Service> = shop

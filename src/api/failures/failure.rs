@@ -24,7 +24,19 @@ pub struct Failure {
     /// The value of `Allow`.
     allow: Option<Box<str>>,
     /// The log message and its cause, which are never sent to the client.
-    logged: Option<(&'static str, Cause)>,
+    logged: Option<Box<(&'static str, Cause)>>,
+    is_overload: bool,
+}
+
+/// Marks the error of a request that failed because this process is overloaded.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::api) struct Overload;
+
+impl Overload {
+    /// Whether `error` has the mark.
+    pub(in crate::api) fn is_cause_of(error: &poem::Error) -> bool {
+        error.data::<Self>().is_some()
+    }
 }
 
 impl Failure {
@@ -38,6 +50,7 @@ impl Failure {
             details: None,
             allow: None,
             logged: None,
+            is_overload: false,
         }
     }
 
@@ -55,7 +68,7 @@ impl Failure {
     /// A failure with the default message of its status, whose cause is logged.
     fn logged(status: StatusCode, what: &'static str, cause: impl Into<Cause>) -> Self {
         Self {
-            logged: Some((what, cause.into())),
+            logged: Some(Box::new((what, cause.into()))),
             ..Self::new(status)
         }
     }
@@ -123,7 +136,7 @@ impl Failure {
     }
 
     fn log(&self) {
-        let Some((what, cause)) = &self.logged else {
+        let Some((what, cause)) = self.logged.as_deref() else {
             return;
         };
         if self.kind.status == StatusCode::INTERNAL_SERVER_ERROR {
@@ -153,7 +166,7 @@ impl From<Error> for Failure {
                 ..Self::with_message(StatusCode::CONFLICT, conflict.to_string())
             },
             Error::RuleViolated(cause) => Self {
-                logged: Some(("a rule of the database is violated", cause)),
+                logged: Some(Box::new(("a rule of the database is violated", cause))),
                 ..Error::Conflict(Conflict::RuleViolated).into()
             },
             Error::Unavailable(cause) => Self::logged(
@@ -161,7 +174,10 @@ impl From<Error> for Failure {
                 "database unavailable",
                 cause,
             ),
-            Error::Busy(what) => Self::logged(StatusCode::SERVICE_UNAVAILABLE, "too busy", what),
+            Error::Busy(what) => Self {
+                is_overload: true,
+                ..Self::logged(StatusCode::SERVICE_UNAVAILABLE, "too busy", what)
+            },
             Error::Internal(cause) => {
                 Self::logged(StatusCode::INTERNAL_SERVER_ERROR, "internal error", cause)
             }
@@ -172,6 +188,10 @@ impl From<Error> for Failure {
 /// The failure as an error of poem, for extractors and endpoints.
 impl From<Failure> for poem::Error {
     fn from(failure: Failure) -> Self {
-        Self::from_response(failure.response())
+        let mut error = Self::from_response(failure.response());
+        if failure.is_overload {
+            error.set_data(Overload);
+        }
+        error
     }
 }
