@@ -58,6 +58,11 @@ impl Pool {
         Self(pool.expect("a runtime is given for the timeouts"))
     }
 
+    /// The most connections of this pool.
+    pub(super) fn max_size(&self) -> usize {
+        self.0.status().max_size
+    }
+
     /// A connection for statements whose rows are all read at once.
     ///
     /// # Errors
