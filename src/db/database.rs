@@ -20,7 +20,7 @@ use super::batches::{Batches, Cart, Key};
 use super::cart::{self, NewCartItem};
 use super::indexes::{self, ListIndex};
 use super::pages::Snapshot;
-use super::pool::{ListConnection, Pool};
+use super::pool::{ListConnection, Pool, Turns};
 use super::products::{self, NewProduct, ProductChanges};
 use super::rows::{CartItem, FullItem, Product, User};
 use super::session_settings::Purpose;
@@ -43,10 +43,11 @@ impl Database {
     /// Each is opened when it is first needed.
     #[must_use]
     pub fn new(options: &Opts, size: usize, list_size: usize) -> Self {
-        let pool = Pool::new(options, Purpose::Requests, size);
+        let turns = Arc::new(Turns::default());
+        let pool = Pool::new(options, Purpose::Requests, size, &turns);
         Self {
             batches: Arc::new(Batches::new(&pool)),
-            list_pool: Pool::new(options, Purpose::Lists, list_size),
+            list_pool: Pool::new(options, Purpose::Lists, list_size, &turns),
             has_index: Arc::default(),
             pool,
         }

@@ -12,16 +12,20 @@
 //! crate, deadpool, whose [`Metrics`] have each connection's age, with a [`Manager`] of its own.
 //! Deadpool's hooks could not replace the manager, which does everything in one place.
 //!
+//! A server that refuses another connection because of a limit does not fail a request: see
+//! `turns`.
+//!
 //! Imports `db::errors` and `db::session_settings`.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod turns;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use deadpool::Runtime;
 use deadpool::managed::{
     self, Manager, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType,
 };
-use diesel::ConnectionError;
 use diesel_async::{AsyncConnection, SimpleAsyncConnection, TransactionManager};
 use mysql_async::{Conn, Opts, OptsBuilder};
 
@@ -30,6 +34,9 @@ use crate::error::Error;
 
 use super::session_settings::{Purpose, setup};
 use super::{Connection, errors};
+
+pub(super) use turns::Turns;
+use turns::is_limit;
 
 /// A connection that was idle for longer than this is tested before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
@@ -42,12 +49,14 @@ const IDLE_LIST_CONNECTIONS: usize = 4;
 pub(super) struct Pool(managed::Pool<Connector>);
 
 impl Pool {
-    /// A pool of at most `size` connections. Each is opened when it is first needed.
-    pub(super) fn new(options: &Opts, purpose: Purpose, size: usize) -> Self {
+    /// A pool of at most `size` connections. Each is opened when it is first needed. `turns` is that
+    /// of all pools whose connections have the same user.
+    pub(super) fn new(options: &Opts, purpose: Purpose, size: usize, turns: &Arc<Turns>) -> Self {
         let options = OptsBuilder::from_opts(options.clone()).setup(setup(purpose));
         let connector = Connector {
             options: options.into(),
             last_loss: Mutex::new(None),
+            turns: Arc::clone(turns),
         };
         let pool = managed::Pool::builder(connector)
             .max_size(size)
@@ -55,7 +64,9 @@ impl Pool {
             .create_timeout(Some(deadlines::CONNECT))
             .runtime(Runtime::Tokio1)
             .build();
-        Self(pool.expect("a runtime is given for the timeouts"))
+        let pool = pool.expect("a runtime is given for the timeouts");
+        turns.add_pool(&pool);
+        Self(pool)
     }
 
     /// The most connections of this pool.
@@ -68,7 +79,7 @@ impl Pool {
     /// # Errors
     /// `Unavailable` when the database cannot be reached, `Busy` when every connection stays in use.
     pub(super) async fn get(&self) -> Result<Pooled, Error> {
-        Ok(Pooled(self.object().await?))
+        Ok(Pooled(Some(self.object().await?)))
     }
 
     /// A connection to read one list with.
@@ -82,7 +93,13 @@ impl Pool {
     async fn object(&self) -> Result<Object<Connector>, Error> {
         let cause = match self.0.get().await {
             Ok(object) => return Ok(object),
-            Err(PoolError::Backend(error)) => error.into(),
+            Err(PoolError::Backend(error)) if is_limit(&error) => {
+                match turns::wait_for_connection(&self.0, error).await {
+                    Ok(object) => return Ok(object),
+                    Err(refusal) => refusal,
+                }
+            }
+            Err(PoolError::Backend(error)) => error,
             Err(PoolError::Timeout(TimeoutType::Wait)) => {
                 return Err(Error::Busy("every connection to the database is in use"));
             }
@@ -97,25 +114,28 @@ impl Pool {
 }
 
 /// A connection that returns to its pool when it is dropped.
-pub(super) struct Pooled(Object<Connector>);
+pub(super) struct Pooled(Option<Object<Connector>>);
 
 impl std::ops::Deref for Pooled {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
-        &self.0
+        self.0.as_ref().expect("only `drop` takes the value")
     }
 }
 
 impl std::ops::DerefMut for Pooled {
     fn deref_mut(&mut self) -> &mut Connection {
-        &mut self.0
+        self.0.as_mut().expect("only `drop` takes the value")
     }
 }
 
 impl Drop for Pooled {
     fn drop(&mut self) {
-        note_loss(&mut self.0);
+        if let Some(mut object) = self.0.take() {
+            note_loss(&mut object);
+            turns::give_back(object);
+        }
     }
 }
 
@@ -142,6 +162,7 @@ impl ListConnection {
         });
         if is_wanted && let Some(mut object) = self.0.take() {
             note_loss(&mut object);
+            turns::give_back(object);
         }
     }
 }
@@ -164,11 +185,17 @@ impl Drop for ListConnection {
     fn drop(&mut self) {
         if let Some(mut object) = self.0.take() {
             note_loss(&mut object);
+            let turns = turns::of(&object);
             let connection = Object::take(object);
             // When dropped on a thread of tokio, the driver would first read all remaining rows,
             // perhaps for minutes, to close the session in order. On another thread it only closes
             // the socket.
-            std::thread::spawn(move || drop(connection));
+            std::thread::spawn(move || {
+                drop(connection);
+                if let Some(turns) = turns {
+                    turns.note_freed();
+                }
+            });
         }
     }
 }
@@ -189,12 +216,16 @@ fn is_broken(connection: &mut Connection) -> bool {
     Transactions::is_broken_transaction_manager(connection)
 }
 
+/// Why a connection could not be opened.
+type ConnectError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Opens connections, and decides whether a connection is used again.
 struct Connector {
     options: Opts,
     /// When a connection was last found to be lost. Connections that were opened earlier are not
     /// used again.
     last_loss: Mutex<Option<Instant>>,
+    turns: Arc<Turns>,
 }
 
 impl Connector {
@@ -220,20 +251,18 @@ impl Connector {
 
 impl Manager for Connector {
     type Type = Connection;
-    type Error = ConnectionError;
+    type Error = ConnectError;
 
-    async fn create(&self) -> Result<Connection, ConnectionError> {
-        let connection = Conn::new(self.options.clone()).await;
-        let connection =
-            connection.map_err(|error| ConnectionError::BadConnection(error.to_string()))?;
-        Connection::try_from(connection).await
+    async fn create(&self) -> Result<Connection, ConnectError> {
+        let connection = Conn::new(self.options.clone()).await?;
+        Ok(Connection::try_from(connection).await?)
     }
 
     async fn recycle(
         &self,
         connection: &mut Connection,
         metrics: &Metrics,
-    ) -> RecycleResult<ConnectionError> {
+    ) -> RecycleResult<ConnectError> {
         let reject = |why: &'static str| Err(RecycleError::message(why));
         if is_broken(connection) {
             return reject("the connection was lost, or has a transaction open");
