@@ -17,7 +17,7 @@ use crate::api::validation::Validation;
 use crate::api::{self, Pipeline};
 use crate::config::{ContractValidation, Settings};
 use crate::db::session::Session;
-use crate::db::{Database, check, migrations, seed};
+use crate::db::{Database, check, limits, migrations, seed};
 use crate::deadlines;
 use crate::embedded::Embedded;
 use crate::server::{self, Application, Limits};
@@ -167,6 +167,13 @@ fn prepare(settings: &Settings) -> anyhow::Result<Target> {
     }
     require_tables(&mut session, &target.url)?;
     for warning in check::warnings(&mut session)? {
+        tracing::warn!("{warning}");
+    }
+    let (requests, lists) = (
+        settings.database_pool_size,
+        settings.database_list_pool_size,
+    );
+    if let Some(warning) = limits::warning(&mut session, requests, lists)? {
         tracing::warn!("{warning}");
     }
     Ok(target)

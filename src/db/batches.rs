@@ -15,7 +15,7 @@ use crate::error::Error;
 use super::Connection;
 use super::cart::additions;
 use super::cart::{self, NewCartItem};
-use super::coalesce::Coalescer;
+use super::coalesce::{Allowance, Coalescer, Measured};
 use super::errors::diagnose;
 use super::pool::Pool;
 use super::rows::{CartItem, FullItem, Product, User};
@@ -74,25 +74,33 @@ pub(super) struct Batches {
 
 impl Batches {
     pub(super) fn new(pool: &Pool) -> Self {
+        let allowance = &Arc::new(Allowance::new(pool.max_size()));
         let (for_carts, for_additions) = (pool.clone(), pool.clone());
         Self {
             users: by_id(
                 pool,
+                allowance,
                 |conn, ids| User::with_ids(conn, ids).boxed(),
                 |user| user.id,
             ),
             products: by_id(
                 pool,
+                allowance,
                 |conn, ids| Product::with_ids(conn, ids).boxed(),
                 |product| product.id,
             ),
             items: by_id(
                 pool,
+                allowance,
                 |conn, ids| cart::with_ids(conn, ids).boxed(),
                 |(item, ..)| item.id,
             ),
-            carts: Coalescer::new(move |keys: Vec<Key>| carts(for_carts.clone(), ids(&keys))),
-            additions: Coalescer::new(move |items| add(for_additions.clone(), items)),
+            carts: Coalescer::new(allowance, Measured::Yes, move |keys: Vec<Key>| {
+                carts(for_carts.clone(), ids(&keys))
+            }),
+            additions: Coalescer::new(allowance, Measured::No, move |items| {
+                add(for_additions.clone(), items)
+            }),
         }
     }
 }
@@ -104,11 +112,12 @@ type Read<T> = for<'c> fn(&'c mut Connection, &'c [i32]) -> BoxFuture<'c, Result
 /// row's id.
 fn by_id<T: Clone + Send + 'static>(
     pool: &Pool,
+    allowance: &Arc<Allowance>,
     read: Read<T>,
     id: fn(&T) -> i32,
 ) -> Coalescer<Key, Result<Option<T>, Error>> {
     let pool = pool.clone();
-    Coalescer::new(move |keys: Vec<Key>| {
+    Coalescer::new(allowance, Measured::Yes, move |keys: Vec<Key>| {
         let (pool, ids) = (pool.clone(), ids(&keys));
         async move {
             let mut conn = pool.get().await?;

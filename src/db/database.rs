@@ -21,7 +21,7 @@ use super::batches::{Batches, Cart, Key};
 use super::cart::{self, NewCartItem};
 use super::indexes::{self, ListIndex};
 use super::pages::Snapshot;
-use super::pool::{ListConnection, Pool};
+use super::pool::{ListConnection, Pool, Turns};
 use super::products::{self, NewProduct, ProductChanges};
 use super::rows::{CartItem, FullItem, Product, User};
 use super::session_settings::Purpose;
@@ -53,7 +53,8 @@ impl Database {
     #[must_use]
     pub fn with_limits(options: &Opts, size: usize, list_size: usize, limits: Limits) -> Self {
         let availability = Arc::new(Availability::new(options));
-        let pool = |purpose, size| Pool::new(options, purpose, size, limits, &availability);
+        let turns = Arc::new(Turns::default());
+        let pool = |purpose, size| Pool::new(options, purpose, size, limits, &availability, &turns);
         let requests = pool(Purpose::Requests, size);
         Self {
             batches: Arc::new(Batches::new(&requests)),

@@ -27,6 +27,7 @@ mod database;
 mod errors;
 mod ids;
 mod indexes;
+pub mod limits;
 pub mod migrations;
 mod pages;
 mod pool;

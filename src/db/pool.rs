@@ -18,8 +18,13 @@
 //! crate, deadpool, whose [`Metrics`] have each connection's age, with a [`Manager`] of its own.
 //! Deadpool's hooks could not replace the manager, which does everything in one place.
 //!
+//! A server that refuses another connection because of a limit does not fail a request: see
+//! `turns`.
+//!
 //! Imports `db::availability`, `db::connect`, `db::connection`, `db::errors` and
 //! `db::session_settings`.
+
+mod turns;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -41,6 +46,8 @@ use super::connection::{Connection, UntilLost};
 use super::errors;
 use super::session_settings::{Purpose, setup};
 
+pub(super) use turns::Turns;
+
 /// A connection that was idle for longer than this is tested before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
@@ -55,19 +62,22 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// A pool of at most `size` connections. Each is opened when it is first needed.
+    /// A pool of at most `size` connections. Each is opened when it is first needed. All pools whose
+    /// connections have the same user share `turns`.
     pub(super) fn new(
         options: &Opts,
         purpose: Purpose,
         size: usize,
         limits: Limits,
         availability: &Arc<Availability>,
+        turns: &Arc<Turns>,
     ) -> Self {
         let options = OptsBuilder::from_opts(options.clone()).setup(setup(purpose, &limits));
         let connector = Connector {
             options: options.into(),
             availability: Arc::clone(availability),
             losses: Mutex::default(),
+            turns: Arc::clone(turns),
         };
         let pool = managed::Pool::builder(connector)
             .max_size(size)
@@ -75,10 +85,17 @@ impl Pool {
             .create_timeout(Some(limits.queries))
             .runtime(Runtime::Tokio1)
             .build();
+        let connections = pool.expect("a runtime is given for the timeouts");
+        turns.add_pool(&connections);
         Self {
-            connections: pool.expect("a runtime is given for the timeouts"),
+            connections,
             limits,
         }
+    }
+
+    /// The most connections of this pool.
+    pub(super) fn max_size(&self) -> usize {
+        self.connections.status().max_size
     }
 
     /// A connection for statements whose rows are all read at once, until [`Limits::queries`] from
@@ -113,9 +130,17 @@ impl Pool {
             // Those that are in use may not be given back for long.
             timeouts.wait = Some(Duration::ZERO);
         }
-        let got = self.connections.timeout_get(&timeouts);
+        let getting = async {
+            match self.connections.timeout_get(&timeouts).await {
+                Err(PoolError::Backend(error)) if error.is_full() => {
+                    let waiting = turns::wait_for_connection(&self.connections, self.limits, error);
+                    waiting.await.map_err(PoolError::Backend)
+                }
+                got => got,
+            }
+        };
         // A connection that was idle is tested and replaced within the time of the request.
-        let got = tokio::time::timeout(self.limits.queries, got).await;
+        let got = tokio::time::timeout(self.limits.queries, getting).await;
         let cause = match got {
             Ok(Ok(object)) => return Ok(object),
             Ok(Err(PoolError::Backend(error))) => error.into(),
@@ -164,7 +189,18 @@ impl Drop for Pooled {
 fn give_back(mut object: Object<Connector>) {
     if object.is_unusable() {
         note_loss(&object);
-        drop(Object::take(object));
+        close(object);
+    } else {
+        turns::give_back(object);
+    }
+}
+
+/// Closes a connection.
+fn close(object: Object<Connector>) {
+    let pool = Object::pool(&object);
+    drop(Object::take(object));
+    if let Some(pool) = pool {
+        pool.manager().turns.note_freed();
     }
 }
 
@@ -217,7 +253,7 @@ impl Drop for ListConnection {
             }
             // The database may still be sending rows.
             object.mark_as_unusable();
-            drop(Object::take(object));
+            close(object);
         }
     }
 }
@@ -235,6 +271,7 @@ struct Connector {
     options: Opts,
     availability: Arc<Availability>,
     losses: Mutex<Losses>,
+    turns: Arc<Turns>,
 }
 
 /// What was last noticed about lost connections.

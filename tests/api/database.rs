@@ -76,6 +76,21 @@ pub fn url_behind(socket: &Path, database: &str) -> DatabaseUrl {
     DatabaseUrl::parse(&url).expect("the URL of the proxy is valid")
 }
 
+/// The URL of `database` for a user of its own, who may open at most `connections` at a time.
+pub fn url_of_user_with(connections: usize, database: &str) -> DatabaseUrl {
+    session::connect(&url(&SERVER, database))
+        .expect("the database accepts connections")
+        .batch_execute(&format!(
+            "DROP USER IF EXISTS '{database}'@'localhost';
+             CREATE USER '{database}'@'localhost' WITH MAX_USER_CONNECTIONS {connections};
+             GRANT ALL ON `{database}`.* TO '{database}'@'localhost'"
+        ))
+        .expect("the server creates users");
+    let socket = socket().to_str().expect("an ASCII path");
+    let url = format!("mysql://{database}@localhost/{database}?socket={socket}");
+    DatabaseUrl::parse(&url).expect("the URL of the user is valid")
+}
+
 /// The ids of the other connections to this database for which `condition` holds.
 pub fn connections(session: &mut Session, condition: &str) -> Vec<i64> {
     #[derive(diesel::QueryableByName)]

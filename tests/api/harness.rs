@@ -74,6 +74,17 @@ impl Shop {
         Self::over(&proxied, url, Validation::Off, Limits::default()).await
     }
 
+    /// Opens an empty shop whose service may open at most `connections` to its database.
+    pub async fn open_with_few_connections(connections: usize) -> Self {
+        let urls = tokio::task::spawn_blocking(move || {
+            let url = database::create();
+            let few = database::url_of_user_with(connections, url.database());
+            (few, url)
+        });
+        let (few, url) = urls.await.expect("the database is ready");
+        Self::over(&few, url, Validation::Off, Limits::default()).await
+    }
+
     /// Opens the sample shop: users 1 to 5, products 1 to 12 and cart items 1 to 7.
     pub async fn open_sample() -> Self {
         let shop = Self::open().await;

@@ -7,6 +7,7 @@ mod statements;
 use std::time::{Duration, Instant};
 
 use ecommerce_api::db::session::Session;
+use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -41,6 +42,48 @@ async fn after_every_database_connection_is_killed_at_most_one_response_is_a_503
         }
     }
     assert!(failed <= 1, "{failed} of 10 responses were errors");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_with_few_connections_gets_no_503() {
+    let shop = Shop::open_with_few_connections(5).await;
+    for number in 1..=20 {
+        shop.create_user(&format!("user{number}@example.com")).await;
+    }
+    let change = json!({"role": "USER"});
+    let requests = (0..600).map(|number| {
+        let (shop, change) = (&shop, &change);
+        async move {
+            let user = format!("/api/users/{}", 1 + number % 20);
+            let response = match number % 3 {
+                0 => shop.get(&user).await,
+                1 => shop.put(&user, change).await,
+                _ => shop.get("/api/users").await,
+            };
+            response.status
+        }
+    });
+    let statuses: Vec<_> = futures_util::stream::iter(requests)
+        .buffer_unordered(100)
+        .collect()
+        .await;
+    let failed = statuses.iter().filter(|status| **status != 200).count();
+    assert_eq!(failed, 0, "of {}", statuses.len());
+}
+
+#[tokio::test]
+async fn lists_and_other_requests_take_turns_on_a_single_connection() {
+    let shop = Shop::open_with_few_connections(1).await;
+    shop.create_user("ada@example.com").await;
+    for _ in 0..5 {
+        shop.get("/api/users").await.expect(200);
+        shop.put("/api/users/1", &json!({"role": "USER"}))
+            .await
+            .expect(200);
+    }
+    let (list, user) = tokio::join!(shop.get("/api/users"), shop.get("/api/users/1"));
+    list.expect(200);
+    user.expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

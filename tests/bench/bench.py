@@ -29,7 +29,7 @@ from servers import MariaDb, mariadb, say
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "target" / "bench"
 
-GROUPS = ["root", "reads", "lists", "add", "pipeline", "start", "million", "pages"]
+GROUPS = ["root", "reads", "lists", "add", "pipeline", "remote", "start", "million", "pages"]
 # Those that need SIZE=large.
 LARGE_GROUPS = {"million", "pages"}
 ROWS = ["--users", "10000", "--products", "10000", "--cart", "50000"]
@@ -62,6 +62,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
 
     programs = {"ours": arguments.ours.resolve(), "reference": arguments.reference.resolve()}
+    # Built together with the reference.
+    programs["delay"] = programs["reference"].with_name("bench-delay")
     if options.baseline:
         programs["baseline"] = options.baseline.resolve()
     # On a disk, unlike /tmp in some systems. The path is short, because that of a socket has at most 107 bytes.

@@ -14,7 +14,7 @@ from pathlib import Path
 import lists
 import load
 from load import Figures
-from servers import MariaDb, Server, say, serving, wait_until
+from servers import MariaDb, Server, delay, say, serving, wait_until
 
 PRODUCTS = "SELECT id, title, image_url, description FROM products ORDER BY id"
 CART = (
@@ -30,7 +30,7 @@ SLOW_RATE = 1_000_000
 SLOW_SECONDS = 15
 # Seconds until the queries of disconnected clients must have ended.
 QUIET_LIMIT = 30
-# The servers that are compared in every group. An earlier build, `baseline`, is only in the group of pages.
+# The servers that are compared in every group. An earlier build, `baseline`, is only in some.
 SIDES = ["ours", "reference"]
 # The databases.
 SHOP, MILLION = "shop", "million"
@@ -57,6 +57,10 @@ PAGES: dict[str, list[str]] = {
     "random page of the cart": ["/api/cart?limit=100&page=", "10000"],
 }
 PAGE_CONNECTIONS = 32
+# A database that is far away: its round trips in milliseconds, and the rate of a light load, in requests per
+# second.
+ROUND_TRIPS = [2, 10]
+LIGHT_RATE = 200
 
 Measures = dict[str, Callable[[], Figures]]
 Record = dict[str, list[Figures]]
@@ -74,6 +78,17 @@ class Bench:
 
     def serving(self, side: str, name: str = SHOP, **settings: str) -> contextlib.AbstractContextManager[Server]:
         return serving(self.programs[side], self.directory, self.database.url(name), **settings)
+
+    def serving_far(self, side: str, port: int) -> contextlib.AbstractContextManager[Server]:
+        """Like `serving`, with the database behind the proxy that listens on `port`."""
+        url = self.database.delayed_url(SHOP, port)
+        settings = {}
+        if side == "reference":
+            # Otherwise its driver would go around the proxy, through the socket, and its pool would take two
+            # round trips for each read.
+            url += "?prefer_socket=false"
+            settings["RECYCLING"] = "fast"
+        return serving(self.programs[side], self.directory, url, **settings)
 
     def rows(self, table: str, name: str = SHOP) -> int:
         return self.database.number(f"SELECT COUNT(*) FROM {name}.{table}")
@@ -94,6 +109,7 @@ def groups(bench: Bench, only: set[str]) -> Iterator[dict[str, Measures]]:
             "lists": lambda: long_lists(bench, sides),
             "add": lambda: additions(bench, sides),
             "pipeline": lambda: pipeline(bench, sides["ours"], stack),
+            "remote": lambda: remote(bench, stack),
         }
         yield {name: make() for name, make in made.items() if name in only}
 
@@ -217,6 +233,29 @@ def pipeline(bench: Bench, plain: Server, stack: contextlib.ExitStack) -> Measur
         "pipeline enforce": stack.enter_context(bench.serving("ours", CONTRACT_VALIDATION="enforce")),
     }
     return {name: lambda server=server: bench.http(server, 64, *one_product) for name, server in servers.items()}
+
+
+def remote(bench: Bench, stack: contextlib.ExitStack) -> Measures:
+    """Reads of single rows from a database that is far away, and with one connection from a near one. Also by
+    an earlier build, if there is one."""
+    product = ["get", "/api/products/", str(bench.rows("products"))]
+    sides = [side for side in ["ours", "reference", "baseline"] if side in bench.programs]
+    measures: Measures = {}
+
+    def add(name: str, servers: dict[str, Server], connections: int, request: list[str]) -> None:
+        for side, server in servers.items():
+            measures[f"{name} {side}"] = lambda server=server: bench.http(server, connections, *request)
+
+    near = {side: stack.enter_context(bench.serving(side)) for side in sides}
+    add("alone", near, 1, product)
+    for round_trip in ROUND_TRIPS:
+        port = stack.enter_context(delay(bench.programs["delay"], bench.database, round_trip))
+        far = {side: stack.enter_context(bench.serving_far(side, port)) for side in sides}
+        # At a light load 64 connections take turns.
+        pause = 64 / LIGHT_RATE * 1000 - round_trip
+        add(f"light {round_trip} ms", far, 64, ["paced", str(pause), *product])
+        add(f"full {round_trip} ms", far, 64, product)
+    return measures
 
 
 def starts(bench: Bench) -> Record:

@@ -3,6 +3,8 @@
 -- Arguments after `--`:  get PATH                     the same request each time
 --                        get PREFIX HIGHEST SUFFIX    PREFIX, a random id up to HIGHEST, SUFFIX
 --                        add USERS PRODUCTS           POST /api/cart with random ids up to these
+--                        paced MEAN ...               one of these, after a random delay of MEAN milliseconds
+--                                                     on average
 --
 -- Requests are concatenated here, because wrk.format takes longer than some responses.
 
@@ -37,7 +39,14 @@ end
 function init(args)
    math.randomseed(seed)
    local kinds = { get = get, add = add }
-   request = kinds[args[1]](args[2], args[3], args[4])
+   local first = 1
+   if args[1] == "paced" then
+      local mean = tonumber(args[2])
+      -- The times between the requests of many connections are then distributed as those of strangers.
+      function delay() return -mean * math.log(1 - math.random()) end
+      first = 3
+   end
+   request = kinds[args[first]](args[first + 1], args[first + 2], args[first + 3])
 end
 
 -- A placeholder, so that wrk calls it for each request; init replaces it.

@@ -98,6 +98,10 @@ class MariaDb(Process):
     def url(self, database: str) -> str:
         return f"mysql://root@localhost/{database}?socket={quote(str(self.socket), safe='')}"
 
+    def delayed_url(self, database: str, port: int) -> str:
+        """The URL of a database behind the proxy that listens on `port`."""
+        return f"mysql://root@127.0.0.1:{port}/{database}"
+
     def client(self, *arguments: str) -> list[str]:
         """The command line of the `mariadb` client, which prints rows as they arrive, without decoration."""
         return ["mariadb", "--no-defaults", f"--socket={self.socket}", "--user=root",
@@ -134,6 +138,16 @@ def mariadb(directory: Path) -> Iterator[MariaDb]:
         if wait_until(lambda: database.has_exited() or accepts(address), START_LIMIT) is None or database.has_exited():
             sys.exit(f"MariaDB did not start:\n{log.read_text()}")
         yield database
+    finally:
+        stop(running)
+
+
+@contextlib.contextmanager
+def delay(executable: Path, database: MariaDb, milliseconds: int) -> Iterator[int]:
+    """Starts a proxy in front of the database that adds a round trip of `milliseconds`. Yields its port."""
+    running = subprocess.Popen([executable, database.socket, str(milliseconds)], stdout=subprocess.PIPE, text=True)
+    try:
+        yield int(running.stdout.readline())
     finally:
         stop(running)
 

@@ -29,6 +29,20 @@ fn migrations_run_at_the_start_with_migrate_on_start() {
 }
 
 #[test]
+fn pools_that_exceed_the_connections_of_the_server_are_a_warning() {
+    const WARNING: &str = "DATABASE_POOL_SIZE=900 and DATABASE_LIST_POOL_SIZE=800 exceed the ";
+    let database = Database::empty("large_pools");
+    let sizes = [
+        ("DATABASE_POOL_SIZE", "900"),
+        ("DATABASE_LIST_POOL_SIZE", "800"),
+    ];
+    serve(&database, &sizes).await_line(WARNING);
+    let server = serve(&database, &[]);
+    server.await_line("listening on");
+    assert!(server.log().iter().all(|line| !line.contains(" exceed ")));
+}
+
+#[test]
 fn a_request_is_one_line_of_the_log() {
     let server = serve(&Database::empty("request_line"), &[]);
     let response = get(&server.address, "/api/users/77?page=hunter2", &[]);

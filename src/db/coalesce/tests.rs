@@ -15,6 +15,26 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
 
+/// The connections of a pool on which no more than [`MIN_BATCHES`] of a kind ever run.
+const FEW_CONNECTIONS: usize = 4;
+
+/// The connections of a pool on which up to [`MANY_BATCHES`] run when the database is far away.
+const MANY_CONNECTIONS: usize = 16;
+const MANY_BATCHES: usize = 8;
+
+/// A coalescer with a pool of its own.
+fn coalescer<F, T>(
+    connections: usize,
+    work: impl Fn(Vec<u32>) -> F + Send + Sync + 'static,
+) -> Coalescer<u32, T>
+where
+    F: Future<Output = Result<Vec<T>, Error>> + Send + 'static,
+    T: Send + 'static,
+{
+    let allowance = Arc::new(Allowance::new(connections));
+    Coalescer::new(&allowance, Measured::Yes, work)
+}
+
 // ── Any order of events ─────────────────────────────────────────────────────────────────────────
 
 /// How many milliseconds a caller of the model waits if it is not dropped early: far longer than
@@ -120,7 +140,9 @@ impl Store {
 fn in_any_order_of_events_each_call_ends_like_its_batch_and_sees_earlier_writes() {
     const CALLS: u32 = 60;
     let mut reached = [0; 5];
-    for seed in 0..500 {
+    for seed in 0..1000 {
+        // A batch takes some milliseconds, so that the database counts as far away.
+        let connections = [FEW_CONNECTIONS, MANY_CONNECTIONS][usize::from(seed % 2 == 1)];
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
@@ -129,7 +151,7 @@ fn in_any_order_of_events_each_call_ends_like_its_batch_and_sees_earlier_writes(
         runtime.block_on(async {
             let store = Store::seeded(seed);
             let worker = Arc::clone(&store);
-            let coalescer = Coalescer::new(move |keys| Arc::clone(&worker).read(keys));
+            let coalescer = coalescer(connections, move |keys| Arc::clone(&worker).read(keys));
             let calls = join_all((0..CALLS).map(|key| store.call(&coalescer, key)));
             let (outcomes, ()) = tokio::join!(calls, store.write());
 
@@ -192,7 +214,7 @@ impl Controlled {
         let permits = Arc::new(Semaphore::new(permitted));
         let batches = Arc::<Mutex<Vec<_>>>::default();
         let (permits_of_work, record) = (Arc::clone(&permits), Arc::clone(&batches));
-        let coalescer = Coalescer::new(move |keys: Vec<u32>| {
+        let coalescer = coalescer(FEW_CONNECTIONS, move |keys: Vec<u32>| {
             let permits_of_work = Arc::clone(&permits_of_work);
             record.lock().unwrap().push(keys.clone());
             async move {
@@ -238,12 +260,16 @@ async fn a_single_call_is_a_batch_of_its_own_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn waiting_calls_are_executed_in_batches_in_the_order_of_their_arrival() {
-    let controlled = Controlled::new(10);
-    let results = join_all((0..300).map(|key| controlled.coalescer.call(key))).await;
-    let results: Vec<u32> = results.into_iter().map(Result::unwrap).collect();
+    let controlled = Controlled::new(0);
+    let mut calls = pin!(join_all((0..300).map(|key| controlled.coalescer.call(key))));
+    assert!((&mut calls).now_or_never().is_none());
+    controlled.permits.add_permits(10);
+    let results: Vec<u32> = calls.await.into_iter().map(Result::unwrap).collect();
     assert_eq!(results, (0..300).collect::<Vec<_>>());
     let sizes: Vec<usize> = controlled.begun().iter().map(Vec::len).collect();
-    assert_eq!(sizes, [MAX_BATCH, MAX_BATCH, 300 - 2 * MAX_BATCH]);
+    // The first calls found no batch under way.
+    let rest = 300 - MIN_BATCHES - 2 * MAX_BATCH;
+    assert_eq!(sizes, [1, 1, MAX_BATCH, MAX_BATCH, rest]);
     assert_eq!(controlled.begun().concat(), results);
 }
 
@@ -251,26 +277,31 @@ async fn waiting_calls_are_executed_in_batches_in_the_order_of_their_arrival() {
 async fn a_caller_that_is_dropped_does_not_affect_the_others() {
     let controlled = Controlled::new(0);
     let coalescer = &controlled.coalescer;
-    let mut first = Box::pin(join_all((1..=3).map(|key| coalescer.call(key))));
-    let mut second = Box::pin(coalescer.call(4));
-    assert!((&mut first).now_or_never().is_none());
-    let_workers_run().await;
-    assert!((&mut second).now_or_never().is_none());
-    let_workers_run().await;
-    // Both workers are busy now. Of three waiting calls, one is dropped before its batch begins. A
-    // call whose batch is running is dropped, too.
+    let [mut one, mut two] = [1, 2].map(|key| Box::pin(coalescer.call(key)));
+    for call in [&mut one, &mut two] {
+        assert!(call.now_or_never().is_none());
+    }
+    // Two batches are under way, each in the task of its caller. Of three waiting calls, one is
+    // dropped before its batch begins.
     let waiting = [5, 6, 7].map(|key| Box::pin(coalescer.call(key)));
     let [mut five, mut six, mut seven] = waiting;
     for call in [&mut five, &mut six, &mut seven] {
         assert!(call.now_or_never().is_none());
     }
     drop(six);
-    drop(second);
-    controlled.permits.add_permits(10);
-    let results = first.await.into_iter().map(Result::unwrap);
-    assert_eq!(results.collect::<Vec<_>>(), [1, 2, 3]);
-    assert_eq!((five.await.unwrap(), seven.await.unwrap()), (5, 7));
-    assert_eq!(controlled.begun(), [vec![1, 2, 3], vec![4], vec![5, 7]]);
+    // The batches of these run to their ends all the same.
+    drop(one);
+    drop(two);
+    controlled.permits.add_permits(1);
+    let_workers_run().await;
+    assert_eq!(controlled.begun(), [vec![1], vec![2], vec![5, 7]]);
+    // A call whose batch is running, together with another, is dropped.
+    drop(five);
+    controlled.permits.add_permits(2);
+    assert_eq!(soon(seven).await.unwrap(), 7);
+    let_workers_run().await;
+    assert_eq!(controlled.permits.available_permits(), 0, "all have ended");
+    assert_eq!(controlled.begun(), [vec![1], vec![2], vec![5, 7]]);
 }
 
 /// The results of 256 calls, whose first batch contains the key 13, of further calls with this key,
@@ -279,9 +310,26 @@ async fn results_around_a_failing_batch<F>(work: fn(Vec<u32>) -> F) -> Vec<Resul
 where
     F: Future<Output = Result<Vec<u32>, Error>> + Send + 'static,
 {
-    let coalescer = Coalescer::new(work);
-    let mut results = soon(join_all((0..256).map(|key| coalescer.call(key)))).await;
-    for key in [13; WORKERS + 1].into_iter().chain([256]) {
+    const EARLIER: u32 = 1000;
+    let coalescer = coalescer(FEW_CONNECTIONS, move |keys: Vec<u32>| {
+        if keys[0] != EARLIER {
+            return work(keys).boxed();
+        }
+        async move {
+            tokio::task::yield_now().await;
+            Ok(keys)
+        }
+        .boxed()
+    });
+    // While the batches of these run, the others wait.
+    let mut earlier = pin!(join_all(
+        [EARLIER; MIN_BATCHES].map(|key| coalescer.call(key))
+    ));
+    assert!((&mut earlier).now_or_never().is_none());
+    let mut calls = pin!(join_all((0..256).map(|key| coalescer.call(key))));
+    assert!((&mut calls).now_or_never().is_none());
+    let (_, mut results) = soon(futures_util::future::join(earlier, calls)).await;
+    for key in [13; MIN_BATCHES + 1].into_iter().chain([256]) {
         results.push(soon(coalescer.call(key)).await);
     }
     results
@@ -290,7 +338,7 @@ where
 #[track_caller]
 fn assert_failures(results: Vec<Result<u32, Error>>, expected: &str) {
     for (index, result) in results.into_iter().enumerate() {
-        let is_in_failing_batch = index < MAX_BATCH || (256..=256 + WORKERS).contains(&index);
+        let is_in_failing_batch = index < MAX_BATCH || (256..=256 + MIN_BATCHES).contains(&index);
         match result {
             Ok(_) => assert!(!is_in_failing_batch, "{index} should have failed"),
             Err(error) => {
@@ -346,7 +394,7 @@ async fn too_few_or_too_many_results_are_an_error_for_all() {
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_rejects_calls_at_once_and_recovers() {
     let controlled = Controlled::new(0);
-    let calls = u32::try_from(MAX_WAITING).unwrap();
+    let calls = u32::try_from(MIN_BATCHES + MAX_WAITING).unwrap();
     let mut waiting = pin!(join_all(
         (0..calls).map(|key| controlled.coalescer.call(key))
     ));
@@ -368,7 +416,7 @@ async fn many_calls_with_one_key_do_not_delay_other_keys() {
     const CALLERS: usize = 1000;
     let batches = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&batches);
-    let coalescer = Coalescer::new(move |keys: Vec<u32>| {
+    let coalescer = coalescer(FEW_CONNECTIONS, move |keys: Vec<u32>| {
         count.fetch_add(1, Ordering::Relaxed);
         async move {
             let_workers_run().await;
@@ -389,7 +437,7 @@ async fn many_calls_with_one_key_do_not_delay_other_keys() {
             assert_eq!(result.unwrap(), key);
             let waited = batches.load(Ordering::Relaxed) - before;
             // The batches of earlier calls, its own batch, and one more for each worker.
-            let most = CALLERS.div_ceil(MAX_BATCH) + 1 + WORKERS;
+            let most = CALLERS.div_ceil(MAX_BATCH) + 1 + MIN_BATCHES;
             assert!(waited <= most, "{waited} batches went first");
         }
     };
@@ -400,19 +448,19 @@ async fn many_calls_with_one_key_do_not_delay_other_keys() {
     assert!(batches.load(Ordering::Relaxed) > 20);
 }
 
-#[tokio::test(start_paused = true)]
-async fn no_more_batches_run_at_a_time_than_there_are_workers() {
+/// The most batches at a time of many calls to work that takes a few milliseconds.
+async fn most_batches_at_a_time(connections: usize) -> usize {
     let running = Arc::new(AtomicUsize::new(0));
     let most = Arc::new(AtomicUsize::new(0));
     let (current, highest) = (Arc::clone(&running), Arc::clone(&most));
-    let coalescer = Coalescer::new(move |keys: Vec<u32>| {
+    let coalescer = coalescer(connections, move |keys: Vec<u32>| {
         let (current, highest) = (Arc::clone(&current), Arc::clone(&highest));
         async move {
             highest.fetch_max(
                 current.fetch_add(1, Ordering::Relaxed) + 1,
                 Ordering::Relaxed,
             );
-            sleep(Duration::from_millis(u64::from(keys[0] % 7))).await;
+            sleep(Duration::from_millis(3 + u64::from(keys[0] % 7))).await;
             current.fetch_sub(1, Ordering::Relaxed);
             Ok(keys)
         }
@@ -425,8 +473,88 @@ async fn no_more_batches_run_at_a_time_than_there_are_workers() {
         }
     });
     join_all(calls).await;
-    assert_eq!(most.load(Ordering::Relaxed), WORKERS);
     assert_eq!(running.load(Ordering::Relaxed), 0);
+    most.load(Ordering::Relaxed)
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_batches_run_at_a_time_than_half_of_the_connections_but_always_two() {
+    assert_eq!(most_batches_at_a_time(1).await, MIN_BATCHES);
+    assert_eq!(most_batches_at_a_time(FEW_CONNECTIONS).await, MIN_BATCHES);
+    let most = most_batches_at_a_time(MANY_CONNECTIONS).await;
+    assert!(
+        (MIN_BATCHES + 1..=MANY_BATCHES).contains(&most),
+        "{most} batches"
+    );
+}
+
+// ── A database that is far away ──────────────────────────────────────────────────────────────────
+
+/// Work that takes as long as a round trip to a database that is far away.
+fn far_away(keys: Vec<u32>) -> BoxFuture<'static, Result<Vec<u32>, Error>> {
+    async move {
+        sleep(ROUND_TRIP).await;
+        Ok(keys)
+    }
+    .boxed()
+}
+
+const ROUND_TRIP: Duration = Duration::from_millis(10);
+
+#[tokio::test(start_paused = true)]
+async fn under_light_load_no_call_waits_for_the_round_trip_of_another() {
+    let coalescer = coalescer(MANY_CONNECTIONS, far_away);
+    coalescer.call(0).await.unwrap();
+    // One call every 2 ms: five are in progress at a time.
+    let calls = join_all((0..200_u32).map(|key| {
+        let coalescer = &coalescer;
+        async move {
+            sleep(Duration::from_millis(u64::from(2 * key))).await;
+            let began = Instant::now();
+            coalescer.call(key).await.unwrap();
+            began.elapsed()
+        }
+    }));
+    for (key, taken) in calls.await.into_iter().enumerate() {
+        assert_eq!(taken, ROUND_TRIP, "call {key}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_heavy_load_the_batches_of_a_far_database_share_the_calls() {
+    const CALLERS: u32 = 64;
+    let coalescer = coalescer(MANY_CONNECTIONS, far_away);
+    coalescer.call(0).await.unwrap();
+    let began = Instant::now();
+    let callers = (0..CALLERS).map(|key| {
+        let coalescer = &coalescer;
+        async move {
+            for _ in 0..100 {
+                coalescer.call(key).await.unwrap();
+            }
+        }
+    });
+    join_all(callers).await;
+    let ideal = 100 * ROUND_TRIP;
+    let taken = began.elapsed();
+    assert!(taken < ideal * 5 / 4, "{taken:?} instead of {ideal:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_batches_of_other_kinds_leave_half_of_the_connections_free() {
+    let allowance = Arc::new(Allowance::new(MANY_CONNECTIONS));
+    let kinds: [Coalescer<u32, u32>; 4] =
+        std::array::from_fn(|_| Coalescer::new(&allowance, Measured::Yes, far_away));
+    kinds[0].call(0).await.unwrap();
+    let calls = kinds
+        .iter()
+        .flat_map(|kind| (0..100).map(|key| kind.call(key)));
+    let mut calls = pin!(join_all(calls));
+    assert!((&mut calls).now_or_never().is_none());
+    assert_eq!(allowance.under_way(), MANY_BATCHES + 3 * MIN_BATCHES);
+    calls.await;
+    let_workers_run().await;
+    assert_eq!(allowance.under_way(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -434,7 +562,7 @@ async fn callers_of_work_that_hangs_get_an_error_while_it_runs_on() {
     const HANGS: u32 = 0;
     let ended = Arc::new(AtomicUsize::new(0));
     let end = Arc::clone(&ended);
-    let coalescer = Coalescer::new(move |keys: Vec<u32>| {
+    let coalescer = coalescer(FEW_CONNECTIONS, move |keys: Vec<u32>| {
         let end = Arc::clone(&end);
         async move {
             if keys.contains(&HANGS) {
@@ -445,7 +573,7 @@ async fn callers_of_work_that_hangs_get_an_error_while_it_runs_on() {
         }
     });
     let started = Instant::now();
-    let hung = join_all((0..=WORKERS).map(|_| coalescer.call(HANGS))).await;
+    let hung = join_all((0..MIN_BATCHES).map(|_| coalescer.call(HANGS))).await;
     for given_up in hung {
         assert!(
             matches!(given_up, Err(Error::Unavailable(_))),
@@ -456,5 +584,5 @@ async fn callers_of_work_that_hangs_get_an_error_while_it_runs_on() {
     assert_eq!(coalescer.call(1).await.unwrap(), 1);
     assert_eq!(ended.load(Ordering::Relaxed), 0);
     sleep(3 * deadlines::BATCH).await;
-    assert_eq!(ended.load(Ordering::Relaxed), 1);
+    assert_eq!(ended.load(Ordering::Relaxed), MIN_BATCHES);
 }
