@@ -3,7 +3,8 @@
 //!
 //! They are set when a connection is opened, after the server's `init_connect`. The driver sets them
 //! again if it resets a connection (`COM_RESET_CONNECTION`), which the pools never do. Diesel-async
-//! sets the character sets and the time zone once more, to the same values.
+//! sets the character sets and the time zone once more, to the same values. The two statements of
+//! `embedded::administration`, on a server without a configuration file, depend on no variable.
 //!
 //! Left to the operator are variables that change costs and not results (buffers, the optimizer,
 //! logs), that concern replication and clusters, or that only limit what the server spends. The test

@@ -57,7 +57,7 @@ impl Base {
 
 /// Finds the table of a name, or says why there is none.
 pub(super) fn find(session: &mut Session, table: &str) -> QueryResult<Result<Base, String>> {
-    // Without other columns, the server reads only names, and opens no table.
+    // For these columns alone, the server reads no more than each table's definition.
     let found: Vec<Found> = session.load(&format!(
         "SELECT table_name AS name, table_type AS kind, \
                 CAST(@@lower_case_table_names = 0 AS SIGNED) AS has_case \
