@@ -7,7 +7,7 @@ use std::num::NonZero;
 use std::sync::{Arc, LazyLock};
 use std::thread::available_parallelism;
 
-use argon2::{Argon2, PasswordHasher};
+use argon2::{Argon2, PasswordHash, PasswordHasher, PasswordVerifier, password_hash};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
@@ -28,6 +28,32 @@ static CORES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
 /// [`Error::Busy`] when too many passwords wait, [`Error::Internal`] when the machine has no
 /// randomness or memory left.
 pub async fn hash(password: SecretString) -> Result<SecretString, Error> {
+    on_a_core(move || hash_blocking(&password)).await?
+}
+
+/// Whether `hash`, a PHC string that [`hash`] has made, is that of `password`.
+///
+/// # Errors
+/// As [`hash`], and when `hash` is no PHC string.
+pub async fn verify(password: SecretString, hash: &SecretString) -> Result<bool, Error> {
+    let hash = hash.clone();
+    on_a_core(move || {
+        let hash = PasswordHash::new(hash.expose_secret())
+            .map_err(|error| Error::Internal(error.to_string().into()))?;
+        let password = password.expose_secret().as_bytes();
+        match Argon2::default().verify_password(password, &hash) {
+            Ok(()) => Ok(true),
+            Err(password_hash::Error::PasswordInvalid) => Ok(false),
+            Err(error) => Err(Error::Internal(error.to_string().into())),
+        }
+    })
+    .await?
+}
+
+/// Runs `work` on a blocking thread, when a core is free for it.
+async fn on_a_core<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
     let turn = tokio::time::timeout(
         deadlines::PASSWORD_QUEUE,
         Arc::clone(&CORES).acquire_owned(),
@@ -36,14 +62,12 @@ pub async fn hash(password: SecretString) -> Result<SecretString, Error> {
     let permit = turn
         .map_err(|_| Error::Busy("too many passwords wait to be hashed"))?
         .map_err(|error| Error::Internal(error.into()))?;
-    let hashing = tokio::task::spawn_blocking(move || {
-        let hash = hash_blocking(&password);
+    let working = tokio::task::spawn_blocking(move || {
+        let result = work();
         drop(permit);
-        hash
+        result
     });
-    hashing
-        .await
-        .map_err(|error| Error::Internal(error.into()))?
+    working.await.map_err(|error| Error::Internal(error.into()))
 }
 
 /// Hashes `password` like [`hash`], on the calling thread.
@@ -59,8 +83,6 @@ pub fn hash_blocking(password: &SecretString) -> Result<SecretString, Error> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
-    use argon2::{PasswordHash, PasswordVerifier};
-
     use super::*;
 
     #[tokio::test]
@@ -75,6 +97,9 @@ mod tests {
                 .starts_with("$argon2id$v=19$m=19456,t=2,p=1$")
         );
         assert_ne!(first.expose_secret(), second.expose_secret());
+        assert!(verify("secret".into(), &first).await.unwrap());
+        assert!(!verify("Secret".into(), &first).await.unwrap());
+        assert!(verify("secret".into(), &"secret".into()).await.is_err());
         let parsed = PasswordHash::new(first.expose_secret()).unwrap();
         assert!(
             Argon2::default()

@@ -21,6 +21,7 @@ pub mod check;
 mod coalesce;
 mod database;
 mod errors;
+pub mod idempotency;
 mod ids;
 mod indexes;
 pub mod migrations;
