@@ -53,6 +53,8 @@ pub enum Error {
     Stale(&'static str),
     /// The request contradicts what is stored.
     Conflict(Conflict),
+    /// The request has the idempotency key of an earlier request with another body.
+    KeyReused,
     /// The database cannot be reached or cannot serve the request at present; the same request may
     /// succeed later. The cause is for the log.
     Unavailable(Cause),
@@ -72,6 +74,7 @@ impl Error {
             Self::NotFound(what) => Self::NotFound(what),
             Self::Stale(what) => Self::Stale(what),
             Self::Conflict(why) => Self::Conflict(*why),
+            Self::KeyReused => Self::KeyReused,
             Self::Unavailable(cause) => Self::Unavailable(cause.to_string().into()),
             Self::Busy(what) => Self::Busy(what),
             Self::Internal(cause) => Self::Internal(cause.to_string().into()),
@@ -95,6 +98,7 @@ impl fmt::Display for Error {
             Self::NotFound(what) => write!(f, "{what} not found"),
             Self::Stale(what) => write!(f, "{what} is not in the state that the request requires"),
             Self::Conflict(why) => why.fmt(f),
+            Self::KeyReused => f.write_str("the idempotency key belongs to another request"),
             Self::Unavailable(cause) => write!(f, "the database is unavailable: {cause}"),
             Self::Busy(what) => write!(f, "too busy: {what}"),
             Self::Internal(cause) => write!(f, "internal error: {cause}"),

@@ -20,7 +20,7 @@ use super::schemas::ErrorResponse;
 
 pub use failure::Failure;
 pub use operation_error::{
-    ChangeError, CreateError, EditError, FindError, OperationError, RequestError,
+    AddError, ChangeError, CreateError, EditError, FindError, OperationError, RequestError,
 };
 
 /// The properties of all failures with one status.
@@ -40,7 +40,7 @@ pub(super) struct Kind {
 
 /// Every status with which a request can fail.
 #[rustfmt::skip]
-pub(super) static KINDS: [Kind; 12] = [
+pub(super) static KINDS: [Kind; 13] = [
     kind(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", EVERY,
         "The request does not keep to the contract",
         "The request does not keep to the contract; `details` names the violations"),
@@ -65,6 +65,9 @@ pub(super) static KINDS: [Kind; 12] = [
     kind(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", HAS_BODY,
         "The body must be JSON: send Content-Type: application/json",
         "The body is not declared as `application/json`"),
+    kind(StatusCode::UNPROCESSABLE_ENTITY, "IDEMPOTENCY_KEY_REUSED", ADDS | CREATES,
+        "The Idempotency-Key belongs to an earlier request with another body",
+        "The `Idempotency-Key` belongs to an earlier request with another body; nothing was changed"),
     kind(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "REQUEST_HEADER_FIELDS_TOO_LARGE", NONE,
         "The URL and the headers are larger than 16 KiB, or there are more than 100 headers",
         ""),
@@ -95,7 +98,9 @@ const EDITS: Operations = 1 << 3;
 const CHANGES: Operations = 1 << 4;
 /// Operations with a request body. They also belong to one of the other kinds.
 const HAS_BODY: Operations = 1 << 5;
-const EVERY: Operations = PLAIN | FINDS | CREATES | EDITS | CHANGES;
+/// Operations that add a resource, which cannot conflict with stored data.
+const ADDS: Operations = 1 << 6;
+const EVERY: Operations = PLAIN | FINDS | ADDS | CREATES | EDITS | CHANGES;
 
 const fn kind(
     status: StatusCode,

@@ -11,6 +11,7 @@ mod database;
 mod examples;
 mod fuzzed;
 mod harness;
+mod idempotency;
 mod lists;
 mod lossy_proxy;
 mod model;

@@ -152,6 +152,7 @@ impl From<Error> for Failure {
                 reason: Some(reason(conflict)),
                 ..Self::with_message(StatusCode::CONFLICT, conflict.to_string())
             },
+            Error::KeyReused => Self::new(StatusCode::UNPROCESSABLE_ENTITY),
             Error::Unavailable(cause) => Self::logged(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "database unavailable",

@@ -7,7 +7,7 @@ use poem_openapi::types::Type;
 use crate::error::Error;
 
 use super::super::schemas::ErrorResponse;
-use super::{CHANGES, CREATES, EDITS, FINDS, Failure, Operations, PLAIN, documented};
+use super::{ADDS, CHANGES, CREATES, EDITS, FINDS, Failure, Operations, PLAIN, documented};
 
 /// A failure of an operation of the kind `OPERATIONS`, with one of the statuses of that kind.
 pub struct OperationError<const OPERATIONS: Operations>(Failure);
@@ -16,6 +16,8 @@ pub struct OperationError<const OPERATIONS: Operations>(Failure);
 pub type RequestError = OperationError<PLAIN>;
 /// The failures of operations on something that has to exist.
 pub type FindError = OperationError<FINDS>;
+/// The failures of operations that add something, whatever is stored.
+pub type AddError = OperationError<ADDS>;
 /// The failures of operations that add something, which has to fit the stored data.
 pub type CreateError = OperationError<CREATES>;
 /// The failures of operations on something that has to exist, in a state that the client may name.
