@@ -118,6 +118,17 @@ mod tests {
         let replaced = Some(Some("*, \" \"".to_owned()));
         assert_eq!(check(&[b"*", b"\"\xff\""]), replaced);
         assert_eq!(check(&[b"\xff"]), Some(Some(" ".to_owned())));
+        let is_key = |line: &[u8]| {
+            let mut request = Request::builder()
+                .uri(Uri::from_static("/api/cart"))
+                .finish();
+            let line = HeaderValue::from_bytes(line).unwrap();
+            request.headers_mut().insert("idempotency-key", line);
+            let operation = contracts::find("POST", "/api/cart").unwrap();
+            super::check(operation, &mut request).is_empty()
+        };
+        assert!(is_key(b"a"));
+        assert!(!is_key(b"\xff") && !is_key(b"\xffa") && !is_key(b"a\xc3\xa9"));
         let long = [b'a'; 1025];
         assert_eq!(check(&[&long]), None);
     }

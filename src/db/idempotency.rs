@@ -274,3 +274,46 @@ impl Turns {
         count.is_multiple_of(DELETION_INTERVAL)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn key(operation: &str, text: &str, body: &[u8]) -> Key {
+        Key::new(Scope::Everyone, operation, text, body)
+    }
+
+    #[test]
+    fn a_key_is_identified_by_its_operation_and_text() {
+        let one = key("addCartItem", "k", b"{}");
+        assert_eq!(one, key("addCartItem", "k", b"{}"));
+        for (other, is_same_id) in [
+            (key("addCartItem", "k", b"{ }"), true),
+            (key("createUser", "k", b"{}"), false),
+            (key("addCartItem", "K", b"{}"), false),
+            (key("addCartIte", "mk", b"{}"), false),
+        ] {
+            assert_eq!(other.id == one.id, is_same_id);
+            assert_eq!(other.fingerprint == one.fingerprint, !is_same_id);
+        }
+    }
+
+    #[test]
+    fn a_turn_ends_before_the_next_one_with_its_key_begins() {
+        let turns = Turns::default();
+        let (one, other) = (key("addCartItem", "1", b""), key("addCartItem", "2", b""));
+        let take = |key: &Key| turns.take(key).now_or_never();
+        let first = take(&one);
+        assert!(first.is_some() && take(&one).is_none());
+        assert!(take(&other).is_some());
+        drop(first);
+        assert!(take(&one).is_some());
+        assert_eq!(
+            turns.locks.lock().map(|locks| locks.len()).unwrap_or(0),
+            1,
+            "keys whose requests have ended are forgotten"
+        );
+    }
+}
