@@ -311,7 +311,7 @@ mod tests {
         drop(first);
         assert!(take(&one).is_some());
         assert_eq!(
-            turns.locks.lock().map(|locks| locks.len()).unwrap_or(0),
+            turns.locks.lock().map_or(0, |locks| locks.len()),
             1,
             "keys whose requests have ended are forgotten"
         );
