@@ -60,6 +60,8 @@ pub enum Error {
     /// The request violates a rule that is kept in the database ([`Conflict::RuleViolated`]). The
     /// cause is for the log.
     RuleViolated(Cause),
+    /// The request has the idempotency key of an earlier request with another body.
+    KeyReused,
     /// The database cannot be reached or cannot serve the request at present; the same request may
     /// succeed later. The cause is for the log.
     Unavailable(Cause),
@@ -80,6 +82,7 @@ impl Error {
             Self::Stale(what) => Self::Stale(what),
             Self::Conflict(why) => Self::Conflict(*why),
             Self::RuleViolated(cause) => Self::RuleViolated(cause.to_string().into()),
+            Self::KeyReused => Self::KeyReused,
             Self::Unavailable(cause) => Self::Unavailable(cause.to_string().into()),
             Self::Busy(what) => Self::Busy(what),
             Self::Internal(cause) => Self::Internal(cause.to_string().into()),
@@ -104,6 +107,7 @@ impl fmt::Display for Error {
             Self::Stale(what) => write!(f, "{what} is not in the state that the request requires"),
             Self::Conflict(why) => why.fmt(f),
             Self::RuleViolated(cause) => write!(f, "a rule of the database is violated: {cause}"),
+            Self::KeyReused => f.write_str("the idempotency key belongs to another request"),
             Self::Unavailable(cause) => write!(f, "the database is unavailable: {cause}"),
             Self::Busy(what) => write!(f, "too busy: {what}"),
             Self::Internal(cause) => write!(f, "internal error: {cause}"),

@@ -7,7 +7,7 @@ use std::num::NonZero;
 use std::sync::{Arc, LazyLock};
 use std::thread::available_parallelism;
 
-use argon2::{Argon2, PasswordHasher};
+use argon2::{Argon2, PasswordHash, PasswordHasher, PasswordVerifier, password_hash};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
@@ -81,6 +81,25 @@ pub async fn hash(password: SecretString) -> Result<SecretString, Error> {
     QUEUE.run(move || hash_blocking(&password)).await?
 }
 
+/// Whether `hash`, a PHC string that [`hash`] has made, is that of `password`.
+///
+/// # Errors
+/// As [`hash`], and when `hash` is no PHC string.
+pub async fn verify(password: SecretString, hash: &SecretString) -> Result<bool, Error> {
+    let hash = hash.clone();
+    let verify = move || {
+        let hash = PasswordHash::new(hash.expose_secret())
+            .map_err(|error| Error::Internal(error.to_string().into()))?;
+        let password = password.expose_secret().as_bytes();
+        match Argon2::default().verify_password(password, &hash) {
+            Ok(()) => Ok(true),
+            Err(password_hash::Error::PasswordInvalid) => Ok(false),
+            Err(error) => Err(Error::Internal(error.to_string().into())),
+        }
+    };
+    QUEUE.run(verify).await?
+}
+
 /// Hashes `password` like [`hash`], on the calling thread.
 ///
 /// # Errors
@@ -96,8 +115,6 @@ pub fn hash_blocking(password: &SecretString) -> Result<SecretString, Error> {
 mod tests {
     use std::time::Duration;
 
-    use argon2::{PasswordHash, PasswordVerifier};
-
     use super::*;
 
     #[tokio::test]
@@ -112,6 +129,9 @@ mod tests {
                 .starts_with("$argon2id$v=19$m=19456,t=2,p=1$")
         );
         assert_ne!(first.expose_secret(), second.expose_secret());
+        assert!(verify("secret".into(), &first).await.unwrap());
+        assert!(!verify("Secret".into(), &first).await.unwrap());
+        assert!(verify("secret".into(), &"secret".into()).await.is_err());
         let parsed = PasswordHash::new(first.expose_secret()).unwrap();
         assert!(
             Argon2::default()

@@ -10,6 +10,7 @@ use crate::db::{self, Database};
 use super::conditions::{EntityTags, condition};
 use super::context::RequestContext;
 use super::failures::{ChangeError, CreateError, EmptyError, FindError, RequestError};
+use super::idempotency;
 use super::json::JsonBody;
 use super::lists::paging::page;
 use super::lists::{Listing, Lists};
@@ -28,6 +29,12 @@ pub struct Cart {
     pub db: Database,
     /// The reader of lists.
     pub lists: Lists,
+}
+
+/// The response to the addition of `item`.
+fn added(item: db::cart::FullItem) -> Created<CartItemResponse> {
+    let location = format!("/api/cart/{}", item.0.id);
+    Created::new(location, &CartItemResponse::new(item, "Cart item added"))
 }
 
 #[OpenApi(tag = "Tag::Cart")]
@@ -68,15 +75,23 @@ impl Cart {
     #[oai(path = "/api/cart", method = "post", operation_id = "addCartItem")]
     async fn add(
         &self,
+        context: Data<&RequestContext>,
+        #[oai(
+            name = "Idempotency-Key",
+            validator(min_length = 1, max_length = 255, pattern = "^[!-~]+$")
+        )]
+        key: Header<Option<String>>,
         /// The user and the product
         body: JsonBody<CartItemDraft>,
     ) -> Result<Created<CartItemResponse>, CreateError> {
-        let item = self.db.add_to_cart(body.0.into()).await?;
-        let location = format!("/api/cart/{}", item.0.id);
-        Ok(Created {
-            location,
-            body: CartItemResponse::new(item, "Cart item added"),
-        })
+        let key = idempotency::key(context.0, key.0.as_deref(), &body.0);
+        let new = body.0.into();
+        let Some(key) = key else {
+            return Ok(added(self.db.add_to_cart(new).await?));
+        };
+        let respond = |item| added(item).into_response_to_keep();
+        let add = self.db.add_to_cart_with_key(new, key, respond);
+        Ok(idempotency::replay_or(&self.db, &key, None, add).await?)
     }
 
     /// Get a cart item

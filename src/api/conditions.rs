@@ -56,7 +56,12 @@ impl ETag {
 
     /// The value of the header `ETag` as a strong tag. It is always `Some`.
     pub(super) fn header(&self) -> Option<HeaderValue> {
-        HeaderValue::try_from(format!("\"{}\"", self.0)).ok()
+        HeaderValue::try_from(self.quoted()).ok()
+    }
+
+    /// The strong tag, as it is in the header.
+    pub(super) fn quoted(&self) -> String {
+        format!("\"{}\"", self.0)
     }
 }
 

@@ -7,7 +7,7 @@ use super::lists::paging;
 
 /// For each parameter its name, the beginning of the paths that have it, and its description. In the
 /// description, `{default}` stands for the value in [`paging::DEFAULTS`].
-const DESCRIPTIONS: [(&str, &str, &str); 10] = [
+const DESCRIPTIONS: [(&str, &str, &str); 11] = [
     ("id", "/api/users/", "The user's id"),
     ("id", "/api/products/", "The product's id"),
     ("id", "/api/cart/", "The cart item's id"),
@@ -42,6 +42,17 @@ const DESCRIPTIONS: [(&str, &str, &str); 10] = [
         "The entity tags, separated by commas, of the states that the client already has, or `*` for \
          any state. 304 when the present state has one of these tags. A weak tag (`W/\"…\"`) matches \
          like the strong one; malformed tags match nothing.",
+    ),
+    (
+        "Idempotency-Key",
+        "",
+        "A key of the client's choice for this request, a UUID for example, with which the request \
+         can be repeated without creating a second resource. For 24 hours a request to the same \
+         operation with the same key and the same body gets the response to the first one, with \
+         `Idempotent-Replayed: true`; with another body, a 422. While the first request is in \
+         progress, the others wait for it. Only successful responses are kept: a failed request has \
+         changed nothing and may be repeated with its key. 400 when the database has no table for \
+         keys.",
     ),
     (
         "X-Request-Id",

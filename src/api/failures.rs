@@ -42,7 +42,7 @@ pub(super) struct Kind {
 
 /// Every status with which a request can fail.
 #[rustfmt::skip]
-pub(super) static KINDS: [Kind; 12] = [
+pub(super) static KINDS: [Kind; 13] = [
     kind(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", EVERY,
         "The request does not keep to the contract",
         "The request does not keep to the contract; `details` names the violations"),
@@ -67,6 +67,9 @@ pub(super) static KINDS: [Kind; 12] = [
     kind(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", HAS_BODY,
         "The body must be JSON: send Content-Type: application/json",
         "The body is not declared as `application/json`"),
+    kind(StatusCode::UNPROCESSABLE_ENTITY, "IDEMPOTENCY_KEY_REUSED", CREATES,
+        "The Idempotency-Key belongs to an earlier request with another body",
+        "The `Idempotency-Key` belongs to an earlier request with another body; nothing was changed"),
     kind(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "REQUEST_HEADER_FIELDS_TOO_LARGE", NONE,
         "The URL and the headers are larger than 16 KiB, or there are more than 100 headers",
         ""),

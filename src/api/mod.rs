@@ -16,6 +16,7 @@ mod details;
 mod document;
 pub mod failures;
 pub mod hosts;
+mod idempotency;
 pub mod json;
 mod lists;
 mod malformed;

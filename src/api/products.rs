@@ -10,6 +10,7 @@ use crate::db::{self, Database, ListIndex};
 use super::conditions::{EntityTags, condition};
 use super::context::RequestContext;
 use super::failures::{ChangeError, CreateError, FindError, RequestError};
+use super::idempotency;
 use super::json::JsonBody;
 use super::lists::paging::page;
 use super::lists::{Listing, Lists};
@@ -29,6 +30,12 @@ pub struct Products {
     pub db: Database,
     /// The reader of lists.
     pub lists: Lists,
+}
+
+/// The response to the creation of `product`.
+fn created(product: db::products::Product) -> Created<ProductResponse> {
+    let location = format!("/api/products/{}", product.id);
+    Created::new(location, &ProductResponse::new(product, "Product created"))
 }
 
 #[OpenApi(tag = "Tag::Products")]
@@ -88,15 +95,23 @@ impl Products {
     )]
     async fn create(
         &self,
+        context: Data<&RequestContext>,
+        #[oai(
+            name = "Idempotency-Key",
+            validator(min_length = 1, max_length = 255, pattern = "^[!-~]+$")
+        )]
+        key: Header<Option<String>>,
         /// The new product
         body: JsonBody<ProductDraft>,
     ) -> Result<Created<ProductResponse>, CreateError> {
-        let product = self.db.create_product(body.0.into()).await?;
-        let location = format!("/api/products/{}", product.id);
-        Ok(Created {
-            location,
-            body: ProductResponse::new(product, "Product created"),
-        })
+        let key = idempotency::key(context.0, key.0.as_deref(), &body.0);
+        let new = body.0.into();
+        let Some(key) = key else {
+            return Ok(created(self.db.create_product(new).await?));
+        };
+        let respond = |product| created(product).into_response_to_keep();
+        let create = self.db.create_product_with_key(new, key, respond);
+        Ok(idempotency::replay_or(&self.db, &key, None, create).await?)
     }
 
     /// Get a product

@@ -4,8 +4,10 @@
 //! `Updated` or `Created` takes the place of `Success` and adds the entity tag of the resource. The
 //! error types are in [`super::failures`].
 
+use std::marker::PhantomData;
+
 use bytes::Bytes;
-use poem::http::{StatusCode, header};
+use poem::http::{HeaderName, HeaderValue, StatusCode, header};
 use poem::{Body, IntoResponse, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{
@@ -14,10 +16,15 @@ use poem_openapi::registry::{
 use poem_openapi::types::Type;
 use serde::Serialize;
 
+use crate::db::idempotency;
+
 use super::conditions::{ETag, EntityTags};
 
 /// The media type of every request and response body.
 pub(super) const MEDIA_TYPE: &str = "application/json";
+
+/// The header of a response that was kept.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// A mark in the extensions of a response whose body is streamed. Its rows are checked chunk by chunk,
 /// since a check of the whole body would delay the first byte until the last row.
@@ -61,12 +68,40 @@ impl<T: ResourceBody> Conditional<T> {
 /// A response with status 200, a body and the entity tag of its `data`.
 pub struct Updated<T>(pub T);
 
-/// A response with status 201, a body, the entity tag of its `data` and the path of the new resource.
+/// A response with status 201, a body, the entity tag of its `data` and the path of the new resource. It
+/// is serialised already, so that it can be kept and sent again.
 pub struct Created<T> {
-    /// The path of the new resource: the value of `Location`.
-    pub location: String,
-    /// The body.
-    pub body: T,
+    response: idempotency::Response,
+    is_replay: bool,
+    body: PhantomData<fn() -> T>,
+}
+
+impl<T> Created<T> {
+    /// The response to a request that created something, or the replay of this response.
+    pub(super) fn from_response(response: idempotency::Response, is_replay: bool) -> Self {
+        Self {
+            response,
+            is_replay,
+            body: PhantomData,
+        }
+    }
+}
+
+impl<T: Serialize + ResourceBody> Created<T> {
+    /// The response with `body`, whose resource has the path `location`.
+    pub(super) fn new(location: String, body: &T) -> Self {
+        let response = idempotency::Response {
+            location,
+            etag: ETag::of(body.data()).quoted(),
+            body: serde_json::to_vec(body).unwrap_or_default(),
+        };
+        Self::from_response(response, false)
+    }
+
+    /// The response, as it can be kept.
+    pub(super) fn into_response_to_keep(self) -> idempotency::Response {
+        self.response
+    }
 }
 
 impl<T: Serialize + Send> IntoResponse for Success<T> {
@@ -97,14 +132,22 @@ fn tagged(mut response: Response, tag: &ETag) -> Response {
     response
 }
 
-impl<T: Serialize + ResourceBody + Send> IntoResponse for Created<T> {
+impl<T: Send> IntoResponse for Created<T> {
     fn into_response(self) -> Response {
-        let mut response = tagged(
-            json(StatusCode::CREATED, &self.body),
-            &ETag::of(self.body.data()),
-        );
-        if let Ok(location) = self.location.try_into() {
-            response.headers_mut().insert(header::LOCATION, location);
+        let idempotency::Response {
+            location,
+            etag,
+            body,
+        } = self.response;
+        let mut response = json_bytes(StatusCode::CREATED, body.into());
+        let headers = response.headers_mut();
+        for (name, value) in [(header::LOCATION, location), (header::ETAG, etag)] {
+            if let Ok(value) = value.try_into() {
+                headers.insert(name, value);
+            }
+        }
+        if self.is_replay {
+            headers.insert(REPLAYED, HeaderValue::from_static("true"));
         }
         response
     }
@@ -176,13 +219,21 @@ impl<T: Type> ApiResponse for Created<T> {
         MetaResponses {
             responses: vec![success::<T>(
                 StatusCode::CREATED,
-                vec![tag_header(), location],
+                vec![tag_header(), replayed_header(), location],
             )],
         }
     }
 
     fn register(registry: &mut Registry) {
         T::register(registry);
+    }
+}
+
+fn replayed_header() -> MetaHeader {
+    let description = "Only in the response to a repeated request with an `Idempotency-Key`: always true. The rest of the response is that to the first request.";
+    MetaHeader {
+        required: false,
+        ..response_header(REPLAYED.as_str(), description, MetaSchema::new("boolean"))
     }
 }
 

@@ -37,6 +37,10 @@ resource again: while nothing has changed, the response is a 304 without a body.
 response is a 412 (a changed password is not part of the data). Operations that do not list these \
 headers ignore them.
 
+**Repeats.** A client that got no response to a request that creates something does not know \
+whether it was created. Send an `Idempotency-Key` with such a request: repeated with the same \
+key and body, it gets the first response again instead of creating a second resource.
+
 **Tracing.** Send `X-Request-Id` (up to 128 letters, digits, dots, dashes and underscores), and \
 the response and the server's log have the same id. Without one, the server generates an id.";
 

@@ -4,13 +4,16 @@ use futures_util::FutureExt;
 use poem::web::Data;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path, Query};
+use secrecy::SecretString;
 
 use crate::db::{self, Database, ListIndex};
+use crate::error::Error;
 use crate::passwords;
 
 use super::conditions::{EntityTags, condition};
 use super::context::RequestContext;
 use super::failures::{ChangeError, CreateError, FindError, RequestError};
+use super::idempotency;
 use super::json::JsonBody;
 use super::lists::paging::page;
 use super::lists::{Listing, Lists};
@@ -30,6 +33,21 @@ pub struct Users {
     pub db: Database,
     /// The reader of lists.
     pub lists: Lists,
+}
+
+/// A user to store, with the password's hash.
+async fn new_user(draft: UserDraft) -> Result<db::users::NewUser, Error> {
+    Ok(db::users::NewUser {
+        email: draft.email.0,
+        password: passwords::hash(draft.password.0.into()).await?,
+        role: draft.role.into(),
+    })
+}
+
+/// The response to the creation of `user`.
+fn created(user: db::users::User) -> Created<UserResponse> {
+    let location = format!("/api/users/{}", user.id);
+    Created::new(location, &UserResponse::new(user, "User created"))
 }
 
 #[OpenApi(tag = "Tag::Users")]
@@ -97,26 +115,25 @@ impl Users {
     #[oai(path = "/api/users", method = "post", operation_id = "createUser")]
     async fn create(
         &self,
+        context: Data<&RequestContext>,
+        #[oai(
+            name = "Idempotency-Key",
+            validator(min_length = 1, max_length = 255, pattern = "^[!-~]+$")
+        )]
+        key: Header<Option<String>>,
         /// The new user
         body: JsonBody<UserDraft>,
     ) -> Result<Created<UserResponse>, CreateError> {
-        let UserDraft {
-            email,
-            password,
-            role,
-        } = body.0;
-        let password = passwords::hash(password.0.into()).await?;
-        let new = db::users::NewUser {
-            email: email.0,
-            password,
-            role: role.into(),
+        let key = idempotency::key(context.0, key.0.as_deref(), &body.0);
+        let password = SecretString::from(body.0.password.0.clone());
+        let new = new_user(body.0);
+        let Some(key) = key else {
+            return Ok(created(self.db.create_user(new.await?).await?));
         };
-        let user = self.db.create_user(new).await?;
-        let location = format!("/api/users/{}", user.id);
-        Ok(Created {
-            location,
-            body: UserResponse::new(user, "User created"),
-        })
+        let respond = |user| created(user).into_response_to_keep();
+        let create = async { self.db.create_user_with_key(new.await?, key, respond).await };
+        let once = idempotency::replay_or(&self.db, &key, Some(&password), create);
+        Ok(once.await?)
     }
 
     /// Get a user

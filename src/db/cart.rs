@@ -2,6 +2,7 @@
 //! `db::transaction`.
 
 pub(super) mod additions;
+pub(super) mod keyed;
 
 use std::collections::HashMap;
 

@@ -34,6 +34,7 @@ mod tables;
 
 use diesel::QueryResult;
 
+use super::idempotency;
 use super::indexes::ListIndex;
 use super::migrations::MARK;
 use super::session::Session;
@@ -88,6 +89,15 @@ pub fn warnings(session: &mut Session) -> QueryResult<Vec<String>> {
              `migrate status` shows a migration as pending; else ALTER TABLE {table} ADD INDEX \
              ({column}), which takes texts of up to VARCHAR(768)"
         ));
+    }
+    let exists = idempotency::TABLE_EXISTS;
+    let found: Vec<Value> = session.load(&format!("SELECT IF({exists}, 'yes', NULL) AS value"))?;
+    if found.iter().all(|row| row.value.is_none()) {
+        warnings.push(
+            "idempotency_keys: there is no such table, so that requests with an Idempotency-Key are \
+             rejected: `ecommerce-api migrate run` creates it"
+                .to_owned(),
+        );
     }
     Ok(warnings)
 }

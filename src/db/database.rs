@@ -19,6 +19,7 @@ use crate::error::Error;
 use super::availability::Availability;
 use super::batches::{Batches, Cart, Key};
 use super::cart::{self, NewCartItem};
+use super::idempotency::{self, Kept, Key as IdempotencyKey, KeyTurn, KeyTurns, Outcome, Response};
 use super::indexes::{self, ListIndex};
 use super::pages::Snapshot;
 use super::pool::{ListConnection, Pool, Turns};
@@ -37,6 +38,7 @@ pub struct Database {
     batches: Arc<Batches>,
     availability: Arc<Availability>,
     limits: Limits,
+    key_turns: Arc<KeyTurns>,
     /// Whether each index of [`ListIndex::ALL`] was found to exist.
     has_index: Arc<[AtomicBool; ListIndex::ALL.len()]>,
 }
@@ -60,6 +62,7 @@ impl Database {
             batches: Arc::new(Batches::new(&requests)),
             list_pool: pool(Purpose::Lists, list_size),
             pool: requests,
+            key_turns: Arc::default(),
             has_index: Arc::default(),
             availability,
             limits,
@@ -145,6 +148,23 @@ impl Database {
             .await
     }
 
+    /// Stores a new user and keeps the response for this key, or returns the response that is kept for
+    /// the key.
+    ///
+    /// # Errors
+    /// As [`Self::create_user`].
+    pub async fn create_user_with_key(
+        &self,
+        new: NewUser,
+        key: IdempotencyKey,
+        respond: fn(User) -> Response,
+    ) -> Result<Outcome, Error> {
+        let outcome = self.run(move |conn| {
+            async move { users::create_with_key(conn, &new, &key, respond).await }.boxed()
+        });
+        self.count_kept(outcome.await)
+    }
+
     /// Changes a user; returns the changed row.
     ///
     /// # Errors
@@ -194,6 +214,23 @@ impl Database {
     pub async fn create_product(&self, new: NewProduct) -> Result<Product, Error> {
         self.run(|conn| async move { products::create(conn, &new).await }.boxed())
             .await
+    }
+
+    /// Stores a new product and keeps the response for this key, or returns the response that is kept
+    /// for the key.
+    ///
+    /// # Errors
+    /// As [`Self::create_product`].
+    pub async fn create_product_with_key(
+        &self,
+        new: NewProduct,
+        key: IdempotencyKey,
+        respond: fn(Product) -> Response,
+    ) -> Result<Outcome, Error> {
+        let outcome = self.run(move |conn| {
+            async move { products::create_with_key(conn, &new, &key, respond).await }.boxed()
+        });
+        self.count_kept(outcome.await)
     }
 
     /// Changes a product; returns the changed row.
@@ -260,6 +297,63 @@ impl Database {
     /// `Conflict` when the user or the product does not exist.
     pub async fn add_to_cart(&self, new: NewCartItem) -> Result<FullItem, Error> {
         self.batches.additions.call(new).await?
+    }
+
+    /// Puts a product into a user's cart and keeps the response for this key, or returns the response
+    /// that is kept for the key.
+    ///
+    /// # Errors
+    /// As [`Self::add_to_cart`].
+    pub async fn add_to_cart_with_key(
+        &self,
+        new: NewCartItem,
+        key: IdempotencyKey,
+        respond: fn(FullItem) -> Response,
+    ) -> Result<Outcome, Error> {
+        let outcome = self.run(move |conn| {
+            async move { cart::keyed::add(conn, new, &key, respond).await }.boxed()
+        });
+        self.count_kept(outcome.await)
+    }
+
+    /// The turn of a request with this key: waits until no other request of this process with the key
+    /// is in progress.
+    pub async fn idempotency_turn(&self, key: &IdempotencyKey) -> KeyTurn {
+        self.key_turns.take(key).await
+    }
+
+    /// The response that is kept for a key.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn kept_response(&self, key: IdempotencyKey) -> Result<Option<Kept>, Error> {
+        self.run(move |conn| async move { idempotency::kept(conn, &key).await }.boxed())
+            .await
+    }
+
+    /// Whether the database can keep responses: whether it has the table for them.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn has_idempotency_keys(&self) -> Result<bool, Error> {
+        self.run(|conn| idempotency::table_exists(conn).boxed())
+            .await
+    }
+
+    /// Returns `result`; deletes some expired responses in a task of its own, after every so many new
+    /// ones.
+    fn count_kept(&self, result: Result<Outcome, Error>) -> Result<Outcome, Error> {
+        if matches!(result, Ok(Outcome::Created(_))) && self.key_turns.count_kept() {
+            let db = self.clone();
+            let deleting = async move {
+                let deleted = db.run(|conn| idempotency::delete_expired(conn).boxed());
+                if let Err(cause) = deleted.await {
+                    tracing::warn!(%cause, "expired idempotency keys were not deleted");
+                }
+            };
+            tokio::spawn(deleting.in_current_span());
+        }
+        result
     }
 
     /// Removes one item from its cart.

@@ -25,6 +25,7 @@ mod connect;
 mod connection;
 mod database;
 mod errors;
+pub mod idempotency;
 mod ids;
 mod indexes;
 pub mod limits;

@@ -10,6 +10,7 @@ use scoped_futures::ScopedFutureExt;
 use crate::error::{Conflict, Error};
 
 use super::errors::{or_conflict, or_missing};
+use super::idempotency::{self, Key, Outcome, Response};
 use super::ids::Ids;
 use super::pages::{Window, prepared_anew, total_and_ids};
 use super::schema::{cart, products};
@@ -29,6 +30,17 @@ pub struct NewProduct {
     pub image_url: Option<String>,
     /// A text about the product.
     pub description: Option<String>,
+}
+
+impl NewProduct {
+    /// The columns that hold a text, with their texts.
+    fn texts(&self) -> [(&'static str, Option<&str>); 3] {
+        [
+            ("title", Some(&self.title)),
+            ("image_url", self.image_url.as_deref()),
+            ("description", self.description.as_deref()),
+        ]
+    }
 }
 
 /// The changes to a product: `None` keeps a column, `Some(None)` clears it.
@@ -144,27 +156,47 @@ fn ids<'f>(
 /// # Errors
 /// `Invalid` when a column cannot hold its text.
 pub async fn create(conn: &mut Connection, new: &NewProduct) -> Result<Product, Error> {
-    let created = transaction(conn, |conn| {
+    let created = transaction(conn, |conn| insert(conn, new).scope_boxed()).await;
+    Ok(reject_unstorable(conn, "products", &new.texts(), created).await??)
+}
+
+/// Stores a new product and keeps the response for this key, or returns the response that is kept for
+/// the key.
+///
+/// # Errors
+/// As [`create`]; nothing is kept then.
+pub(super) async fn create_with_key(
+    conn: &mut Connection,
+    new: &NewProduct,
+    key: &Key,
+    respond: fn(Product) -> Response,
+) -> Result<Outcome, Error> {
+    let outcome = transaction(conn, |conn| {
         async move {
-            diesel::insert_into(products::table)
-                .values(new)
-                .execute(conn)
-                .await?;
-            products::table
-                .filter(products::id.eq(last_insert_id()))
-                .select(Product::as_select())
-                .first(conn)
-                .await
+            if let Some(kept) = idempotency::claim(conn, key, None).await? {
+                return Ok(Outcome::Kept(kept));
+            }
+            let response = respond(insert(conn, new).await?);
+            idempotency::keep(conn, key, &response).await?;
+            Ok(Outcome::Created(response))
         }
         .scope_boxed()
     })
     .await;
-    let texts = [
-        ("title", Some(&*new.title)),
-        ("image_url", new.image_url.as_deref()),
-        ("description", new.description.as_deref()),
-    ];
-    Ok(reject_unstorable(conn, "products", &texts, created).await??)
+    Ok(reject_unstorable(conn, "products", &new.texts(), outcome).await??)
+}
+
+/// Inserts a product within the caller's transaction.
+async fn insert(conn: &mut Connection, new: &NewProduct) -> QueryResult<Product> {
+    diesel::insert_into(products::table)
+        .values(new)
+        .execute(conn)
+        .await?;
+    products::table
+        .filter(products::id.eq(last_insert_id()))
+        .select(Product::as_select())
+        .first(conn)
+        .await
 }
 
 /// Changes a product; returns the changed row.

@@ -15,6 +15,23 @@ diesel::table! {
 }
 
 diesel::table! {
+    idempotency_keys (id) {
+        #[max_length = 32]
+        id -> Binary,
+        #[max_length = 32]
+        fingerprint -> Binary,
+        #[max_length = 255]
+        password -> Nullable<Varchar>,
+        #[max_length = 255]
+        location -> Varchar,
+        #[max_length = 255]
+        etag -> Varchar,
+        body -> Mediumblob,
+        expires_at -> Datetime,
+    }
+}
+
+diesel::table! {
     products (id) {
         id -> Integer,
         #[max_length = 255]
@@ -43,4 +60,4 @@ diesel::table! {
 diesel::joinable!(cart -> products (product_id));
 diesel::joinable!(cart -> users (user_id));
 
-diesel::allow_tables_to_appear_in_same_query!(cart, products, users,);
+diesel::allow_tables_to_appear_in_same_query!(cart, idempotency_keys, products, users,);

@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::error::{Conflict, Error};
 
 use super::errors::{or_conflict, or_missing};
+use super::idempotency::{self, Key, Outcome, Response};
 use super::ids::Ids;
 use super::pages::{Window, prepared_anew, total_and_ids};
 use super::schema::{cart, users};
@@ -164,21 +165,31 @@ fn ids<'f>(
 /// # Errors
 /// `Conflict` when another user has the email, or `Invalid` when the column cannot hold it.
 pub async fn create(conn: &mut Connection, new: &NewUser) -> Result<User, Error> {
+    let created = transaction(conn, |conn| insert(conn, new).scope_boxed()).await;
+    reject_unstorable(conn, "users", &[("email", Some(&new.email))], created)
+        .await?
+        .map_err(or_conflict(UniqueViolation, Conflict::EmailTaken, "User"))
+}
+
+/// Stores a new user and keeps the response for this key, or returns the response that is kept for the
+/// key.
+///
+/// # Errors
+/// As [`create`]; nothing is kept then.
+pub(super) async fn create_with_key(
+    conn: &mut Connection,
+    new: &NewUser,
+    key: &Key,
+    respond: fn(User) -> Response,
+) -> Result<Outcome, Error> {
     let created = transaction(conn, |conn| {
         async move {
-            diesel::insert_into(users::table)
-                .values((
-                    users::email.eq(&new.email),
-                    users::password.eq(new.password.expose_secret()),
-                    users::role.eq(new.role),
-                ))
-                .execute(conn)
-                .await?;
-            users::table
-                .filter(users::id.eq(last_insert_id()))
-                .select(User::as_select())
-                .first(conn)
-                .await
+            if let Some(kept) = idempotency::claim(conn, key, Some(&new.password)).await? {
+                return Ok(Outcome::Kept(kept));
+            }
+            let response = respond(insert(conn, new).await?);
+            idempotency::keep(conn, key, &response).await?;
+            Ok(Outcome::Created(response))
         }
         .scope_boxed()
     })
@@ -186,6 +197,23 @@ pub async fn create(conn: &mut Connection, new: &NewUser) -> Result<User, Error>
     reject_unstorable(conn, "users", &[("email", Some(&new.email))], created)
         .await?
         .map_err(or_conflict(UniqueViolation, Conflict::EmailTaken, "User"))
+}
+
+/// Inserts a user within the caller's transaction.
+async fn insert(conn: &mut Connection, new: &NewUser) -> QueryResult<User> {
+    diesel::insert_into(users::table)
+        .values((
+            users::email.eq(&new.email),
+            users::password.eq(new.password.expose_secret()),
+            users::role.eq(new.role),
+        ))
+        .execute(conn)
+        .await?;
+    users::table
+        .filter(users::id.eq(last_insert_id()))
+        .select(User::as_select())
+        .first(conn)
+        .await
 }
 
 /// Changes a user; returns the changed row.

@@ -12,6 +12,7 @@
 //! - `X-Request-Id` is compared only where the request sends one.
 //! - The examples of `Link` and `X-Total-Count` belong to the request in [`PAGE`]. In other responses the
 //!   harness checks that they match the request and the body.
+//! - `Idempotent-Replayed` is only in the response to a repeated request.
 
 mod contract;
 mod errors;
@@ -59,7 +60,7 @@ fn compare(
         .find(|(name, _)| name == "X-Request-Id");
     for (name, header) in members(&documented["headers"]) {
         let expected = match name {
-            "ETag" | "Link" | "X-Total-Count" => continue,
+            "ETag" | "Link" | "X-Total-Count" | "Idempotent-Replayed" => continue,
             "X-Request-Id" => id.map(|(_, id)| id.clone()),
             _ => Some(text(&resolve(document, header)["example"])),
         };
@@ -104,7 +105,11 @@ async fn every_example_of_a_success_is_the_response_to_its_request() {
 async fn a_header_that_an_operation_does_not_name_is_ignored() {
     let mut shop = Shop::open_sample().await;
     for operation in operations() {
-        for (name, value) in [("If-Match", "\"0\""), ("If-None-Match", "*")] {
+        for (name, value) in [
+            ("Idempotency-Key", "no key"),
+            ("If-Match", "\"0\""),
+            ("If-None-Match", "*"),
+        ] {
             if operation.has_parameter(name) {
                 continue;
             }
@@ -121,6 +126,26 @@ async fn a_header_that_an_operation_does_not_name_is_ignored() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_repeated_example_is_replayed() {
+    let shop = Shop::open_sample().await;
+    let mut count = 0;
+    for operation in operations() {
+        if !operation.has_parameter("Idempotency-Key") {
+            continue;
+        }
+        let request = operation.request(true, "");
+        let first = send(&shop, &request).await;
+        let again = send(&shop, &request).await;
+        assert_eq!(again.body, first.body, "{}", operation.id);
+        let document = contracts()[0].contract.document();
+        let example = text(&document["components"]["headers"]["IdempotentReplayed"]["example"]);
+        assert_eq!(again.header("idempotent-replayed"), Some(&*example));
+        count += 1;
+    }
+    assert_eq!(count, 3);
 }
 
 /// A request example without a response would never be sent.

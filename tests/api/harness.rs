@@ -104,6 +104,14 @@ impl Shop {
         shop
     }
 
+    /// Opens another service over the database of this shop, as in another process.
+    pub async fn another(&self) -> Self {
+        let url = self.url.clone();
+        let mut shop = Self::over(&url.clone(), url, Validation::Off, Limits::default()).await;
+        shop.drops_database = false;
+        shop
+    }
+
     /// Opens a shop in the database `url`, which its service reaches as `service_url`.
     async fn over(
         service_url: &DatabaseUrl,

@@ -12,6 +12,7 @@ mod database;
 mod examples;
 mod fuzzed;
 mod harness;
+mod idempotency;
 mod lists;
 mod lossy_proxy;
 mod model;

@@ -95,6 +95,19 @@ async fn provoke(operation: &Operation, status: u16) -> ClientResponse {
             )
             .await
         }
+        422 => {
+            let key = [("idempotency-key", "k")];
+            let first = send_with(&shop, operation, &path, &body, &key).await;
+            first.expect(201);
+            let other = match operation.id.as_str() {
+                "createUser" => {
+                    json!({"email": "other@example.com", "password": "secret", "role": "USER"})
+                }
+                "createProduct" => json!({"title": "Other"}),
+                _ => json!({"user_id": user_id, "product_id": product_id + 1}),
+            };
+            send_with(&shop, operation, &path, &other, &key).await
+        }
         500 => {
             for table in ["cart", "products", "users"] {
                 shop.execute(format!("RENAME TABLE {table} TO hidden_{table}"))

@@ -284,6 +284,12 @@ fn parameters(document: &Value, operation: &Operation<'_>, complaints: &mut Vec<
             complaints.push(format!("should take {name} if and only if TAGGED says so"));
         }
     }
+    let takes_key = all
+        .iter()
+        .any(|it| it["name"] == "Idempotency-Key" && it["in"] == "header");
+    if takes_key != (operation.method == "POST") {
+        complaints.push("should take Idempotency-Key if and only if it is a POST".to_owned());
+    }
     order(&all, complaints);
     for parameter in all {
         let name = &parameter["name"];
@@ -406,6 +412,9 @@ fn responses(document: &Value, operation: &Operation<'_>, complaints: &mut Vec<S
     if CONFLICTS.contains(&operation.id()) {
         wanted.insert("409");
     }
+    if operation.method == "POST" {
+        wanted.insert("422");
+    }
     for (status, way) in [("304", 'n'), ("412", 'm')] {
         if uses_tag(operation.id(), way) {
             wanted.insert(status);
@@ -446,6 +455,12 @@ fn response_rules(document: &Value, status: &str, response: &Value, complaints: 
         if is_error && content["schema"] != json!({"$ref": "#/components/schemas/ErrorResponse"}) {
             complaints.push(format!("{status} is not the error envelope"));
         }
+    }
+    let replayed = resolve(document, &response["headers"]["Idempotent-Replayed"]);
+    if is_text(&replayed["description"]) != (status == "201") {
+        complaints.push(format!(
+            "{status} describes Idempotent-Replayed if and only if it may be replayed"
+        ));
     }
     let mut headers = vec!["X-Request-Id"];
     match status {

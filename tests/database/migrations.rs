@@ -10,12 +10,15 @@ use crate::server::empty_database;
 
 const BASELINE: &str = "2026-11-21-000000_baseline";
 const SEARCH: &str = "2026-11-25-000000_search";
+const KEYS: &str = "2026-11-25-120000_idempotency_keys";
 
-/// Reverts the newest migration, which drops no table.
+/// Reverts the two newest migrations, which drop no table of the shop.
 fn revert_search(session: &mut Session) {
-    let reverted = migrations::revert(session, false).unwrap().unwrap();
-    assert_eq!(reverted.name, SEARCH);
-    assert!(reverted.dropped.is_empty() && reverted.kept.is_empty());
+    for name in [KEYS, SEARCH] {
+        let reverted = migrations::revert(session, false).unwrap().unwrap();
+        assert_eq!(reverted.name, name);
+        assert!(reverted.dropped.is_empty() && reverted.kept.is_empty());
+    }
 }
 
 #[derive(QueryableByName)]
@@ -37,7 +40,10 @@ fn tables(session: &mut Session) -> Vec<String> {
 #[test]
 fn the_tables_that_a_run_creates_fit_the_program() {
     let mut session = empty_database().session();
-    assert_eq!(migrations::run(&mut session).unwrap(), [BASELINE, SEARCH]);
+    assert_eq!(
+        migrations::run(&mut session).unwrap(),
+        [BASELINE, SEARCH, KEYS]
+    );
     assert_eq!(mismatches(&mut session).unwrap(), Vec::<String>::new());
     assert_eq!(migrations::run(&mut session).unwrap(), Vec::<String>::new());
 }
@@ -46,7 +52,7 @@ fn the_tables_that_a_run_creates_fit_the_program() {
 fn status_only_reads() {
     let mut session = empty_database().session();
     let status = migrations::status(&mut session).unwrap();
-    assert_eq!(status.len(), 2);
+    assert_eq!(status.len(), 3);
     assert!(status.iter().all(|migration| !migration.applied));
     assert_eq!(tables(&mut session), Vec::<String>::new());
     migrations::run(&mut session).unwrap();
@@ -69,7 +75,7 @@ fn reverting_drops_empty_tables_and_allows_another_run() {
     assert_eq!(dropped, ["cart", "products", "users"]);
     assert_eq!(tables(&mut session), ["__diesel_schema_migrations"]);
     assert_eq!(migrations::revert(&mut session, false).unwrap(), None);
-    assert_eq!(migrations::run(&mut session).unwrap().len(), 2);
+    assert_eq!(migrations::run(&mut session).unwrap().len(), 3);
 }
 
 #[test]
@@ -140,7 +146,7 @@ fn an_existing_table_that_cannot_be_referred_to_is_a_clear_error() {
     // The failed migration is not recorded, and can be run again.
     assert!(!migrations::status(&mut session).unwrap()[0].applied);
     session.batch_execute("DROP TABLE users").unwrap();
-    assert_eq!(migrations::run(&mut session).unwrap().len(), 2);
+    assert_eq!(migrations::run(&mut session).unwrap().len(), 3);
 }
 
 #[test]
@@ -190,7 +196,7 @@ fn processes_that_migrate_at_once_take_turns() {
             .collect();
         runs.into_iter().map(|run| run.join().unwrap()).sum()
     });
-    assert_eq!(applied, 2);
+    assert_eq!(applied, 3);
     assert_eq!(
         mismatches(&mut database.session()).unwrap(),
         Vec::<String>::new()
@@ -231,8 +237,11 @@ fn the_indexes_for_searching_are_created_and_dropped_by_their_migration() {
     assert_eq!(warnings(&mut session).unwrap(), Vec::<String>::new());
     revert_search(&mut session);
     assert_eq!(search_indexes(&mut session), Vec::<String>::new());
-    assert_eq!(warnings(&mut session).unwrap().len(), 1);
-    assert_eq!(migrations::run(&mut session).unwrap(), [SEARCH]);
+    let warned = warnings(&mut session).unwrap();
+    assert_eq!(warned.len(), 2, "{warned:?}");
+    assert!(warned[0].starts_with("products.title: "), "{warned:?}");
+    assert!(warned[1].starts_with("idempotency_keys: "), "{warned:?}");
+    assert_eq!(migrations::run(&mut session).unwrap(), [SEARCH, KEYS]);
     assert_eq!(search_indexes(&mut session), all);
 }
 
@@ -306,4 +315,19 @@ fn titles_that_no_index_can_hold_cause_a_warning() {
         let warnings = warnings(&mut session).unwrap();
         assert!(warnings[0].starts_with("products.title: no index that"));
     }
+}
+
+#[test]
+fn an_existing_table_of_the_same_name_as_that_of_keys_is_kept() {
+    let mut session = empty_database().session();
+    session
+        .batch_execute("CREATE TABLE idempotency_keys (id INT PRIMARY KEY)")
+        .unwrap();
+    migrations::run(&mut session).unwrap();
+    revert_search(&mut session);
+    let tables = tables(&mut session);
+    assert!(
+        tables.contains(&"idempotency_keys".to_owned()),
+        "{tables:?}"
+    );
 }

@@ -5,6 +5,7 @@ use crate::process::{Outcome, run};
 
 const BASELINE: &str = "2026-11-21-000000_baseline";
 const SEARCH: &str = "2026-11-25-000000_search";
+const KEYS: &str = "2026-11-25-120000_idempotency_keys";
 
 fn on(database: &Database, arguments: &[&str]) -> Outcome {
     run(arguments, &[database.setting()])
@@ -14,25 +15,35 @@ fn on(database: &Database, arguments: &[&str]) -> Outcome {
 fn migrating_and_reverting() {
     let database = Database::empty("migrating");
     let on = |arguments: &[&str]| on(&database, arguments);
-    let status = |baseline: &str, search: &str| {
+    let status = |baseline: &str, search: &str, keys: &str| {
         assert_eq!(
             on(&["migrate", "status"]).success(),
-            format!("{baseline}  {BASELINE}\n{search}  {SEARCH}\n")
+            format!("{baseline}  {BASELINE}\n{search}  {SEARCH}\n{keys}  {KEYS}\n")
         );
     };
-    status("pending", "pending");
-    let applied = format!("applied {BASELINE}\napplied {SEARCH}\n");
+    status("pending", "pending", "pending");
+    let applied = format!("applied {BASELINE}\napplied {SEARCH}\napplied {KEYS}\n");
     assert_eq!(on(&["migrate", "run"]).success(), applied);
-    status("applied", "applied");
+    status("applied", "applied", "applied");
     let idle = "nothing to do: every migration is applied\n";
     assert_eq!(on(&["migrate", "run"]).success(), idle);
     let fits = on(&["check"]).success();
     assert!(fits.ends_with("database migrating fit\n"), "{fits}");
     assert_eq!(fits.lines().count(), 1, "no warning: {fits}");
 
+    let keys = format!("reverted {KEYS}\n");
+    assert_eq!(on(&["migrate", "revert"]).success(), keys);
+    status("applied", "applied", "pending");
+    let warned = on(&["check"]).success();
+    assert!(
+        warned.starts_with("warning: idempotency_keys: there is no such table"),
+        "{warned}"
+    );
+    assert!(warned.ends_with("database migrating fit\n"), "{warned}");
+
     let search = format!("reverted {SEARCH}\n");
     assert_eq!(on(&["migrate", "revert"]).success(), search);
-    status("applied", "pending");
+    status("applied", "pending", "pending");
     let warned = on(&["check"]).success();
     assert!(
         warned.starts_with("warning: products.title: no index"),
@@ -46,7 +57,7 @@ fn migrating_and_reverting() {
             "reverted {BASELINE}\ndropped cart: 0 rows\ndropped products: 0 rows\ndropped users: 0 rows\n"
         )
     );
-    status("pending", "pending");
+    status("pending", "pending", "pending");
     let idle = "nothing to do: no migration is applied\n";
     assert_eq!(on(&["migrate", "revert"]).success(), idle);
 }
@@ -57,6 +68,7 @@ fn reverting_drops_tables_with_rows_only_with_the_flag() {
     let on = |arguments: &[&str]| on(&database, arguments);
     on(&["migrate", "run"]).success();
     on(&["seed", "--users", "2", "--products=1", "--cart=3"]).success();
+    on(&["migrate", "revert"]).success();
     on(&["migrate", "revert"]).success();
     let message = on(&["migrate", "revert"]).failure(1);
     let counts = "cart: 3 rows, products: 1 row, users: 2 rows";
@@ -83,6 +95,7 @@ fn tables_that_no_migration_created_stay() {
     );
     on(&["migrate", "run"]).success();
     on(&["check"]).success();
+    on(&["migrate", "revert"]).success();
     on(&["migrate", "revert"]).success();
     let report = on(&["migrate", "revert", "--drop-tables"]).success();
     assert!(

@@ -169,6 +169,7 @@ impl From<Error> for Failure {
                 logged: Some(Box::new(("a rule of the database is violated", cause))),
                 ..Error::Conflict(Conflict::RuleViolated).into()
             },
+            Error::KeyReused => Self::new(StatusCode::UNPROCESSABLE_ENTITY),
             Error::Unavailable(cause) => Self::logged(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "database unavailable",

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use hyper::Method;
 use serde_json::Value;
 
 use super::contract::{OperationExamples, Request, examples, operations};
 use super::{compare, send};
-use crate::harness::{Shop, dump};
+use crate::harness::{JSON, Shop, dump};
 
 /// A change of the example request of the operation, which has only the required parameters.
 enum Change {
@@ -23,6 +24,8 @@ enum Change {
 #[derive(Clone, Copy, PartialEq)]
 enum State {
     Sample,
+    /// Each operation with an `Idempotency-Key` has had a request with the key `used`.
+    WithUsedKeys,
     /// Orders refer to every user and product.
     WithOrders,
     /// Triggers reject changes of products and the removal of cart items.
@@ -42,7 +45,7 @@ type Recorded = (
 );
 
 use Change::{Body, Header, LargeBody, Path, Query};
-use State::{Sample, WithOrders, WithRules, WithoutDatabase, WithoutTables};
+use State::{Sample, WithOrders, WithRules, WithUsedKeys, WithoutDatabase, WithoutTables};
 
 const RECORDED: [Recorded; 22] = [
     // ── 400 ──
@@ -151,6 +154,14 @@ const RECORDED: [Recorded; 22] = [
         Sample,
         &[Header("content-type", "text/plain")],
     ),
+    // ── 422 ──
+    (
+        &[],
+        422,
+        "",
+        WithUsedKeys,
+        &[Header("Idempotency-Key", "used")],
+    ),
     // ── 500 and 503 ──
     (&[], 500, "", WithoutTables, &[]),
     (&[], 503, "", WithoutDatabase, &[]),
@@ -204,6 +215,20 @@ async fn open(state: State) -> Shop {
     }
     let shop = Shop::open_sample().await;
     match state {
+        WithUsedKeys => {
+            for (path, body) in [
+                (
+                    "/api/users",
+                    r#"{"email": "used@example.com", "password": "secret", "role": "USER"}"#,
+                ),
+                ("/api/products", r#"{"title": "Used"}"#),
+                ("/api/cart", r#"{"user_id": 5, "product_id": 12}"#),
+            ] {
+                let headers = [JSON, ("idempotency-key", "used")];
+                let used = shop.send(Method::POST, path, &headers, body.into()).await;
+                used.expect(201);
+            }
+        }
         WithOrders => {
             shop.execute(
                 "CREATE TABLE orders (user_id INT, product_id INT,
@@ -238,13 +263,14 @@ async fn every_example_of_an_error_is_the_response_to_a_recorded_request() {
     let mut used = BTreeSet::new();
     for state in [
         Sample,
+        WithUsedKeys,
         WithOrders,
         WithRules,
         WithoutTables,
         WithoutDatabase,
     ] {
         let shop = open(state).await;
-        let has_tables = [Sample, WithOrders, WithRules].contains(&state);
+        let has_tables = [Sample, WithUsedKeys, WithOrders, WithRules].contains(&state);
         let before = if has_tables {
             Some(shop.sql(dump).await)
         } else {

@@ -196,6 +196,26 @@ fn every_rule_reports_a_contract_that_breaks_it() {
             "getUser: should take If-None-Match",
         ),
         (
+            "/components/parameters/IdempotencyKey/name".to_owned(),
+            Some(json!("Key")),
+            "createUser: should take Idempotency-Key",
+        ),
+        (
+            format!("{list}/parameters"),
+            Some(json!([{"$ref": "#/components/parameters/IdempotencyKey"}])),
+            "listUsers: should take Idempotency-Key",
+        ),
+        (
+            format!("{create}/responses/422"),
+            None,
+            "createUser: documents",
+        ),
+        (
+            format!("{create}/responses/201/headers/Idempotent-Replayed"),
+            None,
+            "201 describes Idempotent-Replayed if",
+        ),
+        (
             format!("{list}/parameters"),
             Some(json!([{"$ref": "#/components/parameters/IfMatch"}])),
             "listUsers: should take If-Match",

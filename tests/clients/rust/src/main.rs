@@ -112,10 +112,10 @@ async fn walk_users(walk: &mut Walk, shop: &Configuration) -> Result<User> {
         Role::User,
     );
     let ada = *walk
-        .ok(users_api::create_user(shop, draft.clone(), None).await)?
+        .ok(users_api::create_user(shop, draft.clone(), None, None).await)?
         .data;
     walk.fails(
-        users_api::create_user(shop, draft.clone(), None).await,
+        users_api::create_user(shop, draft.clone(), None, None).await,
         "409 CONFLICT EMAIL_TAKEN",
     )?;
     let wrong = UserDraft {
@@ -124,7 +124,7 @@ async fn walk_users(walk: &mut Walk, shop: &Configuration) -> Result<User> {
         ..draft
     };
     walk.fails(
-        users_api::create_user(shop, wrong, None).await,
+        users_api::create_user(shop, wrong, None, None).await,
         "400 VALIDATION_ERROR body:/email body:/password",
     )?;
 
@@ -251,7 +251,7 @@ async fn walk_products(walk: &mut Walk, shop: &Configuration) -> Result<Product>
         ..ProductDraft::new("Teapot 🫖".to_owned())
     };
     let teapot = *walk
-        .ok(products_api::create_product(shop, draft, None).await)?
+        .ok(products_api::create_product(shop, draft, None, None).await)?
         .data;
     assert_eq!(teapot.title, "Teapot 🫖");
     let id = teapot.id;
@@ -266,7 +266,7 @@ async fn walk_products(walk: &mut Walk, shop: &Configuration) -> Result<Product>
         "404 NOT_FOUND",
     )?;
     walk.fails(
-        products_api::create_product(shop, ProductDraft::new(String::new()), None).await,
+        products_api::create_product(shop, ProductDraft::new(String::new()), None, None).await,
         "400 VALIDATION_ERROR body:/title",
     )?;
 
@@ -315,12 +315,12 @@ async fn walk_cart(
 ) -> Result<()> {
     let draft = CartItemDraft::new(user.id, product.id);
     let item = *walk
-        .ok(cart_api::add_cart_item(shop, draft.clone(), None).await)?
+        .ok(cart_api::add_cart_item(shop, draft.clone(), None, None).await)?
         .data;
     assert_eq!((&*item.user, &*item.product), (user, product));
     let orphan = CartItemDraft::new(user.id, ABSENT);
     walk.fails(
-        cart_api::add_cart_item(shop, orphan, None).await,
+        cart_api::add_cart_item(shop, orphan, None, None).await,
         "409 CONFLICT PRODUCT_MISSING",
     )?;
 
@@ -363,15 +363,15 @@ async fn walk_cart(
         cart_api::remove_cart_item(shop, item.id, None, None).await,
         "404 NOT_FOUND",
     )?;
-    walk.ok(cart_api::add_cart_item(shop, draft.clone(), None).await)?;
-    walk.ok(cart_api::add_cart_item(shop, draft.clone(), None).await)?;
+    walk.ok(cart_api::add_cart_item(shop, draft.clone(), None, None).await)?;
+    walk.ok(cart_api::add_cart_item(shop, draft.clone(), None, None).await)?;
     let removal = walk.ok(cart_api::clear_user_cart(shop, user.id, None).await)?;
     assert_eq!(removal.data.cart_items_removed, 2);
     walk.fails(
         cart_api::clear_user_cart(shop, ABSENT, None).await,
         "404 NOT_FOUND",
     )?;
-    walk.ok(cart_api::add_cart_item(shop, draft, None).await)?;
+    walk.ok(cart_api::add_cart_item(shop, draft, None, None).await)?;
     Ok(())
 }
 
