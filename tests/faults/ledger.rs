@@ -36,6 +36,7 @@ struct Entries {
     removed: HashMap<i32, bool>,
     /// By the product's id.
     descriptions: HashMap<i32, Descriptions>,
+    never_sent: Vec<Key>,
     acknowledged: usize,
     wrong_in_responses: Vec<String>,
 }
@@ -55,10 +56,21 @@ pub struct Differences {
     pub wrong_ids: Vec<String>,
 }
 
+impl Differences {
+    pub fn are_none(&self) -> bool {
+        self.lost.is_empty() && self.doubled.is_empty() && self.wrong_ids.is_empty()
+    }
+}
+
 impl Ledger {
     pub fn creation_sent(&self, key: &Key) {
         let previous = self.0.borrow_mut().created.insert(key.clone(), None);
         assert!(previous.is_none(), "{key:?} was sent twice");
+    }
+
+    /// Records a row that must not be there: the request for it was never whole.
+    pub fn never_sent(&self, key: &Key) {
+        self.0.borrow_mut().never_sent.push(key.clone());
     }
 
     pub fn creation_acknowledged(&self, key: &Key, id: i32) {
@@ -136,6 +148,12 @@ impl Entries {
             wrong_ids: self.wrong_in_responses.clone(),
             ..Differences::default()
         };
+        for key in &self.never_sent {
+            if let Some(ids) = stored.get(key) {
+                let text = format!("{key:?} was never sent and is {ids:?}");
+                differences.wrong_ids.push(text);
+            }
+        }
         for (key, acknowledged) in &self.created {
             let ids = stored.get(key).map_or(&[][..], Vec::as_slice);
             if ids.len() > 1 {

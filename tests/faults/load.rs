@@ -9,7 +9,6 @@ use hyper::Method;
 use rand::Rng;
 use serde_json::{Value, json};
 use tokio::task::{JoinHandle, spawn_local};
-use tokio::time::sleep;
 
 use crate::client::{Client, Outcome};
 use crate::ledger::Key;
@@ -21,6 +20,8 @@ const CLIENTS: usize = 8;
 /// The time from one request of a client who has nothing to do with the fault to the next, whether or
 /// not the first has been answered: a slow answer must not keep others from being measured.
 const STRANGERS_INTERVAL: Duration = Duration::from_millis(20);
+/// The most rows of one kind of a client.
+const MOST: usize = 500;
 /// The pause of a client between two requests: the load is not meant to fill the machine.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -35,16 +36,17 @@ async fn mixed(scene: Rc<Scene>) {
     let mut worker = Worker::new(&scene, Origin::Load);
     while !scene.is_over.get() {
         let (user, product) = scene.pair();
+        // The tables do not grow for ever: their size would show in each latency.
         match rand::rng().random_range(0..100) {
-            0..45 => worker.add_to_cart(user, product).await,
-            45..60 => worker.create_product(40).await,
-            60..63 => worker.create_user().await,
-            63..75 => worker.describe_product().await,
-            75..85 => worker.remove_item().await,
+            0..45 if worker.items.len() < MOST => worker.add_to_cart(user, product).await,
+            45..60 if worker.products.len() < MOST => worker.create_product(40).await,
+            60..63 if worker.users < MOST => worker.create_user().await,
+            45..75 => worker.describe_product().await,
+            0..45 | 75..85 => worker.remove_item().await,
             85..95 => worker.read_product(product).await,
             _ => worker.read_page().await,
         }
-        sleep(PAUSE).await;
+        scene.pause(PAUSE).await;
     }
 }
 
@@ -57,8 +59,9 @@ async fn strangers(scene: Rc<Scene>) {
         }
         let worker = idle.borrow_mut().pop();
         let mut worker = worker.unwrap_or_else(|| Worker::new(&scene, Origin::Stranger));
-        let (scene, idle) = (Rc::clone(&scene), Rc::clone(&idle));
+        let idle = Rc::clone(&idle);
         requests.push(spawn_local(async move {
+            let scene = Rc::clone(&worker.scene);
             if scene.is_database_away {
                 worker
                     .read_site(["/", "/api/swagger.json"][number % 2])
@@ -71,7 +74,7 @@ async fn strangers(scene: Rc<Scene>) {
             }
             idle.borrow_mut().push(worker);
         }));
-        sleep(STRANGERS_INTERVAL).await;
+        scene.pause(STRANGERS_INTERVAL).await;
     }
     for request in requests {
         request.await.unwrap();
@@ -85,6 +88,7 @@ pub struct Worker {
     client: Client,
     products: Vec<(i32, String)>,
     items: Vec<i32>,
+    users: usize,
 }
 
 impl Worker {
@@ -95,6 +99,7 @@ impl Worker {
             origin,
             products: vec![],
             items: vec![],
+            users: 0,
         }
     }
 
@@ -143,7 +148,8 @@ impl Worker {
         let body = json!({"email": email, "password": "a long password", "role": "USER"});
         let is_right = |data: &Value| data["email"] == *email;
         let key = Key::User(email.clone());
-        self.create("/api/users", key, body, is_right).await;
+        let id = self.create("/api/users", key, body, is_right).await;
+        self.users += usize::from(id.is_some());
     }
 
     /// Sends a creation; the id in the response, if it was acknowledged.

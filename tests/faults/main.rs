@@ -16,6 +16,7 @@ mod proxy;
 mod report;
 mod samples;
 mod scene;
+mod soak;
 
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
@@ -49,6 +50,10 @@ struct Arguments {
     /// Write the table into the README
     #[arg(long)]
     readme: bool,
+    /// Instead of the rows, run a load with random faults for so many minutes, and draw the figures over
+    /// time in tests/faults/soak.svg
+    #[arg(long, value_name = "MINUTES")]
+    soak: Option<f64>,
     /// Only print the names of the rows
     #[arg(long)]
     list: bool,
@@ -76,7 +81,13 @@ async fn main() -> ExitCode {
         eprintln!("no row has such a name");
         return ExitCode::FAILURE;
     }
+    // Without a backtrace.
+    std::panic::set_hook(Box::new(|info| eprintln!("{info}")));
     let root = Root::create().await;
+    if let Some(minutes) = arguments.soak {
+        let tasks = LocalSet::new();
+        return tasks.run_until(soak::soak(&root, minutes)).await;
+    }
     let mut reports = vec![];
     for (index, row) in rows.iter().enumerate() {
         eprint!("[{}/{}] {} … ", index + 1, rows.len(), row.name);
@@ -132,17 +143,15 @@ async fn run(root: &Root, row: &Row) -> Report {
     for client in clients {
         client.await.unwrap();
     }
-    scene.api.lock().await.end(Signal::TERM).await;
+    if !options.is_embedded {
+        // So that nothing is compared that the service has not committed, or commits later.
+        scene.api.lock().await.end(Signal::TERM).await;
+    }
     let differences = scene.ledger.compare(&mut scene.connect().await).await;
     let written = (scene.ledger.acknowledged(), differences);
     let period = Period { began, over };
-    let mut report = Report::new(
-        row.title,
-        row.is_database_away,
-        &period,
-        written,
-        &scene.samples,
-    );
+    let kinds = (row.is_database_away, row.is_service_killed);
+    let mut report = Report::new(row.title, kinds, &period, written, &scene.samples);
     if !report.problems.is_empty() {
         report
             .problems

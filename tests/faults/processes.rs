@@ -26,8 +26,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// The directory of a run, with a database that rows copy.
 pub struct Root {
     pub directory: PathBuf,
-    /// Keeps the cleaner's standard input open.
-    _cleaner: std::process::Child,
+    /// The end of its standard input starts it.
+    cleaner: std::process::Child,
 }
 
 impl Root {
@@ -45,10 +45,7 @@ impl Root {
             .process_group(0)
             .spawn()
             .unwrap();
-        let root = Self {
-            directory,
-            _cleaner: cleaner,
-        };
+        let root = Self { directory, cleaner };
         let data = format!("--datadir={}/template", root.directory.display());
         let mut install = command("mariadb-install-db");
         install
@@ -59,6 +56,13 @@ impl Root {
             .env("TMPDIR", &root.directory);
         run(&mut install).await;
         root
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        drop(self.cleaner.stdin.take());
+        let _ = self.cleaner.wait();
     }
 }
 
@@ -139,7 +143,7 @@ impl Mariadb {
         conn.expect("the server answers")
     }
 
-    async fn try_connect(&self, database: &str) -> Option<Conn> {
+    pub async fn try_connect(&self, database: &str) -> Option<Conn> {
         connect_to_socket(&self.directory.join("sock"), database).await
     }
 }
@@ -215,6 +219,11 @@ impl Api {
             );
             sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    pub fn pid(&self) -> u32 {
+        let child = self.child.as_ref();
+        child.and_then(Child::id).expect("the service runs")
     }
 
     pub fn signal(&self, signal: Signal) {

@@ -48,7 +48,7 @@ pub struct Period {
 impl Report {
     pub fn new(
         title: &'static str,
-        is_database_away: bool,
+        (is_database_away, is_service_killed): (bool, bool),
         period: &Period,
         (acknowledged, differences): (usize, Differences),
         samples: &Samples,
@@ -75,6 +75,9 @@ impl Report {
                 "no success after the fault".to_owned(),
             ),
         }
+        let unanswered = samples.unanswered();
+        let is_cut = unanswered > 0 && !is_service_killed;
+        complain(is_cut, format!("{unanswered} requests were not answered"));
         let slow = strangers.is_some_and(|time| time > STRANGERS);
         complain(slow, "others were slow".to_owned());
         let Differences {

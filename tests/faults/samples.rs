@@ -84,6 +84,13 @@ impl Samples {
         self.0.borrow().refused
     }
 
+    /// How many requests have no answer.
+    pub fn unanswered(&self) -> usize {
+        let inner = self.0.borrow();
+        let samples = inner.samples.iter();
+        samples.filter(|sample| sample.status.is_none()).count()
+    }
+
     /// The answers that no such request should have.
     pub fn unexpected(&self) -> Vec<String> {
         self.0.borrow().unexpected.clone()
@@ -114,6 +121,16 @@ impl Samples {
     pub fn p99_of_strangers(&self, since: Instant) -> Option<Duration> {
         let is_wanted = |sample: &Sample| sample.origin == Origin::Stranger && sample.end >= since;
         percentile(self.durations(is_wanted), 99)
+    }
+
+    /// The percentile of the requests that ended since `start`, except those of the faults.
+    pub fn percentile_since(&self, start: Instant, percent: usize) -> Option<Duration> {
+        let inner = self.0.borrow();
+        // In the order in which they ended.
+        let recent = inner.samples.iter().rev();
+        let recent = recent.take_while(|sample| sample.end >= start);
+        let recent = recent.filter(|sample| sample.origin != Origin::Fault);
+        percentile(recent.map(Sample::duration).collect(), percent)
     }
 
     fn durations(&self, is_wanted: impl Fn(&Sample) -> bool) -> Vec<Duration> {

@@ -20,14 +20,13 @@ use crate::processes::{Api, Mariadb, Root, command, connect_to_socket, is_root, 
 use crate::proxy::Proxy;
 use crate::samples::Samples;
 
-/// The users and products that the mixed load works with, and as many more for the fault and for the
-/// strangers.
-const USERS: usize = 60;
-const PRODUCTS: usize = 2000;
-/// The users of the mixed load.
-const LOADED_USERS: usize = 40;
-/// The products of the mixed load.
-const LOADED_PRODUCTS: usize = 1900;
+/// The users and products. No pair of them is used twice, also in hours of load.
+const USERS: usize = 230;
+const PRODUCTS: usize = 20_000;
+/// The users of the mixed load. The next ones are those of the strangers, and of the faults.
+const LOADED_USERS: usize = 200;
+/// The users of the strangers.
+const STRANGE_USERS: usize = 20;
 
 /// How a row's database and service differ from the usual.
 #[derive(Default)]
@@ -57,10 +56,13 @@ pub struct Scene {
     pub products: Vec<i32>,
     /// The load goes on until this is set.
     pub is_over: Cell<bool>,
+    /// Neither the load nor the strangers send anything while this is set.
+    pub is_paused: Cell<bool>,
     /// How many strangers' requests do not need the database.
     pub is_database_away: bool,
     next: Cell<usize>,
     next_of_strangers: Cell<usize>,
+    next_of_faults: Cell<usize>,
 }
 
 impl Scene {
@@ -107,9 +109,11 @@ impl Scene {
             users: vec![],
             products: vec![],
             is_over: Cell::new(false),
+            is_paused: Cell::new(false),
             is_database_away,
             next: Cell::new(0),
             next_of_strangers: Cell::new(0),
+            next_of_faults: Cell::new(0),
         };
         scene.ready().await;
         scene.fill(options.sql).await;
@@ -132,11 +136,13 @@ impl Scene {
         }
     }
 
-    /// Inserts the users and products of the load, and executes the row's statements.
+    /// Inserts the users and products of the load, and executes the row's statements. A private database
+    /// has the rows of the sample shop.
     async fn fill(&mut self, sql: &str) {
         let mut conn = self.connect().await;
         conn.query_drop(format!(
-            "INSERT INTO users (email, password) SELECT CONCAT('seed', seq, '@example.com'), 'x'
+            "DELETE FROM cart;
+             INSERT INTO users (email, password) SELECT CONCAT('seed', seq, '@example.com'), 'x'
              FROM seq_1_to_{USERS};
              INSERT INTO products (title) SELECT CONCAT('seed ', seq) FROM seq_1_to_{PRODUCTS}"
         ))
@@ -153,6 +159,17 @@ impl Scene {
         if !sql.is_empty() {
             conn.query_drop(sql).await.unwrap();
         }
+    }
+
+    /// Executes statements as the administrator.
+    pub async fn sql(&self, sql: &str) {
+        self.connect().await.query_drop(sql).await.unwrap();
+    }
+
+    /// Another client's connection to the database, unless it refuses one.
+    pub async fn try_connect(&self) -> Option<Conn> {
+        let database = self.database.lock().await;
+        database.as_ref()?.try_connect("shop").await
     }
 
     /// A connection of the administrator's to the shop's database, not through the proxy.
@@ -177,7 +194,7 @@ impl Scene {
     /// A user and a product that no other addition to a cart has.
     pub fn pair(&self) -> (i32, i32) {
         let number = self.number();
-        let product = number / LOADED_USERS % LOADED_PRODUCTS;
+        let product = number / LOADED_USERS % PRODUCTS;
         (self.users[number % LOADED_USERS], self.products[product])
     }
 
@@ -186,11 +203,16 @@ impl Scene {
         let number = self
             .next_of_strangers
             .replace(self.next_of_strangers.get() + 1);
-        let users = &self.users[LOADED_USERS..LOADED_USERS + 5];
-        (
-            users[number % 5],
-            self.products[number / 5 % LOADED_PRODUCTS],
-        )
+        let user = self.users[LOADED_USERS + number % STRANGE_USERS];
+        (user, self.products[number / STRANGE_USERS % PRODUCTS])
+    }
+
+    /// Waits, for this time or until the load goes on.
+    pub async fn pause(&self, time: Duration) {
+        sleep(time).await;
+        while self.is_paused.get() && !self.is_over.get() {
+            sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// The users of the mixed load.
@@ -198,14 +220,15 @@ impl Scene {
         &self.users[..LOADED_USERS]
     }
 
-    /// A user whom only the fault concerns.
+    /// One of ten users whom only the fault concerns.
     pub fn hot_user(&self, number: usize) -> i32 {
-        self.users[LOADED_USERS + 5 + number]
+        self.users[LOADED_USERS + STRANGE_USERS + number]
     }
 
-    /// A product that only the fault concerns.
-    pub fn hot_product(&self, number: usize) -> i32 {
-        self.products[LOADED_PRODUCTS + number]
+    /// A product that no other addition to the cart of a fault's user has.
+    pub fn product_of_fault(&self) -> i32 {
+        let number = self.next_of_faults.replace(self.next_of_faults.get() + 1);
+        self.products[number % PRODUCTS]
     }
 
     /// The last lines of the service's log.
