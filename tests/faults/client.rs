@@ -49,6 +49,17 @@ impl Client {
 
     /// Sends one request and reads its response.
     pub async fn send(&mut self, method: Method, path: &str, body: Option<&Value>) -> Outcome {
+        self.send_with_key(method, path, body, None).await
+    }
+
+    /// Sends one request, with an `Idempotency-Key`.
+    pub async fn send_with_key(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        key: Option<&str>,
+    ) -> Outcome {
         let Some(mut connection) = self.connection().await else {
             // Without a pause, a client that is refused would occupy the processor.
             sleep(Duration::from_millis(20)).await;
@@ -58,6 +69,9 @@ impl Client {
             .method(method)
             .uri(path)
             .header("host", self.address.to_string());
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
         let content = match body {
             Some(body) => {
                 request = request.header("content-type", "application/json");

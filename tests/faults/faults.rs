@@ -119,6 +119,15 @@ pub const ROWS: &[Row] = &[
         inflict: |scene| database::german(scene).boxed_local(),
     },
     Row {
+        name: "retried_with_key",
+        title: "the same resets, and clients that send again with the same `Idempotency-Key`",
+        is_in_ci: false,
+        is_database_away: false,
+        is_service_killed: false,
+        options: usual,
+        inflict: |scene| network::retried_with_key(scene).boxed_local(),
+    },
+    Row {
         name: "black_hole",
         title: "nothing passes between service and database for 5 s",
         is_in_ci: false,

@@ -9,6 +9,7 @@ use hyper::Method;
 use rand::Rng;
 use serde_json::{Value, json};
 use tokio::task::{JoinHandle, spawn_local};
+use tokio::time::sleep;
 
 use crate::client::{Client, Outcome};
 use crate::ledger::Key;
@@ -20,6 +21,8 @@ const CLIENTS: usize = 8;
 /// The time from one request of a client who has nothing to do with the fault to the next, whether or
 /// not the first has been answered: a slow answer must not keep others from being measured.
 const STRANGERS_INTERVAL: Duration = Duration::from_millis(20);
+/// How often a client sends a request with one key.
+const MOST_TRIES: usize = 200;
 /// The most rows of one kind of a client.
 const MOST: usize = 500;
 /// The pause of a client between two requests: the load is not meant to fill the machine.
@@ -171,6 +174,56 @@ impl Worker {
         }
         scene.ledger.creation_acknowledged(&key, id);
         Some(id)
+    }
+
+    /// Creates a product, or adds to a cart, and sends the request again with the same `Idempotency-Key`
+    /// until it is acknowledged, and once more.
+    pub async fn create_with_key(&mut self, number: usize) {
+        let scene = Rc::clone(&self.scene);
+        let (path, key, body) = if number.is_multiple_of(2) {
+            let title = format!("product {}", scene.number());
+            let body = json!({ "title": title });
+            ("/api/products", Key::Product(title), body)
+        } else {
+            let (user, product) = scene.pair();
+            let body = json!({"user_id": user, "product_id": product});
+            ("/api/cart", Key::Item(user, product), body)
+        };
+        scene.ledger.creation_sent(&key);
+        let header = format!("key-{}", scene.number());
+        let mut acknowledged = None;
+        for _ in 0..MOST_TRIES {
+            let start = Instant::now();
+            let client = &mut self.client;
+            let outcome = client.send_with_key(Method::POST, path, Some(&body), Some(&header));
+            let outcome = outcome.await;
+            let is_expected = |status| status == 503 || status == 201;
+            let request = format!("POST {path} with a key");
+            scene
+                .samples
+                .add(self.origin, (&request, start), &outcome, is_expected);
+            let Outcome::Response(response) = outcome else {
+                continue;
+            };
+            if response.status != 201 {
+                sleep(PAUSE).await;
+                continue;
+            }
+            let id = response.body["data"]["id"].as_i64();
+            let Some(id) = id.and_then(|id| i32::try_from(id).ok()) else {
+                continue;
+            };
+            match acknowledged.replace(id) {
+                None => scene.ledger.creation_acknowledged(&key, id),
+                Some(first) => {
+                    if first != id {
+                        let text = format!("{key:?} was answered with ids {first} and {id}");
+                        scene.ledger.wrong_response(text);
+                    }
+                    return;
+                }
+            }
+        }
     }
 
     /// Changes the description of a product that only this client changes.

@@ -23,6 +23,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use ecommerce_api::deadlines;
 use futures_util::FutureExt;
 use rustix::process::Signal;
 use tokio::task::LocalSet;
@@ -33,6 +34,8 @@ use processes::Root;
 use report::{Period, Report};
 use scene::{Options, Scene};
 
+/// The deadline of a request.
+const DEADLINE: Duration = deadlines::OPERATION;
 /// The load before the fault, and after it, longer than the time in which the service must recover.
 const BEFORE: Duration = Duration::from_secs(2);
 const AFTER: Duration = Duration::from_secs(4);
@@ -47,8 +50,8 @@ struct Arguments {
     /// Run the rows that CI runs
     #[arg(long)]
     ci: bool,
-    /// Write the table into the README
-    #[arg(long)]
+    /// Write the table of all rows into the README
+    #[arg(long, conflicts_with_all = ["names", "ci", "soak"])]
     readme: bool,
     /// Instead of the rows, run a load with random faults for so many minutes, and draw the figures over
     /// time in tests/faults/soak.svg

@@ -3,13 +3,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ecommerce_api::deadlines;
-
+use crate::DEADLINE;
 use crate::ledger::Differences;
 use crate::samples::Samples;
 
 /// The longest that a request may take: its deadline and one second.
-const LONGEST: Duration = deadlines::OPERATION.saturating_add(Duration::from_secs(1));
+const LONGEST: Duration = DEADLINE.saturating_add(Duration::from_secs(1));
 /// The longest time from the end of a fault until no request fails.
 const RECOVERY: Duration = Duration::from_secs(2);
 /// The longest for a request that has nothing to do with the fault.

@@ -3,15 +3,18 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use ecommerce_api::deadlines;
+use tokio::task::spawn_local;
 use tokio::time::sleep;
 
+use crate::DEADLINE;
+use crate::load::Worker;
 use crate::proxy::Mode;
+use crate::samples::Origin;
 use crate::scene::Scene;
 
 /// Longer than the deadline of a request, so that none of those that were sent before is under way at the
 /// end.
-const LONG: Duration = deadlines::OPERATION.saturating_add(Duration::from_secs(2));
+const LONG: Duration = DEADLINE.saturating_add(Duration::from_secs(2));
 
 /// Sets a mode for a while; the moment of its end.
 async fn for_a_while(scene: &Scene, mode: Mode, time: Duration) -> Option<Instant> {
@@ -34,6 +37,29 @@ pub async fn half_open(scene: &Rc<Scene>) -> Option<Instant> {
     // Those that were opened meanwhile, too.
     scene.proxy().silence_present();
     over
+}
+
+/// As [`reset_commits`], and clients send their requests again, with a key.
+pub async fn retried_with_key(scene: &Rc<Scene>) -> Option<Instant> {
+    scene.proxy().set(Mode::ResetCommits);
+    let until = Instant::now() + Duration::from_secs(5);
+    let clients = (0..4).map(|number| {
+        let scene = Rc::clone(scene);
+        spawn_local(async move {
+            let mut worker = Worker::new(&scene, Origin::Fault);
+            for round in number.. {
+                if Instant::now() > until {
+                    break;
+                }
+                worker.create_with_key(round).await;
+            }
+        })
+    });
+    for client in clients.collect::<Vec<_>>() {
+        client.await.unwrap();
+    }
+    scene.proxy().set(Mode::Direct);
+    Some(Instant::now())
 }
 
 /// Nothing passes for a while, on the present connections and on new ones; then all is passed on.
