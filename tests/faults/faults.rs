@@ -102,7 +102,7 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "reset_at_commit",
-        title: "the connection is reset after COMMIT was sent, and after 1 in 20 other statements, for 4 s",
+        title: "the connection is reset after 1 in 2 COMMITs, and 1 in 20 other statements, were executed, for 4 s",
         is_in_ci: true,
         is_database_away: false,
         is_service_killed: false,

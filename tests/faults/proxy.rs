@@ -25,12 +25,13 @@ pub enum Mode {
     Stopped,
     /// The database's next packet passes by half. From then on the connection is silent.
     CutAnswers,
-    /// The connection is reset once the database has executed a COMMIT, or one of a few other
-    /// statements.
+    /// The connection is reset once the database has executed a COMMIT, each second time, or one of a
+    /// few other statements.
     ResetCommits,
 }
 
-/// One in so many statements, besides each COMMIT, is followed by a reset.
+/// One in so many COMMITs, and in so many other statements, is followed by a reset.
+const COMMITS_PER_RESET: u32 = 2;
 const STATEMENTS_PER_RESET: u32 = 20;
 /// The command of a prepared statement's execution, the first byte after a packet's head.
 const EXECUTE: u8 = 0x17;
@@ -40,6 +41,7 @@ struct State {
     /// The connections with a smaller number are silent.
     silent_below: watch::Sender<u64>,
     accepted: Cell<u64>,
+    commits: Cell<u32>,
     statements: Cell<u32>,
 }
 
@@ -57,6 +59,7 @@ impl Proxy {
             mode: watch::Sender::new(Mode::Direct),
             silent_below: watch::Sender::new(0),
             accepted: Cell::new(0),
+            commits: Cell::new(0),
             statements: Cell::new(0),
         });
         let shared = Rc::clone(&state);
@@ -179,7 +182,8 @@ impl State {
     /// Whether the connection is reset once the database has executed this statement.
     fn is_reset_after(&self, packet: &[u8]) -> bool {
         if packet.windows(6).any(|word| word == b"COMMIT") {
-            return true;
+            let count = self.commits.replace(self.commits.get() + 1);
+            return count.is_multiple_of(COMMITS_PER_RESET);
         }
         if packet.get(4) != Some(&EXECUTE) {
             return false;
