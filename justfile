@@ -40,6 +40,14 @@ mutants *ARGS:
 bench *ARGS:
     .ci/bench {{ARGS}}
 
+# Break the database, the network and the service under load, and compare what clients were told with the rows; a name runs one fault, --readme writes the table into the README
+faults *ARGS:
+    .ci/faults {{ARGS}}
+
+# Run a mixed load with random faults for MINUTES=60, and draw memory, descriptors, connections and latency over time in tests/faults/soak.svg
+soak *ARGS:
+    .ci/faults --soak {{ARGS}}
+
 # Count the instructions of the hot paths and compare with tests/bench/instructions.txt; --write replaces its counts
 count-instructions *ARGS:
     .ci/instructions {{ARGS}}
