@@ -47,7 +47,7 @@ type Recorded = (
 use Change::{Body, Header, LargeBody, Path, Query};
 use State::{Sample, WithOrders, WithRules, WithUsedKeys, WithoutDatabase, WithoutTables};
 
-const RECORDED: [Recorded; 22] = [
+const RECORDED: [Recorded; 23] = [
     // ── 400 ──
     (&[], 400, "id", Sample, &[Path("0")]),
     (&[], 400, "page", Sample, &[Query("?page=0&limit=1001")]),
