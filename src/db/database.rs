@@ -4,6 +4,7 @@
 //! [`ListConnection`]. Imports the pool, the batches and the query functions; none of them imports
 //! this module.
 
+use std::ops::DerefMut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -17,6 +18,7 @@ use crate::deadlines;
 use crate::error::Error;
 
 use super::batches::{Batches, Cart, Key};
+use super::cart::additions::{self, Outcome};
 use super::cart::{self, NewCartItem};
 use super::indexes::{self, ListIndex};
 use super::pages::Snapshot;
@@ -24,13 +26,19 @@ use super::pool::{ListConnection, Pool};
 use super::products::{self, NewProduct, ProductChanges};
 use super::rows::{CartItem, FullItem, Product, User};
 use super::session_settings::Purpose;
+use super::shares::{Row, Shares};
 use super::users::{self, NewUser, UserChanges};
 use super::{Condition, Connection, errors};
+
+/// The number of connections for groups of additions, which never wait for a lock.
+const GROUP_CONNECTIONS: usize = 4;
 
 /// The shop's database; cheap to clone.
 #[derive(Clone)]
 pub struct Database {
     pool: Pool,
+    /// How requests share the pool.
+    shares: Arc<Shares>,
     /// Lists have connections of their own, so that slow clients do not starve other requests.
     list_pool: Pool,
     batches: Arc<Batches>,
@@ -39,13 +47,16 @@ pub struct Database {
 }
 
 impl Database {
-    /// A database with at most `size` connections for requests and at most `list_size` for lists.
-    /// Each is opened when it is first needed.
+    /// A database with at most `size` connections for requests, at most `list_size` for lists, and a
+    /// few for groups of additions. Each is opened when it is first needed.
     #[must_use]
     pub fn new(options: &Opts, size: usize, list_size: usize) -> Self {
         let pool = Pool::new(options, Purpose::Requests, size);
+        let shares = Arc::new(Shares::new(pool.clone(), size));
+        let group_pool = Pool::new(options, Purpose::Groups, GROUP_CONNECTIONS);
         Self {
-            batches: Arc::new(Batches::new(&pool)),
+            batches: Arc::new(Batches::new(&shares, group_pool)),
+            shares,
             list_pool: Pool::new(options, Purpose::Lists, list_size),
             has_index: Arc::default(),
             pool,
@@ -117,8 +128,10 @@ impl Database {
     /// # Errors
     /// `Conflict` when another user has the email.
     pub async fn create_user(&self, new: NewUser) -> Result<User, Error> {
-        self.run(|conn| async move { users::create(conn, &new).await }.boxed())
-            .await
+        self.change(&[], |conn| {
+            async move { users::create(conn, &new).await }.boxed()
+        })
+        .await
     }
 
     /// Changes a user; returns the changed row.
@@ -132,7 +145,7 @@ impl Database {
         changes: UserChanges,
         condition: Option<Condition<User>>,
     ) -> Result<User, Error> {
-        self.run(move |conn| {
+        self.change(&[Row::User(id)], move |conn| {
             async move { users::update(conn, id, &changes, condition.as_ref()).await }.boxed()
         })
         .await
@@ -148,7 +161,7 @@ impl Database {
         id: i32,
         condition: Option<Condition<User>>,
     ) -> Result<usize, Error> {
-        self.run(move |conn| {
+        self.change(&[Row::User(id)], move |conn| {
             async move { users::delete(conn, id, condition.as_ref()).await }.boxed()
         })
         .await
@@ -168,8 +181,10 @@ impl Database {
     /// # Errors
     /// Only those of the database.
     pub async fn create_product(&self, new: NewProduct) -> Result<Product, Error> {
-        self.run(|conn| async move { products::create(conn, &new).await }.boxed())
-            .await
+        self.change(&[], |conn| {
+            async move { products::create(conn, &new).await }.boxed()
+        })
+        .await
     }
 
     /// Changes a product; returns the changed row.
@@ -182,7 +197,7 @@ impl Database {
         changes: ProductChanges,
         condition: Option<Condition<Product>>,
     ) -> Result<Product, Error> {
-        self.run(move |conn| {
+        self.change(&[Row::Product(id)], move |conn| {
             async move { products::update(conn, id, &changes, condition.as_ref()).await }.boxed()
         })
         .await
@@ -198,7 +213,7 @@ impl Database {
         id: i32,
         condition: Option<Condition<Product>>,
     ) -> Result<usize, Error> {
-        self.run(move |conn| {
+        self.change(&[Row::Product(id)], move |conn| {
             async move { products::delete(conn, id, condition.as_ref()).await }.boxed()
         })
         .await
@@ -235,7 +250,13 @@ impl Database {
     /// # Errors
     /// `Conflict` when the user or the product does not exist.
     pub async fn add_to_cart(&self, new: NewCartItem) -> Result<FullItem, Error> {
-        self.batches.additions.call(new).await?
+        match self.batches.additions.call(new).await? {
+            Outcome::Done(result) => result,
+            Outcome::Alone(rows) => {
+                self.change(&rows, move |conn| additions::add_alone(conn, new).boxed())
+                    .await
+            }
+        }
     }
 
     /// Removes one item from its cart.
@@ -247,7 +268,7 @@ impl Database {
         id: i32,
         condition: Option<Condition<FullItem>>,
     ) -> Result<(), Error> {
-        self.run(move |conn| {
+        self.change(&[Row::CartItem(id)], move |conn| {
             async move { cart::remove(conn, id, condition.as_ref()).await }.boxed()
         })
         .await
@@ -258,26 +279,46 @@ impl Database {
     /// # Errors
     /// `NotFound` when there is no such user.
     pub async fn clear_cart(&self, user_id: i32) -> Result<usize, Error> {
-        self.run(move |conn| cart::clear(conn, user_id).boxed())
-            .await
+        self.change(&[Row::User(user_id)], move |conn| {
+            cart::clear(conn, user_id).boxed()
+        })
+        .await
     }
 
-    /// Runs `query` on a connection of the pool. It runs to its end even if the caller is dropped
-    /// meanwhile: the next query on the connection would otherwise read its response.
+    /// Runs `query`, which waits for no lock, on a connection of the pool.
     async fn run<T: Send + 'static>(
         &self,
         query: impl for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<T, Error>>
         + Send
         + 'static,
     ) -> Result<T, Error> {
-        let mut conn = self.pool.get().await?;
-        let query = async move {
-            let result = query(&mut conn).await;
-            errors::diagnose(&mut conn, result).await
-        };
-        match tokio::spawn(query.in_current_span()).await {
-            Ok(result) => result,
-            Err(panic) => Err(Error::Internal(panic.into())),
-        }
+        run_on(self.pool.get().await?, query).await
+    }
+
+    /// Runs `query`, which may have to wait for these rows, on a connection of the changes' share.
+    async fn change<T: Send + 'static>(
+        &self,
+        rows: &[Row],
+        query: impl for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<T, Error>>
+        + Send
+        + 'static,
+    ) -> Result<T, Error> {
+        run_on(self.shares.for_change(rows).await?, query).await
+    }
+}
+
+/// Runs `query` on this connection. It runs to its end even if the caller is dropped meanwhile: the
+/// next query on the connection would otherwise read its response.
+async fn run_on<T: Send + 'static>(
+    mut conn: impl DerefMut<Target = Connection> + Send + 'static,
+    query: impl for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    let query = async move {
+        let result = query(&mut conn).await;
+        errors::diagnose(&mut conn, result).await
+    };
+    match tokio::spawn(query.in_current_span()).await {
+        Ok(result) => result,
+        Err(panic) => Err(Error::Internal(panic.into())),
     }
 }

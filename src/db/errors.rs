@@ -73,6 +73,10 @@ const MEANINGS: [(u16, Meaning); 18] = [
     (3024, Meaning::Unavailable),
 ];
 
+/// The errors of statements that were ended from outside: shutdown, KILL QUERY, KILL, and the limits
+/// of a statement's time.
+const ENDED_FROM_OUTSIDE: [u16; 5] = [1053, 1317, 1927, 1969, 3024];
+
 /// What is known about an error in addition to diesel's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Diagnosis {
@@ -142,6 +146,17 @@ impl QueryError {
     /// Whether the same request may succeed later.
     pub(super) fn is_temporary(&self) -> bool {
         self.is_lost() || self.meaning().is_some()
+    }
+
+    /// Whether the statement, or the transaction that was rolled back, has certainly stored nothing:
+    /// the server says so. It does not if the connection is lost, or if the statement was ended from
+    /// outside, which may have happened while it was committed.
+    pub(super) fn is_undone(&self) -> bool {
+        match self.diagnosis {
+            Diagnosis::Number(number) => !ENDED_FROM_OUTSIDE.contains(&number),
+            Diagnosis::NotNeeded => matches!(self.error, DieselError::DatabaseError(..)),
+            Diagnosis::Pending | Diagnosis::Unnumbered | Diagnosis::Lost => false,
+        }
     }
 
     /// Whether the error is a violated key of this kind.

@@ -8,7 +8,7 @@
 //! |--------------------|-----------------------------------------|-----------------------------------|
 //! | batch (`batches`)  | one row by its id, a small cart, an addition to a cart | the most frequent requests: concurrent ones share one statement, which takes a quarter to a half of the database's time |
 //! | list connection ([`Database::list_connection`]) | every list except a small cart | a slow client occupies its connection for as long as it reads, so lists must not use the connections of other requests |
-//! | `run` (`database`) | everything else                         | one connection of the pool for one query function |
+//! | `run` and `change` (`database`) | everything else            | one connection of the pool for one query function; changes of one row, and all changes together, have a share of the pool (`shares`) |
 //!
 //! A query that has begun is never cancelled: the next query on its connection would read the
 //! response. Batches and `run` work in tasks of their own, which continue when a client
@@ -20,6 +20,7 @@ pub mod cart;
 pub mod check;
 mod coalesce;
 mod database;
+mod dialect;
 mod errors;
 mod ids;
 mod indexes;
@@ -38,6 +39,7 @@ mod scope;
 pub mod seed;
 pub mod session;
 mod session_settings;
+mod shares;
 mod transaction;
 pub mod url;
 pub mod users;
@@ -59,7 +61,7 @@ pub use transaction::Condition;
 pub type Connection = AsyncMysqlConnection;
 
 diesel::define_sql_function! {
-    /// The id of the row that this connection inserted last (diesel's MySQL has no RETURNING).
+    /// The id of the row that this connection inserted last, for MySQL, which has no RETURNING.
     fn last_insert_id() -> diesel::sql_types::Integer;
 }
 

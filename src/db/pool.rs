@@ -1,4 +1,4 @@
-//! Pools of connections: one for requests, one for lists.
+//! Pools of connections: one for requests, one for groups of additions, one for lists.
 //!
 //! The pool does not test each connection with a statement, which would double the statements of a
 //! read of one row. Two rules keep it from using lost connections all the same:

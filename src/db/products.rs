@@ -9,6 +9,7 @@ use scoped_futures::ScopedFutureExt;
 
 use crate::error::{Conflict, Error};
 
+use super::dialect::{Returning, returned};
 use super::errors::{or_conflict, or_missing};
 use super::ids::Ids;
 use super::pages::{Window, prepared_anew, total_and_ids};
@@ -139,10 +140,12 @@ fn ids<'f>(
 pub async fn create(conn: &mut Connection, new: &NewProduct) -> Result<Product, Error> {
     let product = transaction(conn, |conn| {
         async move {
-            diesel::insert_into(products::table)
-                .values(new)
-                .execute(conn)
-                .await?;
+            let insert = diesel::insert_into(products::table).values(new);
+            let columns = Product::as_select();
+            let stored = Returning { insert, columns }.get_result(conn).await;
+            if let Some(row) = returned(stored)? {
+                return Ok(row);
+            }
             products::table
                 .filter(products::id.eq(last_insert_id()))
                 .select(Product::as_select())

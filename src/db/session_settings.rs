@@ -12,6 +12,8 @@ use crate::deadlines;
 pub(super) enum Purpose {
     /// Requests, which read all rows at once.
     Requests,
+    /// Additions to carts in groups, which do not wait for locks.
+    Groups,
     /// Lists, which read rows as fast as the client takes them.
     Lists,
     /// Migrations, checks and seeding, whose time is not limited.
@@ -24,11 +26,14 @@ const TRANSACTIONS: &str = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE R
 /// The statements that set a session up.
 pub(super) fn setup(purpose: Purpose) -> Vec<String> {
     // For the servers, a limit of 0 seconds means no limit.
-    let lock = deadlines::LOCK.as_secs();
+    let lock = deadlines::LOCK.as_secs().to_string();
+    let statement = deadlines::STATEMENT.as_secs();
     let (statement_seconds, lock_seconds) = match purpose {
-        Purpose::Requests => (deadlines::STATEMENT.as_secs(), lock),
+        Purpose::Requests => (statement, lock),
+        // MariaDB does not wait. MySQL waits for at least a second.
+        Purpose::Groups => (statement, "1 /*M!100600 - 1 */".to_owned()),
         Purpose::Lists => (0, lock),
-        Purpose::Maintenance => (0, 60),
+        Purpose::Maintenance => (0, "60".to_owned()),
     };
     let milliseconds = statement_seconds * 1000;
     let mut settings = vec![

@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::error::{Conflict, Error};
 
+use super::dialect::{Returning, returned};
 use super::errors::{or_conflict, or_missing};
 use super::ids::Ids;
 use super::pages::{Window, prepared_anew, total_and_ids};
@@ -159,14 +160,16 @@ fn ids<'f>(
 pub async fn create(conn: &mut Connection, new: &NewUser) -> Result<User, Error> {
     transaction(conn, |conn| {
         async move {
-            diesel::insert_into(users::table)
-                .values((
-                    users::email.eq(&new.email),
-                    users::password.eq(new.password.expose_secret()),
-                    users::role.eq(new.role),
-                ))
-                .execute(conn)
-                .await?;
+            let insert = diesel::insert_into(users::table).values((
+                users::email.eq(&new.email),
+                users::password.eq(new.password.expose_secret()),
+                users::role.eq(new.role),
+            ));
+            let columns = User::as_select();
+            let stored = Returning { insert, columns }.get_result(conn).await;
+            if let Some(row) = returned(stored)? {
+                return Ok(row);
+            }
             users::table
                 .filter(users::id.eq(last_insert_id()))
                 .select(User::as_select())

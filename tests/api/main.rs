@@ -12,6 +12,7 @@ mod examples;
 mod fuzzed;
 mod harness;
 mod lists;
+mod locks;
 mod lossy_proxy;
 mod model;
 mod outages;
