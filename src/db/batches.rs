@@ -1,25 +1,28 @@
 //! The operations whose concurrent requests share one statement: reads by id, and additions to
 //! carts.
 //!
-//! Each is a [`Coalescer`] around a query function that takes many ids. Imports the pool and the
-//! query functions.
+//! Each is a [`Coalescer`] around a query function that takes many ids. Imports the pool, its shares
+//! and the query functions.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::sync::OnceCell;
 
 use crate::error::Error;
 
 use super::Connection;
-use super::cart::additions;
+use super::cart::additions::{self, Outcome};
 use super::cart::{self, NewCartItem};
 use super::coalesce::{Allowance, Coalescer, Measured};
+use super::dialect::has_returning;
 use super::errors::diagnose;
 use super::pool::Pool;
 use super::rows::{CartItem, FullItem, Product, User};
 use super::scope::Scope;
+use super::shares::{Kind, Shares};
 
 /// The most rows that one statement reads for the carts of many users. Larger carts are read with a
 /// list connection each.
@@ -69,37 +72,43 @@ pub(super) struct Batches {
     pub(super) products: Coalescer<Key, Result<Option<Product>, Error>>,
     pub(super) items: Coalescer<Key, Result<Option<FullItem>, Error>>,
     pub(super) carts: Coalescer<Key, Cart>,
-    pub(super) additions: Coalescer<NewCartItem, Result<FullItem, Error>>,
+    pub(super) additions: Coalescer<NewCartItem, Outcome>,
 }
 
 impl Batches {
-    pub(super) fn new(pool: &Pool) -> Self {
-        let allowance = &Arc::new(Allowance::new(pool.max_size()));
-        let (for_carts, for_additions) = (pool.clone(), pool.clone());
+    /// The batches of a pool that is divided into `shares`. The groups of additions have a pool of
+    /// their own.
+    pub(super) fn new(shares: &Arc<Shares>, group_pool: Pool) -> Self {
+        let allowance = &Arc::new(Allowance::new(shares.pool_size()));
+        let carts_share = shares.kind();
+        let groups = Arc::new(Groups {
+            pool: group_pool,
+            has_returning: OnceCell::new(),
+        });
         Self {
             users: by_id(
-                pool,
+                shares.kind(),
                 allowance,
                 |conn, ids| User::with_ids(conn, ids).boxed(),
                 |user| user.id,
             ),
             products: by_id(
-                pool,
+                shares.kind(),
                 allowance,
                 |conn, ids| Product::with_ids(conn, ids).boxed(),
                 |product| product.id,
             ),
             items: by_id(
-                pool,
+                shares.kind(),
                 allowance,
                 |conn, ids| cart::with_ids(conn, ids).boxed(),
                 |(item, ..)| item.id,
             ),
             carts: Coalescer::new(allowance, Measured::Yes, move |keys: Vec<Key>| {
-                carts(for_carts.clone(), ids(&keys))
+                carts(carts_share.clone(), ids(&keys))
             }),
             additions: Coalescer::new(allowance, Measured::No, move |items| {
-                add(for_additions.clone(), items)
+                add(Arc::clone(&groups), items)
             }),
         }
     }
@@ -111,16 +120,15 @@ type Read<T> = for<'c> fn(&'c mut Connection, &'c [i32]) -> BoxFuture<'c, Result
 /// A coalescer for reads of single rows: `read` reads the rows of many ids, and `id` returns a
 /// row's id.
 fn by_id<T: Clone + Send + 'static>(
-    pool: &Pool,
+    share: Kind,
     allowance: &Arc<Allowance>,
     read: Read<T>,
     id: fn(&T) -> i32,
 ) -> Coalescer<Key, Result<Option<T>, Error>> {
-    let pool = pool.clone();
     Coalescer::new(allowance, Measured::Yes, move |keys: Vec<Key>| {
-        let (pool, ids) = (pool.clone(), ids(&keys));
+        let (share, ids) = (share.clone(), ids(&keys));
         async move {
-            let mut conn = pool.get().await?;
+            let mut conn = share.get().await?;
             let rows = read(&mut conn, &ids).await;
             let rows = match diagnose(&mut conn, rows).await {
                 Ok(rows) => rows,
@@ -143,8 +151,8 @@ fn by_id<T: Clone + Send + 'static>(
     })
 }
 
-async fn carts(pool: Pool, ids: Vec<i32>) -> Result<Vec<Cart>, Error> {
-    let mut conn = pool.get().await?;
+async fn carts(share: Kind, ids: Vec<i32>) -> Result<Vec<Cart>, Error> {
+    let mut conn = share.get().await?;
     let carts = cart::of_users(&mut conn, &ids, MAX_CART_ROWS).await;
     let Some(carts) = diagnose(&mut conn, carts).await? else {
         // Which carts are complete is not known.
@@ -159,8 +167,22 @@ async fn carts(pool: Pool, ids: Vec<i32>) -> Result<Vec<Cart>, Error> {
     Ok(ids.iter().map(cart).collect())
 }
 
-async fn add(pool: Pool, items: Vec<NewCartItem>) -> Result<Vec<Result<FullItem, Error>>, Error> {
-    let mut conn = pool.get().await?;
-    let added = additions::add(&mut conn, &items).await;
-    diagnose(&mut conn, added).await
+/// What groups of additions use.
+struct Groups {
+    pool: Pool,
+    /// Whether the server has `INSERT … RETURNING`; asked once.
+    has_returning: OnceCell<bool>,
+}
+
+async fn add(groups: Arc<Groups>, items: Vec<NewCartItem>) -> Result<Vec<Outcome>, Error> {
+    let Ok(mut conn) = groups.pool.get().await else {
+        // The server may allow no connection besides those of the other pool.
+        return Ok(items.into_iter().map(Outcome::alone).collect());
+    };
+    let asked = groups.has_returning.get_or_try_init(async || {
+        let asked = has_returning(&mut conn).await;
+        diagnose(&mut conn, asked.map_err(Error::from)).await
+    });
+    let has_returning = *asked.await?;
+    additions::add_group(&mut conn, &items, has_returning).await
 }

@@ -29,7 +29,8 @@ pub use super::rows::{CartItem, FullItem};
 const MAX_TEXT: usize = 512 * 1024;
 
 /// A product to put into a user's cart.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Insertable)]
+#[diesel(table_name = cart)]
 pub struct NewCartItem {
     /// The user whose cart the product goes into.
     pub user_id: i32,

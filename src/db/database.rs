@@ -4,6 +4,7 @@
 //! [`ListConnection`]. Imports the pool, the batches and the query functions; none of them imports
 //! this module.
 
+use std::ops::DerefMut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,6 +19,7 @@ use crate::error::Error;
 
 use super::availability::Availability;
 use super::batches::{Batches, Cart, Key};
+use super::cart::additions;
 use super::cart::{self, NewCartItem};
 use super::idempotency::{self, Kept, Key as IdempotencyKey, KeyTurn, KeyTurns, Outcome, Response};
 use super::indexes::{self, ListIndex};
@@ -26,13 +28,19 @@ use super::pool::{ListConnection, Pool, Turns};
 use super::products::{self, NewProduct, ProductChanges};
 use super::rows::{CartItem, FullItem, Product, User};
 use super::session_settings::Purpose;
+use super::shares::{Row, Shares};
 use super::users::{self, NewUser, UserChanges};
 use super::{Condition, Connection, errors};
+
+/// The number of connections for groups of additions, which never wait for a lock.
+const GROUP_CONNECTIONS: usize = 4;
 
 /// The shop's database; cheap to clone.
 #[derive(Clone)]
 pub struct Database {
     pool: Pool,
+    /// How requests share the pool.
+    shares: Arc<Shares>,
     /// Lists have connections of their own, so that slow clients do not starve other requests.
     list_pool: Pool,
     batches: Arc<Batches>,
@@ -44,8 +52,9 @@ pub struct Database {
 }
 
 impl Database {
-    /// A database with at most `size` connections for requests and at most `list_size` for lists,
-    /// and with the default limits. Each is opened when it is first needed.
+    /// A database with at most `size` connections for requests, at most `list_size` for lists, and a
+    /// few for groups of additions, and with the default limits. Each is opened when it is first
+    /// needed.
     #[must_use]
     pub fn new(options: &Opts, size: usize, list_size: usize) -> Self {
         Self::with_limits(options, size, list_size, Limits::DEFAULT)
@@ -58,8 +67,13 @@ impl Database {
         let turns = Arc::new(Turns::default());
         let pool = |purpose, size| Pool::new(options, purpose, size, limits, &availability, &turns);
         let requests = pool(Purpose::Requests, size);
+        let shares = Arc::new(Shares::new(requests.clone()));
         Self {
-            batches: Arc::new(Batches::new(&requests)),
+            batches: Arc::new(Batches::new(
+                &shares,
+                pool(Purpose::Groups, GROUP_CONNECTIONS),
+            )),
+            shares,
             list_pool: pool(Purpose::Lists, list_size),
             pool: requests,
             key_turns: Arc::default(),
@@ -144,8 +158,10 @@ impl Database {
     /// # Errors
     /// `Conflict` when another user has the email.
     pub async fn create_user(&self, new: NewUser) -> Result<User, Error> {
-        self.run(|conn| async move { users::create(conn, &new).await }.boxed())
-            .await
+        self.change(&[], |conn| {
+            async move { users::create(conn, &new).await }.boxed()
+        })
+        .await
     }
 
     /// Stores a new user and keeps the response for this key, or returns the response that is kept for
@@ -159,7 +175,7 @@ impl Database {
         key: IdempotencyKey,
         respond: fn(User) -> Response,
     ) -> Result<Outcome, Error> {
-        let outcome = self.run(move |conn| {
+        let outcome = self.change(&[], move |conn| {
             async move { users::create_with_key(conn, &new, &key, respond).await }.boxed()
         });
         self.count_kept(outcome.await)
@@ -176,7 +192,7 @@ impl Database {
         changes: UserChanges,
         condition: Option<Condition<User>>,
     ) -> Result<User, Error> {
-        self.run(move |conn| {
+        self.change(&[Row::User(id)], move |conn| {
             async move { users::update(conn, id, &changes, condition.as_ref()).await }.boxed()
         })
         .await
@@ -192,7 +208,7 @@ impl Database {
         id: i32,
         condition: Option<Condition<User>>,
     ) -> Result<usize, Error> {
-        self.run(move |conn| {
+        self.change(&[Row::User(id)], move |conn| {
             async move { users::delete(conn, id, condition.as_ref()).await }.boxed()
         })
         .await
@@ -212,8 +228,10 @@ impl Database {
     /// # Errors
     /// Only those of the database.
     pub async fn create_product(&self, new: NewProduct) -> Result<Product, Error> {
-        self.run(|conn| async move { products::create(conn, &new).await }.boxed())
-            .await
+        self.change(&[], |conn| {
+            async move { products::create(conn, &new).await }.boxed()
+        })
+        .await
     }
 
     /// Stores a new product and keeps the response for this key, or returns the response that is kept
@@ -227,7 +245,7 @@ impl Database {
         key: IdempotencyKey,
         respond: fn(Product) -> Response,
     ) -> Result<Outcome, Error> {
-        let outcome = self.run(move |conn| {
+        let outcome = self.change(&[], move |conn| {
             async move { products::create_with_key(conn, &new, &key, respond).await }.boxed()
         });
         self.count_kept(outcome.await)
@@ -243,7 +261,7 @@ impl Database {
         changes: ProductChanges,
         condition: Option<Condition<Product>>,
     ) -> Result<Product, Error> {
-        self.run(move |conn| {
+        self.change(&[Row::Product(id)], move |conn| {
             async move { products::update(conn, id, &changes, condition.as_ref()).await }.boxed()
         })
         .await
@@ -259,7 +277,7 @@ impl Database {
         id: i32,
         condition: Option<Condition<Product>>,
     ) -> Result<usize, Error> {
-        self.run(move |conn| {
+        self.change(&[Row::Product(id)], move |conn| {
             async move { products::delete(conn, id, condition.as_ref()).await }.boxed()
         })
         .await
@@ -296,7 +314,13 @@ impl Database {
     /// # Errors
     /// `Conflict` when the user or the product does not exist.
     pub async fn add_to_cart(&self, new: NewCartItem) -> Result<FullItem, Error> {
-        self.batches.additions.call(new).await?
+        match self.batches.additions.call(new).await? {
+            additions::Outcome::Done(result) => result,
+            additions::Outcome::Alone(rows) => {
+                self.change(&rows, move |conn| additions::add_alone(conn, new).boxed())
+                    .await
+            }
+        }
     }
 
     /// Puts a product into a user's cart and keeps the response for this key, or returns the response
@@ -310,7 +334,8 @@ impl Database {
         key: IdempotencyKey,
         respond: fn(FullItem) -> Response,
     ) -> Result<Outcome, Error> {
-        let outcome = self.run(move |conn| {
+        let rows = [Row::User(new.user_id), Row::Product(new.product_id)];
+        let outcome = self.change(&rows, move |conn| {
             async move { cart::keyed::add(conn, new, &key, respond).await }.boxed()
         });
         self.count_kept(outcome.await)
@@ -365,7 +390,7 @@ impl Database {
         id: i32,
         condition: Option<Condition<FullItem>>,
     ) -> Result<(), Error> {
-        self.run(move |conn| {
+        self.change(&[Row::CartItem(id)], move |conn| {
             async move { cart::remove(conn, id, condition.as_ref()).await }.boxed()
         })
         .await
@@ -376,26 +401,46 @@ impl Database {
     /// # Errors
     /// `NotFound` when there is no such user.
     pub async fn clear_cart(&self, user_id: i32) -> Result<usize, Error> {
-        self.run(move |conn| cart::clear(conn, user_id).boxed())
-            .await
+        self.change(&[Row::User(user_id)], move |conn| {
+            cart::clear(conn, user_id).boxed()
+        })
+        .await
     }
 
-    /// Runs `query` on a connection of the pool. It runs to its end, or to the deadline of the
-    /// connection, even if the caller is dropped meanwhile: the connection would be lost otherwise.
+    /// Runs `query`, which waits for no lock, on a connection of the pool.
     async fn run<T: Send + 'static>(
         &self,
         query: impl for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<T, Error>>
         + Send
         + 'static,
     ) -> Result<T, Error> {
-        let mut conn = self.pool.get().await?;
-        let query = async move {
-            let result = query(&mut conn).await;
-            errors::diagnose(&mut conn, result).await
-        };
-        match tokio::spawn(query.in_current_span()).await {
-            Ok(result) => result,
-            Err(panic) => Err(Error::Internal(panic.into())),
-        }
+        run_on(self.pool.get().await?, query).await
+    }
+
+    /// Runs `query`, which may have to wait for these rows, on a connection of the changes' share.
+    async fn change<T: Send + 'static>(
+        &self,
+        rows: &[Row],
+        query: impl for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<T, Error>>
+        + Send
+        + 'static,
+    ) -> Result<T, Error> {
+        run_on(self.shares.for_change(rows).await?, query).await
+    }
+}
+
+/// Runs `query` on this connection. It runs to its end, or to the deadline of the connection, even if
+/// the caller is dropped meanwhile: the connection would be lost otherwise.
+async fn run_on<T: Send + 'static>(
+    mut conn: impl DerefMut<Target = Connection> + Send + 'static,
+    query: impl for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    let query = async move {
+        let result = query(&mut conn).await;
+        errors::diagnose(&mut conn, result).await
+    };
+    match tokio::spawn(query.in_current_span()).await {
+        Ok(result) => result,
+        Err(panic) => Err(Error::Internal(panic.into())),
     }
 }

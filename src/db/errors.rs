@@ -118,6 +118,10 @@ const MEANINGS: &[(u16, Meaning)] = &[
 /// The number of SIGNAL, which stands for every error with the SQLSTATE 45000.
 const SIGNAL: u16 = 1644;
 
+/// The errors after which it is not known whether a change was stored: the statement was ended from
+/// outside (shutdown, KILL QUERY, KILL, the limits of a statement's time), or COMMIT failed.
+const UNKNOWN_OUTCOMES: [u16; 6] = [1053, 1180, 1317, 1927, 1969, 3024];
+
 /// What is known about an error in addition to diesel's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Diagnosis {
@@ -203,6 +207,17 @@ impl QueryError {
     /// Whether a text has a character that its column cannot hold.
     pub(super) fn is_unstorable(&self) -> bool {
         self.meaning() == Some(Meaning::Unstorable)
+    }
+
+    /// Whether the statement, or the transaction that was rolled back, has certainly stored nothing:
+    /// the server says so. It does not if the connection is lost, nor with one of the
+    /// [`UNKNOWN_OUTCOMES`].
+    pub(super) fn is_undone(&self) -> bool {
+        match self.diagnosis {
+            Diagnosis::Number(number) => !UNKNOWN_OUTCOMES.contains(&number),
+            Diagnosis::NotNeeded => matches!(self.error, DieselError::DatabaseError(..)),
+            Diagnosis::Pending | Diagnosis::Unnumbered | Diagnosis::Lost => false,
+        }
     }
 
     /// Whether the error is a violated key of this kind.

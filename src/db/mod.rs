@@ -8,7 +8,7 @@
 //! |--------------------|-----------------------------------------|-----------------------------------|
 //! | batch (`batches`)  | one row by its id, a small cart, an addition to a cart | the most frequent requests: concurrent ones share one statement, which takes a quarter to a half of the database's time |
 //! | list connection ([`Database::list_connection`]) | every list except a small cart | a slow client occupies its connection for as long as it reads, so lists must not use the connections of other requests |
-//! | `run` (`database`) | everything else                         | one connection of the pool for one query function |
+//! | `run` and `change` (`database`) | everything else            | one connection of the pool for one query function; changes of one row, and all changes together, have a share of the pool (`shares`) |
 //!
 //! A query that has begun is not cancelled, since that costs its connection: the next query on it
 //! would read the response. Batches and `run` work in tasks of their own, which continue when a
@@ -24,6 +24,7 @@ mod coalesce;
 mod connect;
 mod connection;
 mod database;
+mod dialect;
 mod errors;
 pub mod idempotency;
 mod ids;
@@ -45,6 +46,7 @@ mod scope;
 pub mod seed;
 pub mod session;
 mod session_settings;
+mod shares;
 mod texts;
 mod transaction;
 pub mod url;
@@ -64,7 +66,7 @@ pub use scope::Scope;
 pub use transaction::Condition;
 
 diesel::define_sql_function! {
-    /// The id of the row that this connection inserted last (diesel's MySQL has no RETURNING).
+    /// The id of the row that this connection inserted last, for MySQL, which has no RETURNING.
     fn last_insert_id() -> diesel::sql_types::Integer;
 }
 

@@ -1,4 +1,4 @@
-//! Pools of connections: one for requests, one for lists.
+//! Pools of connections: one for requests, one for groups of additions, one for lists.
 //!
 //! The pool does not test each connection with a statement, which would double the statements of a
 //! read of one row. Three rules keep it from using lost connections all the same:
@@ -116,6 +116,11 @@ impl Pool {
     /// As [`Self::get`].
     pub(super) async fn get_for_list(&self) -> Result<ListConnection, Error> {
         Ok(ListConnection(Some(self.object().await?)))
+    }
+
+    /// The limits of requests.
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// Whether any connection is open.

@@ -9,6 +9,7 @@ use scoped_futures::ScopedFutureExt;
 
 use crate::error::{Conflict, Error};
 
+use super::dialect::{Returning, returned};
 use super::errors::{or_conflict, or_missing};
 use super::idempotency::{self, Key, Outcome, Response};
 use super::ids::Ids;
@@ -188,10 +189,12 @@ pub(super) async fn create_with_key(
 
 /// Inserts a product within the caller's transaction.
 async fn insert(conn: &mut Connection, new: &NewProduct) -> QueryResult<Product> {
-    diesel::insert_into(products::table)
-        .values(new)
-        .execute(conn)
-        .await?;
+    let insert = diesel::insert_into(products::table).values(new);
+    let columns = Product::as_select();
+    let stored = Returning { insert, columns }.get_result(conn).await;
+    if let Some(row) = returned(stored)? {
+        return Ok(row);
+    }
     products::table
         .filter(products::id.eq(last_insert_id()))
         .select(Product::as_select())

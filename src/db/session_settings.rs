@@ -22,6 +22,8 @@ use Value::{Is, LockWait, Milliseconds, Seconds, Statement, StatementMillisecond
 pub(super) enum Purpose {
     /// Requests, which read all rows at once.
     Requests,
+    /// Additions to carts in groups, which do not wait for locks.
+    Groups,
     /// Lists, which read rows as fast as the client takes them.
     Lists,
     /// Migrations.
@@ -62,15 +64,15 @@ enum Servers {
 struct Setting {
     servers: Servers,
     variable: &'static str,
-    /// For requests, lists, migrations and administration.
-    values: [Value; 4],
+    /// For requests, groups, lists, migrations and administration.
+    values: [Value; 5],
 }
 
 const fn all(servers: Servers, variable: &'static str, value: &'static str) -> Setting {
-    each(servers, variable, [Is(value); 4])
+    each(servers, variable, [Is(value); 5])
 }
 
-const fn each(servers: Servers, variable: &'static str, values: [Value; 4]) -> Setting {
+const fn each(servers: Servers, variable: &'static str, values: [Value; 5]) -> Setting {
     Setting {
         servers,
         variable,
@@ -123,9 +125,9 @@ const SETTINGS: &[Setting] = {
         all(Both, "sql_quote_show_create", "1"),
         // A DROP or ALTER of something that does not exist is an error.
         all(MariaDb, "sql_if_exists", "0"),
-        each(MariaDb, "alter_algorithm", [Unset, Unset, Is("'DEFAULT'"), Unset]),
+        each(MariaDb, "alter_algorithm", [Unset, Unset, Unset, Is("'DEFAULT'"), Unset]),
         // Sizes and next ids of tables are current, not up to a day old.
-        each(MySql, "information_schema_stats_expiry", [Unset, Unset, Is("0"), Is("0")]),
+        each(MySql, "information_schema_stats_expiry", [Unset, Unset, Unset, Is("0"), Is("0")]),
         // Texts are sent and received in UTF-8, times in UTC.
         all(Both, "character_set_client", "'utf8mb4'"),
         all(Both, "character_set_connection", "'utf8mb4'"),
@@ -133,22 +135,25 @@ const SETTINGS: &[Setting] = {
         all(Both, "time_zone", "'+00:00'"),
         // The limit of waiting for a table that is being altered.
         each(Both, "lock_wait_timeout",
-            [LockWait, LockWait, Seconds(MAINTENANCE_LOCK), Seconds(MAINTENANCE_LOCK)]),
+            [LockWait, LockWait, LockWait, Seconds(MAINTENANCE_LOCK), Seconds(MAINTENANCE_LOCK)]),
         // The limit of waiting for a locked row. A server without InnoDB does not know the
         // variable, but the check of the tables has to connect to it, to report the missing engine.
-        each(Both, "innodb_lock_wait_timeout", [LockWait, LockWait, Unset, Unset]),
+        // Groups do not wait: not at all on MariaDB, for the least possible time on MySQL.
+        each(Both, "innodb_lock_wait_timeout",
+            [LockWait, Is("1 /*M!100600 - 1 */"), LockWait, Unset, Unset]),
         // The limit of a statement's time. Lists, migrations and checks take as long as they take:
         // a list is limited by its progress, the others by an operator's interrupt.
         each(MariaDb, "max_statement_time",
-            [Statement, Seconds(NO_LIMIT), Seconds(NO_LIMIT), Seconds(NO_LIMIT)]),
+            [Statement, Statement, Seconds(NO_LIMIT), Seconds(NO_LIMIT), Seconds(NO_LIMIT)]),
         each(MySql, "max_execution_time",
-            [StatementMilliseconds, Milliseconds(NO_LIMIT), Milliseconds(NO_LIMIT), Milliseconds(NO_LIMIT)]),
+            [StatementMilliseconds, StatementMilliseconds, Milliseconds(NO_LIMIT), Milliseconds(NO_LIMIT),
+                Milliseconds(NO_LIMIT)]),
         // How long the server waits while the client does not read: longer than its default of a
         // minute, and longer than this program waits for any client.
-        each(Both, "net_write_timeout", [Seconds(deadlines::LIST_WRITE); 4]),
+        each(Both, "net_write_timeout", [Seconds(deadlines::LIST_WRITE); 5]),
         // How long the server waits for the rest of a statement, over a slow network.
-        each(Both, "net_read_timeout", [Seconds(deadlines::LIST_WRITE); 4]),
-        each(Both, "wait_timeout", [Seconds(IDLE); 4]),
+        each(Both, "net_read_timeout", [Seconds(deadlines::LIST_WRITE); 5]),
+        each(Both, "wait_timeout", [Seconds(IDLE); 5]),
         // The same within a transaction, for which the limits of a request are enough.
         all(MariaDb, "idle_transaction_timeout", "0"),
         all(MariaDb, "idle_readonly_transaction_timeout", "0"),

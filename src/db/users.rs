@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::error::{Conflict, Error};
 
+use super::dialect::{Returning, returned};
 use super::errors::{or_conflict, or_missing};
 use super::idempotency::{self, Key, Outcome, Response};
 use super::ids::Ids;
@@ -201,14 +202,16 @@ pub(super) async fn create_with_key(
 
 /// Inserts a user within the caller's transaction.
 async fn insert(conn: &mut Connection, new: &NewUser) -> QueryResult<User> {
-    diesel::insert_into(users::table)
-        .values((
-            users::email.eq(&new.email),
-            users::password.eq(new.password.expose_secret()),
-            users::role.eq(new.role),
-        ))
-        .execute(conn)
-        .await?;
+    let insert = diesel::insert_into(users::table).values((
+        users::email.eq(&new.email),
+        users::password.eq(new.password.expose_secret()),
+        users::role.eq(new.role),
+    ));
+    let columns = User::as_select();
+    let stored = Returning { insert, columns }.get_result(conn).await;
+    if let Some(row) = returned(stored)? {
+        return Ok(row);
+    }
     users::table
         .filter(users::id.eq(last_insert_id()))
         .select(User::as_select())

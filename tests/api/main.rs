@@ -14,6 +14,7 @@ mod fuzzed;
 mod harness;
 mod idempotency;
 mod lists;
+mod locks;
 mod lossy_proxy;
 mod model;
 mod outages;

@@ -1,81 +1,126 @@
-//! Additions to carts in batches: one statement inserts all items of a batch, and an item that the
-//! database rejects does not fail the others.
+//! Additions to carts: in groups, which never wait for a lock, and alone.
+//!
+//! One statement inserts all items of a group. An item that the group cannot insert at once, because
+//! another transaction has locked its user or product, or because the database rejects some item of
+//! the group, goes on alone, on another connection. So it neither delays nor fails the other items.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use diesel::dsl::sql;
+use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind::ForeignKeyViolation;
-use diesel::result::QueryResult;
-use diesel::sql_types::Integer;
-use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+use diesel::result::{Error as DieselError, QueryResult};
+use diesel_async::RunQueryDsl;
+use scoped_futures::ScopedFutureExt;
 
+use crate::db::dialect::{Returning, UnlockedRows, returned};
 use crate::db::errors::{QueryError, diagnose};
+use crate::db::ids::Ids;
 use crate::db::rows::{Product, User};
-use crate::db::transaction::Retries;
+use crate::db::schema::cart;
+use crate::db::shares::Row;
+use crate::db::transaction::{Retries, transaction};
 use crate::db::{Connection, last_insert_id};
 use crate::error::{Conflict, Error};
 
 use super::{CartItem, FullItem, NewCartItem};
 
-/// Puts products into users' carts. Returns the new items in the same order, with users and
-/// products as they were just before the insert. An item that the database rejects fails alone:
-/// with `Conflict` when its user or product does not exist.
+/// What became of one item of a group.
+pub(in crate::db) enum Outcome {
+    /// The item was added, or cannot be.
+    Done(Result<FullItem, Error>),
+    /// The item was not added. [`add_alone`] may have to wait for these rows.
+    Alone(Vec<Row>),
+}
+
+impl Outcome {
+    /// The outcome for an item of which is not known what it would wait for.
+    pub(in crate::db) fn alone(item: NewCartItem) -> Self {
+        Self::Alone(vec![Row::User(item.user_id), Row::Product(item.product_id)])
+    }
+}
+
+/// Puts products into users' carts, without waiting for a lock: the settings of the connection
+/// forbid it. Returns the outcomes in the same order, new items with users and products as they were
+/// just before the insert. `has_returning` says whether the server has `INSERT … RETURNING`.
 ///
 /// # Errors
-/// When the connection is lost, which fails every item.
-pub(in crate::db) async fn add(
+/// When it is not known whether the items were stored.
+pub(in crate::db) async fn add_group(
     conn: &mut Connection,
     items: &[NewCartItem],
-) -> Result<Vec<Result<FullItem, Error>>, Error> {
-    let parents = parents_of(conn, items).await?;
+    has_returning: bool,
+) -> Result<Vec<Outcome>, Error> {
+    let parents = read_parents(conn, items).await;
+    let Ok(parents) = diagnose(conn, parents).await else {
+        // A locked table, or a row that cannot be read. Nothing was written.
+        return Ok(items.iter().copied().map(Outcome::alone).collect());
+    };
     let known = items.iter().zip(&parents).filter(|(_, row)| row.is_ok());
     let known: Vec<NewCartItem> = known.map(|(item, _)| *item).collect();
-    // The foreign keys detect a user or a product that is deleted meanwhile.
-    let mut ids = insert_known(conn, &known).await?.into_iter();
-    let result = |(new, parents): (&NewCartItem, Parents)| {
-        let (user, product) = parents?;
-        let id = ids
-            .next()
-            .expect("one id for each item that was inserted")?;
-        let item = CartItem {
-            id,
-            user_id: new.user_id,
-            product_id: new.product_id,
-        };
-        Ok((item, user, product))
+    let mut inserted = match insert_group(conn, &known, has_returning).await {
+        Ok(inserted) => inserted,
+        Err(error) if error.is_undone() => {
+            return Ok(items.iter().copied().map(Outcome::alone).collect());
+        }
+        Err(error) => return Err(error.into()),
     };
-    Ok(items.iter().zip(parents).map(result).collect())
+    let outcome = |(new, parents): (&NewCartItem, Parents)| {
+        let (user, product) = match parents {
+            Ok(parents) => parents,
+            Err(missing) => return Outcome::Done(Err(missing)),
+        };
+        let locked = inserted.locked_rows(*new);
+        if !locked.is_empty() {
+            return Outcome::Alone(locked);
+        }
+        let item = inserted.take(*new).ok_or_else(|| {
+            Error::Internal("a trigger changed the user or the product of an item".into())
+        });
+        Outcome::Done(item.map(|item| (item, user, product)))
+    };
+    Ok(items.iter().zip(parents).map(outcome).collect())
+}
+
+/// Puts a product into a user's cart; waits for locks as other changes do. Returns the new item,
+/// with the user and the product as they were just before.
+///
+/// # Errors
+/// `Conflict` when the user or the product does not exist.
+pub(in crate::db) async fn add_alone(
+    conn: &mut Connection,
+    new: NewCartItem,
+) -> Result<FullItem, Error> {
+    let (user, product) = parents_of(conn, new).await?;
+    let mut retries = Retries::default();
+    loop {
+        let error = match insert_one(conn, new).await {
+            Ok(item) => return Ok((item, user, product)),
+            Err(error) => QueryError::from(error).diagnose(conn).await,
+        };
+        if retries.again_after(&error).await {
+            continue;
+        }
+        if error.is_violation(ForeignKeyViolation) {
+            // The user or the product was deleted after it was read; reading both shows which.
+            parents_of(conn, new).await?;
+        }
+        return Err(error.into());
+    }
 }
 
 /// An item's user and product, or the error for the one that does not exist.
 type Parents = Result<(User, Product), Error>;
 
-/// Reads the user and the product of each item, with two statements for all items. If a row cannot
-/// be read, reads those of each item with two statements, so that the other items do not fail.
-async fn parents_of(conn: &mut Connection, items: &[NewCartItem]) -> Result<Vec<Parents>, Error> {
-    let parents = read_parents(conn, items).await;
-    match diagnose(conn, parents).await {
-        Err(Error::Internal(_)) if items.len() > 1 => {}
-        parents => return parents,
-    }
-    let mut each = Vec::with_capacity(items.len());
-    for item in items {
-        let parents = read_parents(conn, std::slice::from_ref(item)).await;
-        match diagnose(conn, parents).await {
-            Ok(mut parents) => each.append(&mut parents),
-            Err(error @ Error::Internal(_)) => each.push(Err(error)),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(each)
+async fn parents_of(conn: &mut Connection, item: NewCartItem) -> Parents {
+    let parents = read_parents(conn, &[item]).await?.pop();
+    parents.expect("one result for each item")
 }
 
+/// Reads the user and the product of each item, with two statements for all items.
 async fn read_parents(conn: &mut Connection, items: &[NewCartItem]) -> Result<Vec<Parents>, Error> {
-    let user_ids: Vec<i32> = items.iter().map(|item| item.user_id).collect();
-    let users = User::with_ids(conn, &user_ids).await?;
+    let users = User::with_ids(conn, &user_ids(items)).await?;
     let users: HashMap<i32, User> = users.into_iter().map(|user| (user.id, user)).collect();
-    let product_ids: Vec<i32> = items.iter().map(|item| item.product_id).collect();
-    let products = Product::with_ids(conn, &product_ids).await?;
+    let products = Product::with_ids(conn, &product_ids(items)).await?;
     let products: HashMap<i32, Product> = products.into_iter().map(|row| (row.id, row)).collect();
     let both = |item: &NewCartItem| {
         let user = users.get(&item.user_id);
@@ -87,114 +132,133 @@ async fn read_parents(conn: &mut Connection, items: &[NewCartItem]) -> Result<Ve
     Ok(items.iter().map(both).collect())
 }
 
-/// Inserts items; returns the id or the error of each.
-async fn insert_known(
+fn user_ids(items: &[NewCartItem]) -> Vec<i32> {
+    items.iter().map(|item| item.user_id).collect()
+}
+
+fn product_ids(items: &[NewCartItem]) -> Vec<i32> {
+    items.iter().map(|item| item.product_id).collect()
+}
+
+/// The items that a group has inserted, and the rows whose items it has left out.
+#[derive(Default)]
+struct Inserted {
+    /// The new items of each pair of user and product. Several items of a group may have one pair;
+    /// which of them gets which id makes no difference.
+    items: HashMap<(i32, i32), Vec<CartItem>>,
+    locked: HashSet<Row>,
+}
+
+impl Inserted {
+    fn new(items: Vec<CartItem>) -> Self {
+        let mut inserted = Self::default();
+        for item in items {
+            let pair = (item.user_id, item.product_id);
+            inserted.items.entry(pair).or_default().push(item);
+        }
+        inserted
+    }
+
+    fn locked_rows(&self, new: NewCartItem) -> Vec<Row> {
+        let rows = [Row::User(new.user_id), Row::Product(new.product_id)];
+        let locked = rows.into_iter().filter(|row| self.locked.contains(row));
+        locked.collect()
+    }
+
+    fn take(&mut self, new: NewCartItem) -> Option<CartItem> {
+        let pair = (new.user_id, new.product_id);
+        self.items.get_mut(&pair)?.pop()
+    }
+}
+
+/// Inserts the items of a group, or those whose users and products are not locked.
+async fn insert_group(
     conn: &mut Connection,
     items: &[NewCartItem],
-) -> Result<Vec<Result<i32, Error>>, Error> {
+    has_returning: bool,
+) -> Result<Inserted, QueryError> {
     if items.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Inserted::default());
     }
-    match insert(conn, items).await {
-        Ok(()) => {
-            let ids = new_ids(conn, items.len()).await?;
-            Ok(ids.into_iter().map(Ok).collect())
-        }
-        Err(error) if items.len() == 1 => {
-            Ok(vec![Err(insertion_error(conn, items[0], error).await)])
-        }
-        Err(error) if error.is_lost() => Err(error.into()),
-        Err(_) => insert_each(conn, items).await,
-    }
-}
-
-/// Inserts one item after the other. When an item has waited too long for the lock of its user or
-/// product, the later items with the same user or product fail without waiting.
-async fn insert_each(
-    conn: &mut Connection,
-    items: &[NewCartItem],
-) -> Result<Vec<Result<i32, Error>>, Error> {
-    let mut results = Vec::with_capacity(items.len());
-    let mut unavailable: Vec<&NewCartItem> = Vec::new();
-    for item in items {
-        let is_locked = |other: &&NewCartItem| {
-            other.user_id == item.user_id || other.product_id == item.product_id
+    if has_returning {
+        // Nearly always no row is locked, and this one statement inserts all items.
+        let error = match insert(conn, items).await {
+            Ok(items) => return Ok(Inserted::new(items)),
+            Err(error) => QueryError::from(error).diagnose(conn).await,
         };
-        results.push(if unavailable.iter().any(is_locked) {
-            Err(Error::Unavailable(
-                "another transaction has the user or the product locked".into(),
-            ))
-        } else {
-            match insert(conn, std::slice::from_ref(item)).await {
-                Ok(()) => {
-                    let ids = new_ids(conn, 1).await.map_err(Error::from);
-                    diagnose(conn, ids).await.map(|ids| ids[0])
-                }
-                Err(error) if error.is_lost() => {
-                    // The items before this one are stored: their callers must get the ids.
-                    let error = Error::from(error);
-                    results.resize_with(items.len(), || Err(error.share()));
-                    return Ok(results);
-                }
-                Err(error) => {
-                    if error.is_temporary() {
-                        unavailable.push(item);
-                    }
-                    Err(insertion_error(conn, *item, error).await)
-                }
-            }
-        });
-    }
-    Ok(results)
-}
-
-/// Inserts all items or none.
-async fn insert(conn: &mut Connection, items: &[NewCartItem]) -> Result<(), QueryError> {
-    // Not with diesel, which would prepare a statement each time, since the SQL depends on the
-    // number of rows.
-    let row = |item: &NewCartItem| format!("({}, {})", item.user_id, item.product_id);
-    let rows: Vec<String> = items.iter().map(row).collect();
-    let rows = rows.join(", ");
-    let text = format!("INSERT INTO cart (user_id, product_id) VALUES {rows}");
-    let mut retries = Retries::default();
-    loop {
-        let Err(error) = conn.batch_execute(&text).await else {
-            return Ok(());
-        };
-        let error = QueryError::from(error).diagnose(conn).await;
-        if !retries.again_after(&error).await {
+        if !error.is_undone() {
             return Err(error);
         }
     }
+    transaction(conn, |conn| {
+        async move {
+            let users = unlocked(conn, "users", &user_ids(items)).await?;
+            let products = unlocked(conn, "products", &product_ids(items)).await?;
+            let is_free = |item: &&NewCartItem| {
+                users.contains(&item.user_id) && products.contains(&item.product_id)
+            };
+            let free: Vec<NewCartItem> = items.iter().filter(is_free).copied().collect();
+            let mut inserted = if free.is_empty() {
+                Inserted::default()
+            } else if has_returning {
+                Inserted::new(insert(conn, &free).await?)
+            } else {
+                let mut rows = Vec::with_capacity(free.len());
+                for item in free {
+                    rows.push(insert_one(conn, item).await?);
+                }
+                Inserted::new(rows)
+            };
+            for item in items {
+                if !users.contains(&item.user_id) {
+                    inserted.locked.insert(Row::User(item.user_id));
+                }
+                if !products.contains(&item.product_id) {
+                    inserted.locked.insert(Row::Product(item.product_id));
+                }
+            }
+            Ok(inserted)
+        }
+        .scope_boxed()
+    })
+    .await
 }
 
-/// The ids of the rows that the last statement inserted.
-///
-/// The database returns the first id. The others follow at equal distances in every lock mode of
-/// InnoDB, since the number of rows was known before the insert ("simple inserts" in MySQL's
-/// manual, "AUTO_INCREMENT Handling in InnoDB").
-async fn new_ids(conn: &mut Connection, rows: usize) -> QueryResult<Vec<i32>> {
-    let (first, step): (i32, i32) = if rows == 1 {
-        (diesel::select(last_insert_id()).get_result(conn).await?, 1)
-    } else {
-        let step = sql::<Integer>("@@auto_increment_increment");
-        diesel::select((last_insert_id(), step))
-            .get_result(conn)
-            .await?
-    };
-    Ok((0..).map(|row| first + row * step).take(rows).collect())
+/// The ids of the rows of a table that are not locked, which are locked against changes now.
+async fn unlocked(
+    conn: &mut Connection,
+    table: &'static str,
+    ids: &[i32],
+) -> QueryResult<HashSet<i32>> {
+    let ids = Ids::new(ids);
+    let rows: Vec<i32> = UnlockedRows { table, ids }.get_results(conn).await?;
+    Ok(rows.into_iter().collect())
 }
 
-/// The error of an item that was not inserted. A violated foreign key means that the user or the
-/// product was deleted after it was read; reading both again shows which.
-async fn insertion_error(conn: &mut Connection, item: NewCartItem, error: QueryError) -> Error {
-    if !error.is_violation(ForeignKeyViolation) {
-        return error.into();
+/// Inserts all items or none, with one statement. The server must have `INSERT … RETURNING`.
+async fn insert(conn: &mut Connection, items: &[NewCartItem]) -> QueryResult<Vec<CartItem>> {
+    if let [item] = items {
+        return Ok(vec![insert_one(conn, *item).await?]);
     }
-    let parents = read_parents(conn, &[item]).await;
-    match diagnose(conn, parents).await.map(|mut both| both.pop()) {
-        Ok(Some(Err(missing))) => missing,
-        Ok(_) => error.into(),
-        Err(error) => error,
+    // Diesel prepares this statement each time, since the text depends on the number of rows. So the
+    // server does not keep a statement for each number.
+    let insert = diesel::insert_into(cart::table).values(items);
+    let columns = CartItem::as_select();
+    Returning { insert, columns }.get_results(conn).await
+}
+
+/// Inserts one item, on any server.
+pub(super) async fn insert_one(conn: &mut Connection, item: NewCartItem) -> QueryResult<CartItem> {
+    let insert = diesel::insert_into(cart::table).values(item);
+    let columns = CartItem::as_select();
+    let stored = Returning { insert, columns }.get_result(conn).await;
+    if let Some(item) = returned(stored)? {
+        return Ok(item);
     }
+    let id = diesel::select(last_insert_id()).get_result(conn).await?;
+    Ok::<_, DieselError>(CartItem {
+        id,
+        user_id: item.user_id,
+        product_id: item.product_id,
+    })
 }

@@ -6,14 +6,15 @@ use diesel::result::DatabaseErrorKind::ForeignKeyViolation;
 use diesel_async::RunQueryDsl;
 use scoped_futures::ScopedFutureExt;
 
+use crate::db::Connection;
 use crate::db::errors::QueryError;
 use crate::db::idempotency::{self, Key, Outcome, Response};
 use crate::db::rows::{Product, User};
 use crate::db::schema::{cart, products, users};
 use crate::db::transaction::transaction;
-use crate::db::{Connection, last_insert_id};
 use crate::error::{Conflict, Error};
 
+use super::additions::insert_one;
 use super::{CartItem, FullItem, NewCartItem};
 
 /// Puts a product into a user's cart and keeps the response for this key, or returns the response that
@@ -48,17 +49,11 @@ pub(in crate::db) async fn add(
 
 /// Inserts a cart item within the caller's transaction; returns it with its user and product.
 async fn insert(conn: &mut Connection, new: NewCartItem) -> QueryResult<FullItem> {
-    diesel::insert_into(cart::table)
-        .values((
-            cart::user_id.eq(new.user_id),
-            cart::product_id.eq(new.product_id),
-        ))
-        .execute(conn)
-        .await?;
+    let id = insert_one(conn, new).await?.id;
     cart::table
         .inner_join(users::table)
         .inner_join(products::table)
-        .filter(cart::id.eq(last_insert_id()))
+        .filter(cart::id.eq(id))
         .select((
             CartItem::as_select(),
             User::as_select(),
