@@ -160,7 +160,8 @@ mod tests {
         assert!(queue.run(|| ()).await.is_ok());
     }
 
-    #[tokio::test]
+    // The paused clock stands still while a blocking thread runs: nothing waits for too long.
+    #[tokio::test(start_paused = true)]
     async fn passwords_beyond_a_full_queue_are_rejected_at_once() {
         let queue = Queue::new(1);
         let (release, released) = std::sync::mpsc::channel::<()>();
@@ -185,7 +186,8 @@ mod tests {
         assert!(queue.run(|| ()).await.is_ok());
     }
 
-    #[tokio::test]
+    // The clock is paused for the same reason as above.
+    #[tokio::test(start_paused = true)]
     async fn no_more_threads_than_allowed_hash_at_a_time() {
         let queue = Queue::new(2);
         let running = Arc::new(Semaphore::new(2));
