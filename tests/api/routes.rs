@@ -162,10 +162,17 @@ async fn pages_of_other_origins_may_send_and_read_all_that_the_contract_has() {
     let lists = [methods(), sendable(), exposed()].map(|list| list.into_iter().collect::<Vec<_>>());
     let expected = [
         vec!["delete", "get", "post", "put"],
-        vec!["content-type", "if-match", "if-none-match", "x-request-id"],
+        vec![
+            "content-type",
+            "idempotency-key",
+            "if-match",
+            "if-none-match",
+            "x-request-id",
+        ],
         vec![
             "allow",
             "etag",
+            "idempotent-replayed",
             "link",
             "location",
             "retry-after",
