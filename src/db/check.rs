@@ -39,8 +39,9 @@ use super::indexes::ListIndex;
 use super::migrations::MARK;
 use super::session::Session;
 
-use catalogue::{TableFacts, Value};
+use catalogue::TableFacts;
 use needed::{Kind, TABLES};
+use tables::Value;
 
 /// The tables that were found.
 struct Tables(Vec<TableFacts>);
@@ -94,8 +95,8 @@ pub fn warnings(session: &mut Session) -> QueryResult<Vec<String>> {
     let found: Vec<Value> = session.load(&format!("SELECT IF({exists}, 'yes', NULL) AS value"))?;
     if found.iter().all(|row| row.value.is_none()) {
         warnings.push(
-            "idempotency_keys: there is no such table, so that requests with an Idempotency-Key are \
-             rejected: `ecommerce-api migrate run` creates it"
+            "idempotency_keys: there is no such table, or this user has no rights to it, so that requests \
+             with an Idempotency-Key are rejected: `ecommerce-api migrate run` creates it"
                 .to_owned(),
         );
     }

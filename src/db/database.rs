@@ -33,7 +33,7 @@ use super::users::{self, NewUser, UserChanges};
 use super::{Condition, Connection, errors};
 
 /// The number of connections for groups of additions, which never wait for a lock.
-const GROUP_CONNECTIONS: usize = 4;
+pub(super) const GROUP_CONNECTIONS: u16 = 4;
 
 /// The shop's database; cheap to clone.
 #[derive(Clone)]
@@ -71,7 +71,7 @@ impl Database {
         Self {
             batches: Arc::new(Batches::new(
                 &shares,
-                pool(Purpose::Groups, GROUP_CONNECTIONS),
+                pool(Purpose::Groups, GROUP_CONNECTIONS.into()),
             )),
             shares,
             list_pool: pool(Purpose::Lists, list_size),

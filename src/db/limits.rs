@@ -1,10 +1,14 @@
-//! The server's limits on connections. Imports `db::session`.
+//! The server's limits on connections. Imports `db::database` and `db::session`.
 
 use diesel::deserialize::QueryableByName;
 use diesel::result::QueryResult;
 use diesel::sql_types::BigInt;
 
+use super::database;
 use super::session::Session;
+
+/// The connections for groups of additions, and the one for probes.
+const MORE: u16 = database::GROUP_CONNECTIONS + 1;
 
 /// How many connections the server accepts: of all users, and of this user. 0 means no limit.
 #[derive(QueryableByName)]
@@ -15,8 +19,8 @@ struct Limits {
     of_user: i64,
 }
 
-/// A warning when the server accepts fewer connections than the pools, of `requests` and `lists`
-/// connections, may open.
+/// A warning when the server accepts fewer connections than the service may open: pools of `requests`
+/// and `lists` connections, and a few more for groups of additions and for probes.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -35,11 +39,11 @@ pub fn warning(session: &mut Session, requests: u16, lists: u16) -> QueryResult<
         .chain(of_user)
         .filter(|(_, limit)| *limit > 0)
         .min_by_key(|(_, limit)| *limit);
-    let wanted = i64::from(requests) + i64::from(lists);
+    let wanted = i64::from(requests) + i64::from(lists) + i64::from(MORE);
     Ok(smallest.filter(|(_, limit)| *limit < wanted).map(|(name, limit)| {
         format!(
-            "DATABASE_POOL_SIZE={requests} and DATABASE_LIST_POOL_SIZE={lists} exceed the {limit} \
-             connections that the server allows ({name}): under load, requests wait for the \
+            "DATABASE_POOL_SIZE={requests} and DATABASE_LIST_POOL_SIZE={lists} exceed, with {MORE} more for \
+             other purposes, the {limit} connections that the server allows ({name}): under load, requests wait for the \
              connections that there are"
         )
     }))

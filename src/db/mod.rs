@@ -1,6 +1,6 @@
 //! The database: pools of connections, the queries of each resource, migrations.
 //!
-//! Imports `error` and `deadlines`; knows nothing of HTTP. Only this module translates errors of
+//! Imports `error`, `violation` and `deadlines`; knows nothing of HTTP. Only this module translates errors of
 //! diesel into [`Error`]. A handler calls a method of [`Database`], which reaches the database in
 //! one of three ways:
 //!

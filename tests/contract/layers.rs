@@ -15,7 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("passwords", &["deadlines", "error"]),
     ("embedded", &[]),
     ("contract", &["violation"]),
-    ("db", &["deadlines", "error", "passwords"]),
+    ("db", &["deadlines", "violation", "error", "passwords"]),
     (
         "api",
         &[

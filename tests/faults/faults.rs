@@ -121,7 +121,7 @@ pub const ROWS: &[Row] = &[
     Row {
         name: "retried_with_key",
         title: "the same resets, and clients that send again with the same `Idempotency-Key`",
-        is_in_ci: false,
+        is_in_ci: true,
         is_database_away: false,
         is_service_killed: false,
         options: usual,

@@ -106,7 +106,8 @@ impl Worker {
         }
     }
 
-    /// Sends a request that should be answered with one of `statuses`, or 503. The content of the
+    /// Sends a request that should be answered with one of `statuses`, or 503, or 500
+    /// while a table may be absent. The content of the
     /// answer, if it is a success.
     pub async fn send(
         &mut self,
@@ -117,7 +118,10 @@ impl Worker {
     ) -> Option<Value> {
         let (request, start) = (format!("{method} {path}"), Instant::now());
         let outcome = self.client.send(method, path, body.as_ref()).await;
-        let is_expected = |status| status == 503 || statuses.contains(&status);
+        let is_table_absent = self.scene.is_table_absent.get();
+        let is_expected = |status| {
+            status == 503 || statuses.contains(&status) || (status == 500 && is_table_absent)
+        };
         let samples = &self.scene.samples;
         samples.add(self.origin, (&request, start), &outcome, is_expected);
         match outcome {

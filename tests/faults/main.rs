@@ -35,7 +35,7 @@ use report::{Period, Report};
 use scene::{Options, Scene};
 
 /// The deadline of a request.
-const DEADLINE: Duration = deadlines::OPERATION;
+const DEADLINE: Duration = deadlines::Limits::DEFAULT.operation;
 /// The load before the fault, and after it, longer than the time in which the service must recover.
 const BEFORE: Duration = Duration::from_secs(2);
 const AFTER: Duration = Duration::from_secs(4);

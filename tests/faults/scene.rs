@@ -58,6 +58,8 @@ pub struct Scene {
     pub is_over: Cell<bool>,
     /// Neither the load nor the strangers send anything while this is set.
     pub is_paused: Cell<bool>,
+    /// A table is absent now and then, which is a 500: an operator has to bring it back.
+    pub is_table_absent: Cell<bool>,
     /// How many strangers' requests do not need the database.
     pub is_database_away: bool,
     next: Cell<usize>,
@@ -110,6 +112,7 @@ impl Scene {
             products: vec![],
             is_over: Cell::new(false),
             is_paused: Cell::new(false),
+            is_table_absent: Cell::new(false),
             is_database_away,
             next: Cell::new(0),
             next_of_strangers: Cell::new(0),

@@ -74,13 +74,6 @@ pub(super) struct UniqueFacts {
     pub(super) prefix: Option<i64>,
 }
 
-/// One text, as the queries of the other checks return it.
-#[derive(QueryableByName)]
-pub(super) struct Value {
-    #[diesel(sql_type = Nullable<Text>)]
-    pub(super) value: Option<String>,
-}
-
 /// One number, as the queries of the other checks return it.
 #[derive(QueryableByName)]
 struct Number {

@@ -4,9 +4,10 @@ use diesel::QueryResult;
 
 use crate::db::session::Session;
 
-use super::catalogue::{TableFacts, Value};
+use super::catalogue::TableFacts;
 use super::needed::{Column, Kind};
 use super::repairs::alter;
+use super::tables::Value;
 
 impl TableFacts {
     /// Checks the smallest, the largest and the next id.

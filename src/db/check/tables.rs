@@ -4,13 +4,19 @@
 //! A view is served when it shows plain columns of all rows of one table: then each statement of
 //! this program means the same on the view and on the table, whose columns and keys are checked.
 
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::{QueryResult, QueryableByName};
 
 use crate::db::session::Session;
 
-use super::catalogue::Value;
 use super::created::{identifier, quoted};
+
+/// One text, as the queries of the other checks return it.
+#[derive(QueryableByName)]
+pub(super) struct Value {
+    #[diesel(sql_type = Nullable<Text>)]
+    pub(super) value: Option<String>,
+}
 
 #[derive(QueryableByName)]
 struct Found {

@@ -1,5 +1,6 @@
 //! A database that is away, and `/health` while the service is busy.
 
+use futures_util::future;
 use serde_json::json;
 
 use crate::harness::{Shop, connections, eventually};
@@ -67,26 +68,36 @@ async fn health_does_not_wait_for_a_connection_of_requests() {
     let (release, released) = std::sync::mpsc::channel::<()>();
     let lock = shop.sql(move |session| {
         session
-            .batch_execute("BEGIN; UPDATE users SET role = 'ADMIN' WHERE id = 1")
+            .batch_execute("LOCK TABLES users WRITE, products WRITE, cart WRITE")
             .unwrap();
         locked.send(()).unwrap();
         released.recv().unwrap();
-        session.batch_execute("ROLLBACK").unwrap();
+        session.batch_execute("UNLOCK TABLES").unwrap();
     });
-    let changes = async {
+    let requests = async {
         holding.await.unwrap();
+        // Changes have a share of the connections, and each kind of reads has one.
         let change = json!({"role": "USER"});
-        let changes = (0..8).map(|_| shop.put("/api/users/1", &change));
+        let changes = (1..=8).map(async |id| shop.put(&format!("/api/users/{id}"), &change).await);
+        let paths = [
+            "/api/users/1",
+            "/api/products/1",
+            "/api/cart/1",
+            "/api/users/1/cart",
+        ];
+        let reads = (0..4).flat_map(|_| paths).map(|path| shop.get(path));
+        let requests = future::join(future::join_all(changes), future::join_all(reads));
         let health = async {
-            eventually("every connection waits for the lock", async || {
-                let waiting = shop.sql(|session| connections(session, "info LIKE 'UPDATE%users%'"));
+            eventually("every connection waits for a table", async || {
+                let waiting =
+                    shop.sql(|session| connections(session, "state LIKE 'Waiting for table%'"));
                 waiting.await.len() == 8
             })
             .await;
             assert_eq!(shop.get("/health").await.status, 200);
             release.send(()).unwrap();
         };
-        tokio::join!(futures_util::future::join_all(changes), health);
+        tokio::join!(requests, health);
     };
-    tokio::join!(lock, changes);
+    tokio::join!(lock, requests);
 }

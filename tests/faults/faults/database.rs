@@ -144,6 +144,7 @@ pub async fn disk_full(scene: &Rc<Scene>) -> Option<Instant> {
 /// The tables change, move away and back, and are analysed.
 pub async fn ddl(scene: &Rc<Scene>) -> Option<Instant> {
     let mut conn = scene.connect().await;
+    scene.is_table_absent.set(true);
     let until = Instant::now() + Duration::from_secs(5);
     while Instant::now() < until {
         for sql in [
