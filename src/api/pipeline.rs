@@ -273,7 +273,7 @@ impl Pipeline {
         let has_known_end = malformed::check_transfer_codings(request.headers()).is_ok();
 
         let arrival = tokio::time::Instant::now();
-        let passed = self.pass(request, target, log).await;
+        let passed = Box::pin(self.pass(request, target, log)).await;
         if target.is_some() && passed.as_ref().is_err_and(Overload::is_cause_of) {
             tokio::time::sleep_until(arrival + deadlines::REJECTION).await;
         }
@@ -309,7 +309,8 @@ impl Endpoint for Pipeline {
         let log = RequestLog::begin(&request, operation);
         // The span has the highest level, so that no log level removes the request id from warnings.
         let span = tracing::error_span!("request", id = &*log.request_id);
-        let response = self.respond(request, target, &log);
+        // Boxed, since each layer around it would copy the whole future.
+        let response = Box::pin(self.respond(request, target, &log));
         let response = response.instrument(span.clone()).await;
         Ok(log.watch(response, span))
     }
