@@ -2,6 +2,7 @@
 //! connection. No statement here returns rows; `db::session` says why.
 
 use std::path::Path;
+use std::thread;
 
 use diesel::connection::SimpleConnection;
 use diesel::mysql::MysqlConnection;
@@ -10,7 +11,16 @@ use diesel::{Connection, ConnectionError};
 use super::encoded;
 
 /// Runs statements that return no rows, as root. An error is one line.
+///
+/// They run on a thread of their own, which ends here. The C client uses OpenSSL, which cleans up at
+/// the end of each thread that has used it. If such a thread ends at the same time as the process,
+/// when OpenSSL itself is already cleaned up, the process crashes instead of exiting with 0.
 fn execute(socket: &Path, sql: &str) -> Result<(), String> {
+    thread::scope(|scope| scope.spawn(|| execute_here(socket, sql)).join())
+        .unwrap_or_else(|_| Err("the thread of the statement panicked".to_owned()))
+}
+
+fn execute_here(socket: &Path, sql: &str) -> Result<(), String> {
     let url = format!("mysql://root@localhost?unix_socket={}", encoded(socket));
     let connection = MysqlConnection::establish(&url);
     let mut connection = connection.map_err(|error: ConnectionError| error.to_string())?;
