@@ -1,19 +1,19 @@
 //! Kept responses: with a key, a request to create something can be repeated, and gets the response to the
 //! first request instead of creating a second row.
 //!
-//! The table `idempotency_keys` has a row for each key. [`claim`] inserts the row first in the
-//! transaction that creates something, and [`keep`] adds the response at its end, so that key, response
+//! The table `idempotency_keys` has a row for each key. `claim` inserts the row first in the
+//! transaction that creates something, and `keep` adds the response at its end, so that key, response
 //! and new row are committed together or not at all. Meanwhile the row is locked: another transaction
 //! with the same key waits in `claim`, in any process. When the first one commits, it finds the
 //! response; when the first one rolls back, it does the work itself. The times are those of the
 //! database server.
 //!
-//! Requests with one key within this process wait for each other in [`KeyTurns`], without a connection:
+//! Requests with one key within this process wait for each other in `KeyTurns`, without a connection:
 //! otherwise a client that repeats a slow request could occupy the whole pool, and locks of InnoDB on
 //! the gaps between keys would delay other clients.
 //!
-//! Expired rows are deleted on use: after every [`DELETION_INTERVAL`]th kept response of this process,
-//! in a task of its own, [`DELETION_BATCH`] rows at most. Several processes may do so at the same time.
+//! Expired rows are deleted on use: after every `DELETION_INTERVAL`th kept response of this process,
+//! in a task of its own, `DELETION_BATCH` rows at most. Several processes may do so at the same time.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
