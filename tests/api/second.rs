@@ -5,6 +5,7 @@
 )]
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use ecommerce_api::api::cors::Cors;
 use ecommerce_api::api::hosts::Hosts;
@@ -59,14 +60,18 @@ impl Notes {
     }
 }
 
-/// The shop, whose database is unavailable, and the notes.
-fn pipeline() -> Pipeline {
-    let settings = Settings {
+fn settings() -> Settings {
+    Settings {
         cors: Cors::Any,
         hosts: Hosts::Any,
         validation: Validation::Enforce,
         max_operations: 16,
-    };
+    }
+}
+
+/// The shop, whose database is unavailable, and the notes.
+fn pipeline() -> Pipeline {
+    let settings = settings();
     let shop = contracts::contracts().iter();
     let mut services: Vec<Service> = shop
         .map(|published| published.service(&Database::nowhere(), settings.validation))
@@ -187,4 +192,16 @@ async fn methods_are_those_of_the_contract_that_has_the_path() {
         let (received, _) = send(method.clone(), target, None, "").await;
         assert_eq!(received, status, "{method} {target}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_takes_longer_than_the_limit_is_a_503() {
+    let never = poem::endpoint::make(|_| std::future::pending::<poem::Response>());
+    let pipeline = Pipeline::new(Vec::new(), Route::new().at("/slow", never), settings());
+    let pipeline = pipeline.with_time_limit(Duration::from_mins(1));
+    let start = tokio::time::Instant::now();
+    let request = Request::builder().uri("/slow".parse().unwrap()).finish();
+    let response = pipeline.call(request).await.unwrap();
+    assert_eq!(response.status().as_u16(), 503);
+    assert_eq!(start.elapsed().as_secs(), 60);
 }
