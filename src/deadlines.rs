@@ -114,10 +114,6 @@ pub const REJECTION: Duration = Duration::from_millis(250);
 /// changed anything.
 pub const PASSWORD_QUEUE: Duration = Duration::from_secs(2);
 
-/// The limit for a batch of reads, additions or pages. Then its worker takes the next batch, and the
-/// callers of reads and additions are told to try again.
-pub const BATCH: Duration = Limits::DEFAULT.queries;
-
 /// The limit for opening another connection for a list that is being sent and can no longer share
 /// one.
 pub const CONTINUATION: Duration = Duration::from_mins(1);
@@ -140,8 +136,8 @@ pub const ROUND_TRIP: Duration = Duration::from_millis(1500);
 /// it is still executing the statement.
 pub const SILENCE: Duration = Duration::from_secs(1);
 
-/// The limit for connecting to the database only to learn whether it is available, and for each
-/// statement over that connection. Short, since the next attempt begins only afterwards.
+/// The limit for each statement that only asks whether the database is available, or what it executes.
+/// Short, since the next question is asked only afterwards.
 pub const PROBE: Duration = Duration::from_secs(1);
 
 /// The pause between two attempts to reach a database that is away, and between two questions about
@@ -208,7 +204,10 @@ const _: () = {
     assert!(fit(&[statement, ROUND_TRIP, ROUND_TRIP], queries));
     assert!(fit(&[PASSWORD_QUEUE, statement], Limits::DEFAULT.operation));
     // A connection that was lost is given up, and another one is opened, before the request ends.
-    assert!(fit(&[SILENCE, PROBE, PROBE, PROBE_PAUSE, CONNECT], queries));
+    assert!(fit(
+        &[SILENCE, CONNECT, PROBE, PROBE_PAUSE, CONNECT],
+        queries
+    ));
     assert!(fit(&[RETRY], queries));
     assert!(fit(&[IDLE], LIST_WRITE));
     assert!(fit(&[BODY], IDLE));

@@ -50,9 +50,8 @@ const DESCRIPTIONS: [(&str, &str, &str); 11] = [
          can be repeated without creating a second resource. For 24 hours a request to the same \
          operation with the same key and the same body gets the response to the first one, with \
          `Idempotent-Replayed: true`; with another body, a 422. While the first request is in \
-         progress, the others wait for it. Only successful responses are kept: a failed request has \
-         changed nothing and may be repeated with its key. 400 when the database has no table for \
-         keys.",
+         progress, the others wait for it. Only successful responses are kept: a failed request \
+         may be repeated with its key. 400 when the database has no table for keys.",
     ),
     (
         "X-Request-Id",

@@ -27,7 +27,10 @@ const CONNECTING: usize = 4;
 
 /// Whether the database is there.
 pub(super) struct Availability {
+    /// For `/health`, and for the return of a database that was away.
     pub(super) probe: Arc<Probe>,
+    /// For the statements that are silent. There may be many, for which `/health` does not wait.
+    pub(super) questions: Arc<Probe>,
     /// One permit for each connection that is being opened.
     pub(super) connecting: Semaphore,
     attempts: Mutex<Attempts>,
@@ -45,6 +48,7 @@ impl Availability {
     pub(super) fn new(options: &Opts) -> Self {
         Self {
             probe: Arc::new(Probe::new(options)),
+            questions: Arc::new(Probe::new(options)),
             connecting: Semaphore::new(CONNECTING),
             attempts: Mutex::default(),
         }

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -80,6 +81,7 @@ impl Batches {
     /// their own.
     pub(super) fn new(shares: &Arc<Shares>, group_pool: Pool) -> Self {
         let allowance = &Arc::new(Allowance::new(shares.pool_size()));
+        let limit = group_pool.limits().queries;
         let carts_share = shares.kind();
         let groups = Arc::new(Groups {
             pool: group_pool,
@@ -88,26 +90,26 @@ impl Batches {
         Self {
             users: by_id(
                 shares.kind(),
-                allowance,
+                (allowance, limit),
                 |conn, ids| User::with_ids(conn, ids).boxed(),
                 |user| user.id,
             ),
             products: by_id(
                 shares.kind(),
-                allowance,
+                (allowance, limit),
                 |conn, ids| Product::with_ids(conn, ids).boxed(),
                 |product| product.id,
             ),
             items: by_id(
                 shares.kind(),
-                allowance,
+                (allowance, limit),
                 |conn, ids| cart::with_ids(conn, ids).boxed(),
                 |(item, ..)| item.id,
             ),
-            carts: Coalescer::new(allowance, Measured::Yes, move |keys: Vec<Key>| {
+            carts: Coalescer::new(allowance, Measured::Yes, limit, move |keys: Vec<Key>| {
                 carts(carts_share.clone(), ids(&keys))
             }),
-            additions: Coalescer::new(allowance, Measured::No, move |items| {
+            additions: Coalescer::new(allowance, Measured::No, limit, move |items| {
                 add(Arc::clone(&groups), items)
             }),
         }
@@ -121,11 +123,11 @@ type Read<T> = for<'c> fn(&'c mut Connection, &'c [i32]) -> BoxFuture<'c, Result
 /// row's id.
 fn by_id<T: Clone + Send + 'static>(
     share: Kind,
-    allowance: &Arc<Allowance>,
+    (allowance, limit): (&Arc<Allowance>, Duration),
     read: Read<T>,
     id: fn(&T) -> i32,
 ) -> Coalescer<Key, Result<Option<T>, Error>> {
-    Coalescer::new(allowance, Measured::Yes, move |keys: Vec<Key>| {
+    Coalescer::new(allowance, Measured::Yes, limit, move |keys: Vec<Key>| {
         let (share, ids) = (share.clone(), ids(&keys));
         async move {
             let mut conn = share.get().await?;

@@ -25,7 +25,7 @@
 //! - An error reaches all calls of its batch, and no others.
 //! - The queue is bounded: a call that finds it full fails at once.
 //!
-//! Imports `deadlines` and `error`; knows nothing of SQL. Each call gets the result for its key, so
+//! Imports `error`; knows nothing of SQL. Each call gets the result for its key, so
 //! the key must contain everything that decides what the caller may see (see `scope`).
 
 mod allowance;
@@ -34,13 +34,13 @@ mod detached;
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::deadlines;
 use crate::error::Error;
 
 pub(super) use allowance::Allowance;
@@ -83,6 +83,8 @@ struct State<K, T> {
     work: Box<Work<K, T>>,
     allowance: Arc<Allowance>,
     measured: Measured,
+    /// How long a batch may take until its callers are told to try again.
+    limit: Duration,
     queue: Mutex<Queue<K, T>>,
 }
 
@@ -103,8 +105,14 @@ struct Call<K, T> {
 
 impl<K: Copy + Send + 'static, T: Send + 'static> Coalescer<K, T> {
     /// A coalescer that executes each batch with `work`, which returns one result for each key, in
-    /// the order of the keys. `allowance` is that of all coalescers that use the same connections.
-    pub(super) fn new<W, F>(allowance: &Arc<Allowance>, measured: Measured, work: W) -> Self
+    /// the order of the keys. `allowance` is that of all coalescers that use the same connections, `limit`
+    /// the time after which the callers of a batch are told to try again.
+    pub(super) fn new<W, F>(
+        allowance: &Arc<Allowance>,
+        measured: Measured,
+        limit: Duration,
+        work: W,
+    ) -> Self
     where
         W: Fn(Vec<K>) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Vec<T>, Error>> + Send + 'static,
@@ -114,6 +122,7 @@ impl<K: Copy + Send + 'static, T: Send + 'static> Coalescer<K, T> {
                 work: Box::new(move |keys| work(keys).boxed()),
                 allowance: Arc::clone(allowance),
                 measured,
+                limit,
                 queue: Mutex::new(Queue {
                     waiting: VecDeque::new(),
                     workers: 0,
@@ -280,7 +289,7 @@ where
     let started = Instant::now();
     // Within a future, so that a panic while `work` is called is caught too.
     let work = async move { (owned.work)(keys).await };
-    let results = within_timeout(work).await.and_then(|results| {
+    let results = within_timeout(state.limit, work).await.and_then(|results| {
         if results.len() == expected {
             Ok(results)
         } else {
@@ -308,10 +317,11 @@ where
 
 /// The result of `work`; an error when it panics or takes too long.
 async fn within_timeout<T: Send + 'static>(
+    limit: Duration,
     work: impl Future<Output = Result<Vec<T>, Error>> + Send + 'static,
 ) -> Result<Vec<T>, Error> {
     let mut work = AssertUnwindSafe(work).catch_unwind().boxed();
-    match tokio::time::timeout(deadlines::BATCH, &mut work).await {
+    match tokio::time::timeout(limit, &mut work).await {
         Ok(Ok(results)) => results,
         Ok(Err(_panic)) => Err(Error::Internal("a batch panicked".into())),
         Err(_) => {

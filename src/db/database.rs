@@ -175,7 +175,8 @@ impl Database {
         key: IdempotencyKey,
         respond: fn(User) -> Response,
     ) -> Result<Outcome, Error> {
-        let outcome = self.change(&[], move |conn| {
+        let rows = [Row::Key(key.id())];
+        let outcome = self.change(&rows, move |conn| {
             async move { users::create_with_key(conn, &new, &key, respond).await }.boxed()
         });
         self.count_kept(outcome.await)
@@ -245,7 +246,8 @@ impl Database {
         key: IdempotencyKey,
         respond: fn(Product) -> Response,
     ) -> Result<Outcome, Error> {
-        let outcome = self.change(&[], move |conn| {
+        let rows = [Row::Key(key.id())];
+        let outcome = self.change(&rows, move |conn| {
             async move { products::create_with_key(conn, &new, &key, respond).await }.boxed()
         });
         self.count_kept(outcome.await)
@@ -334,7 +336,11 @@ impl Database {
         key: IdempotencyKey,
         respond: fn(FullItem) -> Response,
     ) -> Result<Outcome, Error> {
-        let rows = [Row::User(new.user_id), Row::Product(new.product_id)];
+        let rows = [
+            Row::User(new.user_id),
+            Row::Product(new.product_id),
+            Row::Key(key.id()),
+        ];
         let outcome = self.change(&rows, move |conn| {
             async move { cart::keyed::add(conn, new, &key, respond).await }.boxed()
         });
@@ -352,8 +358,10 @@ impl Database {
     /// # Errors
     /// Only those of the database.
     pub async fn kept_response(&self, key: IdempotencyKey) -> Result<Option<Kept>, Error> {
-        self.run(move |conn| async move { idempotency::kept(conn, &key).await }.boxed())
-            .await
+        self.change(&[], move |conn| {
+            async move { idempotency::kept(conn, &key).await }.boxed()
+        })
+        .await
     }
 
     /// Whether the database can keep responses: whether it has the table for them.
@@ -371,7 +379,7 @@ impl Database {
         if matches!(result, Ok(Outcome::Created(_))) && self.key_turns.count_kept() {
             let db = self.clone();
             let deleting = async move {
-                let deleted = db.run(|conn| idempotency::delete_expired(conn).boxed());
+                let deleted = db.change(&[], |conn| idempotency::delete_expired(conn).boxed());
                 if let Err(cause) = deleted.await {
                     tracing::warn!(%cause, "expired idempotency keys were not deleted");
                 }
@@ -407,7 +415,8 @@ impl Database {
         .await
     }
 
-    /// Runs `query`, which waits for no lock, on a connection of the pool.
+    /// Runs `query`, which waits for no lock but that of a table of the catalogue, on a connection of
+    /// the pool.
     async fn run<T: Send + 'static>(
         &self,
         query: impl for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<T, Error>>

@@ -82,6 +82,13 @@ impl Key {
     }
 }
 
+impl Key {
+    /// The hash that identifies the row of the key.
+    pub(super) fn id(&self) -> [u8; 32] {
+        self.id
+    }
+}
+
 /// The response to a request that created something: all that depends on the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {

@@ -7,8 +7,8 @@ use diesel::sql_types::BigInt;
 use super::database;
 use super::session::Session;
 
-/// The connections for groups of additions, and the one for probes.
-const MORE: u16 = database::GROUP_CONNECTIONS + 1;
+/// The connections for groups of additions, and the two for probes.
+const MORE: u16 = database::GROUP_CONNECTIONS + 2;
 
 /// How many connections the server accepts: of all users, and of this user. 0 means no limit.
 #[derive(QueryableByName)]

@@ -75,6 +75,7 @@ impl Pool {
         let options = OptsBuilder::from_opts(options.clone()).setup(setup(purpose, &limits));
         let connector = Connector {
             options: options.into(),
+            connect_limit: deadlines::CONNECT.min(limits.queries / 2),
             availability: Arc::clone(availability),
             losses: Mutex::default(),
             turns: Arc::clone(turns),
@@ -274,6 +275,9 @@ fn note_loss(object: &Object<Connector>) {
 /// Opens connections, and decides whether a connection is used again.
 struct Connector {
     options: Opts,
+    /// The limit for opening a connection: shorter than that of the request which opens it, whose end
+    /// would hide that the attempt has failed.
+    connect_limit: Duration,
     availability: Arc<Availability>,
     losses: Mutex<Losses>,
     turns: Arc<Turns>,
@@ -333,7 +337,7 @@ impl Manager for Connector {
         let permit = self.availability.connecting.acquire().await;
         // The other attempts may have failed meanwhile.
         self.availability.check()?;
-        let connected = connect(&self.options, deadlines::CONNECT).await;
+        let connected = connect(&self.options, self.connect_limit).await;
         drop(permit);
         let (driver, session) = match connected {
             Ok(connected) => connected,
@@ -344,7 +348,7 @@ impl Manager for Connector {
         };
         self.availability.responded();
         let until_lost = session.map(|session| -> UntilLost {
-            let (session, probe) = (Arc::new(session), Arc::clone(&self.availability.probe));
+            let (session, probe) = (Arc::new(session), Arc::clone(&self.availability.questions));
             Box::new(move || {
                 let (session, probe) = (Arc::clone(&session), Arc::clone(&probe));
                 async move { probe.until_lost(&session).await }.boxed()

@@ -6,6 +6,8 @@
 //!
 //! Imports `deadlines`, `db::connect` and `db::connection`.
 
+use std::sync::Arc;
+
 use diesel::sql_types::{BigInt, Bool, Text, Unsigned};
 use diesel::{QueryResult, QueryableByName, sql_query};
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
@@ -45,9 +47,17 @@ impl Probe {
         }
     }
 
-    /// Asks the database for a response.
-    pub(super) async fn ping(&self) -> Result<(), ConnectError> {
-        self.ask(|conn, _| conn.batch_execute("DO 1").boxed()).await
+    /// Asks the database for a response. Goes on if the caller stops waiting, so that the next caller
+    /// finds the connection that takes long to open.
+    pub(super) async fn ping(self: &Arc<Self>) -> Result<(), ConnectError> {
+        let probe = Arc::clone(self);
+        let asking = tokio::spawn(async move {
+            probe
+                .ask(|conn, _| conn.batch_execute("DO 1").boxed())
+                .await
+        });
+        let ended = asking.await;
+        ended.unwrap_or_else(|error| Err(ConnectError::Unreachable(error.to_string())))
     }
 
     /// Ends when the database executes no statement of `session`, twice in a row: the response to
@@ -109,7 +119,7 @@ impl Probe {
                 return Ok(response);
             }
         }
-        let (driver, session) = connect(&self.options, deadlines::PROBE).await?;
+        let (driver, session) = connect(&self.options, deadlines::CONNECT).await?;
         let mut conn = Connection::from(driver);
         let id = session.as_ref().map(|session| session.id);
         match timeout(deadlines::PROBE, question(&mut conn, id)).await {

@@ -36,6 +36,8 @@ pub(super) enum Row {
     User(i32),
     Product(i32),
     CartItem(i32),
+    /// An idempotency key, by its hash.
+    Key([u8; 32]),
 }
 
 /// The pool of requests and its division.

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::pin::Pin;
 
 use futures_util::future::{join_all, select_all};
+use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{ClientResponse, Shop, connections, eventually};
+use crate::harness::{ClientResponse, JSON, Shop, connections, eventually};
 
 /// Runs `body` while another session holds the locks of these statements, which it gives up
 /// afterwards.
@@ -208,6 +209,35 @@ async fn a_locked_table_leaves_connections_for_requests_to_other_tables() {
                 })
                 .await;
             }
+            for id in 1..=20 {
+                let user = format!("/api/users/{id}");
+                assert_eq!(shop.get(&user).await.expect(200)["id"], id);
+            }
+        };
+        before_any(waiting, strangers).await
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_locked_table_of_keys_leaves_connections_for_requests_without_a_key() {
+    let shop = shop_of(20).await;
+    while_locked(&shop, "LOCK TABLES idempotency_keys WRITE", async {
+        let waiting = (1..=20).map(|number| {
+            let shop = &shop;
+            async move {
+                let key = format!("key-{number}");
+                let headers = [JSON, ("idempotency-key", key.as_str())];
+                let body = json!({"title": "Pan"}).to_string().into_bytes();
+                shop.send(Method::POST, "/api/products", &headers, body)
+                    .await
+            }
+        });
+        let strangers = async {
+            eventually("a request waits for the table", async || {
+                is_running(&shop, "SELECT%idempotency_keys%").await
+            })
+            .await;
             for id in 1..=20 {
                 let user = format!("/api/users/{id}");
                 assert_eq!(shop.get(&user).await.expect(200)["id"], id);

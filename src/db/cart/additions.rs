@@ -18,7 +18,7 @@ use crate::db::ids::Ids;
 use crate::db::rows::{Product, User};
 use crate::db::schema::cart;
 use crate::db::shares::Row;
-use crate::db::transaction::{Retries, transaction};
+use crate::db::transaction::transaction;
 use crate::db::{Connection, last_insert_id};
 use crate::error::{Conflict, Error};
 
@@ -39,7 +39,7 @@ impl Outcome {
     }
 }
 
-/// Puts products into users' carts, without waiting for a lock: the settings of the connection
+/// Puts products into users' carts, without waiting for a locked row: the settings of the connection
 /// forbid it. Returns the outcomes in the same order, new items with users and products as they were
 /// just before the insert. `has_returning` says whether the server has `INSERT … RETURNING`.
 ///
@@ -91,21 +91,15 @@ pub(in crate::db) async fn add_alone(
     new: NewCartItem,
 ) -> Result<FullItem, Error> {
     let (user, product) = parents_of(conn, new).await?;
-    let mut retries = Retries::default();
-    loop {
-        let error = match insert_one(conn, new).await {
-            Ok(item) => return Ok((item, user, product)),
-            Err(error) => QueryError::from(error).diagnose(conn).await,
-        };
-        if retries.again_after(&error).await {
-            continue;
-        }
-        if error.is_violation(ForeignKeyViolation) {
-            // The user or the product was deleted after it was read; reading both shows which.
-            parents_of(conn, new).await?;
-        }
-        return Err(error.into());
+    let error = match transaction(conn, |conn| insert_one(conn, new).scope_boxed()).await {
+        Ok(item) => return Ok((item, user, product)),
+        Err(error) => error,
+    };
+    if error.is_violation(ForeignKeyViolation) {
+        // The user or the product was deleted after it was read; reading both shows which.
+        parents_of(conn, new).await?;
     }
+    Err(error.into())
 }
 
 /// An item's user and product, or the error for the one that does not exist.
@@ -251,9 +245,10 @@ async fn insert(conn: &mut Connection, items: &[NewCartItem]) -> QueryResult<Vec
 pub(super) async fn insert_one(conn: &mut Connection, item: NewCartItem) -> QueryResult<CartItem> {
     let insert = diesel::insert_into(cart::table).values(item);
     let columns = CartItem::as_select();
-    let stored = Returning { insert, columns }.get_result(conn).await;
-    if let Some(item) = returned(stored)? {
-        return Ok(item);
+    // Read to the end: the error of a COMMIT that fails comes after the row.
+    let stored: QueryResult<Vec<CartItem>> = Returning { insert, columns }.get_results(conn).await;
+    if let Some(mut items) = returned(stored)? {
+        return items.pop().ok_or(DieselError::NotFound);
     }
     let id = diesel::select(last_insert_id()).get_result(conn).await?;
     Ok::<_, DieselError>(CartItem {

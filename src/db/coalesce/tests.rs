@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
+use crate::deadlines::Limits;
 
 /// The connections of a pool on which no more than [`MIN_BATCHES`] of a kind ever run.
 const FEW_CONNECTIONS: usize = 4;
@@ -32,7 +33,7 @@ where
     T: Send + 'static,
 {
     let allowance = Arc::new(Allowance::new(connections));
-    Coalescer::new(&allowance, Measured::Yes, work)
+    Coalescer::new(&allowance, Measured::Yes, Limits::DEFAULT.queries, work)
 }
 
 // ── Any order of events ─────────────────────────────────────────────────────────────────────────
@@ -543,8 +544,9 @@ async fn under_heavy_load_the_batches_of_a_far_database_share_the_calls() {
 #[tokio::test(start_paused = true)]
 async fn the_batches_of_other_kinds_leave_half_of_the_connections_free() {
     let allowance = Arc::new(Allowance::new(MANY_CONNECTIONS));
-    let kinds: [Coalescer<u32, u32>; 4] =
-        std::array::from_fn(|_| Coalescer::new(&allowance, Measured::Yes, far_away));
+    let kinds: [Coalescer<u32, u32>; 4] = std::array::from_fn(|_| {
+        Coalescer::new(&allowance, Measured::Yes, Limits::DEFAULT.queries, far_away)
+    });
     kinds[0].call(0).await.unwrap();
     let calls = kinds
         .iter()
@@ -566,7 +568,7 @@ async fn callers_of_work_that_hangs_get_an_error_while_it_runs_on() {
         let end = Arc::clone(&end);
         async move {
             if keys.contains(&HANGS) {
-                sleep(3 * deadlines::BATCH).await;
+                sleep(3 * Limits::DEFAULT.queries).await;
                 end.fetch_add(1, Ordering::Relaxed);
             }
             Ok(keys)
@@ -580,9 +582,12 @@ async fn callers_of_work_that_hangs_get_an_error_while_it_runs_on() {
             "{given_up:?}"
         );
     }
-    assert_eq!(started.elapsed().as_secs(), deadlines::BATCH.as_secs());
+    assert_eq!(
+        started.elapsed().as_secs(),
+        Limits::DEFAULT.queries.as_secs()
+    );
     assert_eq!(coalescer.call(1).await.unwrap(), 1);
     assert_eq!(ended.load(Ordering::Relaxed), 0);
-    sleep(3 * deadlines::BATCH).await;
+    sleep(3 * Limits::DEFAULT.queries).await;
     assert_eq!(ended.load(Ordering::Relaxed), MIN_BATCHES);
 }

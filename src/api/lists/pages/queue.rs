@@ -145,7 +145,7 @@ impl<K: Eq + Hash + Clone + Send + 'static> PageQueues<K> {
 mod tests {
     use tokio::sync::mpsc;
 
-    use crate::deadlines;
+    use crate::deadlines::Limits;
     use crate::error::Error;
 
     use super::super::super::writer::Chunk;
@@ -163,7 +163,7 @@ mod tests {
     impl TestQueues {
         fn new() -> (Self, mpsc::UnboundedReceiver<Started>) {
             let (started, batches) = mpsc::unbounded_channel();
-            let pages = PageQueues::new(deadlines::BATCH);
+            let pages = PageQueues::new(Limits::DEFAULT.queries);
             (Self { pages, started }, batches)
         }
 
