@@ -90,8 +90,12 @@ pub async fn read_only(scene: &Rc<Scene>) -> Option<Instant> {
 
 /// Others take all connections that the server allows, and the service has lost its own.
 pub async fn too_many_connections(scene: &Rc<Scene>) -> Option<Instant> {
-    scene.sql("SET GLOBAL max_connections = 10").await;
+    // Connected before the service occupies more connections than the new limit allows.
     let mut administrator = scene.connect().await;
+    administrator
+        .query_drop("SET GLOBAL max_connections = 10")
+        .await
+        .unwrap();
     let mut others = vec![];
     let until = Instant::now() + Duration::from_secs(5);
     while Instant::now() < until {
