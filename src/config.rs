@@ -70,6 +70,16 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "0", value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(0..=3600))]
     pub shutdown_delay: u16,
 
+    /// The addresses and networks whose clients have no limits of their own, or none
+    #[arg(
+        long,
+        env,
+        global = true,
+        default_value = "127.0.0.0/8,::1",
+        value_name = "NETWORKS"
+    )]
+    pub address_limit_exempt: String,
+
     /// The origins whose pages may call: *, or https://a.example,https://b.example, or nothing
     #[arg(long, env, global = true, default_value = "*", value_name = "ORIGINS")]
     pub cors_allow_origin: String,

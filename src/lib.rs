@@ -9,6 +9,7 @@
 //! | layer      | module        | contents                                                            |
 //! |------------|---------------|---------------------------------------------------------------------|
 //! | foundation | [`config`]    | every setting                                                       |
+//! |            | [`clients`]   | the client of a request, and the network that it is counted by      |
 //! |            | [`deadlines`] | every time limit                                                    |
 //! |            | [`violation`] | what is wrong with a request, place by place                        |
 //! |            | [`error`]     | the errors of the shop's operations                                 |
@@ -21,6 +22,7 @@
 //! |            | [`commands`]  | one function for each subcommand                                    |
 
 pub mod api;
+pub mod clients;
 pub mod commands;
 pub mod config;
 pub mod contract;

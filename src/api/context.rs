@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::clients::Client;
 use crate::contract::{Contract, Operation};
 use crate::db::Scope;
 
@@ -13,6 +14,8 @@ pub struct RequestContext {
     pub contract: &'static Contract,
     /// The operation that the request calls.
     pub operation: &'static Operation,
+    /// The client, by which limits are counted. It says nothing of what the caller may do.
+    pub client: Client,
     /// The caller.
     pub caller: Caller,
     /// The id of the request, as in the response and in the log.

@@ -16,6 +16,7 @@ use poem::http::{self, HeaderValue, Method, StatusCode, Uri, header};
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response};
 use tracing::Instrument;
 
+use crate::clients::{self, Connection};
 use crate::contract::{self, Contract, Operation};
 use crate::deadlines::{self, Limits};
 use crate::error::Error;
@@ -36,6 +37,8 @@ pub struct Settings {
     pub cors: Cors,
     /// The hosts to which requests may be addressed.
     pub hosts: Hosts,
+    /// Which client a request is from.
+    pub clients: clients::Rules,
     /// Which responses are checked against the contract.
     pub validation: Validation,
     /// How many operations may be in progress.
@@ -154,6 +157,7 @@ impl Pipeline {
             contract: service.contract,
             operation,
             caller,
+            client: self.settings.clients.client(request.data::<Connection>()),
             request_id: log.request_id.clone(),
             query: request.uri().query().unwrap_or_default().into(),
             start: log.start,

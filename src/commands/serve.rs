@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use crate::api::hosts::Hosts;
 use crate::api::validation::Validation;
 use crate::api::{self, Pipeline};
+use crate::clients;
 use crate::config::{ContractValidation, Settings};
 use crate::db::session::Session;
 use crate::db::{Database, check, limits, migrations, seed};
@@ -82,7 +83,9 @@ fn api_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
         None if settings.server_host.is_loopback() => Hosts::Loopback,
         None => Hosts::Any,
     };
+    let clients = clients::Rules::parse(&settings.address_limit_exempt).map_err(BadSetting)?;
     Ok(api::Settings {
+        clients,
         cors,
         hosts,
         validation,

@@ -1,6 +1,6 @@
 //! One connection: hyper's protocols over the socket, and each request to the application.
 //!
-//! Imports `server::body`, `server::stream` and `server::timer`, and `api` for [`CutOff`].
+//! Imports `server::body`, `server::stream` and `server::timer`, `clients`, and `api` for [`CutOff`].
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -22,6 +22,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
 
 use crate::api::CutOff;
+use crate::clients;
 
 use super::body::{RequestBody, ResponseBody};
 use super::stream::TimedStream;
@@ -76,6 +77,7 @@ pub(super) async fn serve_connection<A: Application + 'static>(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
     }
+    let counted = clients::Connection::new(peer.ip());
     let remote = RemoteAddr(Addr::SocketAddr(peer));
     let local = LocalAddr(
         stream
@@ -103,6 +105,7 @@ pub(super) async fn serve_connection<A: Application + 'static>(
         let (stage, goaway) = (stage.clone(), Arc::clone(&goaway));
         move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(cut_off.clone());
+            request.extensions_mut().insert(counted);
             let is_http2 = request.version() == Version::HTTP_2;
             let exchange = Exchange::begin(&timer, is_http2);
             let request = (request, local.clone(), remote.clone(), Scheme::HTTP).into();

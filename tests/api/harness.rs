@@ -10,6 +10,7 @@ use ecommerce_api::api::cors::Cors;
 use ecommerce_api::api::hosts::Hosts;
 use ecommerce_api::api::validation::Validation;
 use ecommerce_api::api::{Settings, service};
+use ecommerce_api::clients;
 use ecommerce_api::db::session::{self, Session};
 use ecommerce_api::db::url::DatabaseUrl;
 use ecommerce_api::db::{Database, seed};
@@ -138,6 +139,7 @@ impl Shop {
         max_operations: usize,
     ) -> Self {
         let settings = Settings {
+            clients: clients::Rules::default(),
             cors: Cors::Any,
             hosts: Hosts::Loopback,
             validation,

@@ -4,6 +4,7 @@ use ecommerce_api::api::cors::Cors;
 use ecommerce_api::api::hosts::Hosts;
 use ecommerce_api::api::validation::Validation;
 use ecommerce_api::api::{Settings, service};
+use ecommerce_api::clients;
 use ecommerce_api::db::Database;
 use ecommerce_api::deadlines;
 use poem::http::StatusCode;
@@ -88,6 +89,7 @@ async fn a_client_that_sends_its_body_slowly_takes_no_capacity() {
 #[tokio::test(start_paused = true)]
 async fn rejections_are_paced() {
     let settings = Settings {
+        clients: clients::Rules::default(),
         cors: Cors::Any,
         hosts: Hosts::Any,
         validation: Validation::Off,

@@ -12,6 +12,7 @@ use ecommerce_api::api::hosts::Hosts;
 use ecommerce_api::api::json::{JsonBody, OptionalJsonBody};
 use ecommerce_api::api::validation::Validation;
 use ecommerce_api::api::{Pipeline, Service, Settings, contracts};
+use ecommerce_api::clients;
 use ecommerce_api::contract::Contract;
 use ecommerce_api::db::Database;
 use poem::http::Method;
@@ -62,6 +63,7 @@ impl Notes {
 
 fn settings() -> Settings {
     Settings {
+        clients: clients::Rules::default(),
         cors: Cors::Any,
         hosts: Hosts::Any,
         validation: Validation::Enforce,

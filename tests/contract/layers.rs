@@ -9,6 +9,7 @@ use imports::{Module, Sources, Target, chain};
 /// The modules of the crate, the lowest layer first, each with the other modules that it may import.
 const LAYERS: &[(&str, &[&str])] = &[
     ("config", &[]),
+    ("clients", &[]),
     ("deadlines", &[]),
     ("violation", &[]),
     ("error", &["violation"]),
@@ -19,6 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "api",
         &[
+            "clients",
             "deadlines",
             "violation",
             "error",
@@ -27,11 +29,12 @@ const LAYERS: &[(&str, &[&str])] = &[
             "db",
         ],
     ),
-    ("server", &["deadlines", "error", "api"]),
+    ("server", &["clients", "deadlines", "error", "api"]),
     (
         "commands",
         &[
             "config",
+            "clients",
             "deadlines",
             "error",
             "passwords",

@@ -89,6 +89,11 @@ fn a_bad_value_is_one_line_and_exit_code_2() {
         ("DATABASE_WAIT", "-1", "'--database-wait"),
         ("DATABASE_WAIT", "4000", "4000 is not in 0..=3600"),
         ("SHUTDOWN_DELAY", "soon", "'--shutdown-delay"),
+        (
+            "ADDRESS_LIMIT_EXEMPT",
+            "10.0.0.0/33",
+            "ADDRESS_LIMIT_EXEMPT: ",
+        ),
         ("REQUEST_TIMEOUT", "1", "1 is not in 2..=600"),
         ("LOG_FORMAT", "xml", "[possible values: text, json]"),
         ("MIGRATE_ON_START", "maybe", "'--migrate-on-start"),
