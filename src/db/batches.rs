@@ -186,5 +186,5 @@ async fn add(groups: Arc<Groups>, items: Vec<NewCartItem>) -> Result<Vec<Outcome
         diagnose(&mut conn, asked.map_err(Error::from)).await
     });
     let has_returning = *asked.await?;
-    additions::add_group(&mut conn, &items, has_returning).await
+    Ok(additions::add_group(&mut conn, &items, has_returning).await)
 }

@@ -27,11 +27,11 @@ use diesel::deserialize::QueryableByName;
 use diesel::migration::{Migration, MigrationVersion};
 use diesel::mysql::Mysql;
 use diesel::query_builder::{QueryFragment, QueryId};
-use diesel::sql_types::Text;
 use diesel::{QueryResult, RunQueryDsl, sql_query};
 use diesel_async::AsyncMysqlConnection;
 use diesel_async::async_connection_wrapper::{AsyncConnectionWrapper, BlockOn};
 use diesel_migrations::MigrationHarness;
+use mysql_async::prelude::Queryable;
 use tokio::runtime::Runtime;
 
 use crate::deadlines::Limits;
@@ -132,55 +132,49 @@ pub fn connect(url: &DatabaseUrl) -> Result<Session, ConnectError> {
 /// # Errors
 /// As [`connect`].
 pub fn connect_within(url: &DatabaseUrl, limit: Duration) -> Result<Session, ConnectError> {
-    let mut session = connect_to_server(url, limit)?;
-    let name = url.database();
-    session
-        .batch_execute(&format!("USE `{name}`"))
-        .map_err(|error| ConnectError {
+    let connection = OwnRuntime.block_on(async {
+        let opening = tokio::time::timeout(limit, open(url)).await;
+        opening.unwrap_or_else(|_| Err(timed_out(limit)))
+    });
+    match connection {
+        Ok(connection) => Ok(Session(Box::new(connection.into()))),
+        Err(cause) => Err(ConnectError {
             target: url.to_string(),
-            cause: Cause::lasting(error),
-        })?;
-    Ok(session)
+            cause,
+        }),
+    }
 }
 
-/// Connects without choosing a database.
-fn connect_to_server(url: &DatabaseUrl, limit: Duration) -> Result<Session, ConnectError> {
-    let connection = establish(url, limit).map_err(|cause| ConnectError {
-        target: url.to_string(),
-        cause,
-    })?;
-    Ok(Session(Box::new(connection)))
-}
-
-fn establish(url: &DatabaseUrl, limit: Duration) -> Result<Wrapper, Cause> {
+/// Opens a connection and chooses the database.
+async fn open(url: &DatabaseUrl) -> Result<AsyncMysqlConnection, Cause> {
     let options = mysql_async::OptsBuilder::from_opts(url.async_opts())
         .db_name(None::<String>)
         .setup(setup(Purpose::Administration, &Limits::DEFAULT));
-    let connection = OwnRuntime.block_on(async {
-        let connecting = async {
-            let connection = mysql_async::Conn::new(options).await?;
-            AsyncMysqlConnection::try_from(connection)
-                .await
-                .map_err(Cause::lasting)
-        };
-        tokio::time::timeout(limit, connecting)
-            .await
-            .unwrap_or_else(|_| Err(timed_out(limit)))
-    })?;
-
-    let mut connection = AsyncConnectionWrapper::from(connection);
+    let mut connection = mysql_async::Conn::new(options).await?;
     if *url.tls() != Tls::Disabled {
         // Asks the server whether this connection is encrypted, instead of trusting the driver.
-        let cipher: Vec<StatusVariable> = sql_query("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
-            .load(&mut connection)
-            .map_err(Cause::lasting)?;
-        if cipher.iter().all(|row| row.value.is_empty()) {
+        let question = "SHOW SESSION STATUS LIKE 'Ssl_cipher'";
+        let cipher = connection.query_first::<(String, String), _>(question);
+        let cipher = cipher.await.map_err(rejected)?;
+        if cipher.is_none_or(|(_, cipher)| cipher.is_empty()) {
             return Err(Cause::lasting(
                 "the connection is not encrypted, though ssl_mode asks for it",
             ));
         }
     }
-    Ok(connection)
+    let name = url.database();
+    let choosing = connection.query_drop(format!("USE `{name}`"));
+    choosing.await.map_err(rejected)?;
+    let connection = AsyncMysqlConnection::try_from(connection).await;
+    connection.map_err(Cause::lasting)
+}
+
+/// The cause when the server rejects a statement: its own text.
+fn rejected(error: mysql_async::Error) -> Cause {
+    match error {
+        mysql_async::Error::Server(error) => Cause::lasting(error.message),
+        error => error.into(),
+    }
 }
 
 fn timed_out(limit: Duration) -> Cause {
@@ -188,12 +182,6 @@ fn timed_out(limit: Duration) -> Cause {
         text: format!("no response within {} s", limit.as_secs()),
         is_temporary: true,
     }
-}
-
-#[derive(QueryableByName)]
-struct StatusVariable {
-    #[diesel(sql_type = Text, column_name = "Value")]
-    value: String,
 }
 
 impl Session {

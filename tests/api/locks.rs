@@ -318,3 +318,36 @@ async fn an_item_that_a_trigger_rejects_fails_alone() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_other_items_of_a_group_stay_grouped_when_one_is_rejected() {
+    #[derive(diesel::QueryableByName)]
+    struct Added {
+        #[diesel(sql_type = diesel::sql_types::Integer)]
+        lock_wait: i32,
+    }
+    let shop = shop_of(40).await;
+    // A connection of groups does not wait for locks; one for a single addition does.
+    shop.execute(
+        "ALTER TABLE cart ADD CONSTRAINT banned CHECK (user_id <> 4 OR product_id <> 1);
+         CREATE TABLE added (lock_wait INT);
+         CREATE TRIGGER note AFTER INSERT ON cart FOR EACH ROW
+         INSERT INTO added VALUES (@@innodb_lock_wait_timeout)",
+    )
+    .await;
+    let users: Vec<i64> = (0..90).map(|n| if n % 45 == 30 { 4 } else { 5 }).collect();
+    let responses = join_all(users.iter().map(|&user| add(&shop, user, 1))).await;
+    for (user, response) in users.into_iter().zip(responses) {
+        if user == 4 {
+            response.error(409);
+        } else {
+            added(&response);
+        }
+    }
+    let added: Vec<Added> = shop
+        .sql(|session| session.load("SELECT lock_wait FROM added").unwrap())
+        .await;
+    assert_eq!(added.len(), 88);
+    let alone = added.iter().filter(|row| row.lock_wait > 0).count();
+    assert_eq!(alone, 0, "additions that were not grouped");
+}

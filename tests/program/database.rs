@@ -1,5 +1,6 @@
 //! Databases for the program, on one private MariaDB of this process.
 
+use std::path::Path;
 use std::sync::LazyLock;
 
 use diesel::QueryableByName;
@@ -57,6 +58,11 @@ impl Database {
     pub fn setting(&self) -> (&str, &str) {
         ("DATABASE_URL", &self.url)
     }
+}
+
+/// The socket of the server.
+pub fn socket() -> &'static Path {
+    SERVER.socket()
 }
 
 fn session_of(url: &str) -> Session {

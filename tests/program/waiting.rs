@@ -1,11 +1,15 @@
 //! A database that is not up yet when the program starts.
 
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::thread;
+
 use ecommerce_api::db::session;
 use ecommerce_api::db::url::DatabaseUrl;
 use ecommerce_api::embedded::Embedded;
 use rustix::process::Signal;
 
-use crate::database::Database;
+use crate::database::{Database, socket};
 use crate::http::get;
 use crate::process::{Server, directory, run};
 
@@ -81,4 +85,49 @@ fn a_signal_ends_the_wait() {
     server.await_line(WAITING);
     server.signal(Signal::TERM);
     assert_eq!(server.end(), Some(0), "{:#?}", server.log());
+}
+
+/// Passes one connection on, until the client sends a packet with `USE`. Then the client gets no
+/// response any more.
+fn pass_until_use(mut client: UnixStream) {
+    let mut to_server = UnixStream::connect(socket()).unwrap();
+    let mut from_server = to_server.try_clone().unwrap();
+    let mut to_client = client.try_clone().unwrap();
+    thread::spawn(move || std::io::copy(&mut from_server, &mut to_client));
+    let mut buffer = [0; 4096];
+    let mut is_silent = false;
+    while let Ok(length @ 1..) = client.read(&mut buffer) {
+        let packet = &buffer[..length];
+        is_silent |= packet.windows(5).any(|part| part == b"USE `");
+        if !is_silent {
+            to_server.write_all(packet).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_database_that_falls_silent_after_the_handshake_does_not_hang_the_start() {
+    let database = Database::empty("silent_start");
+    let (start, _) = database.url.split_once("socket=").unwrap();
+    let directory = directory();
+    let silent = directory.path().join("silent.sock");
+    let listener = UnixListener::bind(&silent).unwrap();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            thread::spawn(move || pass_until_use(client.unwrap()));
+        }
+    });
+    let url = format!("{start}socket={}", silent.display());
+    let outcome = run(
+        &["serve"],
+        &[
+            ("DATABASE_URL", &url),
+            ("DATABASE_WAIT", "1"),
+            ("SERVER_PORT", "0"),
+        ],
+    );
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    for part in ["no response within", "waited 1 s"] {
+        assert!(outcome.stderr.contains(part), "{outcome:?}");
+    }
 }

@@ -1,8 +1,11 @@
 //! Additions to carts: in groups, which never wait for a lock, and alone.
 //!
-//! One statement inserts all items of a group. An item that the group cannot insert at once, because
-//! another transaction has locked its user or product, or because the database rejects some item of
-//! the group, goes on alone, on another connection. So it neither delays nor fails the other items.
+//! One statement inserts all items of a group. An item whose user or product another transaction has
+//! locked goes on alone, on another connection. So it neither delays nor fails the other items.
+//!
+//! If the database rejects some item of the group (by a rule, for example), nothing is stored, and the
+//! two halves of the group are inserted instead, and so on, until only the rejected items are left.
+//! They go on alone.
 
 use std::collections::{HashMap, HashSet};
 
@@ -35,7 +38,7 @@ pub(in crate::db) enum Outcome {
 impl Outcome {
     /// The outcome for an item of which is not known what it would wait for.
     pub(in crate::db) fn alone(item: NewCartItem) -> Self {
-        Self::Alone(vec![Row::User(item.user_id), Row::Product(item.product_id)])
+        Self::Alone(parent_rows(item).into())
     }
 }
 
@@ -43,42 +46,31 @@ impl Outcome {
 /// forbid it. Returns the outcomes in the same order, new items with users and products as they were
 /// just before the insert. `has_returning` says whether the server has `INSERT … RETURNING`.
 ///
-/// # Errors
-/// When it is not known whether the items were stored.
 pub(in crate::db) async fn add_group(
     conn: &mut Connection,
     items: &[NewCartItem],
     has_returning: bool,
-) -> Result<Vec<Outcome>, Error> {
+) -> Vec<Outcome> {
     let parents = read_parents(conn, items).await;
     let Ok(parents) = diagnose(conn, parents).await else {
         // A locked table, or a row that cannot be read. Nothing was written.
-        return Ok(items.iter().copied().map(Outcome::alone).collect());
+        return items.iter().copied().map(Outcome::alone).collect();
     };
     let known = items.iter().zip(&parents).filter(|(_, row)| row.is_ok());
     let known: Vec<NewCartItem> = known.map(|(item, _)| *item).collect();
-    let mut inserted = match insert_group(conn, &known, has_returning).await {
-        Ok(inserted) => inserted,
-        Err(error) if error.is_undone() => {
-            return Ok(items.iter().copied().map(Outcome::alone).collect());
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let outcome = |(new, parents): (&NewCartItem, Parents)| {
+    let mut inserted = insert_group(conn, &known, has_returning).await.into_iter();
+    let outcomes = parents.into_iter().map(|parents| {
         let (user, product) = match parents {
             Ok(parents) => parents,
             Err(missing) => return Outcome::Done(Err(missing)),
         };
-        let locked = inserted.locked_rows(*new);
-        if !locked.is_empty() {
-            return Outcome::Alone(locked);
+        match inserted.next().expect("one result for each known item") {
+            Insertion::Inserted(item) => Outcome::Done(Ok((item, user, product))),
+            Insertion::Failed(error) => Outcome::Done(Err(error)),
+            Insertion::Left(rows) => Outcome::Alone(rows),
         }
-        let item = inserted.take(*new).ok_or_else(|| {
-            Error::Internal("a trigger changed the user or the product of an item".into())
-        });
-        Outcome::Done(item.map(|item| (item, user, product)))
-    };
-    Ok(items.iter().zip(parents).map(outcome).collect())
+    });
+    outcomes.collect()
 }
 
 /// Puts a product into a user's cart; waits for locks as other changes do. Returns the new item,
@@ -134,53 +126,87 @@ fn product_ids(items: &[NewCartItem]) -> Vec<i32> {
     items.iter().map(|item| item.product_id).collect()
 }
 
-/// The items that a group has inserted, and the rows whose items it has left out.
-#[derive(Default)]
-struct Inserted {
-    /// The new items of each pair of user and product. Several items of a group may have one pair;
-    /// which of them gets which id makes no difference.
-    items: HashMap<(i32, i32), Vec<CartItem>>,
-    locked: HashSet<Row>,
+/// The rows of an item's user and product.
+fn parent_rows(item: NewCartItem) -> [Row; 2] {
+    [Row::User(item.user_id), Row::Product(item.product_id)]
 }
 
-impl Inserted {
-    fn new(items: Vec<CartItem>) -> Self {
-        let mut inserted = Self::default();
-        for item in items {
-            let pair = (item.user_id, item.product_id);
-            inserted.items.entry(pair).or_default().push(item);
-        }
-        inserted
-    }
+/// What became of one item in the database.
+enum Insertion {
+    /// It was inserted.
+    Inserted(CartItem),
+    /// It was not inserted as it should be, or whether it was inserted is not known.
+    Failed(Error),
+    /// It was not inserted. It may have to wait for these rows.
+    Left(Vec<Row>),
+}
 
-    fn locked_rows(&self, new: NewCartItem) -> Vec<Row> {
-        let rows = [Row::User(new.user_id), Row::Product(new.product_id)];
-        let locked = rows.into_iter().filter(|row| self.locked.contains(row));
-        locked.collect()
-    }
-
-    fn take(&mut self, new: NewCartItem) -> Option<CartItem> {
-        let pair = (new.user_id, new.product_id);
-        self.items.get_mut(&pair)?.pop()
+impl Insertion {
+    /// The result for an item of which is not known what it would wait for.
+    fn left(item: NewCartItem) -> Self {
+        Self::Left(parent_rows(item).into())
     }
 }
 
-/// Inserts the items of a group, or those whose users and products are not locked.
+/// How many inserts of one group the database may reject before the rest of the group goes on alone.
+/// One rejected item in the largest group takes seven of them.
+const MAX_REJECTIONS: usize = 32;
+
+/// Inserts the items of a group, except those that have to go on alone. Returns the results in the
+/// same order.
 async fn insert_group(
     conn: &mut Connection,
     items: &[NewCartItem],
     has_returning: bool,
-) -> Result<Inserted, QueryError> {
+) -> Vec<Insertion> {
+    let mut results = Vec::with_capacity(items.len());
+    let mut rejections = 0;
+    // The last part is the next one to insert.
+    let mut parts = vec![items];
+    while rejections < MAX_REJECTIONS
+        && let Some(part) = parts.pop()
+    {
+        match insert_part(conn, part, has_returning).await {
+            Ok(inserted) => results.extend(inserted),
+            Err(error) if !error.is_undone() => {
+                // These items may be stored, so they are not inserted again.
+                let error = Error::from(error);
+                results.extend(part.iter().map(|_| Insertion::Failed(error.share())));
+                break;
+            }
+            Err(error) if error.is_temporary() || part.len() == 1 => {
+                results.extend(part.iter().copied().map(Insertion::left));
+            }
+            Err(_) => {
+                rejections += 1;
+                let (first, second) = part.split_at(part.len() / 2);
+                parts.extend([second, first]);
+            }
+        }
+    }
+    let rest = parts.into_iter().rev().flatten().copied();
+    results.extend(rest.map(Insertion::left));
+    results
+}
+
+/// Inserts the items whose users and products are not locked, or none if the database rejects one of
+/// them. Returns the results in the same order.
+async fn insert_part(
+    conn: &mut Connection,
+    items: &[NewCartItem],
+    has_returning: bool,
+) -> Result<Vec<Insertion>, QueryError> {
     if items.is_empty() {
-        return Ok(Inserted::default());
+        return Ok(Vec::new());
     }
     if has_returning {
         // Nearly always no row is locked, and this one statement inserts all items.
         let error = match insert(conn, items).await {
-            Ok(items) => return Ok(Inserted::new(items)),
+            Ok(stored) => return Ok(matched(items, stored, &HashSet::new())),
             Err(error) => QueryError::from(error).diagnose(conn).await,
         };
-        if !error.is_undone() {
+        let is_lock = error.is_undone() && error.is_temporary();
+        if !is_lock {
             return Err(error);
         }
     }
@@ -188,34 +214,61 @@ async fn insert_group(
         async move {
             let users = unlocked(conn, "users", &user_ids(items)).await?;
             let products = unlocked(conn, "products", &product_ids(items)).await?;
+            let mut locked = HashSet::new();
+            for item in items {
+                if !users.contains(&item.user_id) {
+                    locked.insert(Row::User(item.user_id));
+                }
+                if !products.contains(&item.product_id) {
+                    locked.insert(Row::Product(item.product_id));
+                }
+            }
             let is_free = |item: &&NewCartItem| {
                 users.contains(&item.user_id) && products.contains(&item.product_id)
             };
             let free: Vec<NewCartItem> = items.iter().filter(is_free).copied().collect();
-            let mut inserted = if free.is_empty() {
-                Inserted::default()
+            let stored = if free.is_empty() {
+                Vec::new()
             } else if has_returning {
-                Inserted::new(insert(conn, &free).await?)
+                insert(conn, &free).await?
             } else {
-                let mut rows = Vec::with_capacity(free.len());
+                let mut stored = Vec::with_capacity(free.len());
                 for item in free {
-                    rows.push(insert_one(conn, item).await?);
+                    stored.push(insert_one(conn, item).await?);
                 }
-                Inserted::new(rows)
+                stored
             };
-            for item in items {
-                if !users.contains(&item.user_id) {
-                    inserted.locked.insert(Row::User(item.user_id));
-                }
-                if !products.contains(&item.product_id) {
-                    inserted.locked.insert(Row::Product(item.product_id));
-                }
-            }
-            Ok(inserted)
+            Ok(matched(items, stored, &locked))
         }
         .scope_boxed()
     })
     .await
+}
+
+/// The result for each item, in the same order: `stored` has the items whose users and products are
+/// not among the `locked` rows, in any order. Several items may have one pair of user and product;
+/// which of them gets which id makes no difference.
+fn matched(items: &[NewCartItem], stored: Vec<CartItem>, locked: &HashSet<Row>) -> Vec<Insertion> {
+    let mut of_pair: HashMap<(i32, i32), Vec<CartItem>> = HashMap::new();
+    for item in stored {
+        let pair = (item.user_id, item.product_id);
+        of_pair.entry(pair).or_default().push(item);
+    }
+    let result = |new: &NewCartItem| {
+        let rows = parent_rows(*new).into_iter();
+        let rows: Vec<Row> = rows.filter(|row| locked.contains(row)).collect();
+        if !rows.is_empty() {
+            return Insertion::Left(rows);
+        }
+        let pair = (new.user_id, new.product_id);
+        match of_pair.get_mut(&pair).and_then(Vec::pop) {
+            Some(item) => Insertion::Inserted(item),
+            None => Insertion::Failed(Error::Internal(
+                "a trigger changed the user or the product of an item".into(),
+            )),
+        }
+    };
+    items.iter().map(result).collect()
 }
 
 /// The ids of the rows of a table that are not locked, which are locked against changes now.
