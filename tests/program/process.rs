@@ -262,8 +262,17 @@ impl Server {
 
     /// The resident memory of the process, in MiB.
     pub fn memory(&self) -> usize {
+        self.mebibytes("VmRSS:")
+    }
+
+    /// The peak of the resident memory of the process, in MiB.
+    pub fn peak_memory(&self) -> usize {
+        self.mebibytes("VmHWM:")
+    }
+
+    fn mebibytes(&self, field: &str) -> usize {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
         let kibibytes = line.unwrap().trim().trim_end_matches(" kB");
         kibibytes.parse::<usize>().unwrap() / 1024
     }
