@@ -1,27 +1,40 @@
 //! Hashes passwords with Argon2id. No other module does.
 //!
 //! Imports `deadlines` and `error`. Hashing is slow and takes 19 MiB on purpose, so it runs on
-//! blocking threads, on all cores but one: however many passwords wait, other requests go on.
+//! blocking threads, on all cores but one: however many passwords wait, other requests go on. The
+//! memory is reused (see `memory`).
+
+mod memory;
 
 use std::num::NonZero;
 use std::sync::{Arc, LazyLock};
 use std::thread::available_parallelism;
 
-use argon2::{Argon2, PasswordHash, PasswordHasher, PasswordVerifier, password_hash};
+use argon2::password_hash::phc::{Output, ParamsString, Salt};
+use argon2::{Algorithm, Argon2, Params, PasswordHash, Version, password_hash};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
 use crate::deadlines;
 use crate::error::Error;
 
+use memory::Memory;
+
+/// The most memory that the verification of a hash may need, in KiB: three times as much as any
+/// recommendation of OWASP. Hashes of this program need 19 MiB.
+const MAX_MEMORY: usize = 128 * 1024;
+
+static MEMORY: Memory = Memory::new();
+
 /// How many passwords may wait for each thread: about as many as it hashes within
 /// [`deadlines::PASSWORD_QUEUE`].
 const WAITING_PER_THREAD: usize = 64;
 
-static QUEUE: LazyLock<Queue> = LazyLock::new(|| {
-    let cores = available_parallelism().map_or(1, NonZero::get);
-    Queue::new(threads(cores))
-});
+/// How many threads may hash on this machine.
+static THREADS: LazyLock<usize> =
+    LazyLock::new(|| threads(available_parallelism().map_or(1, NonZero::get)));
+
+static QUEUE: LazyLock<Queue> = LazyLock::new(|| Queue::new(*THREADS));
 
 /// How many threads may hash on a machine with this many cores.
 fn threads(cores: usize) -> usize {
@@ -87,16 +100,8 @@ pub async fn hash(password: SecretString) -> Result<SecretString, Error> {
 /// As [`hash`], and when `hash` is no PHC string.
 pub async fn verify(password: SecretString, hash: &SecretString) -> Result<bool, Error> {
     let hash = hash.clone();
-    let verify = move || {
-        let hash = PasswordHash::new(hash.expose_secret())
-            .map_err(|error| Error::Internal(error.to_string().into()))?;
-        let password = password.expose_secret().as_bytes();
-        match Argon2::default().verify_password(password, &hash) {
-            Ok(()) => Ok(true),
-            Err(password_hash::Error::PasswordInvalid) => Ok(false),
-            Err(error) => Err(Error::Internal(error.to_string().into())),
-        }
-    };
+    let verify =
+        move || verify_blocking(&password, &hash).map_err(|error| Error::Internal(error.into()));
     QUEUE.run(verify).await?
 }
 
@@ -105,15 +110,75 @@ pub async fn verify(password: SecretString, hash: &SecretString) -> Result<bool,
 /// # Errors
 /// As [`hash`].
 pub fn hash_blocking(password: &SecretString) -> Result<SecretString, Error> {
-    let hash = Argon2::default().hash_password(password.expose_secret().as_bytes());
-    hash.map(|hash| hash.to_string().into())
-        .map_err(|error| Error::Internal(error.to_string().into()))
+    let hash = new_hash(password).map_err(|error| Error::Internal(error.to_string().into()))?;
+    Ok(hash.to_string().into())
+}
+
+fn new_hash(password: &SecretString) -> password_hash::Result<PasswordHash> {
+    let argon2 = Argon2::default();
+    let salt = Salt::new(&password_hash::try_generate_salt()?)?;
+    let hash = compute(&argon2, password, &salt, Params::DEFAULT_OUTPUT_LEN)?;
+    Ok(PasswordHash {
+        algorithm: Algorithm::default().ident(),
+        version: Some(Version::default().into()),
+        params: ParamsString::try_from(argon2.params())?,
+        salt: Some(salt),
+        hash: Some(hash),
+    })
+}
+
+/// Whether `hash` is that of `password`, with the parameters that are in `hash`.
+fn verify_blocking(password: &SecretString, hash: &SecretString) -> Result<bool, String> {
+    let hash = PasswordHash::new(hash.expose_secret()).map_err(|error| error.to_string())?;
+    let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else {
+        return Err("the hash has no salt or no output".to_owned());
+    };
+    let argon2 = argon2_of(&hash).map_err(|error| error.to_string())?;
+    if argon2.params().block_count() > MAX_MEMORY {
+        return Err(format!("the hash needs more than {MAX_MEMORY} KiB"));
+    }
+    let computed = compute(&argon2, password, salt, expected.len());
+    // Outputs are compared in constant time.
+    computed
+        .map(|computed| computed == *expected)
+        .map_err(|error| error.to_string())
+}
+
+/// The function that made `hash`.
+fn argon2_of(hash: &PasswordHash) -> password_hash::Result<Argon2<'static>> {
+    let algorithm = Algorithm::try_from(hash.algorithm.as_str())?;
+    let version = hash.version.map(Version::try_from).transpose()?;
+    Ok(Argon2::new(
+        algorithm,
+        version.unwrap_or_default(),
+        Params::try_from(hash)?,
+    ))
+}
+
+/// Computes a hash of this length, in memory that is reused.
+fn compute(
+    argon2: &Argon2<'_>,
+    password: &SecretString,
+    salt: &[u8],
+    length: usize,
+) -> password_hash::Result<Output> {
+    let password = password.expose_secret().as_bytes();
+    let mut buffer = [0; Output::MAX_LENGTH];
+    let output = buffer
+        .get_mut(..length)
+        .ok_or(password_hash::Error::OutputSize)?;
+    MEMORY.with(argon2.params().block_count(), *THREADS, |blocks| {
+        argon2.hash_password_into_with_memory(password, salt, &mut *output, blocks)
+    })?;
+    Ok(Output::new(output)?)
 }
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use std::time::Duration;
+
+    use argon2::{PasswordHasher, PasswordVerifier};
 
     use super::*;
 
@@ -142,6 +207,27 @@ mod tests {
             Argon2::default()
                 .verify_password(b"Secret", &parsed)
                 .is_err()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_hash_with_other_parameters_is_verified_if_it_needs_little_memory() {
+        for (memory, passes, lanes) in [(8, 1, 1), (4096, 3, 2), (20 * 1024, 1, 1)] {
+            let params = Params::new(memory, passes, lanes, Some(16)).unwrap();
+            for version in [Version::V0x10, Version::V0x13] {
+                let argon2 = Argon2::new(Algorithm::Argon2i, version, params.clone());
+                let hash = argon2.hash_password(b"secret").unwrap();
+                let hash = SecretString::from(hash.to_string());
+                assert!(verify("secret".into(), &hash).await.unwrap(), "{params:?}");
+                assert!(!verify("Secret".into(), &hash).await.unwrap(), "{params:?}");
+            }
+        }
+        let hash = hash("secret".into()).await.unwrap();
+        let hash = hash.expose_secret().replace("m=19456", "m=4294967295");
+        let too_large = verify("secret".into(), &hash.into()).await;
+        assert!(
+            matches!(too_large, Err(Error::Internal(_))),
+            "{too_large:?}"
         );
     }
 

@@ -6,6 +6,7 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path, Query};
 use secrecy::SecretString;
 
+use crate::db::idempotency::Outcome;
 use crate::db::{self, Database, ListIndex};
 use crate::error::Error;
 use crate::passwords;
@@ -126,12 +127,22 @@ impl Users {
     ) -> Result<Created<UserResponse>, CreateError> {
         let key = idempotency::key(context.0, key.0.as_deref(), &body.0);
         let password = SecretString::from(body.0.password.0.clone());
+        // A response to this tells nothing that the response after hashing would not tell.
+        let email = body.0.email.0.clone();
         let new = new_user(body.0);
         let Some(key) = key else {
+            self.db.check_email_is_free(email).await?;
             return Ok(created(self.db.create_user(new.await?).await?));
         };
         let respond = |user| created(user).into_response_to_keep();
-        let create = async { self.db.create_user_with_key(new.await?, key, respond).await };
+        let create = async {
+            if let Err(error) = self.db.check_email_is_free(email).await {
+                // Another process may have created this user just now, with the same key.
+                let kept = self.db.kept_response(key).await?;
+                return kept.map(Outcome::Kept).ok_or(error);
+            }
+            self.db.create_user_with_key(new.await?, key, respond).await
+        };
         let once = idempotency::replay_or(&self.db, &key, Some(&password), create);
         Ok(once.await?)
     }
@@ -171,7 +182,11 @@ impl Users {
         } = body.0;
         check_id(id_in_body, id.0)?;
         let password = match password {
-            Some(password) => Some(passwords::hash(password.0.into()).await?),
+            Some(password) => {
+                // An id that does not exist costs no hash.
+                self.db.user(id.0.0).await?;
+                Some(passwords::hash(password.0.into()).await?)
+            }
             None => None,
         };
         let changes = db::users::UserChanges {

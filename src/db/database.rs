@@ -153,6 +153,17 @@ impl Database {
         user.ok_or(Error::NotFound("User"))
     }
 
+    /// Checks that no user has this email, before its password is hashed.
+    ///
+    /// # Errors
+    /// `Conflict` when a user has the email.
+    pub async fn check_email_is_free(&self, email: String) -> Result<(), Error> {
+        self.change(&[], move |conn| {
+            async move { users::check_email_is_free(conn, &email).await }.boxed()
+        })
+        .await
+    }
+
     /// Stores a new user.
     ///
     /// # Errors

@@ -161,6 +161,20 @@ fn ids<'f>(
     users.select(users::id)
 }
 
+/// Checks that no committed user has this email, without a lock. The unique index has the last word.
+///
+/// # Errors
+/// `Conflict` when a user has the email.
+pub(super) async fn check_email_is_free(conn: &mut Connection, email: &str) -> Result<(), Error> {
+    // MariaDB rejects a comparison with a text that the column cannot hold.
+    if !fits(conn, ("users", "email"), email).await? {
+        return Ok(());
+    }
+    let same = users::table.filter(users::email.eq(email));
+    let same: Option<i32> = same.select(users::id).first(conn).await.optional()?;
+    same.map_or(Ok(()), |_| Err(Error::Conflict(Conflict::EmailTaken)))
+}
+
 /// Stores a new user.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! Runs the program to its end, or as a server whose log is read while it runs.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -257,6 +258,23 @@ impl Server {
     /// The lines of the log so far.
     pub fn log(&self) -> Vec<String> {
         self.log.lines.lock().unwrap().so_far.clone()
+    }
+
+    /// The resident memory of the process, in MiB.
+    pub fn memory(&self) -> usize {
+        self.mebibytes("VmRSS:")
+    }
+
+    /// The peak of the resident memory of the process, in MiB.
+    pub fn peak_memory(&self) -> usize {
+        self.mebibytes("VmHWM:")
+    }
+
+    fn mebibytes(&self, field: &str) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
+        let kibibytes = line.unwrap().trim().trim_end_matches(" kB");
+        kibibytes.parse::<usize>().unwrap() / 1024
     }
 
     pub fn signal(&self, signal: Signal) {
