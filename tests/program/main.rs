@@ -22,5 +22,6 @@ mod secrets;
 mod serving;
 mod settings;
 mod tables;
+mod tls;
 mod unread_log;
 mod waiting;
