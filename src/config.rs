@@ -29,6 +29,20 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "8088")]
     pub server_port: u16,
 
+    /// PEM file with the certificate for HTTPS, followed by those of its issuers; together with TLS_KEY.
+    /// Read again when it changes, and at SIGHUP. Without it the port speaks HTTP
+    #[arg(long, env, global = true, value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+
+    /// PEM file with the private key of TLS_CERT
+    #[arg(long, env, global = true, value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+
+    /// For how many seconds browsers use only HTTPS for every port of this host; 0 ends that at once.
+    /// By default one year with TLS, but nothing is said while SERVER_HOST is a loopback address
+    #[arg(long, env, global = true, value_name = "SECONDS")]
+    hsts_max_age: Option<u32>,
+
     /// mysql://user:password@host:3306/shop, with ?socket=PATH or ?ssl_mode=disabled|required|verify_ca|verify_identity
     /// and &ssl_ca=FILE; without it a private MariaDB is started under DATA_DIR
     #[arg(long, env, global = true, hide_env_values = true)]
@@ -141,7 +155,36 @@ fn share(text: &str) -> Result<f64, String> {
     share.ok_or_else(|| "not a number from 0 to 1".to_owned())
 }
 
+/// The seconds of one year.
+const ONE_YEAR: u32 = 31_536_000;
+
 impl Settings {
+    /// The files of the certificate and its key; `None` without TLS.
+    ///
+    /// # Errors
+    /// One line, when only one of them is set.
+    pub fn tls_files(&self) -> Result<Option<(&Path, &Path)>, String> {
+        let only = |set: &str, other: &str| {
+            Err(format!(
+                "{set} is set without {other}: set both for HTTPS, or neither for HTTP"
+            ))
+        };
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(cert), Some(key)) => Ok(Some((cert, key))),
+            (None, None) => Ok(None),
+            (Some(_), None) => only("TLS_CERT", "TLS_KEY"),
+            (None, Some(_)) => only("TLS_KEY", "TLS_CERT"),
+        }
+    }
+
+    /// The seconds for which browsers use only HTTPS after a response with TLS; `None` says nothing.
+    #[must_use]
+    pub fn hsts_max_age(&self) -> Option<u32> {
+        // For `localhost`, it would break every other server on this machine that has no TLS.
+        let default = (!self.server_host.is_loopback()).then_some(ONE_YEAR);
+        self.hsts_max_age.or(default)
+    }
+
     /// The database's URL, from the setting itself or from the file it names; `None` stands for
     /// the private MariaDB.
     ///

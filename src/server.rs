@@ -10,7 +10,8 @@
 //! - `connection`: hyper's protocols over one socket, and each request to the application
 //! - `rejection`: responses to requests that hyper rejects
 //! - `timer`, `stream`, `body`: how long a connection waits for its client
-//! - `descriptors`, `signals`: the process's limit of open files, and the signals that stop it
+//! - `tls`: the certificate, and the handshake of connections with TLS
+//! - `descriptors`, `signals`: the process's limit of open files, and the signals that it handles
 
 mod body;
 mod connection;
@@ -19,6 +20,7 @@ mod rejection;
 mod signals;
 mod stream;
 mod timer;
+mod tls;
 
 use std::io;
 use std::net::SocketAddr;
@@ -36,7 +38,8 @@ use tokio::time::timeout;
 
 use crate::deadlines;
 
-pub use signals::shutdown_signal;
+pub use signals::{Hangups, shutdown_signal};
+pub use tls::{KeyPair, Tls, keep_current};
 
 /// The pause after a failed accept, for descriptors to become free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
@@ -97,8 +100,9 @@ enum Stage {
     Closing,
 }
 
-/// Serves `app` on `listener`, over HTTP/1.1 and HTTP/2 (with prior knowledge), until `shutdown`
-/// resolves, and then drains, so that no request of a client that keeps to HTTP fails:
+/// Serves `app` on `listener`, over HTTP/1.1 and HTTP/2 (with prior knowledge, or negotiated within
+/// `tls`), until `shutdown` resolves, and then drains, so that no request of a client that keeps to
+/// HTTP fails:
 ///
 /// 1. The application announces the shutdown ([`Application::announce_shutdown`]). From here on each
 ///    response is the last one of its connection: it has `Connection: close`, or on HTTP/2 a GOAWAY
@@ -113,6 +117,7 @@ enum Stage {
 pub async fn serve<A: Application + 'static>(
     listener: TcpListener,
     app: A,
+    tls: Option<Tls>,
     limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) {
@@ -120,6 +125,7 @@ pub async fn serve<A: Application + 'static>(
     let mut acceptor = Acceptor {
         app: Arc::new(app),
         http: Arc::new(connection::protocols()),
+        tls,
         slots: Arc::new(Semaphore::new(descriptors::raise_limit_for(
             limits.max_connections,
         ))),
@@ -175,6 +181,7 @@ async fn wait_for_all(connections: &mut JoinSet<()>) {
 struct Acceptor<A> {
     app: Arc<A>,
     http: Arc<connection::Protocols>,
+    tls: Option<Tls>,
     slots: Arc<Semaphore>,
     limits: Limits,
     stage: watch::Receiver<Stage>,
@@ -217,9 +224,9 @@ impl<A: Application + 'static> Acceptor<A> {
 
     fn start(&mut self, stream: TcpStream, peer: SocketAddr, slot: OwnedSemaphorePermit) {
         let (app, http) = (Arc::clone(&self.app), Arc::clone(&self.http));
-        let (limits, stage) = (self.limits, self.stage.clone());
+        let (tls, limits, stage) = (self.tls.clone(), self.limits, self.stage.clone());
         self.connections.spawn(async move {
-            connection::serve_connection(stream, peer, app, &http, limits, stage).await;
+            connection::serve_connection(stream, peer, app, &http, tls, limits, stage).await;
             drop(slot);
         });
     }
@@ -230,6 +237,7 @@ impl<A: Application + 'static> Acceptor<A> {
 pub async fn serve_until_signal<A: Application + 'static>(
     listener: TcpListener,
     app: A,
+    tls: Option<Tls>,
     limits: Limits,
     first: impl Future<Output = ()>,
 ) {
@@ -241,7 +249,7 @@ pub async fn serve_until_signal<A: Application + 'static>(
         tracing::warn!("a second signal: cutting the connections that have not finished");
     };
     tokio::select! {
-        () = serve(listener, app, limits, stop.notified()) => {}
+        () = serve(listener, app, tls, limits, stop.notified()) => {}
         () = second => {}
     }
 }

@@ -21,7 +21,7 @@ use crate::db::session::Session;
 use crate::db::{Database, check, limits, migrations, seed};
 use crate::deadlines;
 use crate::embedded::Embedded;
-use crate::server::{self, Application, Limits};
+use crate::server::{self, Application, Hangups, KeyPair, Limits, Tls};
 
 use super::database::{require_tables, unusable_password_hash};
 use super::target::Target;
@@ -51,13 +51,14 @@ impl Application for Pipeline {
 /// fit, or the private MariaDB ends by itself.
 pub fn serve(settings: &Settings) -> anyhow::Result<()> {
     let api_settings = api_settings(settings)?;
+    let tls = load_tls(settings)?;
     // Dropped last, so that lines that are logged during the shutdown are written, too.
     let _log = logging::start(settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
     let runtime = runtime.context("cannot start threads")?;
-    let outcome = runtime.block_on(run(settings.clone(), api_settings));
+    let outcome = runtime.block_on(run(settings.clone(), api_settings, tls));
     // Does not wait for threads that still block, for example in an attempt to connect. The private
     // MariaDB notices by itself that its parent is gone.
     runtime.shutdown_background();
@@ -93,7 +94,28 @@ fn api_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
     })
 }
 
-async fn run(settings: Settings, api_settings: api::Settings) -> anyhow::Result<()> {
+/// Reads the certificate and its key; `None` without TLS.
+fn load_tls(settings: &Settings) -> Result<Option<Tls>, BadSetting> {
+    let Some((cert, key)) = settings.tls_files().map_err(BadSetting)? else {
+        return Ok(None);
+    };
+    let files = KeyPair {
+        cert: cert.to_owned(),
+        key: key.to_owned(),
+    };
+    let tls = Tls::load(files, settings.hsts_max_age()).map_err(BadSetting)?;
+    Ok(Some(tls))
+}
+
+async fn run(
+    settings: Settings,
+    api_settings: api::Settings,
+    tls: Option<Tls>,
+) -> anyhow::Result<()> {
+    let hangups = Hangups::listen();
+    if let Some(warning) = tls.as_ref().and_then(Tls::warning) {
+        tracing::warn!("{warning}");
+    }
     let address = SocketAddr::new(settings.server_host, settings.server_port);
     let listener = TcpListener::bind(address)
         .await
@@ -126,13 +148,22 @@ async fn run(settings: Settings, api_settings: api::Settings) -> anyhow::Result<
         limits,
     );
     let app = api::service(&db, api_settings);
-    tracing::info!("listening on http://{address}, documentation at http://{address}/api/docs");
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    tracing::info!(
+        "listening on {scheme}://{address}, documentation at {scheme}://{address}/api/docs"
+    );
     let client_limits = Limits {
         shutdown_delay: Duration::from_secs(settings.shutdown_delay.into()),
         shutdown_grace: limits.shutdown,
         ..Limits::default()
     };
-    let serving = server::serve_until_signal(listener, app, client_limits, stop_signal);
+    let watching = server::keep_current(tls.clone(), hangups);
+    let serving = async {
+        tokio::select! {
+            () = server::serve_until_signal(listener, app, tls, client_limits, stop_signal) => {}
+            () = watching => {}
+        }
+    };
     let Some(embedded) = target.embedded else {
         serving.await;
         return Ok(());

@@ -1,6 +1,7 @@
 //! One connection: hyper's protocols over the socket, and each request to the application.
 //!
-//! Imports `server::body`, `server::stream` and `server::timer`, `clients`, and `api` for [`CutOff`].
+//! Imports `server::body`, `server::stream`, `server::timer` and `server::tls`, `clients`, and `api` for
+//! [`CutOff`].
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -18,6 +19,7 @@ use poem::http::uri::Scheme;
 use poem::http::{HeaderValue, Request, Response, Version, header};
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Body};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
 
@@ -27,6 +29,7 @@ use crate::clients;
 use super::body::{RequestBody, ResponseBody};
 use super::stream::TimedStream;
 use super::timer::{ClientTimer, Exchange};
+use super::tls::Tls;
 use super::{Application, Limits, Stage};
 
 /// The largest request head, in bytes, and how much of a response hyper gathers before it writes.
@@ -63,12 +66,13 @@ pub(super) fn protocols() -> Protocols {
     http
 }
 
-/// Serves one connection to its end.
+/// Serves one connection to its end. The handshake of TLS takes from the time for the first head.
 pub(super) async fn serve_connection<A: Application + 'static>(
     stream: TcpStream,
     peer: SocketAddr,
     app: Arc<A>,
     http: &Protocols,
+    tls: Option<Tls>,
     limits: Limits,
     mut stage: watch::Receiver<Stage>,
 ) {
@@ -77,22 +81,85 @@ pub(super) async fn serve_connection<A: Application + 'static>(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
     }
-    let counted = clients::Connection::new(peer.ip());
-    let remote = RemoteAddr(Addr::SocketAddr(peer));
     let local = LocalAddr(
         stream
             .local_addr()
             .map(Addr::SocketAddr)
             .unwrap_or_default(),
     );
-
     let timer = ClientTimer::start(limits.header_timeout, limits.idle_timeout);
+    let Some(tls) = tls else {
+        let connection = Connection {
+            peer,
+            local,
+            scheme: Scheme::HTTP,
+            hsts: None,
+            timer,
+        };
+        return serve_http(stream, connection, app, http, stage).await;
+    };
+    let handshake = async {
+        tokio::select! {
+            secured = tls.handshake(stream, &timer) => secured,
+            _ = stage.wait_for(|stage| *stage == Stage::Closing) => {
+                Err(io::Error::other("the server stops"))
+            }
+        }
+    };
+    match timer.limit(handshake, &CutOff::default()).await {
+        Some(Ok(stream)) => {
+            let connection = Connection {
+                peer,
+                local,
+                scheme: Scheme::HTTPS,
+                hsts: tls.hsts(),
+                timer,
+            };
+            serve_http(stream, connection, app, http, stage).await;
+        }
+        Some(Err(error)) => tracing::debug!(%peer, %error, "the TLS handshake failed"),
+        None => tracing::debug!(%peer, "the TLS handshake took too long"),
+    }
+}
+
+/// What is known of a connection before its first request.
+struct Connection {
+    peer: SocketAddr,
+    local: LocalAddr,
+    scheme: Scheme,
+    /// The value of `Strict-Transport-Security`.
+    hsts: Option<HeaderValue>,
+    timer: Arc<ClientTimer>,
+}
+
+/// Serves HTTP on the stream of a connection, which is its socket or TLS on it. Dropping a TLS stream
+/// sends no `close_notify`, so that a response that is broken off looks truncated to the client.
+async fn serve_http<S, A>(
+    stream: S,
+    connection: Connection,
+    app: Arc<A>,
+    http: &Protocols,
+    mut stage: watch::Receiver<Stage>,
+) where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    A: Application + 'static,
+{
+    let Connection {
+        peer,
+        local,
+        scheme,
+        hsts,
+        timer,
+    } = connection;
+    let remote = RemoteAddr(Addr::SocketAddr(peer));
+    let counted = clients::Connection::new(peer.ip());
     let cut_off = CutOff::default();
     let rejection = Arc::new(OnceLock::new());
     let reject = {
         let (app, rejection) = (Arc::clone(&app), Arc::clone(&rejection));
+        let hsts = hsts.clone();
         move |status| {
-            let response = app.reject(status);
+            let response = with_hsts(app.reject(status), hsts.as_ref());
             // The connection ends with its first rejection, so this never fails.
             let _ = rejection.set((status, request_id(&response)));
             response
@@ -108,15 +175,15 @@ pub(super) async fn serve_connection<A: Application + 'static>(
             request.extensions_mut().insert(counted);
             let is_http2 = request.version() == Version::HTTP_2;
             let exchange = Exchange::begin(&timer, is_http2);
-            let request = (request, local.clone(), remote.clone(), Scheme::HTTP).into();
-            let app = Arc::clone(&app);
+            let request = (request, local.clone(), remote.clone(), scheme.clone()).into();
+            let (app, hsts) = (Arc::clone(&app), hsts.clone());
             let (stage, goaway) = (stage.clone(), Arc::clone(&goaway));
             async move {
                 let response = respond(&*app, request, exchange, &stage).await;
                 if is_http2 && *stage.borrow() != Stage::Serving {
                     goaway.notify_one();
                 }
-                Ok::<_, Infallible>(response)
+                Ok::<_, Infallible>(with_hsts(response, hsts.as_ref()))
             }
         }
     });
@@ -154,6 +221,15 @@ pub(super) async fn serve_connection<A: Application + 'static>(
             tracing::debug!(%peer, "closed the connection: its client was silent for too long");
         }
     }
+}
+
+/// Adds the header that makes browsers use TLS for later requests.
+fn with_hsts<B>(mut response: Response<B>, hsts: Option<&HeaderValue>) -> Response<B> {
+    if let Some(value) = hsts {
+        let headers = response.headers_mut();
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, value.clone());
+    }
+    response
 }
 
 /// Whether hyper could not read a request's head.

@@ -23,5 +23,6 @@ mod secrets;
 mod serving;
 mod settings;
 mod tables;
+mod tls;
 mod unread_log;
 mod waiting;

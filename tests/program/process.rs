@@ -15,7 +15,7 @@ use tempfile::TempDir;
 /// How long a test waits for anything: more than anything takes on a busy machine.
 const LIMIT: Duration = Duration::from_mins(1);
 /// A part of the log line that says that the program serves.
-const LISTENING: &str = "listening on http://";
+const LISTENING: &str = "listening on http";
 
 /// A working directory for one test, under /tmp, since a socket's path must be short.
 pub fn directory() -> TempDir {
@@ -189,7 +189,7 @@ impl Server {
     pub fn listening(self) -> Self {
         let mut server = self;
         let line = server.await_line(LISTENING);
-        let address = line.split("http://").nth(1).unwrap();
+        let address = line.split("://").nth(1).unwrap();
         let end = address.find([',', '"']).unwrap_or(address.len());
         address[..end].clone_into(&mut server.address);
         server
@@ -235,6 +235,19 @@ impl Server {
             log,
             address: String::new(),
         }
+    }
+
+    /// Waits until `count` lines of the log contain `part`.
+    #[track_caller]
+    pub fn await_lines(&self, part: &str, count: usize) {
+        let has_all = || self.log().iter().filter(|line| line.contains(part)).count() >= count;
+        let found = eventually(|| has_all().then_some(()));
+        found.unwrap_or_else(|| {
+            panic!(
+                "fewer than {count} lines with `{part}` in {:#?}",
+                self.log()
+            )
+        });
     }
 
     /// Waits for a log line that contains `part`; the first such line.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ecommerce_api::server::{self, Application, Limits};
+use ecommerce_api::server::{self, Application, Limits, Tls};
 use futures_util::stream::{self, StreamExt};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -45,13 +45,22 @@ pub struct Server {
 
 impl Server {
     pub async fn start(limits: Limits) -> Self {
+        Self::launch(None, limits).await
+    }
+
+    /// As [`Server::start`], with TLS.
+    pub async fn start_with_tls(tls: Tls, limits: Limits) -> Self {
+        Self::launch(Some(tls), limits).await
+    }
+
+    async fn launch(tls: Option<Tls>, limits: Limits) -> Self {
         let (app, events) = app();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = Arc::new(Notify::new());
         let task = tokio::spawn({
             let stop = Arc::clone(&stop);
-            async move { server::serve(listener, app, limits, stop.notified()).await }
+            async move { server::serve(listener, app, tls, limits, stop.notified()).await }
         });
         Self {
             address,

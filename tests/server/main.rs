@@ -12,6 +12,7 @@ mod http2;
 mod rejections;
 mod shutdown;
 mod silence;
+mod tls;
 
 use std::time::Duration;
 

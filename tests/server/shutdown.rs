@@ -161,6 +161,7 @@ async fn a_first_signal_drains_and_a_second_ends_at_once() {
     let mut task = tokio::spawn(server::serve_until_signal(
         listener,
         app,
+        None,
         FAR,
         server::shutdown_signal(),
     ));
