@@ -16,7 +16,11 @@ from wire import Exchange, exchange
 REJECTIONS = [*range(400, 500), 501, 505]
 
 # Requests that gunicorn refuses and this server does not, with the reason.
-LEGAL: dict[str, str] = {}
+LEGAL = {
+    "limit_header_default_01": "a field of 8 KiB is within the limit of 16 KiB for a head",
+    "rfc9112_bare_lf_01": "RFC 9112, 2.2: a recipient may take a single LF as the end of a line",
+    "rfc9112_leading_crlf_02": "RFC 9112, 2.2: a server should ignore at least one empty line before a request",
+}
 
 
 def gunicorn(target: Target, source: Path, version: str) -> Outcome:
