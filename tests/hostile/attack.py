@@ -11,10 +11,12 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import http1
+import http2
 import json_cases
 import programs
 from outcome import Outcome
@@ -39,6 +41,7 @@ def guardian() -> Path:
 
 # The tools, in order: what was tried, and the function that tries it. `short` selects fewer cases, for CI.
 TOOLS: dict[str, tuple[str, Callable[[Target, Path, bool], Outcome]]] = {
+    "http2": ("HTTP/2 frames that RFC 9113 and RFC 7541 forbid", lambda target, out, short: http2.cases(target)),
     "gunicorn": (
         "the requests of gunicorn's tests",
         lambda target, out, short: http1.gunicorn(target, OUT / "sources" / f"gunicorn-{GUNICORN}", GUNICORN),
@@ -58,7 +61,7 @@ TOOLS: dict[str, tuple[str, Callable[[Target, Path, bool], Outcome]]] = {
     "ffuf": ("paths of dirb's word lists", programs.ffuf),
 }
 # The tools that `--ci` runs.
-CI = ["gunicorn", "desync", "json", "slowhttptest", "h2load", "ffuf"]
+CI = ["http2", "gunicorn", "desync", "json", "slowhttptest", "h2load", "ffuf"]
 
 
 def main() -> int:
@@ -131,7 +134,8 @@ def attack(name: str, program: Path, short: bool) -> tuple[list[str], list[str]]
         print(f"  {problem}", flush=True)
     found = f"{len(problems)} findings" if problems else "nothing"
     if outcome.exceptions:
-        found += "; " + "; ".join(f"except {exception}" for exception in outcome.exceptions)
+        reasons = Counter(exception.rpartition(": ")[2] for exception in outcome.exceptions)
+        found += "; ".join(["", *(f"excepted {times}: {reason}" for reason, times in reasons.items())])
     row = [f"`{name}`: {tried}", outcome.version, f"{outcome.cases:,}", outcome.held, found]
     return [f"{name}: {problem}" for problem in problems], row
 
