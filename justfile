@@ -48,6 +48,10 @@ faults *ARGS:
 soak *ARGS:
     .ci/faults --soak {{ARGS}}
 
+# Attack the service with strangers' tools and test cases; a name runs one tool, --list prints them, --readme writes the table into tests/hostile/README.md
+attack *ARGS:
+    .ci/attack {{ARGS}}
+
 # Count the instructions of the hot paths and compare with tests/bench/instructions.txt; --write replaces its counts
 count-instructions *ARGS:
     .ci/instructions {{ARGS}}

@@ -1,0 +1,131 @@
+"""Tools that are programs of Debian, each bounded in time. Imports only the standard library."""
+
+import http.client
+import json
+import re
+import subprocess
+import threading
+from pathlib import Path
+
+from outcome import Outcome
+from target import Target
+
+WORDS = Path("/usr/share/dirb/wordlists")
+MODES = {"slow headers": "-H", "slow bodies": "-B", "ranges": "-R", "slow readers": "-X"}
+# The number of connections of a slow attack.
+CONNECTIONS = 500
+
+
+def run(command: list[str], out: Path, timeout: int) -> str:
+    """The output of a program, which is also added to `out`."""
+    ran = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=timeout, check=False
+    )
+    text = ran.stdout.decode(errors="replace")
+    with (out / "output.txt").open("a") as kept:
+        kept.write(f"$ {' '.join(command)}\n{text}\nexit code {ran.returncode}\n")
+    return text
+
+
+def debian(package: str) -> str:
+    """The version of a Debian package."""
+    return subprocess.check_output(["dpkg-query", "-W", "-f", "${Version}", package], text=True)
+
+
+class Probe:
+    """A normal client at another address of the loopback, which reads a product again and again."""
+
+    def __init__(self, port: int):
+        self.port, self.statuses, self.failures = port, 0, []
+        self.stopped = threading.Event()
+        self.thread = threading.Thread(target=self.read)
+
+    def __enter__(self) -> "Probe":
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stopped.set()
+        self.thread.join()
+
+    def read(self) -> None:
+        while not self.stopped.wait(0.2):
+            source = ("127.0.0.9", 0)
+            client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2, source_address=source)
+            try:
+                client.request("GET", "/api/products/1")
+                status = client.getresponse().status
+                self.statuses += 1
+                if status != 200:
+                    self.failures.append(str(status))
+            except (OSError, http.client.HTTPException) as error:
+                self.failures.append(repr(error))
+            finally:
+                client.close()
+
+
+def slowhttptest(target: Target, out: Path, short: bool) -> Outcome:
+    outcome = Outcome(version=debian("slowhttptest"))
+    seconds = 10 if short else 40
+    for mode, flag in list(MODES.items())[:: 3 if short else 1]:
+        command = ["slowhttptest", flag, "-c", str(CONNECTIONS), "-r", "200", "-i", "3", "-l", str(seconds), "-p", "3"]
+        command += ["-u", f"{target.url}/api/products", "-x", "24"]
+        if flag == "-B":
+            command += ["-f", "application/json", "-s", "8192"]
+        if flag == "-X":
+            command += ["-k", "3", "-n", "5", "-w", "512", "-y", "1024", "-z", "32"]
+        with Probe(target.port) as probe:
+            text = run(command, out, seconds + 60)
+        text = re.sub(r"\x1b\[[0-9;]*m", "", text)
+        served = re.findall(r"service available:\s+(YES|NO)", text)
+        problem = None
+        if not served:
+            problem = "slowhttptest reported nothing"
+        elif "NO" in served:
+            problem = "slowhttptest found the service unavailable"
+        elif probe.failures or probe.statuses == 0:
+            problem = f"a normal client failed: {', '.join(probe.failures[:3]) or 'no request'}"
+        outcome.case(mode, f"{CONNECTIONS} connections for {seconds} s, {probe.statuses} reads beside them", problem)
+    outcome.held = f"{CONNECTIONS} slow connections; another client gets every response within 2 s"
+    return outcome
+
+
+def h2load(target: Target, out: Path, short: bool) -> Outcome:
+    outcome = Outcome(version=debian("nghttp2-client"))
+    url = f"{target.url}/api/products/1"
+    text = run(["h2load", "-n", "10000", "-c", "1", "-m", "100", "-t", "1", url], out, 120)
+    done = re.search(r"requests: (\d+) total, .* (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", text)
+    codes = re.search(r"status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", text)
+    if not done or not codes:
+        raise ValueError("h2load reported nothing")
+    outcome.case("10,000 requests on 100 streams", done[0], None if codes[1] == "10000" else codes[0])
+    outcome.cases = int(done[1])
+    outcome.held = "10,000 requests on 100 streams of one connection, all 200"
+    return outcome
+
+
+# The pages that there are, of those that a word list may find.
+PAGES = {"", "health", "api", "api/docs", "api/users", "api/products", "api/cart"}
+PAGES |= {"api/openapi.yaml", "api/openapi.json", "api/swagger.json"}
+
+
+def ffuf(target: Target, out: Path, short: bool) -> Outcome:
+    outcome = Outcome(version=f"{debian('ffuf')}, dirb {debian('dirb')}")
+    lists = [WORDS / "small.txt"] if short else [WORDS / "common.txt", WORDS / "vulns" / "apache.txt"]
+    for words in lists:
+        for prefix in ["", "api/"]:
+            report = out / f"{words.stem}-{prefix.strip('/') or 'root'}.json"
+            command = ["ffuf", "-s", "-w", str(words), "-u", f"{target.url}/{prefix}FUZZ", "-t", "20", "-mc", "all"]
+            run([*command, "-fc", "404", "-maxtime", "120", "-o", str(report), "-of", "json"], out, 150)
+            found = json.loads(report.read_text())["results"] or []
+            outcome.cases += len(words.read_text(errors="replace").splitlines())
+            for hit in found:
+                path, status = prefix + hit["input"]["FUZZ"], hit["status"]
+                # Words with characters that a URL cannot have are a 400.
+                expected = path.strip("/") in PAGES or 400 <= status < 500
+                line = f"/{path} is {status}"
+                outcome.lines.append(("held   " if expected else "FOUND  ") + line)
+                if not expected:
+                    outcome.findings.append(f"a page that is not known: {line}")
+    outcome.held = "only the documented pages are found"
+    return outcome

@@ -1,0 +1,122 @@
+"""The server under attack: a process on a free port of 127.0.0.1, with its own private MariaDB and the
+sample shop, and the checks of it after each tool. Imports only the standard library.
+"""
+
+import http.client
+import json
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+
+# Seconds.
+START_TIMEOUT = 120
+STOP_TIMEOUT = 60
+HEALTH_TIMEOUT = 1
+MEMORY_TIMEOUT = 15
+# How far above its start, in MB, the resident memory of the server may be after a tool. Hashing keeps
+# one block of 19 MiB for each thread that hashes.
+MEMORY_ALLOWANCE = 64
+OURS = {"SERVER_HOST", "SERVER_PORT", "DATABASE_URL", "DATABASE_URL_FILE", "DATA_DIR", "ALLOWED_HOSTS"}
+
+
+class Target:
+    """A running server. `directory` gets its data and log."""
+
+    def __init__(self, program: Path, directory: Path, **settings: str):
+        directory.mkdir(parents=True, exist_ok=True)
+        self.log = directory / "server.log"
+        kept = {name: value for name, value in os.environ.items() if name not in OURS}
+        environment = kept | {"DATA_DIR": "data", "SERVER_PORT": "0", "LOG_FORMAT": "json", "RUST_LOG": "info"}
+        # Otherwise nearly every request of a tool would be refused for its host only.
+        environment["ALLOWED_HOSTS"] = "*"
+        with self.log.open("wb") as log:
+            # In a directory of its own, where no .env can select a real database.
+            self.process = subprocess.Popen(
+                [program, "serve"], cwd=directory, env=environment | settings, stderr=log, stdout=subprocess.DEVNULL
+            )
+        self.scheme, self.port = self.wait_until_listening()
+        self.url = f"{self.scheme}://127.0.0.1:{self.port}"
+        self.memory_at_start = self.memory()
+        self.checked = 0
+
+    def wait_until_listening(self) -> tuple[str, int]:
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline and self.process.poll() is None:
+            listening = re.search(r"listening on (https?)://127\.0\.0\.1:(\d+)", self.log.read_text())
+            if listening:
+                return listening[1], int(listening[2])
+            time.sleep(0.1)
+        self.stop()
+        raise RuntimeError(f"the server did not start:\n{self.log.read_text()}")
+
+    def memory(self) -> float:
+        """The resident memory in MB; 0 when the process has ended."""
+        try:
+            status = Path(f"/proc/{self.process.pid}/status").read_text()
+        except FileNotFoundError:
+            return 0
+        resident = re.search(r"VmRSS:\s+(\d+) kB", status)
+        return int(resident[1]) / 1000 if resident else 0
+
+    def problems(self) -> list[str]:
+        """What is wrong with the server after a tool, by its process, health, log and memory."""
+        if self.process.poll() is not None:
+            return [f"the server ended with {self.process.returncode}"]
+        found = []
+        try:
+            health = self.get("/health")
+            if health != 200:
+                found.append(f"/health is {health}")
+        except OSError as error:
+            found.append(f"/health within {HEALTH_TIMEOUT} s: {error}")
+        found += self.problems_in_log()
+        limit = self.memory_at_start + MEMORY_ALLOWANCE
+        deadline = time.monotonic() + MEMORY_TIMEOUT
+        while self.memory() > limit and time.monotonic() < deadline:
+            time.sleep(0.2)
+        if self.memory() > limit:
+            found.append(f"{self.memory():.0f} MB of memory, {self.memory_at_start:.0f} at the start")
+        return found
+
+    def get(self, path: str) -> int:
+        """The status of a GET; over TLS that of the handshake is not checked here."""
+        if self.scheme == "https":
+            import ssl
+
+            context = ssl._create_unverified_context()
+            client = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=HEALTH_TIMEOUT, context=context)
+        else:
+            client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=HEALTH_TIMEOUT)
+        try:
+            client.request("GET", path)
+            response = client.getresponse()
+            response.read()
+            return response.status
+        except http.client.HTTPException as error:
+            raise OSError(repr(error)) from error
+        finally:
+            client.close()
+
+    def problems_in_log(self) -> list[str]:
+        """The panics, errors and responses with 500 that the log has since the last call."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        new, self.checked = lines[self.checked :], len(lines)
+        found = []
+        for line in new:
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                entry = {}
+            if entry.get("status") == 500 or entry.get("level") == "ERROR" or "panicked" in line:
+                found.append(f"the log says: {line[:300]}")
+        return found[:5]
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
