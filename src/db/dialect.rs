@@ -1,5 +1,6 @@
 //! SQL that MariaDB and MySQL spell differently and diesel cannot express: `INSERT … RETURNING`, and
 //! reads that skip locked rows. Each server executes only the comments with its version prefix.
+//! Statements that only one of them has are marked so.
 //!
 //! Imports `db::ids`.
 
@@ -13,14 +14,17 @@ use diesel_async::RunQueryDsl;
 use super::Connection;
 use super::ids::Ids;
 
-/// The rows that [`Returning`] returned. `None` on MySQL, which inserts the rows too but cannot
-/// return them.
+/// The row that [`Returning`] returned for an insert of one row. `None` on MySQL, which inserts the row,
+/// too, but cannot return it.
+///
+/// `result` has all rows, so that the response was read to its end: an error may follow the row, and
+/// then nothing is stored.
 ///
 /// # Errors
 /// That of `result`.
-pub(super) fn returned<T>(result: QueryResult<T>) -> QueryResult<Option<T>> {
+pub(super) fn returned<T>(result: QueryResult<Vec<T>>) -> QueryResult<Option<T>> {
     match result {
-        Ok(rows) => Ok(Some(rows)),
+        Ok(mut rows) => rows.pop().map(Some).ok_or(Error::NotFound),
         // Diesel-async's error for a statement without a result set.
         Err(Error::DeserializationError(error)) if error.is::<UnexpectedEndOfRow>() => Ok(None),
         Err(error) => Err(error),
@@ -60,6 +64,50 @@ impl<I, C> QueryId for Returning<I, C> {
 
 impl<I, C: Expression> Query for Returning<I, C> {
     type SqlType = C::SqlType;
+}
+
+/// An insert of cart items, each a user's and a product's id, that returns the stored rows in any order
+/// and stores nothing if a trigger changes the user or the product of an item. Only for MariaDB.
+///
+/// MariaDB assigns the variables, executes the triggers and returns the row for one item after the
+/// other. If a row differs from the variables, the second column is out of range (error 1690), which
+/// undoes the statement.
+pub(super) struct InsertUnchanged<'a> {
+    pub(super) items: &'a [(i32, i32)],
+}
+
+impl QueryFragment<Mysql> for InsertUnchanged<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Mysql>) -> QueryResult<()> {
+        if self.items.len() != 1 {
+            // Otherwise the server would keep a prepared statement for each number of items.
+            out.unsafe_to_cache_prepared();
+        }
+        out.push_sql("INSERT INTO cart (user_id, product_id) VALUES ");
+        for (index, (user, product)) in self.items.iter().enumerate() {
+            out.push_sql(if index == 0 { "" } else { ", " });
+            out.push_sql("(@shop_user := ");
+            out.push_bind_param::<Integer, _>(user)?;
+            out.push_sql(", @shop_product := ");
+            out.push_bind_param::<Integer, _>(product)?;
+            out.push_sql(")");
+        }
+        out.push_sql(
+            " RETURNING id, user_id, product_id, \
+             IF(user_id = @shop_user AND product_id = @shop_product, 0, \
+             ABS(id) + 9223372036854775807 + 1)",
+        );
+        Ok(())
+    }
+}
+
+/// As for [`Returning`].
+impl QueryId for InsertUnchanged<'_> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for InsertUnchanged<'_> {
+    type SqlType = ((Integer, Integer, Integer), BigInt);
 }
 
 /// Reads the ids of the rows that exist among `ids` and are not locked by another transaction. Locks

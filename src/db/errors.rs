@@ -215,7 +215,10 @@ impl QueryError {
     pub(super) fn is_undone(&self) -> bool {
         match self.diagnosis {
             Diagnosis::Number(number) => !UNKNOWN_OUTCOMES.contains(&number),
-            Diagnosis::NotNeeded => matches!(self.error, DieselError::DatabaseError(..)),
+            Diagnosis::NotNeeded => matches!(
+                self.error,
+                DieselError::DatabaseError(..) | DieselError::RollbackTransaction
+            ),
             Diagnosis::Pending | Diagnosis::Unnumbered | Diagnosis::Lost => false,
         }
     }

@@ -191,7 +191,7 @@ pub(super) async fn create_with_key(
 async fn insert(conn: &mut Connection, new: &NewProduct) -> QueryResult<Product> {
     let insert = diesel::insert_into(products::table).values(new);
     let columns = Product::as_select();
-    let stored = Returning { insert, columns }.get_result(conn).await;
+    let stored = Returning { insert, columns }.get_results(conn).await;
     if let Some(row) = returned(stored)? {
         return Ok(row);
     }

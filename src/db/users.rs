@@ -222,7 +222,7 @@ async fn insert(conn: &mut Connection, new: &NewUser) -> QueryResult<User> {
         users::role.eq(new.role),
     ));
     let columns = User::as_select();
-    let stored = Returning { insert, columns }.get_result(conn).await;
+    let stored = Returning { insert, columns }.get_results(conn).await;
     if let Some(row) = returned(stored)? {
         return Ok(row);
     }

@@ -36,5 +36,6 @@ mod selection;
 mod site;
 mod statuses;
 mod transfer;
+mod triggers;
 mod users;
 mod validation;

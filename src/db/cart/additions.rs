@@ -3,9 +3,9 @@
 //! One statement inserts all items of a group. An item whose user or product another transaction has
 //! locked goes on alone, on another connection. So it neither delays nor fails the other items.
 //!
-//! If the database rejects some item of the group (by a rule, for example), nothing is stored, and the
-//! two halves of the group are inserted instead, and so on, until only the rejected items are left.
-//! They go on alone.
+//! If the database rejects some item of the group (by a rule, for example), or a trigger changes its
+//! user or product, nothing is stored, and the two halves of the group are inserted instead, and so on,
+//! until only these items are left. They go on alone.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,11 +15,11 @@ use diesel::result::{Error as DieselError, QueryResult};
 use diesel_async::RunQueryDsl;
 use scoped_futures::ScopedFutureExt;
 
-use crate::db::dialect::{Returning, UnlockedRows, returned};
+use crate::db::dialect::{InsertUnchanged, Returning, UnlockedRows, returned};
 use crate::db::errors::{QueryError, diagnose};
 use crate::db::ids::Ids;
 use crate::db::rows::{Product, User};
-use crate::db::schema::cart;
+use crate::db::schema::{cart, products, users};
 use crate::db::shares::Row;
 use crate::db::transaction::transaction;
 use crate::db::{Connection, last_insert_id};
@@ -45,7 +45,6 @@ impl Outcome {
 /// Puts products into users' carts, without waiting for a locked row: the settings of the connection
 /// forbid it. Returns the outcomes in the same order, new items with users and products as they were
 /// just before the insert. `has_returning` says whether the server has `INSERT … RETURNING`.
-///
 pub(in crate::db) async fn add_group(
     conn: &mut Connection,
     items: &[NewCartItem],
@@ -73,8 +72,8 @@ pub(in crate::db) async fn add_group(
     outcomes.collect()
 }
 
-/// Puts a product into a user's cart; waits for locks as other changes do. Returns the new item,
-/// with the user and the product as they were just before.
+/// Puts a product into a user's cart; waits for locks as other changes do. Returns the new item as it
+/// was stored, with the user and the product as they were just before.
 ///
 /// # Errors
 /// `Conflict` when the user or the product does not exist.
@@ -83,8 +82,23 @@ pub(in crate::db) async fn add_alone(
     new: NewCartItem,
 ) -> Result<FullItem, Error> {
     let (user, product) = parents_of(conn, new).await?;
-    let error = match transaction(conn, |conn| insert_one(conn, new).scope_boxed()).await {
-        Ok(item) => return Ok((item, user, product)),
+    let added = transaction(conn, |conn| {
+        async move {
+            let item = insert_one(conn, new).await?;
+            if is_unchanged(&item, new) {
+                return Ok((item, None));
+            }
+            // A trigger has put another product into the cart, or the product into another cart.
+            let (item, user, product) = stored(conn, item.id).await?;
+            Ok((item, Some((user, product))))
+        }
+        .scope_boxed()
+    });
+    let error = match added.await {
+        Ok((item, changed)) => {
+            let (user, product) = changed.unwrap_or((user, product));
+            return Ok((item, user, product));
+        }
         Err(error) => error,
     };
     if error.is_violation(ForeignKeyViolation) {
@@ -233,8 +247,12 @@ async fn insert_part(
                 insert(conn, &free).await?
             } else {
                 let mut stored = Vec::with_capacity(free.len());
-                for item in free {
-                    stored.push(insert_one(conn, item).await?);
+                for new in free {
+                    let item = insert_one(conn, new).await?;
+                    if !is_unchanged(&item, new) {
+                        return Err(DieselError::RollbackTransaction);
+                    }
+                    stored.push(item);
                 }
                 stored
             };
@@ -264,7 +282,7 @@ fn matched(items: &[NewCartItem], stored: Vec<CartItem>, locked: &HashSet<Row>) 
         match of_pair.get_mut(&pair).and_then(Vec::pop) {
             Some(item) => Insertion::Inserted(item),
             None => Insertion::Failed(Error::Internal(
-                "a trigger changed the user or the product of an item".into(),
+                "the database did not return an item that it stored".into(),
             )),
         }
     };
@@ -282,31 +300,47 @@ async fn unlocked(
     Ok(rows.into_iter().collect())
 }
 
-/// Inserts all items or none, with one statement. The server must have `INSERT … RETURNING`.
+/// Inserts all items or none, with one statement: none if a trigger changes the user or the product of an
+/// item. The server must have `INSERT … RETURNING`.
 async fn insert(conn: &mut Connection, items: &[NewCartItem]) -> QueryResult<Vec<CartItem>> {
-    if let [item] = items {
-        return Ok(vec![insert_one(conn, *item).await?]);
-    }
-    // Diesel prepares this statement each time, since the text depends on the number of rows. So the
-    // server does not keep a statement for each number.
-    let insert = diesel::insert_into(cart::table).values(items);
-    let columns = CartItem::as_select();
-    Returning { insert, columns }.get_results(conn).await
+    let pair = |item: &NewCartItem| (item.user_id, item.product_id);
+    let items: Vec<(i32, i32)> = items.iter().map(pair).collect();
+    let insert = InsertUnchanged { items: &items };
+    let rows: Vec<(CartItem, i64)> = insert.get_results(conn).await?;
+    Ok(rows.into_iter().map(|(item, _)| item).collect())
 }
 
-/// Inserts one item, on any server.
+/// Inserts one item, on any server; returns it as it was stored.
 pub(super) async fn insert_one(conn: &mut Connection, item: NewCartItem) -> QueryResult<CartItem> {
     let insert = diesel::insert_into(cart::table).values(item);
     let columns = CartItem::as_select();
-    // Read to the end: the error of a COMMIT that fails comes after the row.
-    let stored: QueryResult<Vec<CartItem>> = Returning { insert, columns }.get_results(conn).await;
-    if let Some(mut items) = returned(stored)? {
-        return items.pop().ok_or(DieselError::NotFound);
+    let stored = Returning { insert, columns }.get_results(conn).await;
+    if let Some(item) = returned(stored)? {
+        return Ok(item);
     }
-    let id = diesel::select(last_insert_id()).get_result(conn).await?;
-    Ok::<_, DieselError>(CartItem {
-        id,
-        user_id: item.user_id,
-        product_id: item.product_id,
-    })
+    cart::table
+        .filter(cart::id.eq(last_insert_id()))
+        .select(CartItem::as_select())
+        .first(conn)
+        .await
+}
+
+/// Whether the item was stored as it was sent. A trigger may change it.
+fn is_unchanged(item: &CartItem, new: NewCartItem) -> bool {
+    (item.user_id, item.product_id) == (new.user_id, new.product_id)
+}
+
+/// The stored item with its user and product.
+pub(super) async fn stored(conn: &mut Connection, id: i32) -> QueryResult<FullItem> {
+    cart::table
+        .inner_join(users::table)
+        .inner_join(products::table)
+        .filter(cart::id.eq(id))
+        .select((
+            CartItem::as_select(),
+            User::as_select(),
+            Product::as_select(),
+        ))
+        .first(conn)
+        .await
 }

@@ -1,21 +1,18 @@
 //! Additions to carts with an idempotency key. Each is a transaction of its own and does not share a
 //! statement with others.
 
-use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind::ForeignKeyViolation;
-use diesel_async::RunQueryDsl;
 use scoped_futures::ScopedFutureExt;
 
 use crate::db::Connection;
 use crate::db::errors::QueryError;
 use crate::db::idempotency::{self, Key, Outcome, Response};
 use crate::db::rows::{Product, User};
-use crate::db::schema::{cart, products, users};
 use crate::db::transaction::transaction;
 use crate::error::{Conflict, Error};
 
-use super::additions::insert_one;
-use super::{CartItem, FullItem, NewCartItem};
+use super::additions::{insert_one, stored};
+use super::{FullItem, NewCartItem};
 
 /// Puts a product into a user's cart and keeps the response for this key, or returns the response that
 /// is kept for the key.
@@ -33,7 +30,8 @@ pub(in crate::db) async fn add(
             if let Some(kept) = idempotency::claim(conn, key, None).await? {
                 return Ok(Outcome::Kept(kept));
             }
-            let response = respond(insert(conn, new).await?);
+            let id = insert_one(conn, new).await?.id;
+            let response = respond(stored(conn, id).await?);
             idempotency::keep(conn, key, &response).await?;
             Ok(Outcome::Created(response))
         }
@@ -45,22 +43,6 @@ pub(in crate::db) async fn add(
         }
         result => Ok(result?),
     }
-}
-
-/// Inserts a cart item within the caller's transaction; returns it with its user and product.
-async fn insert(conn: &mut Connection, new: NewCartItem) -> QueryResult<FullItem> {
-    let id = insert_one(conn, new).await?.id;
-    cart::table
-        .inner_join(users::table)
-        .inner_join(products::table)
-        .filter(cart::id.eq(id))
-        .select((
-            CartItem::as_select(),
-            User::as_select(),
-            Product::as_select(),
-        ))
-        .first(conn)
-        .await
 }
 
 /// The conflict of an item that a foreign key has rejected.
