@@ -12,14 +12,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import fuzzing
 import http1
 import http2
 import json_cases
 import programs
+import scanners
 import table
+import tls
 from outcome import Outcome
 from target import Target
 
@@ -41,11 +44,13 @@ def guardian() -> Path:
 @dataclass
 class Tool:
     """A tool: what it tries, and the function that runs it against a server. The directory is for its
-    reports; `True` selects fewer cases, for CI."""
+    reports; `True` selects fewer cases, for CI. `settings` and `rows` are those of the server."""
 
     tried: str
     run: Callable[[Target, Path, bool], Outcome]
     in_ci: bool = True
+    settings: Callable[[Path], dict[str, str]] = lambda out: {}
+    rows: list[str] = field(default_factory=list)
 
 
 # In the order in which they run.
@@ -68,6 +73,10 @@ TOOLS = {
     "slowhttptest": Tool("slow headers, slow bodies, ranges, slow readers", programs.slowhttptest),
     "h2load": Tool("10,000 requests on 100 streams", programs.h2load),
     "ffuf": Tool("paths of dirb's word lists", programs.ffuf),
+    "testssl": Tool("testssl.sh, on the TLS port", tls.testssl, in_ci=False, settings=tls.settings),
+    "schemathesis": Tool("requests from the contracts", fuzzing.schemathesis, in_ci=False, rows=fuzzing.ROWS),
+    "sqlmap": Tool("SQL injection in parameters, headers and bodies", scanners.sqlmap, in_ci=False),
+    "wapiti": Tool("a scan of the pages and lists", scanners.wapiti, in_ci=False),
 }
 
 
@@ -115,7 +124,7 @@ def attack(name: str, program: Path, short: bool) -> tuple[list[str], str]:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     started = time.monotonic()
-    target = Target(program, out / "server")
+    target = Target(program, out / "server", tool.rows, tool.settings(out))
     try:
         try:
             outcome = tool.run(target, out, short)
