@@ -15,6 +15,7 @@
 //! |            | [`error`]     | the errors of the shop's operations                                 |
 //! |            | [`passwords`] | hashing                                                             |
 //! |            | [`embedded`]  | a private MariaDB as a child process                                |
+//! |            | [`memory`]    | the return of freed memory to the operating system                  |
 //! | middle     | [`db`]        | connection pools, queries, migrations, the check of the tables      |
 //! |            | [`contract`]  | contracts as values: parsing, validation, differences, evolution    |
 //! | api        | [`api`]       | the HTTP service: the pipeline, the 17 operations, the site         |
@@ -30,6 +31,7 @@ pub mod db;
 pub mod deadlines;
 pub mod embedded;
 pub mod error;
+pub mod memory;
 pub mod passwords;
 pub mod server;
 pub mod violation;

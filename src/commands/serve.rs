@@ -21,6 +21,7 @@ use crate::db::session::Session;
 use crate::db::{Database, check, limits, migrations, seed};
 use crate::deadlines;
 use crate::embedded::Embedded;
+use crate::memory;
 use crate::server::{self, Application, Hangups, KeyPair, Limits, Tls};
 
 use super::database::{require_tables, unusable_password_hash};
@@ -148,6 +149,7 @@ async fn run(
         limits,
     );
     let app = api::service(&db, api_settings);
+    memory::return_when_freed().context("cannot start threads")?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     tracing::info!(
         "listening on {scheme}://{address}, documentation at {scheme}://{address}/api/docs"

@@ -15,6 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("error", &["violation"]),
     ("passwords", &["deadlines", "error"]),
     ("embedded", &[]),
+    ("memory", &[]),
     ("contract", &["violation"]),
     ("db", &["deadlines", "violation", "error", "passwords"]),
     (
@@ -39,6 +40,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "error",
             "passwords",
             "embedded",
+            "memory",
             "contract",
             "db",
             "api",

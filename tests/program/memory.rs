@@ -1,5 +1,9 @@
 //! The memory that the serving process keeps.
 
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
 use crate::database::Database;
 use crate::http::{get, send, send_json};
 use crate::process::{Server, directory, eventually};
@@ -48,6 +52,58 @@ fn sign_ups_keep_the_memory_of_one_hash_per_hashing_thread_and_give_it_back() {
         given_back.is_some(),
         "{start} MiB at the start, {memory} MiB at rest"
     );
+    server.stop();
+}
+
+/// MiB: the most that the process may keep of what it needed for clients that have disconnected.
+const KEPT: usize = 16;
+
+/// Fails unless, within ten seconds, the process gives back what it needed for clients that have
+/// disconnected.
+#[track_caller]
+fn assert_given_back(server: &Server, start: usize) {
+    let end = Instant::now() + Duration::from_secs(10);
+    let given_back =
+        eventually(|| (server.memory() <= start + KEPT || Instant::now() > end).then_some(()));
+    let memory = server.memory();
+    assert!(
+        given_back.is_some() && memory <= start + KEPT,
+        "{start} MiB at the start, {memory} MiB at rest"
+    );
+}
+
+#[test]
+fn the_memory_of_bodies_is_given_back() {
+    let database = Database::empty("memory_of_bodies");
+    let variables = [database.setting(), ("MIGRATE_ON_START", "yes")];
+    let server = Server::start(directory().path(), &variables);
+    let address = &server.address;
+    let length = 1024 * 1024;
+    let head = format!(
+        "POST /api/users HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n"
+    );
+    let mut start_of_body = br#"{"email":""#.to_vec();
+    start_of_body.resize(length - 6, b'a');
+    assert_eq!(get(address, "/api/users/1", &[]).status, 404);
+    assert_eq!(send_json(address, "POST", "/api/users", "{}").status, 400);
+    let start = server.memory();
+
+    for _ in 0..2 {
+        let clients: Vec<TcpStream> = (0..200)
+            .map(|_| {
+                let mut client = TcpStream::connect(address).unwrap();
+                client.write_all(head.as_bytes()).unwrap();
+                // The service may refuse the body.
+                let _ = client.write_all(&start_of_body);
+                client
+            })
+            .collect();
+        let grown = eventually(|| (server.memory() > start + 2 * KEPT).then_some(()));
+        assert!(grown.is_some(), "{} MiB", server.memory());
+        drop(clients);
+    }
+    assert_given_back(&server, start);
     server.stop();
 }
 
