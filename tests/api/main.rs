@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod body_memory;
 mod cart;
 mod character_sets;
 mod concurrent_reads;

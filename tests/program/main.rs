@@ -15,6 +15,7 @@ mod documents;
 mod failed_starts;
 mod http;
 mod mariadb;
+mod memory;
 mod private;
 mod process;
 mod rejections;

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// How long a test waits for anything: more than anything takes on a busy machine.
-const LIMIT: Duration = Duration::from_mins(1);
+pub const LIMIT: Duration = Duration::from_mins(1);
 /// A part of the log line that says that the program serves.
 const LISTENING: &str = "listening on http://";
 
@@ -257,6 +257,14 @@ impl Server {
     /// The lines of the log so far.
     pub fn log(&self) -> Vec<String> {
         self.log.lines.lock().unwrap().so_far.clone()
+    }
+
+    /// The most memory that the program has had so far, in bytes.
+    pub fn peak_memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.unwrap().trim().strip_suffix(" kB").unwrap();
+        kib.parse::<usize>().unwrap() * 1024
     }
 
     pub fn signal(&self, signal: Signal) {
