@@ -6,6 +6,7 @@ use futures_util::StreamExt;
 use poem::http::{StatusCode, header};
 use poem::{Body, Request};
 use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
 
 use crate::contract;
 use crate::deadlines;
@@ -26,6 +27,9 @@ const MAX_VALUES: usize = 10_000;
 /// How many bytes of a body that is too large are read and discarded. A client that sends the whole body
 /// before it reads the response receives the 413 only if the server goes on reading.
 const MAX_DRAIN: usize = 16 * MAX_BODY;
+
+/// What is wrong with a body that arrives more slowly than [`deadlines::BODY_PART`] allows.
+const TOO_SLOW: &str = "arrived too slowly: send at least 10 KiB in 10 seconds";
 
 /// A request body that conforms to the contract. It is in the extensions of the request until the
 /// handler's extractor takes it.
@@ -126,12 +130,41 @@ async fn read(request: &mut Request, memory: &mut Account<'_>) -> Result<Vec<u8>
     })
 }
 
+/// The part of a body that a client has to send next.
+struct Part {
+    deadline: Instant,
+    missing: usize,
+}
+
+impl Part {
+    fn begin() -> Self {
+        Self {
+            deadline: Instant::now() + deadlines::BODY_PART,
+            missing: deadlines::BODY_PART_BYTES,
+        }
+    }
+
+    /// Records that bytes have arrived.
+    fn record(&mut self, bytes: usize) {
+        self.missing = self.missing.saturating_sub(bytes);
+        if self.missing == 0 {
+            *self = Self::begin();
+        }
+    }
+}
+
 async fn read_all(body: Body, memory: &mut Account<'_>) -> Result<Vec<u8>, Failure> {
     let mut chunks = body.into_bytes_stream();
     let mut kept = Vec::new();
     let mut length = 0;
-    while let Some(chunk) = chunks.next().await {
+    let mut part = Part::begin();
+    let too_slow = |_| invalid(Violation::in_body("", TOO_SLOW));
+    while let Some(chunk) = timeout_at(part.deadline, chunks.next())
+        .await
+        .map_err(too_slow)?
+    {
         let chunk = chunk.map_err(|_| invalid(Violation::in_body("", "was cut off")))?;
+        part.record(chunk.len());
         length += chunk.len();
         if length <= MAX_BODY {
             keep(&mut kept, &chunk, memory)?;

@@ -35,6 +35,7 @@ mod searches;
 mod second;
 mod selection;
 mod site;
+mod slow_bodies;
 mod statuses;
 mod transfer;
 mod users;
