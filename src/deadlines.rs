@@ -17,8 +17,17 @@ use std::time::Duration;
 /// later request. A client that sends single bytes occupies a connection for no longer than this.
 pub const HEAD: Duration = Duration::from_secs(10);
 
-/// The limit for the body of a request. The time of the handler begins afterwards.
-pub const BODY: Duration = Duration::from_secs(30);
+/// The limit for each part of the body of a request, of [`BODY_PART_BYTES`], and for what remains. So a
+/// client sends at least 1 KiB a second, and a client that stops in its body occupies memory for no longer
+/// than this.
+pub const BODY_PART: Duration = Duration::from_secs(10);
+
+/// The bytes of a part of a body.
+pub const BODY_PART_BYTES: usize = 10 * 1024;
+
+/// The limit for the whole body of a request. A body of 1 MiB arrives in time at 9 KiB a second. The time of
+/// the handler begins afterwards.
+pub const BODY: Duration = Duration::from_mins(2);
 
 /// The limit for the silence of a client that has to act: between requests, within a body, within a
 /// response. Longer than the 60 seconds after which common load balancers close an idle connection,
@@ -210,5 +219,6 @@ const _: () = {
     ));
     assert!(fit(&[RETRY], queries));
     assert!(fit(&[IDLE], LIST_WRITE));
-    assert!(fit(&[BODY], IDLE));
+    assert!(fit(&[BODY_PART], IDLE));
+    assert!(fit(&[BODY_PART], BODY));
 };

@@ -2,17 +2,18 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use poem::http::{StatusCode, header};
 use poem::{Body, Request};
 use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
 
 use crate::contract;
 use crate::deadlines;
 use crate::error::Error;
 use crate::violation::Violation;
 
+use super::body_memory::Account;
 use super::failures::Failure;
 use super::responses::MEDIA_TYPE;
 
@@ -26,6 +27,9 @@ const MAX_VALUES: usize = 10_000;
 /// How many bytes of a body that is too large are read and discarded. A client that sends the whole body
 /// before it reads the response receives the 413 only if the server goes on reading.
 const MAX_DRAIN: usize = 16 * MAX_BODY;
+
+/// What is wrong with a body that arrives more slowly than [`deadlines::BODY_PART`] allows.
+const TOO_SLOW: &str = "arrived too slowly: send at least 10 KiB in 10 seconds";
 
 /// A request body that conforms to the contract. It is in the extensions of the request until the
 /// handler's extractor takes it.
@@ -48,10 +52,11 @@ impl CheckedBody {
 ///
 /// # Errors
 /// 415 when the body is not JSON, 413 when it is larger than 1 MiB; 400, with every violation, when it
-/// does not conform to the contract, is cut off or arrives too slowly.
+/// does not conform to the contract, is cut off or arrives too slowly; 503 when the memory for bodies is used up.
 pub(super) async fn check(
     contract: &contract::Body,
     request: &mut Request,
+    memory: &mut Account<'_>,
 ) -> Result<Option<CheckedBody>, Failure> {
     if !contract.is_required && has_no_body(request) {
         return Ok(None);
@@ -59,7 +64,9 @@ pub(super) async fn check(
     if !declares_json(request) {
         return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     }
-    let bytes = read(request).await?;
+    let bytes = read(request, memory).await?;
+    // No other task runs on this thread until the value has been checked, and a value that conforms is hardly
+    // larger than its text. So what was counted for the text also stands for the value.
     let (value, mut violations) =
         contract::json::parse_limited(&bytes, MAX_VALUES).map_err(invalid)?;
     violations.extend(contract.violations(&value));
@@ -107,14 +114,14 @@ pub(super) fn is_held_back(request: &Request) -> bool {
     request.headers().contains_key(header::EXPECT)
 }
 
-async fn read(request: &mut Request) -> Result<Bytes, Failure> {
+async fn read(request: &mut Request, memory: &mut Account<'_>) -> Result<Vec<u8>, Failure> {
     let declared = request
         .header(header::CONTENT_LENGTH)
         .and_then(|length| length.parse::<u64>().ok());
     if is_held_back(request) && declared.is_some_and(|length| length > MAX_BODY as u64) {
         return Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE));
     }
-    let reading = read_all(request.take_body());
+    let reading = read_all(request.take_body(), memory);
     let read = tokio::time::timeout(deadlines::BODY, reading).await;
     read.unwrap_or_else(|_| {
         let seconds = deadlines::BODY.as_secs();
@@ -123,24 +130,69 @@ async fn read(request: &mut Request) -> Result<Bytes, Failure> {
     })
 }
 
-async fn read_all(body: Body) -> Result<Bytes, Failure> {
+/// The part of a body that a client has to send next.
+struct Part {
+    deadline: Instant,
+    missing: usize,
+}
+
+impl Part {
+    fn begin() -> Self {
+        Self {
+            deadline: Instant::now() + deadlines::BODY_PART,
+            missing: deadlines::BODY_PART_BYTES,
+        }
+    }
+
+    /// Records that bytes have arrived.
+    fn record(&mut self, bytes: usize) {
+        self.missing = self.missing.saturating_sub(bytes);
+        if self.missing == 0 {
+            *self = Self::begin();
+        }
+    }
+}
+
+async fn read_all(body: Body, memory: &mut Account<'_>) -> Result<Vec<u8>, Failure> {
     let mut chunks = body.into_bytes_stream();
-    let mut kept = BytesMut::new();
+    let mut kept = Vec::new();
     let mut length = 0;
-    while let Some(chunk) = chunks.next().await {
+    let mut part = Part::begin();
+    let too_slow = |_| invalid(Violation::in_body("", TOO_SLOW));
+    while let Some(chunk) = timeout_at(part.deadline, chunks.next())
+        .await
+        .map_err(too_slow)?
+    {
         let chunk = chunk.map_err(|_| invalid(Violation::in_body("", "was cut off")))?;
+        part.record(chunk.len());
         length += chunk.len();
         if length <= MAX_BODY {
-            kept.extend_from_slice(&chunk);
+            keep(&mut kept, &chunk, memory)?;
         } else if length > MAX_DRAIN {
             break;
+        } else {
+            kept = Vec::new();
+            memory.release();
         }
     }
     if length > MAX_BODY {
         Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE))
     } else {
-        Ok(kept.freeze())
+        Ok(kept)
     }
+}
+
+/// Appends `chunk` to `kept`. The capacity grows by a quarter at a time, so that little more is allocated
+/// than has arrived, and all of it is counted.
+fn keep(kept: &mut Vec<u8>, chunk: &[u8], memory: &mut Account<'_>) -> Result<(), Failure> {
+    let length = kept.len() + chunk.len();
+    if length > kept.capacity() {
+        let capacity = length.max((kept.capacity() + kept.capacity() / 4).min(MAX_BODY));
+        memory.set(capacity)?;
+        kept.reserve_exact(capacity - kept.len());
+    }
+    kept.extend_from_slice(chunk);
+    Ok(())
 }
 
 #[cfg(test)]

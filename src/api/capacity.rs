@@ -11,7 +11,7 @@ use crate::error::Error;
 
 /// How many operations may be in progress for each connection of the pool that requests share. All but
 /// one of them wait. A connection executes about a thousand short statements a second, so they wait for
-/// less than 0.1 s; and with the default pool 1024 operations hold a body of at most 1 MiB each.
+/// less than 0.1 s. The memory for their bodies has a bound of its own (see `body_memory`).
 pub const OPERATIONS_PER_CONNECTION: usize = 64;
 
 /// The places for operations in progress: from the end of the request's body to the beginning of the

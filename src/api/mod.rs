@@ -4,6 +4,7 @@
 //! Imports `db`, `contract`, `error`, `deadlines` and `passwords`; knows no SQL.
 
 mod body;
+mod body_memory;
 mod capacity;
 pub mod cart;
 mod compression;

@@ -21,6 +21,7 @@ use crate::contract::{self, Contract, Operation};
 use crate::deadlines::{self, Limits};
 use crate::error::Error;
 
+use super::body_memory::BodyMemory;
 use super::capacity::Capacity;
 use super::context::{Caller, RequestContext};
 use super::cors::{self, Cors};
@@ -43,6 +44,8 @@ pub struct Settings {
     pub validation: Validation,
     /// How many operations may be in progress.
     pub max_operations: usize,
+    /// How many bytes the bodies of all requests may hold together.
+    pub body_memory: usize,
 }
 
 /// A contract, and the handlers of its operations.
@@ -58,6 +61,7 @@ pub struct Pipeline {
     services: Vec<Service>,
     site: BoxEndpoint<'static, Response>,
     capacity: Capacity,
+    body_memory: BodyMemory,
     settings: Settings,
     /// The limit for a handler.
     time_limit: Duration,
@@ -83,6 +87,7 @@ impl Pipeline {
             services,
             site: site.into_endpoint().map_to_response().boxed(),
             capacity: Capacity::new(settings.max_operations),
+            body_memory: BodyMemory::new(settings.body_memory),
             settings,
             time_limit: Limits::DEFAULT.operation,
             is_stopping: Arc::default(),
@@ -126,6 +131,9 @@ impl Pipeline {
         // Authentication: there is none, so callers are not distinguished.
         let caller = Caller::Anyone;
 
+        // The client, by which limits are counted.
+        let client = self.settings.clients.client(request.data::<Connection>());
+
         // Rate limit: there is none.
 
         // Capacity. It is looked at before the body is read, so that a rejection costs little, but a place
@@ -134,10 +142,12 @@ impl Pipeline {
 
         // Parameters and body. The body is read even when a parameter is invalid, so that the response
         // reports the violations of both, but a client that holds its body back is not asked for it then.
+        // What the body holds is counted until the handler has returned.
+        let mut memory = self.body_memory.account(client.network);
         let mut violations = parameters::check(operation, &mut request);
         let is_pointless = !violations.is_empty() && body::is_held_back(&request);
         if let Some(contract) = operation.body.as_ref().filter(|_| !is_pointless) {
-            match body::check(contract, &mut request).await {
+            match body::check(contract, &mut request, &mut memory).await {
                 Ok(Some(body)) => {
                     request.set_data(body);
                 }
@@ -157,7 +167,7 @@ impl Pipeline {
             contract: service.contract,
             operation,
             caller,
-            client: self.settings.clients.client(request.data::<Connection>()),
+            client,
             request_id: log.request_id.clone(),
             query: request.uri().query().unwrap_or_default().into(),
             start: log.start,

@@ -92,6 +92,7 @@ fn api_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
         hosts,
         validation,
         max_operations: usize::from(settings.database_pool_size) * api::OPERATIONS_PER_CONNECTION,
+        body_memory: usize::from(settings.body_memory) * 1024 * 1024,
     })
 }
 

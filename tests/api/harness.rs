@@ -120,31 +120,30 @@ impl Shop {
         validation: Validation,
         limits: Limits,
     ) -> Self {
-        Self::with_capacity(service_url, url, validation, limits, 512).await
+        Self::with_settings(service_url, url, limits, settings(validation)).await
     }
 
     /// Opens an empty shop whose service rejects requests while `operations` are in progress.
     pub async fn open_with_capacity(operations: usize) -> Self {
-        let url = tokio::task::spawn_blocking(database::create).await;
-        let url = url.expect("the database is ready");
-        let (validation, limits) = (Validation::Off, Limits::default());
-        Self::with_capacity(&url.clone(), url, validation, limits, operations).await
+        Self::open_with_settings(Settings {
+            max_operations: operations,
+            ..settings(Validation::Off)
+        })
+        .await
     }
 
-    async fn with_capacity(
+    async fn open_with_settings(settings: Settings) -> Self {
+        let url = tokio::task::spawn_blocking(database::create).await;
+        let url = url.expect("the database is ready");
+        Self::with_settings(&url.clone(), url, Limits::default(), settings).await
+    }
+
+    async fn with_settings(
         service_url: &DatabaseUrl,
         url: DatabaseUrl,
-        validation: Validation,
         limits: Limits,
-        max_operations: usize,
+        settings: Settings,
     ) -> Self {
-        let settings = Settings {
-            clients: clients::Rules::default(),
-            cors: Cors::Any,
-            hosts: Hosts::Loopback,
-            validation,
-            max_operations,
-        };
         let app = service(&Database::new(&service_url.async_opts(), 8, 8), settings);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("its address").to_string();
@@ -329,6 +328,18 @@ impl Drop for Shop {
                     .expect("the database is dropped");
             }
         }
+    }
+}
+
+/// The settings of a service with limits that no test reaches.
+pub fn settings(validation: Validation) -> Settings {
+    Settings {
+        clients: clients::Rules::default(),
+        cors: Cors::Any,
+        hosts: Hosts::Loopback,
+        validation,
+        max_operations: 512,
+        body_memory: 64 * 1024 * 1024,
     }
 }
 

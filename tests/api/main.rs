@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod body_memory;
 mod cart;
 mod character_sets;
 mod concurrent_reads;
@@ -34,6 +35,7 @@ mod searches;
 mod second;
 mod selection;
 mod site;
+mod slow_bodies;
 mod statuses;
 mod transfer;
 mod triggers;

@@ -94,6 +94,7 @@ async fn rejections_are_paced() {
         hosts: Hosts::Any,
         validation: Validation::Off,
         max_operations: 0,
+        body_memory: 0,
     };
     let pipeline = service(&Database::nowhere(), settings);
     let start = tokio::time::Instant::now();

@@ -68,6 +68,7 @@ fn settings() -> Settings {
         hosts: Hosts::Any,
         validation: Validation::Enforce,
         max_operations: 16,
+        body_memory: 1024 * 1024,
     }
 }
 

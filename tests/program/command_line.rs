@@ -89,6 +89,7 @@ fn a_bad_value_is_one_line_and_exit_code_2() {
         ("DATABASE_WAIT", "-1", "'--database-wait"),
         ("DATABASE_WAIT", "4000", "4000 is not in 0..=3600"),
         ("SHUTDOWN_DELAY", "soon", "'--shutdown-delay"),
+        ("BODY_MEMORY", "0", "0 is not in 8..=4096"),
         (
             "ADDRESS_LIMIT_EXEMPT",
             "10.0.0.0/33",

@@ -24,5 +24,6 @@ mod serving;
 mod settings;
 mod tables;
 mod tls;
+mod unfinished_bodies;
 mod unread_log;
 mod waiting;

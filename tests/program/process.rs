@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// How long a test waits for anything: more than anything takes on a busy machine.
-const LIMIT: Duration = Duration::from_mins(1);
+pub const LIMIT: Duration = Duration::from_mins(1);
 /// A part of the log line that says that the program serves.
 const LISTENING: &str = "listening on http";
 

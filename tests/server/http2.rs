@@ -5,6 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use ecommerce_api::server::Limits;
 use poem::http::StatusCode;
+use tokio::io::AsyncReadExt as _;
 
 use crate::harness::{Server, get, soon};
 use crate::{FAR, SHORT};
@@ -45,4 +46,36 @@ async fn an_idle_http2_connection_outlives_the_header_timeout_and_ends_at_the_id
     get(&client, "/hello").await.unwrap();
     let _ = soon(connection).await;
     assert!(sent.elapsed() >= SHORT);
+}
+
+#[tokio::test]
+async fn an_http2_connection_may_send_little_that_no_request_reads() {
+    let server = Server::start(FAR).await;
+    let mut client = server.connect().await;
+    let settings = "\0\0\0\x04\0\0\0\0\0";
+    client
+        .send(&format!("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{settings}"))
+        .await;
+    let (mut stream, mut connection) = (None, None);
+    while stream.is_none() || connection.is_none() {
+        let mut head = [0; 9];
+        soon(client.0.read_exact(&mut head)).await.unwrap();
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; length.try_into().unwrap()];
+        soon(client.0.read_exact(&mut payload)).await.unwrap();
+        let number = |bytes: &[u8]| u32::from_be_bytes(bytes.try_into().unwrap());
+        match head[3] {
+            // SETTINGS: the fourth one is the window of each stream.
+            4 => {
+                let mut settings = payload.chunks(6);
+                let window = settings.find(|setting| setting[..2] == [0, 4]);
+                stream = stream.or(window.map(|setting| number(&setting[2..])));
+            }
+            // WINDOW_UPDATE, added to the window that each connection begins with.
+            8 => connection = Some(65_535 + number(&payload)),
+            _ => {}
+        }
+    }
+    let windows = (stream.unwrap(), connection.unwrap());
+    assert_eq!(windows, (64 * 1024, 256 * 1024));
 }
