@@ -48,8 +48,11 @@ pub struct Limits {
     pub lock: Duration,
     /// The limit for waiting for a free connection of the pool.
     pub pool: Duration,
+    /// The limit for waiting until earlier lists of the same client end, for its share of the
+    /// connections for lists.
+    pub share: Duration,
     /// The limit for the query of a list and its first chunk together, and for the rows of each
-    /// later chunk. A page is one chunk in this sense, unless it is too large to be kept in memory.
+    /// later chunk. A page is one chunk in this sense, unless it cannot be kept in memory.
     /// A whole list has no limit: it lasts as long as its client reads.
     pub chunk: Duration,
     /// The limit for requests in progress after the server was told to stop: [`SHUTDOWN`], or
@@ -75,6 +78,7 @@ impl Limits {
             statement: percent(60, operation),
             lock: Duration::from_secs(operation.as_secs() / 2),
             pool: percent(25, operation),
+            share: percent(10, operation),
             chunk: percent(60, operation),
             shutdown: longer(
                 SHUTDOWN,
@@ -179,13 +183,14 @@ const fn assert_nested(limits: Limits) {
         statement,
         lock,
         pool,
+        share,
         chunk,
         shutdown,
     } = limits;
     assert!(fit(&[queries], operation));
     // A statement, on a connection of the pool, and a page.
     assert!(fit(&[pool, statement], queries));
-    assert!(fit(&[pool, chunk], queries));
+    assert!(fit(&[share, pool, chunk], queries));
     assert!(fit(&[lock], statement));
     assert!(fit(&[LAST_REQUEST, operation], shutdown));
     assert!(fit(&[operation], LIST_WRITE));

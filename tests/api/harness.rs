@@ -131,6 +131,19 @@ impl Shop {
         Self::with_capacity(&url.clone(), url, validation, limits, operations).await
     }
 
+    /// Opens an empty shop that counts the clients of every address, also of this machine.
+    pub async fn open_counting_every_client() -> Self {
+        let url = tokio::task::spawn_blocking(database::create).await;
+        let url = url.expect("the database is ready");
+        let settings = Settings {
+            clients: clients::Rules {
+                exempt: clients::Networks::NONE,
+            },
+            ..settings(Validation::Off, 512)
+        };
+        Self::with_settings(&url.clone(), url, settings, Limits::default()).await
+    }
+
     async fn with_capacity(
         service_url: &DatabaseUrl,
         url: DatabaseUrl,
@@ -138,13 +151,16 @@ impl Shop {
         limits: Limits,
         max_operations: usize,
     ) -> Self {
-        let settings = Settings {
-            clients: clients::Rules::default(),
-            cors: Cors::Any,
-            hosts: Hosts::Loopback,
-            validation,
-            max_operations,
-        };
+        let settings = settings(validation, max_operations);
+        Self::with_settings(service_url, url, settings, limits).await
+    }
+
+    async fn with_settings(
+        service_url: &DatabaseUrl,
+        url: DatabaseUrl,
+        settings: Settings,
+        limits: Limits,
+    ) -> Self {
         let app = service(&Database::new(&service_url.async_opts(), 8, 8), settings);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("its address").to_string();
@@ -329,6 +345,17 @@ impl Drop for Shop {
                     .expect("the database is dropped");
             }
         }
+    }
+}
+
+/// The settings of a service that rejects requests while `max_operations` are in progress.
+fn settings(validation: Validation, max_operations: usize) -> Settings {
+    Settings {
+        clients: clients::Rules::default(),
+        cors: Cors::Any,
+        hosts: Hosts::Loopback,
+        validation,
+        max_operations,
     }
 }
 
