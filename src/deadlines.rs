@@ -25,6 +25,10 @@ pub const BODY: Duration = Duration::from_secs(30);
 /// since the side that reuses connections has to be the first to close them.
 pub const IDLE: Duration = Duration::from_secs(75);
 
+/// The limit for taking 30 KiB of a response, which is 1 KiB a second. Long enough for a client that
+/// pauses, and a client that reads for a person reads much faster.
+pub const READING: Duration = Duration::from_secs(30);
+
 /// How long a connection that is being closed is still read from, so that a client that is still
 /// sending can read the response.
 pub const LINGER: Duration = Duration::from_secs(2);

@@ -86,7 +86,7 @@ pub(super) async fn serve_connection<A: Application + 'static>(
             .unwrap_or_default(),
     );
 
-    let timer = ClientTimer::start(limits.header_timeout, limits.idle_timeout);
+    let timer = ClientTimer::start(&limits);
     let cut_off = CutOff::default();
     let rejection = Arc::new(OnceLock::new());
     let reject = {
@@ -151,7 +151,7 @@ pub(super) async fn serve_connection<A: Application + 'static>(
         }
         (None, Some(Err(error))) => tracing::debug!(%peer, %error, "the connection ended early"),
         (None, None) => {
-            tracing::debug!(%peer, "closed the connection: its client was silent for too long");
+            tracing::debug!(%peer, "closed the connection: its client was silent for too long, or read too slowly");
         }
     }
 }

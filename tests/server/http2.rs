@@ -4,7 +4,10 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use ecommerce_api::server::Limits;
-use poem::http::StatusCode;
+use http_body_util::Empty;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use poem::http::{Request, StatusCode};
+use tokio::net::TcpStream;
 
 use crate::harness::{Server, get, soon};
 use crate::{FAR, SHORT};
@@ -45,4 +48,27 @@ async fn an_idle_http2_connection_outlives_the_header_timeout_and_ends_at_the_id
     get(&client, "/hello").await.unwrap();
     let _ = soon(connection).await;
     assert!(sent.elapsed() >= SHORT);
+}
+
+#[tokio::test]
+async fn a_client_that_only_sends_pings_while_it_has_to_read_is_disconnected() {
+    let server = Server::start(Limits {
+        idle_timeout: 4 * SHORT,
+        reading_timeout: SHORT,
+        ..FAR
+    })
+    .await;
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let handshake = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(0)
+        .keep_alive_interval(SHORT / 4)
+        .handshake(TokioIo::new(stream));
+    let (mut client, connection) = soon(handshake).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = Request::get("http://a/endless");
+    let request = request.body(Empty::<Bytes>::new()).unwrap();
+    let _unread = soon(client.send_request(request)).await.unwrap();
+    soon(server.events.endless_dropped.notified()).await;
+    let _ = soon(connection).await;
 }
