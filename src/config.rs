@@ -56,7 +56,7 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "16", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub database_pool_size: u16,
 
-    /// Connections to the database for lists; a slow client holds one as long as it reads
+    /// Connections to the database for lists; one client holds at most a quarter of them
     #[arg(long, env, global = true, default_value = "64", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub database_list_pool_size: u16,
 

@@ -34,6 +34,10 @@ pub const BODY: Duration = Duration::from_mins(2);
 /// since the side that reuses connections has to be the first to close them.
 pub const IDLE: Duration = Duration::from_secs(75);
 
+/// The limit for taking 30 KiB of a response, which is 1 KiB a second. Long enough for a client that
+/// pauses, and a client that reads for a person reads much faster.
+pub const READING: Duration = Duration::from_secs(30);
+
 /// How long a connection that is being closed is still read from, so that a client that is still
 /// sending can read the response.
 pub const LINGER: Duration = Duration::from_secs(2);
@@ -57,8 +61,11 @@ pub struct Limits {
     pub lock: Duration,
     /// The limit for waiting for a free connection of the pool.
     pub pool: Duration,
+    /// The limit for waiting until earlier lists of the same client end, for its share of the
+    /// connections for lists.
+    pub share: Duration,
     /// The limit for the query of a list and its first chunk together, and for the rows of each
-    /// later chunk. A page is one chunk in this sense, unless it is too large to be kept in memory.
+    /// later chunk. A page is one chunk in this sense, unless it cannot be kept in memory.
     /// A whole list has no limit: it lasts as long as its client reads.
     pub chunk: Duration,
     /// The limit for requests in progress after the server was told to stop: [`SHUTDOWN`], or
@@ -84,6 +91,7 @@ impl Limits {
             statement: percent(60, operation),
             lock: Duration::from_secs(operation.as_secs() / 2),
             pool: percent(25, operation),
+            share: percent(10, operation),
             chunk: percent(60, operation),
             shutdown: longer(
                 SHUTDOWN,
@@ -188,13 +196,14 @@ const fn assert_nested(limits: Limits) {
         statement,
         lock,
         pool,
+        share,
         chunk,
         shutdown,
     } = limits;
     assert!(fit(&[queries], operation));
     // A statement, on a connection of the pool, and a page.
     assert!(fit(&[pool, statement], queries));
-    assert!(fit(&[pool, chunk], queries));
+    assert!(fit(&[share, pool, chunk], queries));
     assert!(fit(&[lock], statement));
     assert!(fit(&[LAST_REQUEST, operation], shutdown));
     assert!(fit(&[operation], LIST_WRITE));

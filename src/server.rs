@@ -9,13 +9,14 @@
 //!
 //! - `connection`: hyper's protocols over one socket, and each request to the application
 //! - `rejection`: responses to requests that hyper rejects
-//! - `timer`, `stream`, `body`: how long a connection waits for its client
+//! - `timer`, `reading`, `stream`, `body`: how long a connection waits for its client
 //! - `tls`: the certificate, and the handshake of connections with TLS
 //! - `descriptors`, `signals`: the process's limit of open files, and the signals that it handles
 
 mod body;
 mod connection;
 mod descriptors;
+mod reading;
 mod rejection;
 mod signals;
 mod stream;
@@ -66,6 +67,9 @@ pub struct Limits {
     /// a body, in the middle of reading a response. How long a handler may take is not limited
     /// here.
     pub idle_timeout: Duration,
+    /// The longest time in which a client may take less than 30 KiB of its responses while there is more
+    /// for it to read. The time in which the server works does not count.
+    pub reading_timeout: Duration,
     /// The most connections at a time; further ones wait in the kernel's backlog.
     pub max_connections: usize,
     /// How long new connections are still accepted after the server was told to stop.
@@ -81,6 +85,7 @@ impl Default for Limits {
         Self {
             header_timeout: deadlines::HEAD,
             idle_timeout: deadlines::IDLE,
+            reading_timeout: deadlines::READING,
             max_connections: 4096,
             shutdown_delay: Duration::ZERO,
             last_request: deadlines::LAST_REQUEST,

@@ -16,6 +16,7 @@ mod listing;
 mod pages;
 pub(super) mod paging;
 mod sending;
+mod shares;
 mod sharing;
 mod writer;
 
@@ -31,7 +32,8 @@ use super::context::RequestContext;
 use super::validation::Validation;
 
 use pages::PageQueues;
-use sending::{Query, Source, Subscriber};
+use sending::{Query, Source, Subscriber, wait_for_share};
+use shares::Shares;
 use sharing::SharedQueries;
 use writer::Position;
 
@@ -58,6 +60,8 @@ pub struct Lists {
     validation: Validation,
     queries: SharedQueries<Key, Subscriber>,
     pages: PageQueues<Key>,
+    /// The database connections for lists.
+    connections: Shares,
 }
 
 impl Lists {
@@ -67,6 +71,7 @@ impl Lists {
             validation,
             queries: SharedQueries::new(),
             pages: PageQueues::new(db.limits().queries),
+            connections: Shares::of(db.max_lists()),
         }
     }
 
@@ -77,7 +82,7 @@ impl Lists {
     /// are shared. Pages are shared with any selection, as long as it is the same.
     ///
     /// # Errors
-    /// The errors of the query, and of the rows in the first chunk.
+    /// `Busy` when the client holds its share of the connections, the errors of the query, and of the rows in the first chunk.
     pub(super) async fn read<L, R>(
         &self,
         context: &RequestContext,
@@ -107,15 +112,22 @@ impl Lists {
         };
         let chunks = if let Some(page) = page {
             let (subscriber, chunks) = mpsc::channel(pages::CHANNEL_CAPACITY);
-            let buffers = self.pages.buffers();
+            let (memory, connections) = (self.pages.memory(), self.connections.clone());
             let read = move |requests, release| {
-                pages::read::<L, R, _>(source.clone(), buffers.clone(), requests, release)
+                let (memory, connections) = (memory.clone(), connections.clone());
+                pages::read::<L, R, _>(source.clone(), memory, connections, requests, release)
             };
-            let request = pages::Request::new(page, subscriber);
+            let request = pages::Request::new(page, context.client, subscriber);
             self.pages.join(key(), request, read);
             chunks
         } else {
-            let (subscriber, chunks) = mpsc::channel(1);
+            let limit = self.db.limits().share;
+            let connection = wait_for_share(&self.connections, &context.client, limit).await?;
+            let (sender, chunks) = mpsc::channel(1);
+            let subscriber = Subscriber {
+                chunks: sender,
+                connection,
+            };
             if is_plain {
                 let send = move |subscribers| sending::send::<L, R, _>(source, subscribers);
                 self.queries.join(key(), subscriber, send);

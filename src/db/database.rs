@@ -89,6 +89,12 @@ impl Database {
         &self.limits
     }
 
+    /// The largest number of lists that are read at a time.
+    #[must_use]
+    pub fn max_lists(&self) -> usize {
+        self.list_pool.max_size()
+    }
+
     /// A database without an address, for code that needs the service's types but no rows. Every
     /// query fails.
     #[must_use]

@@ -15,7 +15,7 @@ use http_body_util::BodyExt as _;
 use http_body_util::combinators::BoxBody;
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::timer::{Actor, ClientTimer, Exchange, Step};
+use super::timer::{Actor, ClientTimer, Exchange, OpenResponse, Step};
 
 /// The most bytes of an unread request body that are read and discarded, so that the connection can
 /// serve the next request.
@@ -57,6 +57,7 @@ impl TimedBody {
 /// the client has to read what was sent.
 pub(super) struct ResponseBody {
     body: TimedBody,
+    open: OpenResponse,
     _exchange: Exchange,
 }
 
@@ -64,6 +65,7 @@ impl ResponseBody {
     pub(super) fn new(body: BoxBody<Bytes, io::Error>, exchange: Exchange) -> Self {
         Self {
             body: TimedBody::new(body, &exchange, Actor::Server),
+            open: OpenResponse::begin(exchange.timer()),
             _exchange: exchange,
         }
     }
@@ -77,7 +79,11 @@ impl Body for ResponseBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        self.body.poll_frame(cx)
+        let polled = self.body.poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            self.open.record(frame.data_ref().map_or(0, Bytes::len));
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -96,7 +96,7 @@ pub(super) async fn serve_connection<A: Application + 'static>(
             .map(Addr::SocketAddr)
             .unwrap_or_default(),
     );
-    let timer = ClientTimer::start(limits.header_timeout, limits.idle_timeout);
+    let timer = ClientTimer::start(&limits);
     let Some(tls) = tls else {
         let connection = Connection {
             peer,
@@ -227,7 +227,7 @@ async fn serve_http<S, A>(
         }
         (None, Some(Err(error))) => tracing::debug!(%peer, %error, "the connection ended early"),
         (None, None) => {
-            tracing::debug!(%peer, "closed the connection: its client was silent for too long");
+            tracing::debug!(%peer, "closed the connection: its client was silent for too long, or read too slowly");
         }
     }
 }

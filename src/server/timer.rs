@@ -5,7 +5,9 @@
 //! handler either. In both cases no bytes arrive. So a [`ClientTimer`] tracks whether the server or
 //! the client has to act next, and runs only while the client has to.
 //!
-//! Imports `deadlines`, and `api` for [`CutOff`].
+//! A client that reads a response, but too slowly, is disconnected too: see `reading`.
+//!
+//! Imports `server::reading`, `deadlines`, and `api` for [`CutOff`].
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +18,9 @@ use tokio::time::Instant;
 
 use crate::api::CutOff;
 use crate::deadlines;
+
+use super::Limits;
+use super::reading::Reading;
 
 /// Limits how long one connection waits for its client.
 pub(super) struct ClientTimer {
@@ -34,6 +39,8 @@ struct State {
     /// The number of steps in which the server works, minus the number of steps within them that
     /// wait for the client. The timer is paused while this is above zero.
     server_steps: isize,
+    /// How fast the client reads its responses.
+    reading: Reading,
     /// The time from which the client has been silent for too long.
     idle_deadline: Instant,
     /// When the next request head must be complete; `None` while none is expected.
@@ -51,7 +58,8 @@ struct State {
 
 impl ClientTimer {
     /// Starts the timer of a new connection, whose client has to send the first head.
-    pub(super) fn start(header_timeout: Duration, idle_timeout: Duration) -> Arc<Self> {
+    pub(super) fn start(limits: &Limits) -> Arc<Self> {
+        let (header_timeout, idle_timeout) = (limits.header_timeout, limits.idle_timeout);
         let now = Instant::now();
         Arc::new(Self {
             header_timeout,
@@ -59,6 +67,7 @@ impl ClientTimer {
             state: Mutex::new(State {
                 open_requests: 0,
                 server_steps: 0,
+                reading: Reading::new(limits.reading_timeout, now),
                 idle_deadline: now + idle_timeout,
                 head_deadline: Some(now + header_timeout),
                 is_http2: false,
@@ -113,9 +122,10 @@ impl ClientTimer {
         if state.server_steps > 0 {
             return Instant::now() + self.idle_timeout;
         }
-        state
-            .head_deadline
-            .map_or(state.idle_deadline, |due| due.min(state.idle_deadline))
+        [state.head_deadline, state.reading.deadline()]
+            .into_iter()
+            .flatten()
+            .fold(state.idle_deadline, Instant::min)
     }
 
     /// Records that bytes have arrived.
@@ -176,6 +186,19 @@ impl ClientTimer {
     }
 }
 
+impl State {
+    /// Adds steps in which the server works, or removes them. Meanwhile the client's time to read stops.
+    fn add_server_steps(&mut self, steps: isize) {
+        let was_working = self.server_steps > 0;
+        self.server_steps += steps;
+        match (was_working, self.server_steps > 0) {
+            (false, true) => self.reading.pause(Instant::now()),
+            (true, false) => self.reading.resume(Instant::now()),
+            _ => {}
+        }
+    }
+}
+
 /// Sets the value when it is dropped, if there is one.
 struct SetAtDrop<'a>(Option<&'a CutOff>);
 
@@ -227,6 +250,27 @@ impl Drop for Exchange {
     }
 }
 
+/// A response whose body has not been taken completely.
+pub(super) struct OpenResponse(Arc<ClientTimer>);
+
+impl OpenResponse {
+    pub(super) fn begin(timer: &Arc<ClientTimer>) -> Self {
+        timer.state().reading.begin(Instant::now());
+        Self(Arc::clone(timer))
+    }
+
+    /// Records that hyper takes the next bytes of the body: the client has taken those before them.
+    pub(super) fn record(&self, bytes: usize) {
+        self.0.state().reading.record(bytes, Instant::now());
+    }
+}
+
+impl Drop for OpenResponse {
+    fn drop(&mut self) {
+        self.0.state().reading.end();
+    }
+}
+
 /// The side that has to act for a step to end.
 #[derive(Clone, Copy)]
 pub(super) enum Actor {
@@ -245,7 +289,7 @@ pub(super) struct Step {
 impl Step {
     pub(super) fn begin(timer: &Arc<ClientTimer>, actor: Actor) -> Self {
         let mut state = timer.state();
-        state.server_steps += weight(actor);
+        state.add_server_steps(weight(actor));
         timer.extend_idle_deadline(&mut state);
         drop(state);
         Self {
@@ -258,7 +302,7 @@ impl Step {
 impl Drop for Step {
     fn drop(&mut self) {
         let mut state = self.timer.state();
-        state.server_steps -= weight(self.actor);
+        state.add_server_steps(-weight(self.actor));
         self.timer.extend_idle_deadline(&mut state);
     }
 }

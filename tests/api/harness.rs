@@ -138,6 +138,17 @@ impl Shop {
         Self::with_settings(&url.clone(), url, Limits::default(), settings).await
     }
 
+    /// Opens an empty shop that counts the clients of every address, also of this machine.
+    pub async fn open_counting_every_client() -> Self {
+        Self::open_with_settings(Settings {
+            clients: clients::Rules {
+                exempt: clients::Networks::NONE,
+            },
+            ..settings(Validation::Off)
+        })
+        .await
+    }
+
     async fn with_settings(
         service_url: &DatabaseUrl,
         url: DatabaseUrl,

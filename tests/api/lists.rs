@@ -4,6 +4,7 @@
 mod contents;
 mod interruptions;
 mod nonconforming_rows;
+mod shares;
 mod slow_clients;
 
 use ecommerce_api::api::validation::Validation;

@@ -4,8 +4,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use ecommerce_api::server::Limits;
-use poem::http::StatusCode;
+use http_body_util::Empty;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use poem::http::{Request, StatusCode};
 use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
 
 use crate::harness::{Server, get, soon};
 use crate::{FAR, SHORT};
@@ -78,4 +81,27 @@ async fn an_http2_connection_may_send_little_that_no_request_reads() {
     }
     let windows = (stream.unwrap(), connection.unwrap());
     assert_eq!(windows, (64 * 1024, 256 * 1024));
+}
+
+#[tokio::test]
+async fn a_client_that_only_sends_pings_while_it_has_to_read_is_disconnected() {
+    let server = Server::start(Limits {
+        idle_timeout: 4 * SHORT,
+        reading_timeout: SHORT,
+        ..FAR
+    })
+    .await;
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let handshake = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(0)
+        .keep_alive_interval(SHORT / 4)
+        .handshake(TokioIo::new(stream));
+    let (mut client, connection) = soon(handshake).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = Request::get("http://a/endless");
+    let request = request.body(Empty::<Bytes>::new()).unwrap();
+    let _unread = soon(client.send_request(request)).await.unwrap();
+    soon(server.events.endless_dropped.notified()).await;
+    let _ = soon(connection).await;
 }

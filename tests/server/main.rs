@@ -22,6 +22,7 @@ use ecommerce_api::server::Limits;
 const FAR: Limits = Limits {
     header_timeout: Duration::from_secs(30),
     idle_timeout: Duration::from_secs(30),
+    reading_timeout: Duration::from_secs(30),
     max_connections: 100,
     shutdown_delay: Duration::ZERO,
     last_request: Duration::from_millis(400),

@@ -7,13 +7,18 @@
 //! single request, which does not wait. Guarantees:
 //!
 //! - The rows and the total of a page show the same moment, which is after the request has arrived.
-//! - No request waits for the client of another one: a page is read into memory and then sent. A page
-//!   that is too large for that keeps the connection and is sent as fast as its client receives it; the
-//!   other requests of its batch are served by the next batch, on another connection.
+//! - No page holds a database connection while its client reads, and no request waits for the client of
+//!   another one: a page is read into memory, the connection is given back, and the page is sent. A client
+//!   may use a quarter of the memory for pages (see `memory`).
+//! - A page that is too large for that, or finds no memory, is sent like a whole list: it keeps the
+//!   connection while its client reads. It needs a unit of its client's share of the list connections (see
+//!   `shares`); without a free one the request is rejected. The other requests of its batch are served by
+//!   the next batch, on another connection.
 //! - An error in the rows of a page fails only the requests for this page; the other requests of the
 //!   batch are served by the next batch. Only an error before the list is counted fails the whole batch.
 
 mod batch;
+mod memory;
 mod queue;
 
 use super::writer::CHUNK;
@@ -25,12 +30,11 @@ pub(super) use queue::{PageQueues, Request};
 /// with counting.
 const WORKERS: usize = 2;
 
-/// The largest page that is kept in memory, in bytes.
-const MAX_BUFFERED: usize = 512 * 1024;
+/// The largest page that is kept in memory, in bytes: 1,000 rows of 4 KiB.
+const MAX_BUFFERED: usize = 4 * 1024 * 1024;
 
-/// The largest number of pages of several chunks that may wait in memory for their clients: 32 MiB in
-/// all.
-const MAX_BUFFERS: usize = 64;
+/// How many bytes of pages of several chunks may wait in memory for their clients.
+const MAX_MEMORY: usize = 32 * 1024 * 1024;
 
 /// The capacity of a page's channel, in chunks: enough for a page of [`MAX_BUFFERED`] bytes. The last two
 /// chunks may exceed that limit.

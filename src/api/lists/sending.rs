@@ -1,4 +1,8 @@
 //! The task of a list: it reads the rows from a connection and sends them to the subscribers in chunks.
+//!
+//! A connection is in use for as long as the clients of its list read. So each request for a whole list
+//! needs a unit of its client's share of the list connections (see `shares`), until its last row is read.
+//! It waits for one for [`Limits::share`](deadlines::Limits::share), and is rejected then.
 
 use std::time::Duration;
 
@@ -8,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::Instrument;
 
+use crate::clients::Client;
 use crate::db::{Connection, Database, List, ListConnection, ListRange};
 use crate::deadlines;
 use crate::error::Error;
@@ -15,6 +20,7 @@ use crate::error::Error;
 use super::super::validation::RowValidator;
 use super::list_response::ListResponse;
 use super::paging::Paged;
+use super::shares::{Shares, Unit};
 use super::writer::{Chunk, IsFull, Position, Writer};
 
 /// The pause between two attempts to get a connection for a list that is being continued.
@@ -23,6 +29,9 @@ const CONTINUATION_PAUSE: Duration = Duration::from_millis(100);
 /// How long the subscribers of one task wait for a slow one. Then a separate task continues the list for
 /// the slow subscriber.
 const MAX_DELAY: Duration = Duration::from_millis(20);
+
+/// Why a request is rejected whose client holds its whole share of the list connections.
+pub(super) const NO_SHARE: &str = "the client holds its share of the connections for lists";
 
 /// A query function that reads a list.
 pub(in crate::api) trait Query<R>:
@@ -42,7 +51,27 @@ impl<R, Q> Query<R> for Q where
 }
 
 /// The sender of chunks to one client. Its receiver is dropped when the client disconnects.
-pub(super) type Subscriber = mpsc::Sender<Result<Chunk, Error>>;
+pub(super) type ChunkSender = mpsc::Sender<Result<Chunk, Error>>;
+
+/// A client of a list.
+pub(super) struct Subscriber {
+    pub chunks: ChunkSender,
+    /// The unit of the client's share of the list connections.
+    pub connection: Unit,
+}
+
+/// A unit of the share that `client` has of the list connections.
+///
+/// # Errors
+/// `Busy` when the client holds its share for longer than `limit`.
+pub(super) async fn wait_for_share(
+    connections: &Shares,
+    client: &Client,
+    limit: Duration,
+) -> Result<Unit, Error> {
+    let waiting = timeout(limit, connections.wait(client));
+    waiting.await.map_err(|_| Error::Busy(NO_SHARE))
+}
 
 /// The source of a list: the query, and the position at which it begins.
 #[derive(Clone)]
@@ -76,7 +105,11 @@ where
             Err(error) => Err(error),
         };
         let copy = || end.as_ref().map(Chunk::clone).map_err(Error::share);
-        join_all(subscribers.iter().map(|subscriber| subscriber.send(copy()))).await;
+        let sent = subscribers.into_iter().map(async |subscriber| {
+            drop(subscriber.connection);
+            let _ = subscriber.chunks.send(copy()).await;
+        });
+        join_all(sent).await;
     }
     .boxed()
 }
@@ -117,7 +150,9 @@ async fn connect(
     loop {
         let may_wait = position.rows > 0
             && began.elapsed() < deadlines::CONTINUATION
-            && subscribers.iter().any(|subscriber| !subscriber.is_closed());
+            && subscribers
+                .iter()
+                .any(|subscriber| !subscriber.chunks.is_closed());
         match db.list_connection().await {
             Err(Error::Unavailable(_) | Error::Busy(_)) if may_wait => {
                 sleep(CONTINUATION_PAUSE).await;
@@ -175,7 +210,7 @@ where
             };
             // This task gets a connection only after its client has received the previous chunk.
             let task = async move {
-                if slow.reserve().await.is_ok() {
+                if slow.chunks.reserve().await.is_ok() {
                     send::<L, R, Q>(continued, vec![slow]).await;
                 }
             };
@@ -197,13 +232,13 @@ where
 /// the chunk within [`MAX_DELAY`]; returns the slow ones.
 async fn send_to_all(subscribers: &mut Vec<Subscriber>, chunk: &Chunk) -> Vec<Subscriber> {
     if let [subscriber] = subscribers.as_slice() {
-        if subscriber.send(Ok(chunk.clone())).await.is_err() {
+        if subscriber.chunks.send(Ok(chunk.clone())).await.is_err() {
             subscribers.clear();
         }
         return Vec::new();
     }
     let sent = subscribers.drain(..).map(async |subscriber| {
-        match timeout(MAX_DELAY, subscriber.send(Ok(chunk.clone()))).await {
+        match timeout(MAX_DELAY, subscriber.chunks.send(Ok(chunk.clone()))).await {
             Ok(Ok(())) => (Some(subscriber), None),
             Ok(Err(_)) => (None, None),
             Err(_) => (None, Some(subscriber)),

@@ -3,12 +3,10 @@
 //! Imports `db` for pages and snapshots.
 
 use std::cmp::Reverse;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
@@ -19,10 +17,12 @@ use crate::error::Error;
 use super::super::super::validation::RowValidator;
 use super::super::list_response::ListResponse;
 use super::super::paging::Paged;
-use super::super::sending::{Query, Source, Subscriber};
+use super::super::sending::{ChunkSender, NO_SHARE, Query, Source};
+use super::super::shares::Shares;
 use super::super::writer::{Chunk, IsFull, Position, Writer};
+use super::CHANNEL_CAPACITY;
+use super::memory::{Memory, Reservation};
 use super::queue::{Release, Request};
-use super::{CHANNEL_CAPACITY, MAX_BUFFERED};
 
 /// The requests of one batch that have not been served yet.
 struct Batch {
@@ -83,7 +83,8 @@ impl Batch {
 /// Reads all pages of a batch from one snapshot. Requests for the same page receive the same chunks.
 pub(in crate::api::lists) fn read<L, R, Q>(
     source: Source<Q>,
-    buffers: Arc<Semaphore>,
+    memory: Memory,
+    connections: Shares,
     requests: Vec<Request>,
     release: Release,
 ) -> BoxFuture<'static, ()>
@@ -107,7 +108,7 @@ where
             let span = requests[0].span.clone();
             let sent = send_page::<L, R, Q>(
                 source.clone(),
-                &buffers,
+                (&memory, &connections),
                 &mut snapshot,
                 page,
                 &mut requests,
@@ -134,11 +135,12 @@ where
     .boxed()
 }
 
-/// Reads one page and sends it to all clients that requested it. A page that is too large to be kept in
-/// memory ends the batch: it is sent to the first client alone, as fast as that client receives it.
+/// Reads one page and sends it to all clients that requested it. A page that cannot be kept in memory ends
+/// the batch: it is sent to the first client that has a unit of its share of the list connections, alone
+/// and as fast as that client receives it.
 async fn send_page<L, R, Q>(
     source: Source<Q>,
-    buffers: &Arc<Semaphore>,
+    (memory, connections): (&Memory, &Shares),
     snapshot: &mut Snapshot,
     page: Page,
     requests: &mut Vec<Request>,
@@ -160,20 +162,27 @@ where
     batch.known.total = paged.map(|paged| paged.total);
     let mut writer = Writer::<L>::new(Position::default(), paged);
     let mut chunks: Vec<Chunk> = Vec::new();
-    let mut permit = None;
+    let mut reservation = Reservation::default();
+    let client = requests[0].client;
     while let Some(chunk) = next_chunk(&mut writer, &mut rows, validator, deadline).await? {
+        let is_kept = reservation.extend(memory, &client, chunk.bytes.len());
         chunks.push(chunk);
-        if permit.is_none() {
-            permit = Arc::clone(buffers).try_acquire_owned().ok();
-        }
-        let bytes: usize = chunks.iter().map(|chunk| chunk.bytes.len()).sum();
-        if permit.is_none() || bytes > MAX_BUFFERED {
+        if !is_kept {
+            let taken = requests
+                .iter()
+                .enumerate()
+                .find_map(|(index, request)| Some((index, connections.try_take(&request.client)?)));
+            let Some((index, _connection)) = taken else {
+                return Err(Error::Busy(NO_SHARE));
+            };
+            requests.swap(0, index);
             batch.requests.extend(requests.drain(1..));
             batch.release();
             let subscriber = &requests[0].subscriber;
             for chunk in chunks {
                 send(subscriber, chunk).await?;
             }
+            drop(reservation);
             let deadline = || Instant::now() + limit;
             while let Some(chunk) =
                 next_chunk(&mut writer, &mut rows, validator, deadline()).await?
@@ -191,8 +200,8 @@ where
             let _ = request.subscriber.try_send(Ok(chunk.clone()));
         }
     }
-    if permit.is_some() {
-        tokio::spawn(hold_until_received(permit, std::mem::take(requests)));
+    if chunks.len() > 1 {
+        tokio::spawn(hold_until_received(reservation, std::mem::take(requests)));
     }
     Ok(())
 }
@@ -226,19 +235,23 @@ where
     Ok(is_full.then(|| writer.take_chunk()))
 }
 
-/// Sends a chunk as soon as the channel has capacity. It is an error when the client has disconnected:
-/// then the connection, which may still receive rows, is closed.
-async fn send(subscriber: &Subscriber, chunk: Chunk) -> Result<(), Error> {
-    let sent = subscriber.send(Ok(chunk)).await;
-    sent.map_err(|_| Error::Unavailable("the client has disconnected".into()))
+/// Sends a chunk as soon as the client has received all earlier ones but one. It is an error when the client
+/// has disconnected: then the connection, which may still receive rows, is closed.
+async fn send(subscriber: &ChunkSender, chunk: Chunk) -> Result<(), Error> {
+    let capacity = subscriber.reserve_many(CHANNEL_CAPACITY - 1).await;
+    let Some(permit) = capacity.ok().and_then(|mut permits| permits.next()) else {
+        return Err(Error::Unavailable("the client has disconnected".into()));
+    };
+    permit.send(Ok(chunk));
+    Ok(())
 }
 
-/// Holds the permit until each client has received all chunks or has disconnected.
-async fn hold_until_received(permit: Option<OwnedSemaphorePermit>, requests: Vec<Request>) {
+/// Holds the memory of a page until each client has received all chunks or has disconnected.
+async fn hold_until_received(reservation: Reservation, requests: Vec<Request>) {
     for Request { subscriber, .. } in &requests {
         let _ = subscriber.reserve_many(CHANNEL_CAPACITY).await;
     }
-    drop(permit);
+    drop(reservation);
 }
 
 /// Sends the error to all of these clients.

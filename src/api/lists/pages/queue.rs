@@ -5,27 +5,31 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tracing::{Instrument, Span};
 
+use crate::clients::Client;
 use crate::db::Page;
 
-use super::super::sending::Subscriber;
-use super::{MAX_BUFFERS, WORKERS};
+use super::super::sending::ChunkSender;
+use super::WORKERS;
+use super::memory::Memory;
 
 /// A request for one page.
 pub(in crate::api::lists) struct Request {
     pub(super) page: Page,
-    pub(super) subscriber: Subscriber,
+    pub(super) client: Client,
+    pub(super) subscriber: ChunkSender,
     /// The span of the request, for the log.
     pub(super) span: Span,
 }
 
 impl Request {
-    pub(in crate::api::lists) fn new(page: Page, subscriber: Subscriber) -> Self {
+    pub(in crate::api::lists) fn new(page: Page, client: Client, subscriber: ChunkSender) -> Self {
         Self {
             page,
+            client,
             subscriber,
             span: Span::current(),
         }
@@ -35,7 +39,7 @@ impl Request {
 /// The queue of each list. The key `K` is everything that determines the rows of a list and their order.
 pub(in crate::api::lists) struct PageQueues<K> {
     queues: Arc<Mutex<HashMap<K, Queue>>>,
-    buffers: Arc<Semaphore>,
+    memory: Memory,
     /// The limit for a batch.
     limit: Duration,
 }
@@ -44,7 +48,7 @@ impl<K> Clone for PageQueues<K> {
     fn clone(&self) -> Self {
         Self {
             queues: Arc::clone(&self.queues),
-            buffers: self.buffers(),
+            memory: self.memory(),
             limit: self.limit,
         }
     }
@@ -60,9 +64,9 @@ struct Queue {
 pub(super) type Release = oneshot::Sender<Vec<Request>>;
 
 impl<K> PageQueues<K> {
-    /// The permits to keep a page of several chunks in memory until its clients have received it.
-    pub(in crate::api::lists) fn buffers(&self) -> Arc<Semaphore> {
-        Arc::clone(&self.buffers)
+    /// The memory for pages of several chunks until their clients have received them.
+    pub(in crate::api::lists) fn memory(&self) -> Memory {
+        self.memory.clone()
     }
 }
 
@@ -70,7 +74,7 @@ impl<K: Eq + Hash + Clone + Send + 'static> PageQueues<K> {
     pub(in crate::api::lists) fn new(limit: Duration) -> Self {
         Self {
             queues: Arc::default(),
-            buffers: Arc::new(Semaphore::new(MAX_BUFFERS)),
+            memory: Memory::new(),
             limit,
         }
     }
@@ -145,6 +149,7 @@ impl<K: Eq + Hash + Clone + Send + 'static> PageQueues<K> {
 mod tests {
     use tokio::sync::mpsc;
 
+    use crate::clients::Rules;
     use crate::deadlines::Limits;
     use crate::error::Error;
 
@@ -170,7 +175,11 @@ mod tests {
         /// Requests a page. The batch of the request ends when its release is used.
         fn request(&self, number: i32) -> mpsc::Receiver<Result<Chunk, Error>> {
             let (subscriber, chunks) = mpsc::channel(1);
-            let request = Request::new(Page { number, size: 10 }, subscriber);
+            let request = Request::new(
+                Page { number, size: 10 },
+                Rules::default().client(None),
+                subscriber,
+            );
             let started = self.started.clone();
             let key = "list";
             self.pages.join(key, request, move |requests, release| {

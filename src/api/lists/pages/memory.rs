@@ -1,0 +1,95 @@
+//! The memory for pages of several chunks that wait for their clients.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::clients::Client;
+
+use super::super::shares::{Shares, Unit};
+use super::{MAX_BUFFERED, MAX_MEMORY};
+
+/// The bytes that are reserved together.
+const UNIT: usize = 128 * 1024;
+
+/// The memory for all pages; cheap to clone.
+#[derive(Clone)]
+pub(in crate::api::lists) struct Memory {
+    free: Arc<Semaphore>,
+    shares: Shares,
+}
+
+impl Memory {
+    pub(super) fn new() -> Self {
+        Self {
+            free: Arc::new(Semaphore::new(MAX_MEMORY / UNIT)),
+            shares: Shares::of(MAX_MEMORY / UNIT),
+        }
+    }
+}
+
+/// The memory that is reserved for one page, until this is dropped.
+#[derive(Default)]
+pub(super) struct Reservation {
+    bytes: usize,
+    units: Vec<(OwnedSemaphorePermit, Unit)>,
+}
+
+impl Reservation {
+    /// Reserves so many more bytes, of the share of `client`. Returns `false` if the page is too large, or
+    /// the memory or the share is used up.
+    pub(super) fn extend(&mut self, memory: &Memory, client: &Client, bytes: usize) -> bool {
+        self.bytes += bytes;
+        if self.bytes > MAX_BUFFERED {
+            return false;
+        }
+        while self.units.len() * UNIT < self.bytes {
+            let Some(share) = memory.shares.try_take(client) else {
+                return false;
+            };
+            let Ok(unit) = Arc::clone(&memory.free).try_acquire_owned() else {
+                return false;
+            };
+            self.units.push((unit, share));
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn client(connection: u64) -> Client {
+        Client {
+            connection,
+            address: Ipv4Addr::LOCALHOST.into(),
+            network: None,
+        }
+    }
+
+    #[test]
+    fn a_client_fills_a_quarter_of_the_memory_with_pages() {
+        let memory = Memory::new();
+        let mut pages: Vec<Reservation> = Vec::new();
+        for _ in 0..MAX_MEMORY / 4 / MAX_BUFFERED {
+            let mut page = Reservation::default();
+            assert!(page.extend(&memory, &client(1), MAX_BUFFERED));
+            pages.push(page);
+        }
+        assert!(!Reservation::default().extend(&memory, &client(1), 1));
+        assert!(Reservation::default().extend(&memory, &client(2), MAX_BUFFERED));
+        pages.clear();
+        assert!(Reservation::default().extend(&memory, &client(1), MAX_BUFFERED));
+    }
+
+    #[test]
+    fn a_page_that_is_too_large_is_not_kept() {
+        let memory = Memory::new();
+        let mut page = Reservation::default();
+        assert!(page.extend(&memory, &client(1), MAX_BUFFERED - 1));
+        assert!(!page.extend(&memory, &client(1), 2));
+    }
+}
