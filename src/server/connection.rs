@@ -27,7 +27,7 @@ use crate::clients;
 use super::body::{RequestBody, ResponseBody};
 use super::stream::TimedStream;
 use super::timer::{ClientTimer, Exchange};
-use super::{Application, Limits, Stage};
+use super::{Application, Stage};
 
 /// The largest request head, in bytes, and how much of a response hyper gathers before it writes.
 const HTTP1_BUFFER: usize = 16 * 1024;
@@ -69,7 +69,7 @@ pub(super) async fn serve_connection<A: Application + 'static>(
     peer: SocketAddr,
     app: Arc<A>,
     http: &Protocols,
-    limits: Limits,
+    timer: Arc<ClientTimer>,
     mut stage: watch::Receiver<Stage>,
 ) {
     // Responses are written whole: waiting to fill a packet (Nagle) could only delay the last
@@ -86,7 +86,6 @@ pub(super) async fn serve_connection<A: Application + 'static>(
             .unwrap_or_default(),
     );
 
-    let timer = ClientTimer::start(limits.header_timeout, limits.idle_timeout);
     let cut_off = CutOff::default();
     let rejection = Arc::new(OnceLock::new());
     let reject = {
@@ -126,6 +125,7 @@ pub(super) async fn serve_connection<A: Application + 'static>(
             end = connection.as_mut() => return end,
             _ = stage.wait_for(|stage| *stage == Stage::Closing) => {}
             () = goaway.notified() => {}
+            () = timer.asked_to_close() => {}
         }
         connection.as_mut().graceful_shutdown();
         connection.await
@@ -150,6 +150,9 @@ pub(super) async fn serve_connection<A: Application + 'static>(
             tracing::info!(%peer, problem = %error, "rejected a request that is not valid HTTP");
         }
         (None, Some(Err(error))) => tracing::debug!(%peer, %error, "the connection ended early"),
+        (None, None) if timer.is_asked_to_close() => {
+            tracing::debug!(%peer, "closed the idle connection in favour of a new one");
+        }
         (None, None) => {
             tracing::debug!(%peer, "closed the connection: its client was silent for too long");
         }
