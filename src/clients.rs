@@ -147,8 +147,14 @@ impl Rules {
         Client {
             connection: connection.id,
             address,
-            network: (!self.exempt.contain(address)).then(|| address.into()),
+            network: self.network(address),
         }
+    }
+
+    /// What the limits for the client at `address` are counted by; `None` for a client without limits.
+    #[must_use]
+    pub fn network(&self, address: IpAddr) -> Option<Network> {
+        (!self.exempt.contain(address)).then(|| address.into())
     }
 }
 

@@ -98,6 +98,11 @@ pub struct Settings {
     )]
     pub address_limit_exempt: String,
 
+    /// Connections of one address (IPv6: of one /64) at a time, at most a quarter of all 4096; further
+    /// ones are closed at once
+    #[arg(long, env, global = true, default_value = "256", value_name = "CONNECTIONS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub address_connections: u16,
+
     /// The origins whose pages may call: *, or https://a.example,https://b.example, or nothing
     #[arg(long, env, global = true, default_value = "*", value_name = "ORIGINS")]
     pub cors_allow_origin: String,

@@ -3,12 +3,13 @@
 //!
 //! Imports `deadlines`, `clients`, and `api` to tell the log of requests that a connection was cut off; the
 //! application is any [`Application`]. Compared with `poem::Server` it
-//! limits how long a client may keep a connection waiting and how many connections there are,
-//! survives running out of file descriptors, and breaks the transfer when a body fails half-way: a
+//! limits how long a client may keep a connection waiting and how many connections there are, in all and
+//! of one network, survives running out of file descriptors, and breaks the transfer when a body fails half-way: a
 //! truncated list must not look like a complete one.
 //!
 //! - `connection`: hyper's protocols over one socket, and each request to the application
 //! - `rejection`: responses to requests that hyper rejects
+//! - `slots`: how many connections there are, and which one is closed in favour of another
 //! - `timer`, `reading`, `stream`, `body`: how long a connection waits for its client
 //! - `tls`: the certificate, and the handshake of connections with TLS
 //! - `descriptors`, `signals`: the process's limit of open files, and the signals that it handles
@@ -19,12 +20,13 @@ mod descriptors;
 mod reading;
 mod rejection;
 mod signals;
+mod slots;
 mod stream;
 mod timer;
 mod tls;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,14 +35,17 @@ use bytes::Bytes;
 use poem::Endpoint;
 use poem::http::{Response, StatusCode};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::clients::Network;
 use crate::deadlines;
 
 pub use signals::{Hangups, shutdown_signal};
 pub use tls::{KeyPair, Tls, keep_current};
+
+use slots::{Slot, Slots};
 
 /// The pause after a failed accept, for descriptors to become free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
@@ -51,6 +56,10 @@ pub trait Application: Endpoint {
     /// The response to a request that is rejected with `status` before the endpoint is called,
     /// because it is not valid HTTP. Its `X-Request-Id` is logged; the connection ends after it.
     fn reject(&self, status: StatusCode) -> Response<Bytes>;
+
+    /// The network that the connections of `peer` are counted by; `None` if there may be as many as there
+    /// are slots.
+    fn network(&self, peer: IpAddr) -> Option<Network>;
 
     /// Called once, when the server was told to stop. From now on the application reports that it is
     /// not ready for further clients; requests are still passed to it.
@@ -70,8 +79,12 @@ pub struct Limits {
     /// The longest time in which a client may take less than 30 KiB of its responses while there is more
     /// for it to read. The time in which the server works does not count.
     pub reading_timeout: Duration,
-    /// The most connections at a time; further ones wait in the kernel's backlog.
+    /// The most connections at a time. For a further one, the connection that has been idle longest is
+    /// closed; it waits, and others in the kernel's backlog, only while none is idle.
     pub max_connections: usize,
+    /// The most connections of one network at a time, but never more than a quarter of
+    /// `max_connections`; further ones are closed at once.
+    pub address_connections: usize,
     /// How long new connections are still accepted after the server was told to stop.
     pub shutdown_delay: Duration,
     /// How long connections without a request are kept open after the listener was closed.
@@ -87,6 +100,7 @@ impl Default for Limits {
             idle_timeout: deadlines::IDLE,
             reading_timeout: deadlines::READING,
             max_connections: 4096,
+            address_connections: 256,
             shutdown_delay: Duration::ZERO,
             last_request: deadlines::LAST_REQUEST,
             shutdown_grace: deadlines::SHUTDOWN,
@@ -127,14 +141,13 @@ pub async fn serve<A: Application + 'static>(
     shutdown: impl Future<Output = ()>,
 ) {
     let stage = watch::Sender::new(Stage::Serving);
+    let slots = descriptors::raise_limit_for(limits.max_connections);
     let mut acceptor = Acceptor {
         app: Arc::new(app),
         http: Arc::new(connection::protocols()),
         tls,
-        slots: Arc::new(Semaphore::new(descriptors::raise_limit_for(
-            limits.max_connections,
-        ))),
-        limits,
+        slots: Slots::new(slots, &limits),
+        waiting: None,
         stage: stage.subscribe(),
         connections: JoinSet::new(),
     };
@@ -187,10 +200,19 @@ struct Acceptor<A> {
     app: Arc<A>,
     http: Arc<connection::Protocols>,
     tls: Option<Tls>,
-    slots: Arc<Semaphore>,
-    limits: Limits,
+    slots: Arc<Slots>,
+    /// A connection that was accepted and has no slot yet.
+    waiting: Option<Accepted>,
     stage: watch::Receiver<Stage>,
     connections: JoinSet<()>,
+}
+
+/// An accepted connection.
+struct Accepted {
+    stream: TcpStream,
+    peer: SocketAddr,
+    /// What the connection is counted by.
+    network: Option<Network>,
 }
 
 impl<A: Application + 'static> Acceptor<A> {
@@ -198,14 +220,15 @@ impl<A: Application + 'static> Acceptor<A> {
     async fn accept_until(&mut self, listener: &TcpListener, end: impl Future<Output = ()>) {
         let mut end = pin!(end);
         loop {
+            let network_of = |peer| self.app.network(peer);
             tokio::select! {
                 biased;
                 () = &mut end => return,
                 // A connection that ends frees a descriptor, so this also ends the pause of an accept
                 // that lacked one. A task that panicked has been reported by the panic hook.
                 Some(_ended) = self.connections.join_next() => {}
-                (stream, peer, slot) = accept(listener, &self.slots) => {
-                    self.start(stream, peer, slot);
+                (accepted, slot) = accept(listener, &self.slots, network_of, &mut self.waiting) => {
+                    self.start(accepted, slot);
                 }
             }
         }
@@ -217,21 +240,42 @@ impl<A: Application + 'static> Acceptor<A> {
         let Ok(listener) = listener.into_std() else {
             return;
         };
-        while let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned()
-            && let Ok((stream, peer)) = listener.accept()
+        if let Some(accepted) = self.waiting.take()
+            && let Some(slot) = self.slots.try_take(accepted.network)
         {
+            self.start(accepted, slot);
+        }
+        while let Ok((stream, peer)) = listener.accept() {
+            let network = self.app.network(peer.ip());
+            if network.is_some_and(|network| !self.slots.admit(network)) {
+                continue;
+            }
+            let Some(slot) = self.slots.try_take(network) else {
+                return;
+            };
             let is_ready = stream.set_nonblocking(true);
             if let Ok(stream) = is_ready.and_then(|()| TcpStream::from_std(stream)) {
-                self.start(stream, peer, slot);
+                self.start(
+                    Accepted {
+                        stream,
+                        peer,
+                        network,
+                    },
+                    slot,
+                );
             }
         }
     }
 
-    fn start(&mut self, stream: TcpStream, peer: SocketAddr, slot: OwnedSemaphorePermit) {
+    fn start(&mut self, Accepted { stream, peer, .. }: Accepted, slot: Slot) {
         let (app, http) = (Arc::clone(&self.app), Arc::clone(&self.http));
-        let (tls, limits, stage) = (self.tls.clone(), self.limits, self.stage.clone());
+        let (tls, timer, stage) = (
+            self.tls.clone(),
+            Arc::clone(&slot.timer),
+            self.stage.clone(),
+        );
         self.connections.spawn(async move {
-            connection::serve_connection(stream, peer, app, &http, tls, limits, stage).await;
+            connection::serve_connection(stream, peer, app, &http, tls, timer, stage).await;
             drop(slot);
         });
     }
@@ -259,19 +303,40 @@ pub async fn serve_until_signal<A: Application + 'static>(
     }
 }
 
-/// Waits for a free slot and accepts the next connection. A failure is logged and followed by
-/// another attempt: no failure of accept is a reason to stop serving.
+/// Accepts the next connection of a network that has not its share of the slots, and waits for a slot.
+/// The connection is in `waiting` meanwhile, so that it is not lost when this is dropped.
 async fn accept(
     listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
-    let slot = Arc::clone(slots)
-        .acquire_owned()
-        .await
-        .expect("the semaphore is never closed");
+    slots: &Arc<Slots>,
+    network_of: impl Fn(IpAddr) -> Option<Network>,
+    waiting: &mut Option<Accepted>,
+) -> (Accepted, Slot) {
+    loop {
+        let Some(accepted) = waiting.as_ref() else {
+            let (stream, peer) = accept_any(listener).await;
+            let network = network_of(peer.ip());
+            if network.is_none_or(|network| slots.admit(network)) {
+                *waiting = Some(Accepted {
+                    stream,
+                    peer,
+                    network,
+                });
+            }
+            continue;
+        };
+        let slot = slots.take(accepted.network).await;
+        if let Some(accepted) = waiting.take() {
+            return (accepted, slot);
+        }
+    }
+}
+
+/// Accepts the next connection. A failure is logged and followed by another attempt: no failure of accept
+/// is a reason to stop serving.
+async fn accept_any(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => return (stream, peer, slot),
+            Ok(accepted) => return accepted,
             // The client gave up while it waited to be accepted.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {

@@ -3,6 +3,7 @@
 //! Every response, also that of a failed stage, has the contract's envelope and the common headers, and
 //! every request is logged in one line.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +17,7 @@ use poem::http::{self, HeaderValue, Method, StatusCode, Uri, header};
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response};
 use tracing::Instrument;
 
-use crate::clients::{self, Connection};
+use crate::clients::{self, Connection, Network};
 use crate::contract::{self, Contract, Operation};
 use crate::deadlines::{self, Limits};
 use crate::error::Error;
@@ -103,6 +104,11 @@ impl Pipeline {
     /// Records that the server is shutting down, which `/health` reports.
     pub(crate) fn announce_shutdown(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// The network that the connections of `peer` are counted by; `None` for one without limits.
+    pub(crate) fn network(&self, peer: IpAddr) -> Option<Network> {
+        self.settings.clients.network(peer)
     }
 
     /// Passes a request through all stages, from top to bottom.

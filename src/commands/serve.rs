@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use crate::api::hosts::Hosts;
 use crate::api::validation::Validation;
 use crate::api::{self, Pipeline};
-use crate::clients;
+use crate::clients::{self, Network};
 use crate::config::{ContractValidation, Settings};
 use crate::db::session::Session;
 use crate::db::{Database, check, limits, migrations, seed};
@@ -38,6 +38,10 @@ const SAMPLE_SHOP_DONE: &str = "sample-shop-done";
 impl Application for Pipeline {
     fn reject(&self, status: StatusCode) -> Response<Bytes> {
         Pipeline::reject(self, status)
+    }
+
+    fn network(&self, peer: IpAddr) -> Option<Network> {
+        Pipeline::network(self, peer)
     }
 
     fn announce_shutdown(&self) {
@@ -158,6 +162,7 @@ async fn run(
     let client_limits = Limits {
         shutdown_delay: Duration::from_secs(settings.shutdown_delay.into()),
         shutdown_grace: limits.shutdown,
+        address_connections: settings.address_connections.into(),
         ..Limits::default()
     };
     let watching = server::keep_current(tls.clone(), hangups);

@@ -30,7 +30,7 @@ use super::body::{RequestBody, ResponseBody};
 use super::stream::TimedStream;
 use super::timer::{ClientTimer, Exchange};
 use super::tls::Tls;
-use super::{Application, Limits, Stage};
+use super::{Application, Stage};
 
 /// The largest request head, in bytes, and how much of a response hyper gathers before it writes.
 const HTTP1_BUFFER: usize = 16 * 1024;
@@ -82,7 +82,7 @@ pub(super) async fn serve_connection<A: Application + 'static>(
     app: Arc<A>,
     http: &Protocols,
     tls: Option<Tls>,
-    limits: Limits,
+    timer: Arc<ClientTimer>,
     mut stage: watch::Receiver<Stage>,
 ) {
     // Responses are written whole: waiting to fill a packet (Nagle) could only delay the last
@@ -96,7 +96,6 @@ pub(super) async fn serve_connection<A: Application + 'static>(
             .map(Addr::SocketAddr)
             .unwrap_or_default(),
     );
-    let timer = ClientTimer::start(&limits);
     let Some(tls) = tls else {
         let connection = Connection {
             peer,
@@ -202,6 +201,7 @@ async fn serve_http<S, A>(
             end = connection.as_mut() => return end,
             _ = stage.wait_for(|stage| *stage == Stage::Closing) => {}
             () = goaway.notified() => {}
+            () = timer.asked_to_close() => {}
         }
         connection.as_mut().graceful_shutdown();
         connection.await
@@ -226,6 +226,9 @@ async fn serve_http<S, A>(
             tracing::info!(%peer, problem = %error, "rejected a request that is not valid HTTP");
         }
         (None, Some(Err(error))) => tracing::debug!(%peer, %error, "the connection ended early"),
+        (None, None) if timer.is_asked_to_close() => {
+            tracing::debug!(%peer, "closed the idle connection in favour of a new one");
+        }
         (None, None) => {
             tracing::debug!(%peer, "closed the connection: its client was silent for too long, or read too slowly");
         }

@@ -8,12 +8,18 @@
 //! A client that reads a response, but too slowly, is disconnected too: see `reading`.
 //!
 //! Imports `server::reading`, `deadlines`, and `api` for [`CutOff`].
+//!
+//! - `idle`: whether the connection is idle, and since when
 
+mod idle;
+
+use std::mem;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, ready};
 use std::time::Duration;
 
+use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
 use crate::api::CutOff;
@@ -21,12 +27,17 @@ use crate::deadlines;
 
 use super::Limits;
 use super::reading::Reading;
+pub(super) use idle::Vacancy;
 
 /// Limits how long one connection waits for its client.
 pub(super) struct ClientTimer {
     header_timeout: Duration,
     idle_timeout: Duration,
     state: Mutex<State>,
+    /// The task that drives the connection.
+    task: AtomicWaker,
+    /// Told when the connection becomes idle.
+    vacancy: Arc<Vacancy>,
 }
 
 #[expect(
@@ -54,11 +65,15 @@ struct State {
     is_lingering: bool,
     /// Whether all bytes that were written belong to complete responses and have been flushed.
     is_between_responses: bool,
+    /// When the last request ended, or the connection began.
+    idle_since: Instant,
+    /// Whether the idle connection has to be closed in favour of another.
+    is_asked_to_close: bool,
 }
 
 impl ClientTimer {
     /// Starts the timer of a new connection, whose client has to send the first head.
-    pub(super) fn start(limits: &Limits) -> Arc<Self> {
+    pub(super) fn start(limits: &Limits, vacancy: Arc<Vacancy>) -> Arc<Self> {
         let (header_timeout, idle_timeout) = (limits.header_timeout, limits.idle_timeout);
         let now = Instant::now();
         Arc::new(Self {
@@ -74,12 +89,16 @@ impl ClientTimer {
                 has_unread_body: false,
                 is_lingering: false,
                 is_between_responses: true,
+                idle_since: now,
+                is_asked_to_close: false,
             }),
+            task: AtomicWaker::new(),
+            vacancy,
         })
     }
 
-    /// Drives `connection` to its end; `None` once its client has run out of time. Sets `cut_off` if
-    /// the connection is dropped before its end.
+    /// Drives `connection` to its end; `None` once its client has run out of time, or once the connection
+    /// was asked to close while it is idle. Sets `cut_off` if the connection is dropped before its end.
     ///
     /// A connection uses one tokio timer, which is reset only when it fires or when the deadline
     /// becomes earlier, not at each byte.
@@ -93,8 +112,13 @@ impl ClientTimer {
         // Declared after the connection, and so dropped before it.
         let mut at_drop = SetAtDrop(Some(cut_off));
         let end = std::future::poll_fn(|cx| {
+            self.task.register(cx.waker());
+            // Reads what has arrived, so that a request that has is seen below.
             if let Poll::Ready(output) = connection.as_mut().poll(cx) {
                 return Poll::Ready(Some(output));
+            }
+            if self.is_asked_to_close() {
+                return Poll::Ready(None);
             }
             loop {
                 let deadline = self.deadline();
@@ -149,6 +173,8 @@ impl ClientTimer {
         let mut state = self.state();
         if state.open_requests == 0 {
             state.is_between_responses = true;
+            drop(state);
+            self.vacancy.announce();
         }
     }
 
@@ -221,7 +247,12 @@ impl Exchange {
         state.is_http2 = is_http2;
         state.has_unread_body = false;
         state.is_between_responses = false;
+        let was_asked_to_close = mem::take(&mut state.is_asked_to_close);
         drop(state);
+        if was_asked_to_close {
+            // Another connection has to be closed instead.
+            timer.vacancy.announce();
+        }
         Self(Arc::clone(timer))
     }
 
@@ -247,6 +278,12 @@ impl Drop for Exchange {
         let mut state = self.0.state();
         state.open_requests -= 1;
         self.0.extend_idle_deadline(&mut state);
+        state.idle_since = Instant::now();
+        let is_idle = state.is_idle();
+        drop(state);
+        if is_idle {
+            self.0.vacancy.announce();
+        }
     }
 }
 

@@ -1,28 +1,7 @@
-//! What one connection carries, and how many connections there are.
+//! What one connection carries.
 
-use ecommerce_api::server::Limits;
-
+use crate::FAR;
 use crate::harness::Server;
-use crate::{FAR, SHORT};
-
-#[tokio::test]
-async fn beyond_the_limit_a_connection_waits_for_another_to_end() {
-    let server = Server::start(Limits {
-        max_connections: 1,
-        ..FAR
-    })
-    .await;
-    let mut first = server.connect().await;
-    first.send("GET /hello HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    assert_eq!(first.response().await.body, "hello");
-
-    let mut second = server.connect().await;
-    second.send("GET /hello HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    let early = tokio::time::timeout(SHORT, second.0.readable()).await;
-    assert!(early.is_err(), "the second connection was served");
-    drop(first);
-    assert_eq!(second.response().await.body, "hello");
-}
 
 #[tokio::test]
 async fn requests_share_a_connection_one_after_another_and_pipelined() {

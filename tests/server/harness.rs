@@ -2,12 +2,13 @@
 //! byte.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use ecommerce_api::clients::Network;
 use ecommerce_api::server::{self, Application, Limits, Tls};
 use futures_util::stream::{self, StreamExt};
 use http_body_util::{BodyExt, Empty};
@@ -16,7 +17,7 @@ use poem::endpoint::{make, make_sync};
 use poem::http::{self, Request, StatusCode, Version};
 use poem::{Body, Endpoint, Response, Route};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
@@ -74,6 +75,13 @@ impl Server {
         Client(TcpStream::connect(self.address).await.unwrap())
     }
 
+    /// Connects from 127.0.0.`host`.
+    pub async fn connect_from(&self, host: u8) -> Client {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, host], 0).into()).unwrap();
+        Client(socket.connect(self.address).await.unwrap())
+    }
+
     pub async fn connect_http2(&self) -> (Http2, JoinHandle<hyper::Result<()>>) {
         let stream = TokioIo::new(TcpStream::connect(self.address).await.unwrap());
         let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream);
@@ -104,6 +112,10 @@ impl Application for Rejecting {
             .header("x-request-id", "of-a-rejection")
             .body(body.into())
             .unwrap()
+    }
+
+    fn network(&self, peer: IpAddr) -> Option<Network> {
+        (peer != Ipv4Addr::LOCALHOST).then(|| peer.into())
     }
 
     fn announce_shutdown(&self) {

@@ -12,6 +12,7 @@ mod http2;
 mod rejections;
 mod shutdown;
 mod silence;
+mod slots;
 mod tls;
 
 use std::time::Duration;
@@ -24,6 +25,7 @@ const FAR: Limits = Limits {
     idle_timeout: Duration::from_secs(30),
     reading_timeout: Duration::from_secs(30),
     max_connections: 100,
+    address_connections: 100,
     shutdown_delay: Duration::ZERO,
     last_request: Duration::from_millis(400),
     shutdown_grace: Duration::from_secs(30),
