@@ -251,8 +251,11 @@ impl QueryError {
 async fn last_diagnosis(conn: &mut Connection, message: &str) -> Diagnosis {
     // If an administrator ends the questions, too, the next ones are about that.
     for _ in 0..QUESTIONS {
-        if let Ok(Some(number)) = number_of_last_error(conn, message).await {
-            return Diagnosis::Number(number);
+        match number_of_last_error(conn, message).await {
+            // The earlier question found no condition, which is an error of its own.
+            Ok(Some(NO_SUCH_CONDITION)) => break,
+            Ok(Some(number)) => return Diagnosis::Number(number),
+            Ok(None) | Err(_) => {}
         }
     }
     match conn.batch_execute("DO 1").await {
@@ -260,6 +263,9 @@ async fn last_diagnosis(conn: &mut Connection, message: &str) -> Diagnosis {
         Err(_) => Diagnosis::Lost,
     }
 }
+
+/// The error of a `GET DIAGNOSTICS` when the server reports no condition.
+const NO_SUCH_CONDITION: u16 = 1758;
 
 /// How often the connection is asked about an error.
 const QUESTIONS: usize = 3;

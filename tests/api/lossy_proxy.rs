@@ -1,4 +1,5 @@
-//! A proxy in front of the database that loses packets and connections.
+//! A proxy in front of the database that loses packets and connections, and turns the end of a result
+//! into an error.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -23,6 +24,8 @@ pub struct LossyProxy {
 #[derive(Default)]
 struct State {
     loss: Mutex<Loss>,
+    /// The statement whose rows are followed by an error.
+    failing: Mutex<Option<&'static str>>,
     /// How many connections were accepted.
     accepted: AtomicUsize,
     /// The connections with a smaller number are silent.
@@ -95,6 +98,12 @@ impl LossyProxy {
         self.state.closed.send_replace(0);
     }
 
+    /// Executes the next statement that contains `statement`, and sends an error after its rows, as a
+    /// database does that cannot commit.
+    pub fn fail_after_rows(&self, statement: &'static str) {
+        *self.state.failing.lock().unwrap() = Some(statement);
+    }
+
     /// Makes all connections silent, which stay open. New connections work. Returns how many there were.
     pub fn silence(&self) -> usize {
         self.state.closed.send_replace(0);
@@ -140,13 +149,15 @@ impl State {
     /// The part of an exchange that is lost, if `packet` has the statement.
     fn loses(&self, packet: &[u8]) -> Option<Part> {
         let mut loss = self.loss.lock().unwrap();
-        let statement = loss.statement.as_bytes();
-        let is_lost = loss.connections > 0
-            && packet
-                .windows(statement.len())
-                .any(|window| window == statement);
+        let is_lost = loss.connections > 0 && contains(packet, loss.statement);
         loss.connections -= usize::from(is_lost);
         is_lost.then_some(loss.part)
+    }
+
+    /// Whether an error follows the rows of the statement in `packet`.
+    fn fails(&self, packet: &[u8]) -> bool {
+        let failing = &mut *self.failing.lock().unwrap();
+        failing.take_if(|it| contains(packet, it)).is_some()
     }
 
     /// Whether the connection with this number loses what is sent now.
@@ -155,10 +166,19 @@ impl State {
     }
 }
 
+/// Whether `packet` contains the text of `statement`.
+fn contains(packet: &[u8], statement: &str) -> bool {
+    let statement = statement.as_bytes();
+    let mut windows = packet.windows(statement.len());
+    windows.any(|window| window == statement)
+}
+
 /// One connection through the proxy.
 struct Connection {
     number: usize,
     state: Arc<State>,
+    /// Whether an error follows the rows of the next result.
+    fails: AtomicBool,
     loses_statements: AtomicBool,
     /// How many bytes of responses are still passed on.
     response_bytes: AtomicUsize,
@@ -172,6 +192,7 @@ async fn pass(client: UnixStream, number: usize, state: Arc<State>) {
     let connection = Arc::new(Connection {
         number,
         state,
+        fails: AtomicBool::new(false),
         loses_statements: AtomicBool::new(false),
         response_bytes: AtomicUsize::new(usize::MAX),
     });
@@ -208,6 +229,9 @@ impl Connection {
                 Some(Part::ResponseAfter(bytes)) => self.response_bytes.store(bytes, Relaxed),
                 None => {}
             }
+            if self.state.fails(packet) {
+                self.fails.store(true, Relaxed);
+            }
             if self.state.is_silent(self.number) {
                 self.fall_silent();
             }
@@ -231,6 +255,15 @@ impl Connection {
             if self.state.is_silent(self.number) {
                 self.fall_silent();
             }
+            if self.fails.load(Relaxed)
+                && let Some(failed) = with_error_after_rows(&buffer[..length])
+            {
+                self.fails.store(false, Relaxed);
+                if client.write_all(&failed).await.is_err() {
+                    return;
+                }
+                continue;
+            }
             let passed = self.response_bytes.load(Relaxed).min(length);
             if passed < length {
                 self.response_bytes.store(0, Relaxed);
@@ -252,4 +285,35 @@ impl Connection {
             std::future::pending::<()>().await;
         }
     }
+}
+
+/// The packets of a whole result, with an error in place of the last one, which ends the rows. `None` if
+/// `packets` are no result: the response to the preparation of a statement begins with 0.
+fn with_error_after_rows(packets: &[u8]) -> Option<Vec<u8>> {
+    const HEADER: usize = 4;
+    const PREPARED: u8 = 0;
+    const END_OF_ROWS: u8 = 0xfe;
+    /// Error 1180, "Got error during COMMIT".
+    const ERROR: &[u8] = b"\xff\x9c\x04#HY000not committed";
+    let mut last = 0;
+    loop {
+        let [low, middle, high, ..] = packets[last..] else {
+            return None;
+        };
+        let length = u32::from_le_bytes([low, middle, high, 0]) as usize;
+        let next = last + HEADER + length;
+        if next >= packets.len() {
+            break;
+        }
+        last = next;
+    }
+    if packets.get(HEADER) == Some(&PREPARED) || packets.get(last + HEADER) != Some(&END_OF_ROWS) {
+        return None;
+    }
+    let sequence = packets[last + HEADER - 1];
+    let mut failed = packets[..last].to_vec();
+    let length = u8::try_from(ERROR.len()).unwrap();
+    failed.extend([length, 0, 0, sequence]);
+    failed.extend(ERROR);
+    Some(failed)
 }

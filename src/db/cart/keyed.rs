@@ -11,7 +11,7 @@ use crate::db::rows::{Product, User};
 use crate::db::transaction::transaction;
 use crate::error::{Conflict, Error};
 
-use super::additions::{insert_one, stored};
+use super::additions::inserts::{insert_one, stored};
 use super::{FullItem, NewCartItem};
 
 /// Puts a product into a user's cart and keeps the response for this key, or returns the response that

@@ -2,9 +2,11 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use serde_json::json;
+use hyper::Method;
+use serde_json::{Value, json};
 
-use crate::harness::{Shop, connections, eventually};
+use crate::harness::{JSON, Shop, connections, eventually};
+use crate::lossy_proxy::LossyProxy;
 
 /// Makes each INSERT of a product run `body`, in which `attempt` is the number of this attempt.
 async fn before_each_product(shop: &Shop, body: &str) {
@@ -165,4 +167,42 @@ async fn a_locked_table_makes_only_its_own_requests_wait_and_not_for_long() {
     };
     tokio::join!(lock, requests);
     shop.get("/api/users/1").await.expect(200);
+}
+
+#[tokio::test]
+async fn an_insert_whose_row_is_followed_by_an_error_is_not_acknowledged() {
+    let proxy = LossyProxy::start();
+    let shop = Shop::open_behind(&proxy).await;
+    shop.execute(
+        "INSERT INTO users (id, email, password) VALUES (1, 'ada@example.com', 'x');
+         INSERT INTO products (id, title) VALUES (1, 'Pot')",
+    )
+    .await;
+    let create = async |path: &str, headers: &[(&str, &str)], body: Value| {
+        let body = body.to_string().into_bytes();
+        shop.send(Method::POST, path, headers, body).await
+    };
+    let user = json!({"email": "eva@example.com", "password": "secret", "role": "USER"});
+    let product = json!({"title": "Kettle"});
+    let item = json!({"user_id": 1, "product_id": 1});
+
+    proxy.fail_after_rows("INSERT INTO `users`");
+    create("/api/users", &[JSON], user).await.error(500);
+    assert_eq!(rows(&shop, "users").await, 1);
+
+    proxy.fail_after_rows("INSERT INTO `products`");
+    create("/api/products", &[JSON], product).await.error(500);
+    assert_eq!(rows(&shop, "products").await, 1);
+
+    proxy.fail_after_rows("INSERT INTO `cart`");
+    let with_key = [JSON, ("idempotency-key", "key-1")];
+    create("/api/cart", &with_key, item.clone())
+        .await
+        .error(500);
+    assert_eq!(rows(&shop, "cart").await, 0);
+
+    // A group is no transaction, but a single statement, which the database has committed here.
+    proxy.fail_after_rows("INSERT INTO cart");
+    create("/api/cart", &[JSON], item).await.error(500);
+    assert_eq!(rows(&shop, "cart").await, 1, "inserted again");
 }
