@@ -57,7 +57,8 @@ FRAMES = [
     Case("4.2 SETTINGS over the largest size", frame(SETTINGS, 0, 0, b"\0" * 6 * 2731), CONNECTION, (SIZE,)),
     Case("4.2 unknown type over the largest size", frame(22, 0, 0, b"x" * (LARGEST + 1)), CONNECTION, (SIZE,)),
     Case("4.3 invalid field block", frame(HEADERS, FULL, 1, b"\xff" * 8), CONNECTION, (COMPRESSION,)),
-    Case("4.3 field block in three frames", frame(HEADERS, END_STREAM, 1, BLOCK[:2]) + frame(CONTINUATION, 0, 1, BLOCK[2:3])
+    Case("4.3 field block in three frames",
+         frame(HEADERS, END_STREAM, 1, BLOCK[:2]) + frame(CONTINUATION, 0, 1, BLOCK[2:3])
          + frame(CONTINUATION, END_HEADERS, 1, BLOCK[3:]), SERVE, (200,)),
     *(Case(f"4.3 {name} within a field block", BEGUN + data, CONNECTION) for name, data in {
         "DATA": frame(DATA, END_STREAM, 1, b"x"),
@@ -114,7 +115,8 @@ TYPES = [
     Case("6.1 DATA without the length of its padding", OPEN + frame(DATA, 9, 1), CONNECTION, (PROTOCOL, SIZE)),
     Case("6.2 HEADERS on stream 0", frame(HEADERS, FULL, 0, BLOCK), CONNECTION),
     Case("6.2 HEADERS with padding", frame(HEADERS, FULL | PADDED, 1, b"\3" + BLOCK + b"\0\0\0"), SERVE, (200,)),
-    Case("6.2 HEADERS with a priority", frame(HEADERS, FULL | PRIORITISED, 1, NUMBER(0) + b"\1" + BLOCK), SERVE, (200,)),
+    Case("6.2 HEADERS with a priority", frame(HEADERS, FULL | PRIORITISED, 1, NUMBER(0) + b"\1" + BLOCK), SERVE,
+         (200,)),
     Case("6.2 HEADERS with too much padding", frame(HEADERS, FULL | PADDED, 1, b"\xff" + BLOCK), CONNECTION),
     Case("6.2 HEADERS without the length of its padding", frame(HEADERS, FULL | PADDED, 1), CONNECTION,
          (PROTOCOL, SIZE)),
@@ -227,7 +229,8 @@ MESSAGES = [
         ":authority with a user": replaced(":authority", "user@localhost"),
         "host that is not :authority": [*GET, ("host", "example.com")],
     }.items()),
-    Case("8.3.1 host in place of :authority", head([*without(":authority", GET), ("host", "localhost")]), SERVE, (200,)),
+    Case("8.3.1 host in place of :authority", head([*without(":authority", GET), ("host", "localhost")]), SERVE,
+         (200,)),
     Case("8.5 CONNECT with :path", head(replaced(":method", "CONNECT")), MALFORMED),
     Case("8.5 CONNECT without :authority", head([(":method", "CONNECT")]), MALFORMED),
 ]  # fmt: skip

@@ -21,12 +21,12 @@ def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + NUMBER(stream) + payload
 
 
-def block(fields: list[tuple[str | bytes, str | bytes]]) -> bytes:
+def block(fields: list[tuple[str, str]]) -> bytes:
     """A field block that needs no table of an earlier one."""
     return Encoder().encode(fields)
 
 
-def head(fields: list[tuple[str | bytes, str | bytes]], stream: int = 1, flags: int = END_STREAM | END_HEADERS) -> bytes:
+def head(fields: list[tuple[str, str]], stream: int = 1, flags: int = END_STREAM | END_HEADERS) -> bytes:
     return frame(HEADERS, flags, stream, block(fields))
 
 

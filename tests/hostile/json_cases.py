@@ -1,8 +1,9 @@
 """The cases of JSONTestSuite, each sent as the body of `POST /api/products`.
 
 Only `y_object_string_unicode` is a valid product. Every other response is a 400 or 413, and its details say
-whether the parser refused the text or the contract refused the value. A text that is JSON (`y_`) must reach the contract, except where
-JSON allows a limit. A text that is none (`n_`) must be refused by the parser. Either is right for `i_`.
+whether the parser refused the text or the contract refused the value. A text that is JSON (`y_`) must reach the
+contract, except where JSON allows a limit. A text that is none (`n_`) must be refused by the parser. Either is
+right for `i_`.
 """
 
 import http.client

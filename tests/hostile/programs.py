@@ -95,7 +95,8 @@ def slowhttptest(target: Target, out: Path, short: bool) -> Outcome:
         with Probe(target.port) as probe:
             text = run(command, out, seconds + 60).text
         text = re.sub(r"\x1b\[[0-9;]*m", "", text)
-        outcome.case(mode, f"{CONNECTIONS} connections for {seconds} s, {probe.statuses} reads beside them", unavailable(text, probe))
+        result = f"{CONNECTIONS} connections for {seconds} s, {probe.statuses} reads beside them"
+        outcome.case(mode, result, unavailable(text, probe))
     outcome.held = f"{CONNECTIONS} slow connections; another client gets every response within 2 s"
     return outcome
 

@@ -44,7 +44,8 @@ def sqlmap(target: Target, out: Path, short: bool) -> Outcome:
         body = json.dumps(BODIES[name]) if name in BODIES else ""
         request.write_text(f"{head}Host: 127.0.0.1:{target.port}\n\n{body}")
         command = ["sqlmap", "-r", str(request), "--batch", "--ignore-stdin", "--disable-coloring", "--flush-session"]
-        command += ["--threads", "4", "--dbms", "mysql", "--level", "3", "--risk", "2", "--time-sec", "2", "--ignore-code", "400"]
+        command += ["--threads", "4", "--dbms", "mysql", "--level", "3", "--risk", "2", "--time-sec", "2"]
+        command += ["--ignore-code", "400"]
         command += ["-p", "q,email,role,page,limit,sort"] if "?" in head else []
         before = target.responses()
         text = run([*command, "--output-dir", str(out / "sqlmap")], out, 120).text

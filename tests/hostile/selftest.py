@@ -204,7 +204,8 @@ class Judgements(unittest.TestCase):
 class Table(unittest.TestCase):
     def test_a_run_replaces_only_the_rows_of_its_tools(self) -> None:
         outcome = Outcome(version="1", exceptions=[("a case", "RFC 1: a reason")])
-        text = f"before {table.MARKS[0]}\n| head |\n| --- |\n| `a`: old |\n| `b`: old |\n| `c`: old |\n{table.MARKS[1]} after"
+        old = "| head |\n| --- |\n| `a`: old |\n| `b`: old |\n| `c`: old |"
+        text = f"before {table.MARKS[0]}\n{old}\n{table.MARKS[1]} after"
         new = table.update(text, ["a", "b"], {"b": table.row("b", "new", True, outcome, [])})
         self.assertIn("| `a`: old |", new)
         self.assertNotIn("`c`", new)
