@@ -1,6 +1,6 @@
 //! The memory that the serving process keeps.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -101,6 +101,38 @@ fn the_memory_of_bodies_is_given_back() {
             .collect();
         let grown = eventually(|| (server.memory() > start + 2 * KEPT).then_some(()));
         assert!(grown.is_some(), "{} MiB", server.memory());
+        drop(clients);
+    }
+    assert_given_back(&server, start);
+    server.stop();
+}
+
+#[test]
+fn the_memory_of_lists_that_nobody_reads_is_given_back() {
+    let database = Database::empty("memory_of_lists");
+    let variables = [database.setting(), ("MIGRATE_ON_START", "yes")];
+    let server = Server::start(directory().path(), &variables);
+    let address = &server.address;
+    database.execute(
+        "INSERT INTO products (title, description) \
+         SELECT 'a', REPEAT('b', 16000) FROM seq_1_to_500",
+    );
+    assert_eq!(get(address, "/api/products?limit=1", &[]).status, 200);
+    let start = server.memory();
+
+    for path in ["/api/products", "/api/products?limit=500"] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+        let clients: Vec<TcpStream> = (0..60)
+            .map(|_| {
+                let mut client = TcpStream::connect(address).unwrap();
+                client.write_all(request.as_bytes()).unwrap();
+                client
+            })
+            .collect();
+        for mut client in &clients {
+            // The response has begun. The service may refuse some of so many lists.
+            client.read_exact(&mut [0; "HTTP/1.1".len()]).unwrap();
+        }
         drop(clients);
     }
     assert_given_back(&server, start);
