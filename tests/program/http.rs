@@ -28,6 +28,12 @@ pub struct Pending {
 }
 
 impl Pending {
+    /// Waits until the response has begun, without reading it.
+    #[track_caller]
+    pub fn begins(&self) {
+        assert_ne!(self.stream.peek(&mut [0]).unwrap(), 0);
+    }
+
     /// Waits for the whole response, and checks it against the contract.
     #[track_caller]
     pub fn response(mut self) -> Response {

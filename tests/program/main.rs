@@ -9,6 +9,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod client_memory;
 mod command_line;
 mod database;
 mod documents;
@@ -24,6 +25,5 @@ mod serving;
 mod settings;
 mod tables;
 mod tls;
-mod unfinished_bodies;
 mod unread_log;
 mod waiting;
