@@ -18,6 +18,7 @@ pub(super) mod paging;
 mod sending;
 mod shares;
 mod sharing;
+mod subscriber;
 mod writer;
 
 use std::fmt::Debug;
@@ -32,9 +33,10 @@ use super::context::RequestContext;
 use super::validation::Validation;
 
 use pages::PageQueues;
-use sending::{Query, Source, Subscriber, wait_for_share};
+use sending::{Query, Source};
 use shares::Shares;
 use sharing::SharedQueries;
+use subscriber::{Subscriber, wait_for_share};
 use writer::Position;
 
 pub(super) use list_response::ListResponse;
@@ -123,7 +125,7 @@ impl Lists {
         } else {
             let limit = self.db.limits().share;
             let connection = wait_for_share(&self.connections, &context.client, limit).await?;
-            let (sender, chunks) = mpsc::channel(1);
+            let (sender, chunks) = mpsc::channel(subscriber::CHANNEL_CAPACITY);
             let subscriber = Subscriber {
                 chunks: sender,
                 connection,

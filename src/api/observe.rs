@@ -69,6 +69,8 @@ enum End {
     Complete,
     /// The body failed after the headers had been sent.
     BrokenOff,
+    /// The server ended the body, since the client took it too slowly.
+    CutOff,
 }
 
 impl RequestLog {
@@ -111,6 +113,7 @@ impl RequestLog {
         match self.end {
             Some(End::Complete) => "complete",
             Some(End::BrokenOff) => "broken off",
+            Some(End::CutOff) => "cut off",
             None if std::thread::panicking() => "panicked",
             None if self.cut_off.is_set() => "cut off",
             None => "client disconnected",
@@ -165,6 +168,9 @@ impl HttpBody for ObservedBody {
                 if this.body.is_end_stream() {
                     this.log.end = Some(End::Complete);
                 }
+            }
+            Poll::Ready(Some(Err(error))) if error.kind() == io::ErrorKind::TimedOut => {
+                this.log.end = Some(End::CutOff);
             }
             Poll::Ready(Some(Err(_))) => this.log.end = Some(End::BrokenOff),
             Poll::Ready(None) => this.log.end = Some(End::Complete),

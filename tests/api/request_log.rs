@@ -143,11 +143,15 @@ async fn what_the_server_ends_itself_is_logged_as_cut_off() {
         idle_timeout: Duration::from_millis(200),
         ..Limits::default()
     };
+    let slow_reading = Limits {
+        reading_timeout: Duration::from_millis(200),
+        ..Limits::default()
+    };
     let shutdown = Limits {
         shutdown_grace: Duration::ZERO,
         ..Limits::default()
     };
-    for limits in [silence, shutdown] {
+    for limits in [silence, slow_reading, shutdown] {
         let mut shop = Shop::open_limited(limits).await;
         insert_large_products(&shop).await;
         let (log, _guard) = captured_log();

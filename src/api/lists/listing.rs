@@ -113,8 +113,12 @@ fn missing_last_chunk() -> Error {
 }
 
 /// Logs an error that occurred after the headers were sent, and makes it an error of the body, which
-/// breaks the transfer.
+/// breaks the transfer. `TimedOut` stands for a client that was cut off.
 fn broken(error: Error) -> io::Error {
+    if let Error::Busy(why) = error {
+        tracing::info!(why, "a list was cut off");
+        return io::Error::new(io::ErrorKind::TimedOut, why);
+    }
     tracing::error!(%error, "a list broke off midway, and its transfer with it");
     io::Error::other(error)
 }

@@ -1,18 +1,12 @@
 //! The task of a list: it reads the rows from a connection and sends them to the subscribers in chunks.
-//!
-//! A connection is in use for as long as the clients of its list read. So each request for a whole list
-//! needs a unit of its client's share of the list connections (see `shares`), until its last row is read.
-//! It waits for one for [`Limits::share`](deadlines::Limits::share), and is rejected then.
 
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::Instrument;
 
-use crate::clients::Client;
 use crate::db::{Connection, Database, List, ListConnection, ListRange};
 use crate::deadlines;
 use crate::error::Error;
@@ -20,18 +14,11 @@ use crate::error::Error;
 use super::super::validation::RowValidator;
 use super::list_response::ListResponse;
 use super::paging::Paged;
-use super::shares::{Shares, Unit};
+use super::subscriber::{Subscriber, reading_limit, send_to_all};
 use super::writer::{Chunk, IsFull, Position, Writer};
 
 /// The pause between two attempts to get a connection for a list that is being continued.
 const CONTINUATION_PAUSE: Duration = Duration::from_millis(100);
-
-/// How long the subscribers of one task wait for a slow one. Then a separate task continues the list for
-/// the slow subscriber.
-const MAX_DELAY: Duration = Duration::from_millis(20);
-
-/// Why a request is rejected whose client holds its whole share of the list connections.
-pub(super) const NO_SHARE: &str = "the client holds its share of the connections for lists";
 
 /// A query function that reads a list.
 pub(in crate::api) trait Query<R>:
@@ -48,29 +35,6 @@ impl<R, Q> Query<R> for Q where
         + Send
         + 'static
 {
-}
-
-/// The sender of chunks to one client. Its receiver is dropped when the client disconnects.
-pub(super) type ChunkSender = mpsc::Sender<Result<Chunk, Error>>;
-
-/// A client of a list.
-pub(super) struct Subscriber {
-    pub chunks: ChunkSender,
-    /// The unit of the client's share of the list connections.
-    pub connection: Unit,
-}
-
-/// A unit of the share that `client` has of the list connections.
-///
-/// # Errors
-/// `Busy` when the client holds its share for longer than `limit`.
-pub(super) async fn wait_for_share(
-    connections: &Shares,
-    client: &Client,
-    limit: Duration,
-) -> Result<Unit, Error> {
-    let waiting = timeout(limit, connections.wait(client));
-    waiting.await.map_err(|_| Error::Busy(NO_SHARE))
 }
 
 /// The source of a list: the query, and the position at which it begins.
@@ -202,15 +166,17 @@ where
             }
         }
         writer.check_rows(source.validator)?;
-        for slow in send_to_all(subscribers, &writer.take_chunk()).await {
+        let chunk = writer.take_chunk();
+        for slow in send_to_all(subscribers, &chunk).await {
             let continued = Source {
                 range: ListRange::After(before.id),
                 position: before,
                 ..source.clone()
             };
             // This task gets a connection only after its client has received the previous chunk.
+            let limit = reading_limit(&chunk);
             let task = async move {
-                if slow.chunks.reserve().await.is_ok() {
+                if slow.has_taken_all(limit).await {
                     send::<L, R, Q>(continued, vec![slow]).await;
                 }
             };
@@ -226,25 +192,4 @@ where
         writer.check_rows(source.validator)?;
     }
     Ok(Some(writer.last_chunk()))
-}
-
-/// Sends a chunk to all subscribers. Removes those that have disconnected and those that did not receive
-/// the chunk within [`MAX_DELAY`]; returns the slow ones.
-async fn send_to_all(subscribers: &mut Vec<Subscriber>, chunk: &Chunk) -> Vec<Subscriber> {
-    if let [subscriber] = subscribers.as_slice() {
-        if subscriber.chunks.send(Ok(chunk.clone())).await.is_err() {
-            subscribers.clear();
-        }
-        return Vec::new();
-    }
-    let sent = subscribers.drain(..).map(async |subscriber| {
-        match timeout(MAX_DELAY, subscriber.chunks.send(Ok(chunk.clone()))).await {
-            Ok(Ok(())) => (Some(subscriber), None),
-            Ok(Err(_)) => (None, None),
-            Err(_) => (None, Some(subscriber)),
-        }
-    });
-    let (prompt, slow): (Vec<_>, Vec<_>) = join_all(sent).await.into_iter().unzip();
-    subscribers.extend(prompt.into_iter().flatten());
-    slow.into_iter().flatten().collect()
 }

@@ -4,7 +4,7 @@
 //! A client that uses up its share, because it reads slowly or not at all, waits or is rejected. The others
 //! keep three quarters. Two things are divided:
 //!
-//! - the database connections for lists: see `sending`
+//! - the database connections for lists: see `subscriber`
 //! - the memory for pages: see `pages`
 //!
 //! Imports `clients`.

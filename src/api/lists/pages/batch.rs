@@ -17,8 +17,9 @@ use crate::error::Error;
 use super::super::super::validation::RowValidator;
 use super::super::list_response::ListResponse;
 use super::super::paging::Paged;
-use super::super::sending::{ChunkSender, NO_SHARE, Query, Source};
+use super::super::sending::{Query, Source};
 use super::super::shares::Shares;
+use super::super::subscriber::{ChunkSender, NO_SHARE, send_chunk};
 use super::super::writer::{Chunk, IsFull, Position, Writer};
 use super::CHANNEL_CAPACITY;
 use super::memory::{Memory, Reservation};
@@ -236,14 +237,11 @@ where
 }
 
 /// Sends a chunk as soon as the client has received all earlier ones but one. It is an error when the client
-/// has disconnected: then the connection, which may still receive rows, is closed.
+/// has disconnected or takes too long: then the connection, which may still receive rows, is closed.
 async fn send(subscriber: &ChunkSender, chunk: Chunk) -> Result<(), Error> {
-    let capacity = subscriber.reserve_many(CHANNEL_CAPACITY - 1).await;
-    let Some(permit) = capacity.ok().and_then(|mut permits| permits.next()) else {
-        return Err(Error::Unavailable("the client has disconnected".into()));
-    };
-    permit.send(Ok(chunk));
-    Ok(())
+    let sent = send_chunk(subscriber, 1, chunk).await;
+    let disconnected = || Error::Unavailable("the client has disconnected".into());
+    sent.map_err(|error| error.unwrap_or_else(disconnected))
 }
 
 /// Holds the memory of a page until each client has received all chunks or has disconnected.

@@ -12,7 +12,7 @@ use tracing::{Instrument, Span};
 use crate::clients::Client;
 use crate::db::Page;
 
-use super::super::sending::ChunkSender;
+use super::super::subscriber::ChunkSender;
 use super::WORKERS;
 use super::memory::Memory;
 
