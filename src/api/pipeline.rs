@@ -103,7 +103,7 @@ impl Pipeline {
 
     /// The network that the connections of `peer` are counted by; `None` for one without limits.
     pub(crate) fn network(&self, peer: IpAddr) -> Option<Network> {
-        self.settings.clients.network(peer)
+        self.settings.clients.network_of_connections(peer)
     }
 
     /// Passes a request through all stages, from top to bottom.
@@ -163,7 +163,7 @@ impl Pipeline {
             contract: service.contract,
             operation,
             caller,
-            client: self.settings.clients.client(request.data::<Connection>()),
+            client: log.client,
             request_id: log.request_id.clone(),
             query: request.uri().query().unwrap_or_default().into(),
             start: log.start,
@@ -316,7 +316,9 @@ impl Endpoint for Pipeline {
         normalise_path(&mut request);
         let target = self.target(&request);
         let operation = target.map_or("", |target| target.operation.id.as_str());
-        let log = RequestLog::begin(&request, operation);
+        let connection = request.data::<Connection>();
+        let client = self.settings.clients.client(connection, request.headers());
+        let log = RequestLog::begin(&request, operation, client);
         // The span has the highest level, so that no log level removes the request id from warnings.
         let span = tracing::error_span!("request", id = &*log.request_id);
         // Boxed, since each layer around it would copy the whole future.
