@@ -1,5 +1,9 @@
 //! Clients as the service counts them: the address that a request came from, and the network that
 //! the limits for one client apply to. Imports no other module.
+//!
+//! - `forwarding`: the client's address in the headers of proxies
+
+mod forwarding;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -7,6 +11,7 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ipnet::IpNet;
+use poem::http::HeaderMap;
 
 /// A connection to the server. The server puts it into the extensions of each of its requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,10 +110,12 @@ impl FromStr for Networks {
 pub struct Rules {
     /// The addresses whose clients have no limits of their own.
     pub exempt: Networks,
+    /// The addresses of proxies whose headers are believed.
+    pub trusted_proxies: Networks,
 }
 
 impl Default for Rules {
-    /// Clients of this machine have no limits of their own.
+    /// Clients of this machine have no limits of their own, and no proxy is trusted.
     fn default() -> Self {
         let loopback = [
             IpNet::new_assert(Ipv4Addr::LOCALHOST.into(), 8),
@@ -116,26 +123,32 @@ impl Default for Rules {
         ];
         Self {
             exempt: Networks(loopback.into()),
+            trusted_proxies: Networks::NONE,
         }
     }
 }
 
 impl Rules {
-    /// The rules for the setting `ADDRESS_LIMIT_EXEMPT`.
+    /// The rules for the settings `ADDRESS_LIMIT_EXEMPT` and `TRUSTED_PROXIES`.
     ///
     /// # Errors
     /// One line, that names the setting.
-    pub fn parse(exempt: &str) -> Result<Self, String> {
-        let exempt = exempt.parse();
+    pub fn parse(exempt: &str, trusted_proxies: &str) -> Result<Self, String> {
+        let parse = |name: &str, networks: &str| {
+            let networks = networks.parse();
+            networks.map_err(|error: String| format!("{name}: {error}"))
+        };
         Ok(Self {
-            exempt: exempt.map_err(|error| format!("ADDRESS_LIMIT_EXEMPT: {error}"))?,
+            exempt: parse("ADDRESS_LIMIT_EXEMPT", exempt)?,
+            trusted_proxies: parse("TRUSTED_PROXIES", trusted_proxies)?,
         })
     }
 
-    /// The client of a request that came on `connection`; `None` stands for a request that came on no
-    /// connection, as in tests, whose client has no limits.
+    /// The client of a request with `headers` that came on `connection`: the other end of the
+    /// connection, or if that is a trusted proxy, the address that its headers name. `None` stands for a
+    /// request that came on no connection, as in tests, whose client has no limits.
     #[must_use]
-    pub fn client(&self, connection: Option<&Connection>) -> Client {
+    pub fn client(&self, connection: Option<&Connection>, headers: &HeaderMap) -> Client {
         let Some(connection) = connection else {
             return Client {
                 connection: u64::MAX,
@@ -143,17 +156,37 @@ impl Rules {
                 network: None,
             };
         };
-        let address = connection.peer.to_canonical();
+        let peer = connection.peer.to_canonical();
+        let named = if self.trusted_proxies.contain(peer) {
+            forwarding::client_address(headers, &self.trusted_proxies)
+        } else {
+            Ok(None)
+        };
+        let (address, network) = match named {
+            Ok(named) => {
+                let address = named.unwrap_or(peer);
+                (address, self.network(address))
+            }
+            // Not exempt even if the proxy is, or clients could avoid their limits by bad headers.
+            Err(forwarding::Malformed) => (peer, Some(peer.into())),
+        };
         Client {
             connection: connection.id,
             address,
-            network: self.network(address),
+            network,
         }
     }
 
-    /// What the limits for the client at `address` are counted by; `None` for a client without limits.
+    /// What the connections of `peer` are counted by; `None` if they are not limited, as those of a
+    /// trusted proxy, which carry the requests of many clients.
     #[must_use]
-    pub fn network(&self, address: IpAddr) -> Option<Network> {
+    pub fn network_of_connections(&self, peer: IpAddr) -> Option<Network> {
+        let network = self.network(peer);
+        network.filter(|_| !self.trusted_proxies.contain(peer))
+    }
+
+    /// What the limits for the client at `address` are counted by; `None` for a client without limits.
+    fn network(&self, address: IpAddr) -> Option<Network> {
         (!self.exempt.contain(address)).then(|| address.into())
     }
 }
@@ -196,16 +229,71 @@ mod tests {
     fn what_is_no_network_is_named() {
         let error = "10.0.0.0/8,example.org".parse::<Networks>().unwrap_err();
         assert!(error.contains("\"example.org\""), "{error}");
-        let error = Rules::parse("10.0.0.0/33").unwrap_err();
+        let error = Rules::parse("10.0.0.0/33", "none").unwrap_err();
         assert!(error.starts_with("ADDRESS_LIMIT_EXEMPT: "), "{error}");
+        let error = Rules::parse("none", "proxy").unwrap_err();
+        assert!(error.starts_with("TRUSTED_PROXIES: "), "{error}");
+    }
+
+    /// The client of a request from `peer` with `X-Forwarded-For: forwarded`, unless that is empty.
+    fn client(rules: &Rules, peer: &str, forwarded: &str) -> Client {
+        let mut headers = HeaderMap::new();
+        if !forwarded.is_empty() {
+            headers.insert("x-forwarded-for", forwarded.parse().unwrap());
+        }
+        let connection = Connection::new(peer.parse().unwrap());
+        rules.client(Some(&connection), &headers)
     }
 
     #[test]
     fn exempt_clients_are_not_counted() {
-        let rules = Rules::parse("127.0.0.0/8").unwrap();
-        let client = |peer: &str| rules.client(Some(&Connection::new(peer.parse().unwrap())));
-        assert_eq!(client("127.0.0.2").network, None);
-        let counted = client("192.0.2.1");
+        let rules = Rules::parse("127.0.0.0/8", "none").unwrap();
+        assert_eq!(client(&rules, "127.0.0.2", "").network, None);
+        let counted = client(&rules, "192.0.2.1", "");
         assert_eq!(counted.network, Some(counted.address.into()));
+    }
+
+    #[test]
+    fn only_the_headers_of_trusted_proxies_are_believed() {
+        let rules = Rules::parse("127.0.0.0/8", "127.0.0.1,10.0.0.0/8").unwrap();
+        for (peer, forwarded, address, network) in [
+            ("127.0.0.1", "192.0.2.7", "192.0.2.7", Some("192.0.2.7")),
+            (
+                "::ffff:10.0.0.1",
+                "192.0.2.7",
+                "192.0.2.7",
+                Some("192.0.2.7"),
+            ),
+            ("192.0.2.1", "198.51.100.9", "192.0.2.1", Some("192.0.2.1")),
+            ("127.0.0.2", "198.51.100.9", "127.0.0.2", None),
+            ("127.0.0.1", "", "127.0.0.1", None),
+            ("127.0.0.1", "127.0.0.9", "127.0.0.9", None),
+            ("127.0.0.1", "nobody", "127.0.0.1", Some("127.0.0.1")),
+        ] {
+            let found = client(&rules, peer, forwarded);
+            let network = network.map(|network| network.parse::<IpAddr>().unwrap().into());
+            let case = format!("{peer}, {forwarded:?}");
+            assert_eq!(found.address, address.parse::<IpAddr>().unwrap(), "{case}");
+            assert_eq!(found.network, network, "{case}");
+        }
+    }
+
+    #[test]
+    fn by_default_no_header_is_believed() {
+        let found = client(&Rules::default(), "127.0.0.1", "192.0.2.7");
+        assert_eq!(found.address.to_string(), "127.0.0.1");
+    }
+
+    #[test]
+    fn connections_of_trusted_proxies_are_not_limited() {
+        let rules = Rules::parse("127.0.0.1", "10.0.0.0/8").unwrap();
+        let is_limited = |peer: &str| {
+            rules
+                .network_of_connections(peer.parse().unwrap())
+                .is_some()
+        };
+        assert!(!is_limited("10.0.0.1"));
+        assert!(!is_limited("127.0.0.1"));
+        assert!(is_limited("127.0.0.2"));
     }
 }

@@ -98,6 +98,16 @@ pub struct Settings {
     )]
     pub address_limit_exempt: String,
 
+    /// The addresses and networks of proxies whose Forwarded or X-Forwarded-For names the client, or none
+    #[arg(
+        long,
+        env,
+        global = true,
+        default_value = "none",
+        value_name = "NETWORKS"
+    )]
+    pub trusted_proxies: String,
+
     /// Connections of one address (IPv6: of one /64) at a time, at most a quarter of all 4096; further
     /// ones are closed at once
     #[arg(long, env, global = true, default_value = "256", value_name = "CONNECTIONS", value_parser = clap::value_parser!(u16).range(1..=1024))]

@@ -5,6 +5,7 @@
 //! returned.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -19,6 +20,8 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use poem::http::{Method, StatusCode};
 use poem::{Body, Request, Response};
 use tracing::Span;
+
+use crate::clients::Client;
 
 /// The largest number of bytes of a path that are logged.
 const MAX_PATH: usize = 512;
@@ -53,7 +56,9 @@ pub(super) struct RequestLog {
     path: String,
     /// The `operationId`; empty for a request to no operation.
     operation: &'static str,
+    /// The other end of the connection.
     peer: Option<SocketAddr>,
+    pub client: Client,
     status: Option<StatusCode>,
     /// The number of bytes of the body that have been passed to the server.
     bytes: u64,
@@ -74,8 +79,8 @@ enum End {
 }
 
 impl RequestLog {
-    /// The log of a request to `operation`, which has just arrived.
-    pub(super) fn begin(request: &Request, operation: &'static str) -> Self {
+    /// The log of a request of `client` to `operation`, which has just arrived.
+    pub(super) fn begin(request: &Request, operation: &'static str, client: Client) -> Self {
         Self {
             request_id: request_id(request),
             start: Instant::now(),
@@ -83,6 +88,7 @@ impl RequestLog {
             path: printable_path(request.uri().path()).into_owned(),
             operation,
             peer: request.remote_addr().as_socket_addr().copied(),
+            client,
             status: None,
             bytes: 0,
             end: None,
@@ -106,6 +112,16 @@ impl RequestLog {
         };
         response.set_body(Body::from(BoxBody::new(body)));
         response
+    }
+
+    /// The address of the client, with its port if the client is the other end of the connection.
+    fn address(&self) -> Option<&dyn fmt::Display> {
+        let peer = self.peer.as_ref()?;
+        if peer.ip().to_canonical() == self.client.address {
+            Some(peer)
+        } else {
+            Some(&self.client.address)
+        }
     }
 
     /// How the request ended, when this value is being dropped.
@@ -136,7 +152,7 @@ impl Drop for RequestLog {
             duration_ms = duration.div_duration_f64(Duration::from_millis(1)),
             bytes = self.bytes,
             outcome = self.outcome(),
-            peer = self.peer.map(tracing::field::display),
+            peer = self.address().map(tracing::field::display),
             "request"
         );
     }
@@ -235,6 +251,8 @@ mod tests {
 
     use http_body_util::BodyExt;
 
+    use crate::clients::Rules;
+
     use super::*;
 
     #[tokio::test]
@@ -250,7 +268,9 @@ mod tests {
             |_| -> Poll<Option<io::Result<Bytes>>> { panic!("as a test") },
         ));
         let response = Response::builder().body(body);
-        let response = RequestLog::begin(&Request::default(), "").watch(response, Span::none());
+        let request = Request::default();
+        let client = Rules::default().client(None, request.headers());
+        let response = RequestLog::begin(&request, "", client).watch(response, Span::none());
         let body: BoxBody<Bytes, io::Error> = response.into_body().into();
         assert!(tokio::spawn(body.collect()).await.unwrap_err().is_panic());
         let log = String::from_utf8(log.lock().unwrap().clone()).unwrap();

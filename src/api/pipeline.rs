@@ -108,7 +108,7 @@ impl Pipeline {
 
     /// The network that the connections of `peer` are counted by; `None` for one without limits.
     pub(crate) fn network(&self, peer: IpAddr) -> Option<Network> {
-        self.settings.clients.network(peer)
+        self.settings.clients.network_of_connections(peer)
     }
 
     /// Passes a request through all stages, from top to bottom.
@@ -137,9 +137,6 @@ impl Pipeline {
         // Authentication: there is none, so callers are not distinguished.
         let caller = Caller::Anyone;
 
-        // The client, by which limits are counted.
-        let client = self.settings.clients.client(request.data::<Connection>());
-
         // Rate limit: there is none.
 
         // Capacity. It is looked at before the body is read, so that a rejection costs little, but a place
@@ -149,7 +146,7 @@ impl Pipeline {
         // Parameters and body. The body is read even when a parameter is invalid, so that the response
         // reports the violations of both, but a client that holds its body back is not asked for it then.
         // What the body holds is counted until the handler has returned.
-        let mut memory = self.body_memory.account(client.network);
+        let mut memory = self.body_memory.account(log.client.network);
         let mut violations = parameters::check(operation, &mut request);
         let is_pointless = !violations.is_empty() && body::is_held_back(&request);
         if let Some(contract) = operation.body.as_ref().filter(|_| !is_pointless) {
@@ -173,7 +170,7 @@ impl Pipeline {
             contract: service.contract,
             operation,
             caller,
-            client,
+            client: log.client,
             request_id: log.request_id.clone(),
             query: request.uri().query().unwrap_or_default().into(),
             start: log.start,
@@ -326,7 +323,9 @@ impl Endpoint for Pipeline {
         normalise_path(&mut request);
         let target = self.target(&request);
         let operation = target.map_or("", |target| target.operation.id.as_str());
-        let log = RequestLog::begin(&request, operation);
+        let connection = request.data::<Connection>();
+        let client = self.settings.clients.client(connection, request.headers());
+        let log = RequestLog::begin(&request, operation, client);
         // The span has the highest level, so that no log level removes the request id from warnings.
         let span = tracing::error_span!("request", id = &*log.request_id);
         // Boxed, since each layer around it would copy the whole future.

@@ -89,7 +89,8 @@ fn api_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
         None if settings.server_host.is_loopback() => Hosts::Loopback,
         None => Hosts::Any,
     };
-    let clients = clients::Rules::parse(&settings.address_limit_exempt).map_err(BadSetting)?;
+    let clients = clients::Rules::parse(&settings.address_limit_exempt, &settings.trusted_proxies)
+        .map_err(BadSetting)?;
     Ok(api::Settings {
         clients,
         cors,

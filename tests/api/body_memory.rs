@@ -23,7 +23,7 @@ const MAX_BODY: usize = 1024 * 1024;
 /// A service without a database, with memory for four bodies, in which no client is exempt from limits.
 fn service_for_four_bodies() -> Arc<Pipeline> {
     let settings = Settings {
-        clients: clients::Rules::parse("none").unwrap(),
+        clients: clients::Rules::parse("none", "none").unwrap(),
         body_memory: 4 * MAX_BODY,
         ..settings(Validation::Off)
     };

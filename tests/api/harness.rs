@@ -143,6 +143,7 @@ impl Shop {
         Self::open_with_settings(Settings {
             clients: clients::Rules {
                 exempt: clients::Networks::NONE,
+                ..clients::Rules::default()
             },
             ..settings(Validation::Off)
         })

@@ -1,5 +1,6 @@
 //! The subcommand `serve` with `DATABASE_URL`.
 
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -40,6 +41,49 @@ fn pools_that_exceed_the_connections_of_the_server_are_a_warning() {
     let server = serve(&database, &[]);
     server.await_line("listening on");
     assert!(server.log().iter().all(|line| !line.contains(" exceed ")));
+}
+
+#[test]
+fn the_client_is_named_by_the_headers_of_trusted_proxies_only() {
+    let database = Database::empty("trusted_proxies");
+    for (trusted, logged) in [("127.0.0.1", " 192.0.2.7"), ("none", " 127.0.0.1")] {
+        let server = serve(&database, &[("TRUSTED_PROXIES", trusted)]);
+        let forwarded = ("X-Forwarded-For", "198.51.100.9, 192.0.2.7");
+        get(
+            &server.address,
+            "/health",
+            &[("X-Request-Id", "mine"), forwarded],
+        );
+        let line = server.await_line("mine");
+        assert!(line.contains(logged), "{line}");
+    }
+}
+
+#[test]
+fn connections_of_one_address_beyond_its_share_are_closed_with_one_warning() {
+    let limits = [
+        ("ADDRESS_LIMIT_EXEMPT", "none"),
+        ("ADDRESS_CONNECTIONS", "1"),
+    ];
+    let server = serve(&Database::empty("address_connections"), &limits);
+    let mut first = TcpStream::connect(&server.address).unwrap();
+    first
+        .write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .unwrap();
+    first.read_exact(&mut [0; 12]).unwrap();
+    for _ in 0..2 {
+        let mut further = TcpStream::connect(&server.address).unwrap();
+        let mut rest = Vec::new();
+        // An end or a reset.
+        let _ = further.read_to_end(&mut rest);
+        assert!(rest.is_empty());
+    }
+    server.await_line("see ADDRESS_CONNECTIONS");
+    let log = server.log();
+    let warnings = log
+        .iter()
+        .filter(|line| line.contains("ADDRESS_CONNECTIONS"));
+    assert_eq!(warnings.count(), 1, "{log:#?}");
 }
 
 #[test]

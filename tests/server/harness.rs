@@ -79,7 +79,7 @@ impl Server {
     pub async fn connect_from(&self, host: u8) -> Client {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(([127, 0, 0, host], 0).into()).unwrap();
-        Client(socket.connect(self.address).await.unwrap())
+        Client(soon(socket.connect(self.address)).await.unwrap())
     }
 
     pub async fn connect_http2(&self) -> (Http2, JoinHandle<hyper::Result<()>>) {

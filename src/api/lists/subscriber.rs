@@ -135,6 +135,8 @@ mod tests {
 
     use crate::clients::Rules;
 
+    use poem::http::HeaderMap;
+
     use super::*;
 
     fn chunk(length: usize) -> Chunk {
@@ -148,7 +150,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_does_not_take_a_chunk_in_time_is_cut_off() {
         let connections = Shares::of(4);
-        let client = Rules::default().client(None);
+        let client = Rules::default().client(None, &HeaderMap::new());
         let (sender, mut chunks) = mpsc::channel(CHANNEL_CAPACITY);
         let mut subscribers = vec![Subscriber {
             chunks: sender,

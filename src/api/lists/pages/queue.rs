@@ -154,6 +154,8 @@ mod tests {
     use crate::error::Error;
 
     use super::super::super::writer::Chunk;
+    use poem::http::HeaderMap;
+
     use super::*;
 
     /// A batch that has started: its page numbers, its requests and its release.
@@ -177,7 +179,7 @@ mod tests {
             let (subscriber, chunks) = mpsc::channel(1);
             let request = Request::new(
                 Page { number, size: 10 },
-                Rules::default().client(None),
+                Rules::default().client(None, &HeaderMap::new()),
                 subscriber,
             );
             let started = self.started.clone();
