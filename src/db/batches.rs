@@ -23,7 +23,7 @@ use super::errors::diagnose;
 use super::pool::Pool;
 use super::rows::{CartItem, FullItem, Product, User};
 use super::scope::Scope;
-use super::shares::{Kind, Shares};
+use super::shares::{Kind, Leased, Shares};
 
 /// The most rows that one statement reads for the carts of many users. Larger carts are read with a
 /// list connection each.
@@ -116,23 +116,48 @@ impl Batches {
     }
 }
 
-/// A query function that reads the rows of many ids.
-type Read<T> = for<'c> fn(&'c mut Connection, &'c [i32]) -> BoxFuture<'c, Result<Vec<T>, Error>>;
+/// A query function that reads what belongs to many ids.
+type Read<T> = for<'c> fn(&'c mut Connection, &'c [i32]) -> BoxFuture<'c, Result<T, Error>>;
+
+/// The result of `read`, and the connection that it was read on. If the database had closed the
+/// connection, as when it was restarted, reads once more on another one.
+///
+/// # Errors
+/// Those of the share, for a connection.
+async fn read_again_if_closed<T>(
+    share: &Kind,
+    ids: &[i32],
+    read: Read<T>,
+) -> Result<(Leased, Result<T, Error>), Error> {
+    let mut conn = share.get().await?;
+    let result = read(&mut conn, ids).await;
+    let result = diagnose(&mut conn, result).await;
+    // A statement that was given up has taken the time for another one.
+    let is_closed = conn.is_unusable() && !conn.is_in_statement();
+    if result.is_ok() || !is_closed {
+        return Ok((conn, result));
+    }
+    // Closes it, so that the pool uses no older connection either.
+    drop(conn);
+    let mut conn = share.get().await?;
+    let result = read(&mut conn, ids).await;
+    let result = diagnose(&mut conn, result).await;
+    Ok((conn, result))
+}
 
 /// A coalescer for reads of single rows: `read` reads the rows of many ids, and `id` returns a
 /// row's id.
 fn by_id<T: Clone + Send + 'static>(
     share: Kind,
     (allowance, limit): (&Arc<Allowance>, Duration),
-    read: Read<T>,
+    read: Read<Vec<T>>,
     id: fn(&T) -> i32,
 ) -> Coalescer<Key, Result<Option<T>, Error>> {
     Coalescer::new(allowance, Measured::Yes, limit, move |keys: Vec<Key>| {
         let (share, ids) = (share.clone(), ids(&keys));
         async move {
-            let mut conn = share.get().await?;
-            let rows = read(&mut conn, &ids).await;
-            let rows = match diagnose(&mut conn, rows).await {
+            let (mut conn, rows) = read_again_if_closed(&share, &ids, read).await?;
+            let rows = match rows {
                 Ok(rows) => rows,
                 Err(Error::Internal(_)) if ids.len() > 1 => {
                     // One row cannot be read. Each is read alone now, so that the other reads
@@ -154,9 +179,11 @@ fn by_id<T: Clone + Send + 'static>(
 }
 
 async fn carts(share: Kind, ids: Vec<i32>) -> Result<Vec<Cart>, Error> {
-    let mut conn = share.get().await?;
-    let carts = cart::of_users(&mut conn, &ids, MAX_CART_ROWS).await;
-    let Some(carts) = diagnose(&mut conn, carts).await? else {
+    let carts = read_again_if_closed(&share, &ids, |conn, ids| {
+        cart::of_users(conn, ids, MAX_CART_ROWS).boxed()
+    });
+    let (_conn, carts) = carts.await?;
+    let Some(carts) = carts? else {
         // Which carts are complete is not known.
         return Ok(vec![Cart::TooLarge; ids.len()]);
     };
