@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import fuzzing
@@ -44,13 +44,12 @@ def guardian() -> Path:
 @dataclass
 class Tool:
     """A tool: what it tries, and the function that runs it against a server. The directory is for its
-    reports; `True` selects fewer cases, for CI. `settings` and `rows` are those of the server."""
+    reports; `True` selects fewer cases, for CI. `settings` are those of the server."""
 
     tried: str
     run: Callable[[Target, Path, bool], Outcome]
     in_ci: bool = True
     settings: Callable[[Path], dict[str, str]] = lambda out: {}
-    rows: list[str] = field(default_factory=list)
 
 
 # In the order in which they run.
@@ -74,7 +73,7 @@ TOOLS = {
     "h2load": Tool("10,000 requests on 100 streams", programs.h2load),
     "ffuf": Tool("paths of dirb's word lists", programs.ffuf),
     "testssl": Tool("testssl.sh, on the TLS port", tls.testssl, in_ci=False, settings=tls.settings),
-    "schemathesis": Tool("requests from the contracts", fuzzing.schemathesis, in_ci=False, rows=fuzzing.ROWS),
+    "schemathesis": Tool("requests from the contracts", fuzzing.schemathesis, in_ci=False),
     "sqlmap": Tool("SQL injection in parameters, headers and bodies", scanners.sqlmap, in_ci=False),
     "wapiti": Tool("a scan of the pages and lists", scanners.wapiti, in_ci=False),
 }
@@ -85,7 +84,7 @@ def main() -> int:
     parser.add_argument("tools", nargs="*", metavar="TOOL", help="run only these tools")
     parser.add_argument("--ci", action="store_true", help="a selection of at most 6 minutes")
     parser.add_argument("--list", action="store_true", help="print the tools")
-    parser.add_argument("--readme", action="store_true", help="write the rows of these tools into tests/hostile/README.md")
+    parser.add_argument("--readme", action="store_true", help="write the rows of the tools into the README")
     arguments = parser.parse_args()
     if arguments.list:
         for name, tool in TOOLS.items():
@@ -124,7 +123,7 @@ def attack(name: str, program: Path, short: bool) -> tuple[list[str], str]:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     started = time.monotonic()
-    target = Target(program, out / "server", tool.rows, tool.settings(out))
+    target = Target(program, out / "server", tool.settings(out))
     try:
         try:
             outcome = tool.run(target, out, short)

@@ -6,8 +6,10 @@ import http.client
 import json
 import os
 import re
+import ssl
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 # Seconds.
@@ -25,7 +27,7 @@ class Target:
     """A running server. `directory` gets its data and log. `rows` are the arguments of `seed`, which is run
     first if there are any."""
 
-    def __init__(self, program: Path, directory: Path, rows: list[str], settings: dict[str, str]):
+    def __init__(self, program: Path, directory: Path, settings: dict[str, str], rows: Sequence[str] = ()):
         directory.mkdir(parents=True, exist_ok=True)
         self.log = directory / "server.log"
         kept = {name: value for name, value in os.environ.items() if name not in OURS}
@@ -89,10 +91,8 @@ class Target:
         return found
 
     def get(self, path: str) -> int:
-        """The status of a GET; over TLS that of the handshake is not checked here."""
+        """The status of a GET. The certificate is not checked."""
         if self.scheme == "https":
-            import ssl
-
             context = ssl._create_unverified_context()
             client = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=HEALTH_TIMEOUT, context=context)
         else:
