@@ -23,13 +23,14 @@ from pathlib import Path
 
 import cases
 import report
+import sign_ups
 from cases import MILLION, SHOP, Bench, Measures, Record
 from servers import MariaDb, mariadb, say
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "target" / "bench"
 
-GROUPS = ["root", "reads", "lists", "add", "pipeline", "remote", "start", "million", "pages"]
+GROUPS = ["root", "reads", "lists", "add", "pipeline", "remote", "start", "sign-ups", "million", "pages"]
 # Those that need SIZE=large.
 LARGE_GROUPS = {"million", "pages"}
 ROWS = ["--users", "10000", "--products", "10000", "--cart", "50000"]
@@ -118,6 +119,9 @@ def measure(bench: Bench, options: Options) -> Record:
     if "start" in options.only:
         say("starts")
         record |= cases.starts(bench)
+    if "sign-ups" in options.only:
+        say("sign-ups")
+        record |= sign_ups.measure(bench)
     if options.large and options.only & LARGE_GROUPS:
         fill(bench, MILLION, MILLION_ROWS)
         with cases.million_groups(bench) as groups:

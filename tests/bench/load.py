@@ -2,14 +2,16 @@
 table (the `mariadb` client). Imports `servers`.
 """
 
+import contextlib
 import json
 import os
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from servers import MariaDb, Server
+from servers import MariaDb, Server, stop
 
 HERE = Path(__file__).parent
 # Seconds. Longer than any response takes: slow responses count in the latency, not as errors.
@@ -26,12 +28,7 @@ def http(server: Server, database: MariaDb, connections: int, seconds: int, requ
     MB, are those of the server; `database_cpu_seconds` are those of the database."""
     server.forget_peak()
     server_cpu, database_cpu = server.cpu_seconds(), database.cpu_seconds()
-    output = subprocess.check_output(
-        ["wrk", f"--threads={WRK_THREADS}", f"--connections={connections}", f"--duration={seconds}s",
-         f"--timeout={RESPONSE_LIMIT}s", f"--script={HERE / 'request.lua'}",
-         f"http://127.0.0.1:{server.port}", "--", *request],
-        text=True,
-    )
+    output = subprocess.check_output(wrk(server, WRK_THREADS, connections, seconds, request), text=True)
     figures = json.loads(output.splitlines()[-1])
     cpu_seconds = server.cpu_seconds() - server_cpu
     return figures | {
@@ -42,6 +39,27 @@ def http(server: Server, database: MariaDb, connections: int, seconds: int, requ
         "peak_mb": server.peak_memory(),
         "memory_mb": server.memory(),
     }
+
+
+@contextlib.contextmanager
+def in_background(server: Server, connections: int, seconds: int, request: list[str]) -> Iterator[None]:
+    """Sends requests for at most `seconds` while the `with` lasts; none if `connections` is 0."""
+    if connections == 0:
+        yield
+        return
+    command = wrk(server, 1, connections, seconds, request)
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        stop(running)
+
+
+def wrk(server: Server, threads: int, connections: int, seconds: int, request: list[str]) -> list[str]:
+    """The command line of the load generator."""
+    return ["wrk", f"--threads={threads}", f"--connections={connections}", f"--duration={seconds}s",
+            f"--timeout={RESPONSE_LIMIT}s", f"--script={HERE / 'request.lua'}",
+            f"http://127.0.0.1:{server.port}", "--", *request]
 
 
 def http_list(server: Server, database: MariaDb, connections: int, seconds: int, path: str, rows: int) -> Figures:

@@ -2,6 +2,7 @@
 target. Imports `cases` for the names of the pages.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -17,6 +18,9 @@ LIMITS = (
     "connections (`RecyclingMethod::Fast`) in the rows of a database that is far away. A ratio is the median of "
     "the rounds' ratios."
 )
+
+# Each hashing thread needs one block of 19 MiB; the rest of the program, 8 MB more.
+HASHING_MB = 8 + 20 * max(1, (os.cpu_count() or 1) - 1)
 
 Record = dict[str, list[dict[str, float]]]
 
@@ -136,6 +140,7 @@ def rows(record: Record) -> list[Row]:
     table.value("memory at rest", "start ours", "rest_mb", " MB", at_most=15)
     table.value("peak memory under 64 connections", "loaded ours", "peak_mb", " MB", at_most=30)
     table.compare("peak memory under 64 connections", "loaded ours", "loaded reference", "reference", "peak_mb", " MB")
+    sign_ups(table)
     million(table)
     return table.rows
 
@@ -154,6 +159,14 @@ def far_away(table: Table) -> None:
                           "p50_ms", " ms", at_most=at_most)
             table.compare(f"{one}, 64 connections, {where}", f"{full} ours", f"{full} {side}", side,
                           at_least=at_least)
+
+
+def sign_ups(table: Table) -> None:
+    """Adds the rows of the memory that sign-ups need, and of their effect on reads."""
+    table.value("memory growth at rest after 1,000 sign-ups", "sign-ups", "rest_growth_mb", " MB", at_most=8)
+    table.value("peak memory growth in 1,000 sign-ups", "sign-ups", "growth_mb", " MB", at_most=HASHING_MB)
+    table.compare("p99 of `GET /api/products/{id}` in a flood of sign-ups, 8 connections", "reads during sign-ups",
+                  "reads without sign-ups", "without", "p99_ms", " ms")
 
 
 def million(table: Table) -> None:

@@ -3,6 +3,7 @@
 -- Arguments after `--`:  get PATH                     the same request each time
 --                        get PREFIX HIGHEST SUFFIX    PREFIX, a random id up to HIGHEST, SUFFIX
 --                        add USERS PRODUCTS           POST /api/cart with random ids up to these
+--                        sign-up                      POST /api/users with a new email address each time
 --                        paced MEAN ...               one of these, after a random delay of MEAN milliseconds
 --                                                     on average
 --
@@ -36,9 +37,21 @@ local function add(users, products)
    end
 end
 
+local function sign_up()
+   local head = "POST /api/users HTTP/1.1\r\nHost: " .. wrk.headers["Host"] ..
+      "\r\nContent-Type: application/json\r\nContent-Length: "
+   -- Different in each run and thread.
+   local name, number = os.time() .. "-" .. seed, 0
+   return function()
+      number = number + 1
+      local body = '{"email":"sign-up-' .. name .. "-" .. number .. '@example.com","password":"secret","role":"USER"}'
+      return head .. #body .. "\r\n\r\n" .. body
+   end
+end
+
 function init(args)
    math.randomseed(seed)
-   local kinds = { get = get, add = add }
+   local kinds = { get = get, add = add, ["sign-up"] = sign_up }
    local first = 1
    if args[1] == "paced" then
       local mean = tonumber(args[2])
