@@ -34,9 +34,8 @@ use super::validation::Validation;
 
 use pages::PageQueues;
 use sending::{Query, Source};
-use shares::Shares;
 use sharing::SharedQueries;
-use subscriber::{Subscriber, wait_for_share};
+use subscriber::{ListShares, Subscriber};
 use writer::Position;
 
 pub(super) use list_response::ListResponse;
@@ -63,7 +62,7 @@ pub struct Lists {
     queries: SharedQueries<Key, Subscriber>,
     pages: PageQueues<Key>,
     /// The database connections for lists.
-    connections: Shares,
+    shares: ListShares,
 }
 
 impl Lists {
@@ -73,7 +72,7 @@ impl Lists {
             validation,
             queries: SharedQueries::new(),
             pages: PageQueues::new(db.limits().queries),
-            connections: Shares::of(db.max_lists()),
+            shares: ListShares::of(db.max_lists()),
         }
     }
 
@@ -114,7 +113,7 @@ impl Lists {
         };
         let chunks = if let Some(page) = page {
             let (subscriber, chunks) = mpsc::channel(pages::CHANNEL_CAPACITY);
-            let (memory, connections) = (self.pages.memory(), self.connections.clone());
+            let (memory, connections) = (self.pages.memory(), self.shares.connections.clone());
             let read = move |requests, release| {
                 let (memory, connections) = (memory.clone(), connections.clone());
                 pages::read::<L, R, _>(source.clone(), memory, connections, requests, release)
@@ -124,7 +123,7 @@ impl Lists {
             chunks
         } else {
             let limit = self.db.limits().share;
-            let connection = wait_for_share(&self.connections, &context.client, limit).await?;
+            let connection = self.shares.wait(&context.client, limit).await?;
             let (sender, chunks) = mpsc::channel(subscriber::CHANNEL_CAPACITY);
             let subscriber = Subscriber {
                 chunks: sender,

@@ -2,7 +2,9 @@
 //!
 //! A connection is in use for as long as the clients of its list read. So each request for a whole list
 //! needs a unit of its client's share of the list connections (see `shares`), until its last row is read.
-//! It waits for one for [`Limits::share`](deadlines::Limits::share), and is rejected then.
+//! It waits for one for [`Limits::share`](deadlines::Limits::share), and is rejected then. When many requests
+//! of the client wait already, it is rejected at once, since waiting requests count among the operations in
+//! progress, of which others need theirs.
 //!
 //! A client that does not take a chunk in time is cut off: its transfer breaks, and its connection and its
 //! unit are given back. This holds for each list, also while the client reads another one.
@@ -26,6 +28,10 @@ const MAX_DELAY: Duration = Duration::from_millis(20);
 
 /// Why a request is rejected whose client holds its whole share of the list connections.
 pub(super) const NO_SHARE: &str = "the client holds its share of the connections for lists";
+
+/// How many requests of one client may wait for each unit of its share. With the default of 64 connections
+/// 128 in all: more than the requests that one HTTP/2 connection may have open.
+const WAITING_PER_CONNECTION: usize = 8;
 
 /// Why the transfer of a list is broken whose client does not take the chunks.
 const TOO_SLOW: &str = "the client takes a list too slowly";
@@ -87,17 +93,35 @@ pub(super) fn reading_limit(chunk: &Chunk) -> Duration {
     deadlines::READING * u32::try_from(parts).unwrap_or(u32::MAX)
 }
 
-/// A unit of the share that `client` has of the list connections.
-///
-/// # Errors
-/// `Busy` when the client holds its share for longer than `limit`.
-pub(super) async fn wait_for_share(
-    connections: &Shares,
-    client: &Client,
-    limit: Duration,
-) -> Result<Unit, Error> {
-    let waiting = timeout(limit, connections.wait(client));
-    waiting.await.map_err(|_| Error::Busy(NO_SHARE))
+/// The shares of the list connections.
+#[derive(Clone)]
+pub(super) struct ListShares {
+    pub connections: Shares,
+    /// The requests that wait for a unit of their client's share.
+    waiting: Shares,
+}
+
+impl ListShares {
+    /// The shares of so many connections.
+    pub(super) fn of(connections: usize) -> Self {
+        Self {
+            connections: Shares::of(connections),
+            waiting: Shares::of(connections * WAITING_PER_CONNECTION),
+        }
+    }
+
+    /// A unit of the share that `client` has of the list connections.
+    ///
+    /// # Errors
+    /// `Busy` when the client holds its share for longer than `limit`, or too many of its requests wait.
+    pub(super) async fn wait(&self, client: &Client, limit: Duration) -> Result<Unit, Error> {
+        let no_share = Error::Busy(NO_SHARE);
+        let Some(_turn) = self.waiting.try_take(client) else {
+            return Err(no_share);
+        };
+        let waiting = timeout(limit, self.connections.wait(client));
+        waiting.await.map_err(|_| no_share)
+    }
 }
 
 /// Sends a chunk to all subscribers. Removes those that have disconnected and those that did not receive
@@ -145,6 +169,20 @@ mod tests {
             bytes: Bytes::from(vec![b'x'; length]),
             is_last: false,
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_with_many_waiting_requests_is_rejected_at_once() {
+        let shares = ListShares::of(4);
+        let client = Rules::default().client(None);
+        let limit = Duration::from_secs(1);
+        let _held = shares.wait(&client, limit).await.unwrap();
+        let began = Instant::now();
+        let wait = async || (shares.wait(&client, limit).await.is_ok(), began.elapsed());
+        let ends = join_all((0..=WAITING_PER_CONNECTION).map(|_| wait())).await;
+        let (last, waiting) = ends.split_last().unwrap();
+        assert_eq!(*last, (false, Duration::ZERO));
+        assert!(waiting.iter().all(|end| *end == (false, limit)), "{ends:?}");
     }
 
     #[tokio::test(start_paused = true)]
