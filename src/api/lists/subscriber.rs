@@ -174,7 +174,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_with_many_waiting_requests_is_rejected_at_once() {
         let shares = ListShares::of(4);
-        let client = Rules::default().client(None);
+        let client = Rules::default().client(None, &HeaderMap::new());
         let limit = Duration::from_secs(1);
         let _held = shares.wait(&client, limit).await.unwrap();
         let began = Instant::now();
