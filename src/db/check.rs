@@ -13,8 +13,9 @@
 //! | nullability       | as in the baseline                                                        |
 //! | unique indexes    | one on `email` alone; others only if the contract's requests cannot violate them |
 //! | further columns   | nullable, with a default, or generated: inserts do not mention them       |
+//! | triggers          | on MySQL, none that sets `NEW.id` before an insert                         |
 //!
-//! Not checked: triggers, CHECK constraints, foreign keys of other tables to these, defaults,
+//! Not checked: other triggers, CHECK constraints, foreign keys of other tables to these, defaults,
 //! collations, and stored values other than ids, roles and lengths.
 //!
 //! The check needs no right but SELECT on each table. It runs a few queries of the catalogue for
@@ -31,6 +32,7 @@ mod needed;
 mod repairs;
 mod stored;
 mod tables;
+mod triggers;
 
 use diesel::QueryResult;
 
@@ -136,6 +138,7 @@ pub fn mismatches(session: &mut Session) -> QueryResult<Vec<String>> {
         }
         found.check_uniques(columns, &mut mismatches);
         found.check_further_columns(columns, &mut mismatches);
+        found.check_triggers(session, &mut mismatches)?;
         found.check_ids(session, &mut mismatches)?;
         found.check_roles(session, columns, &mut mismatches)?;
         if found.comment != MARK {

@@ -266,6 +266,18 @@ fn stored_ids_and_texts_must_be_within_the_contract() {
 }
 
 #[test]
+fn a_trigger_that_sets_ids_fits_where_the_server_returns_the_stored_rows() {
+    let mut session = empty_database().session();
+    migrations::run(&mut session).unwrap();
+    session
+        .batch_execute(
+            "CREATE TRIGGER own_ids BEFORE INSERT ON cart FOR EACH ROW SET NEW.id = NEW.user_id",
+        )
+        .unwrap();
+    assert_eq!(mismatches(&mut session).unwrap(), Vec::<String>::new());
+}
+
+#[test]
 fn additions_of_an_existing_shop_fit() {
     for change in [
         "ALTER TABLE products ADD price DECIMAL(8,2) NULL, ADD stock INT NOT NULL DEFAULT 0,
