@@ -167,9 +167,10 @@ fn compute(
     let output = buffer
         .get_mut(..length)
         .ok_or(password_hash::Error::OutputSize)?;
-    MEMORY.with(argon2.params().block_count(), *THREADS, |blocks| {
+    let computed = MEMORY.with(argon2.params().block_count(), *THREADS, |blocks| {
         argon2.hash_password_into_with_memory(password, salt, &mut *output, blocks)
-    })?;
+    });
+    computed.ok_or(argon2::Error::OutOfMemory)??;
     Ok(Output::new(output)?)
 }
 

@@ -71,7 +71,7 @@ impl<I, C: Expression> Query for Returning<I, C> {
 ///
 /// MariaDB assigns the variables, executes the triggers and returns the row for one item after the
 /// other. If a row differs from the variables, the second column is out of range (error 1690), which
-/// undoes the statement.
+/// undoes the statement. Of an unsigned id the same sum would be in range.
 pub(super) struct InsertUnchanged<'a> {
     pub(super) items: &'a [(i32, i32)],
 }
@@ -94,7 +94,7 @@ impl QueryFragment<Mysql> for InsertUnchanged<'_> {
         out.push_sql(
             " RETURNING id, user_id, product_id, \
              IF(user_id = @shop_user AND product_id = @shop_product, 0, \
-             ABS(id) + 9223372036854775807 + 1)",
+             ABS(CAST(id AS SIGNED)) + 9223372036854775807 + 1)",
         );
         Ok(())
     }

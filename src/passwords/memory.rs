@@ -40,25 +40,26 @@ impl Memory {
         }))
     }
 
-    /// Calls `work` with at least `count` blocks, whose contents are overwritten afterwards. At most
-    /// `kept` buffers are kept for later calls.
+    /// Calls `work` with `count` blocks, whose contents are overwritten afterwards. At most `kept` buffers
+    /// are kept for later calls. `None` when the machine has no memory left.
     pub(super) fn with<T>(
         &'static self,
         count: usize,
         kept: usize,
         work: impl FnOnce(&mut [Block]) -> T,
-    ) -> T {
+    ) -> Option<T> {
         let spare = (count <= BLOCKS).then(|| self.lock().buffers.pop());
-        let buffer = spare
-            .flatten()
-            .unwrap_or_else(|| vec![Block::new(); count.max(BLOCKS)]);
+        let buffer = match spare.flatten() {
+            Some(buffer) => buffer,
+            None => new_buffer(count.max(BLOCKS))?,
+        };
         let mut used = Used {
             memory: self,
             buffer,
             count,
             kept,
         };
-        work(&mut used.buffer[..count])
+        Some(work(&mut used.buffer[..count]))
     }
 
     /// Keeps a buffer, unless enough are kept, or it is larger than others, or no task can free it
@@ -98,6 +99,15 @@ impl Memory {
     }
 }
 
+/// A buffer of this many blocks; `None` when the machine has no memory left, which would otherwise end the
+/// process.
+fn new_buffer(blocks: usize) -> Option<Vec<Block>> {
+    let mut buffer = Vec::new();
+    buffer.try_reserve_exact(blocks).ok()?;
+    buffer.resize(blocks, Block::new());
+    Some(buffer)
+}
+
 /// A buffer in use. Dropping this, also in a panic, overwrites what was written.
 struct Used {
     memory: &'static Memory,
@@ -119,6 +129,7 @@ impl Drop for Used {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 
@@ -141,19 +152,20 @@ mod tests {
     async fn a_buffer_is_overwritten_and_reused_and_freed_when_idle() {
         static MEMORY: Memory = Memory::new();
         let mut addresses = [0, 1].map(|_| {
-            MEMORY.with(BLOCKS, 1, |blocks| {
+            let address = MEMORY.with(BLOCKS, 1, |blocks| {
                 fill(blocks);
                 blocks.as_ptr().addr()
-            })
+            });
+            address.unwrap()
         });
         addresses.sort_unstable();
         assert_eq!(addresses[0], addresses[1], "the buffer is reused");
-        MEMORY.with(8, 1, fill);
+        MEMORY.with(8, 1, fill).unwrap();
         assert_eq!(kept(&MEMORY), 1);
         assert!(MEMORY.lock().buffers.iter().flatten().all(is_wiped));
         tokio::time::sleep(3 * IDLE).await;
         assert_eq!(kept(&MEMORY), 0, "an idle buffer is freed");
-        MEMORY.with(BLOCKS, 1, fill);
+        MEMORY.with(BLOCKS, 1, fill).unwrap();
         tokio::time::sleep(3 * IDLE).await;
         assert_eq!(kept(&MEMORY), 0, "it is freed again after later uses");
     }
@@ -161,11 +173,13 @@ mod tests {
     #[tokio::test]
     async fn no_more_and_no_larger_buffers_than_allowed_are_kept() {
         static MEMORY: Memory = Memory::new();
-        MEMORY.with(BLOCKS, 2, |_| {
-            MEMORY.with(BLOCKS, 2, |_| MEMORY.with(BLOCKS, 2, fill));
-        });
+        MEMORY
+            .with(BLOCKS, 2, |_| {
+                MEMORY.with(BLOCKS, 2, |_| MEMORY.with(BLOCKS, 2, fill));
+            })
+            .unwrap();
         assert_eq!(kept(&MEMORY), 2);
-        MEMORY.with(BLOCKS + 8, 3, fill);
+        MEMORY.with(BLOCKS + 8, 3, fill).unwrap();
         assert_eq!(kept(&MEMORY), 2);
         assert!(
             MEMORY
@@ -177,9 +191,14 @@ mod tests {
     }
 
     #[test]
+    fn a_buffer_larger_than_any_memory_is_none() {
+        assert!(new_buffer(usize::MAX / size_of::<Block>() / 2).is_none());
+    }
+
+    #[test]
     fn nothing_is_kept_without_a_runtime_to_free_it() {
         static MEMORY: Memory = Memory::new();
-        MEMORY.with(BLOCKS, 1, fill);
+        MEMORY.with(BLOCKS, 1, fill).unwrap();
         assert_eq!(kept(&MEMORY), 0);
     }
 }

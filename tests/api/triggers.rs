@@ -57,6 +57,17 @@ async fn the_response_shows_the_item_that_a_trigger_has_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_response_shows_the_changed_item_also_if_ids_are_unsigned() {
+    let shop = shop_that_swaps_products().await;
+    shop.execute("ALTER TABLE cart MODIFY id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT")
+        .await;
+    assert_responses_show_the_stored_rows(&shop, async |_, item| {
+        shop.post("/api/cart", &item).await
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_response_to_a_key_shows_the_item_that_a_trigger_has_changed() {
     let shop = shop_that_swaps_products().await;
     assert_responses_show_the_stored_rows(&shop, async |number, item| {

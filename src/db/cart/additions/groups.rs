@@ -1,6 +1,7 @@
 //! What becomes of the items of a group in the database.
 
 use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
 
 use diesel::result::Error as DieselError;
 use scoped_futures::ScopedFutureExt;
@@ -36,6 +37,10 @@ impl Insertion {
 /// One rejected item in the largest group takes seven of them.
 const MAX_REJECTIONS: usize = 32;
 
+/// How long a group may be divided before the rest of it goes on alone, so that the items that are stored
+/// already are acknowledged in time.
+const MAX_DIVIDING: Duration = Duration::from_secs(1);
+
 /// Inserts the items of a group, except those that have to go on alone. Returns the results in the
 /// same order.
 pub(super) async fn insert_group(
@@ -45,9 +50,11 @@ pub(super) async fn insert_group(
 ) -> Vec<Insertion> {
     let mut results = Vec::with_capacity(items.len());
     let mut rejections = 0;
+    let end = Instant::now() + MAX_DIVIDING;
     // The last part is the next one to insert.
     let mut parts = vec![items];
     while rejections < MAX_REJECTIONS
+        && (rejections == 0 || Instant::now() < end)
         && let Some(part) = parts.pop()
     {
         match insert_part(conn, part, has_returning).await {
