@@ -2,7 +2,8 @@
 //!
 //! A client that reads too slowly holds what its responses are made from: memory, and for a long list a
 //! connection to the database. Only bytes of responses that the client has taken count as reading, so a
-//! client cannot keep a connection by PINGs or by window updates of single bytes. The rate is that of the
+//! client cannot keep a connection by PINGs. What hyper has passed on as a whole counts as taken, also if an
+//! HTTP/2 client with a small window has yet to read it. The rate is that of the
 //! whole connection: a client that reads one response may leave others for later.
 //!
 //! Imports no other module.
