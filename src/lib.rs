@@ -14,6 +14,7 @@
 //! |            | [`violation`] | what is wrong with a request, place by place                        |
 //! |            | [`error`]     | the errors of the shop's operations                                 |
 //! |            | [`passwords`] | hashing                                                             |
+//! |            | [`tokens`]    | access tokens                                                       |
 //! |            | [`embedded`]  | a private MariaDB as a child process                                |
 //! |            | [`memory`]    | the return of freed memory to the operating system                  |
 //! | middle     | [`db`]        | connection pools, queries, migrations, the check of the tables      |
@@ -34,4 +35,5 @@ pub mod error;
 pub mod memory;
 pub mod passwords;
 pub mod server;
+pub mod tokens;
 pub mod violation;
