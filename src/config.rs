@@ -9,7 +9,7 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use clap::builder::{BoolishValueParser, Resettable};
@@ -21,8 +21,8 @@ use secrecy::{ExposeSecret, SecretString};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Settings (as flag, environment variable or line of .env)")]
 pub struct Settings {
-    /// Address to listen on
-    #[arg(long, env, global = true, default_value = "127.0.0.1")]
+    /// Address to listen on: 127.0.0.1, localhost, 0.0.0.0, ::
+    #[arg(long, env, global = true, default_value = "127.0.0.1", value_name = "ADDRESS", value_parser = host)]
     pub server_host: IpAddr,
 
     /// Port to listen on; 0 takes a free one
@@ -166,6 +166,15 @@ pub enum ContractValidation {
     Enforce,
 }
 
+/// An address to listen on. `localhost` is 127.0.0.1, since a name can stand for several addresses.
+fn host(text: &str) -> Result<IpAddr, String> {
+    if text.eq_ignore_ascii_case("localhost") {
+        return Ok(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+    let address = text.trim_matches(['[', ']']).parse();
+    address.map_err(|_| "not an IP address; write 127.0.0.1, localhost, 0.0.0.0 or ::".to_owned())
+}
+
 fn share(text: &str) -> Result<f64, String> {
     let share = text
         .parse()
@@ -279,9 +288,28 @@ pub fn load_dotenv() -> Result<(), String> {
         Ok(()) => Ok(()),
         Err(error) if error.not_found() => Ok(()),
         Err(dotenvy::Error::Io(error)) => Err(format!(".env cannot be read: {error}")),
-        Err(_) => Err(
-            ".env has a line that is not NAME=value; put single quotes around values with spaces, $ or #"
-                .into(),
-        ),
+        Err(_) => {
+            let number = number_of_bad_line();
+            let place =
+                number.map_or_else(|| "a line".to_owned(), |number| format!("line {number},"));
+            Err(format!(
+                ".env has {place} that is not NAME=value; put single quotes around values with spaces, $ or #"
+            ))
+        }
     }
+}
+
+/// The number of the first line of `.env` that is wrong: the one after the longest beginning that is
+/// right. A value may have several lines.
+fn number_of_bad_line() -> Option<usize> {
+    let content = std::fs::read_to_string(".env").ok()?;
+    let ends = content.split_inclusive('\n').scan(0, |end, line| {
+        *end += line.len();
+        Some(*end)
+    });
+    let is_right =
+        |end| dotenvy::from_read_iter(&content.as_bytes()[..end]).all(|entry| entry.is_ok());
+    let mut numbers = (1..).zip(ends);
+    let right = numbers.by_ref().filter(|&(_, end)| is_right(end)).last();
+    Some(right.map_or(1, |(number, _)| number + 1))
 }

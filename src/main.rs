@@ -1,4 +1,6 @@
-//! The command line: parses it and calls one function per subcommand.
+//! The program: reads the command line and calls one function per subcommand.
+
+mod cli;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -7,121 +9,32 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use ecommerce_api::commands::{self, BadSetting, Document};
-use ecommerce_api::config::{self, Settings};
+use ecommerce_api::config;
 use ecommerce_api::db::seed::Plan;
+
+use cli::{Cli, Command, Migrate};
 
 /// How long the end of the process waits for its last message to be written.
 const FINAL_WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A contract-first REST API over a MySQL/MariaDB shop database.
-///
-/// Without a subcommand it serves; without DATABASE_URL it does so from a private MariaDB.
-#[derive(Debug, Parser)]
-#[command(version)]
-struct Cli {
-    #[command(subcommand)]
-    command: Option<Command>,
-
-    #[command(flatten)]
-    settings: Settings,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Serve the API (the default)
-    Serve,
-    /// Create missing tables and indexes, or revert that
-    Migrate {
-        #[command(subcommand)]
-        action: Migrate,
-    },
-    /// Compare the database's tables with what the program needs
-    Check,
-    /// Add made-up users, products and cart items
-    Seed {
-        /// How many users
-        #[arg(long, default_value = "0")]
-        users: u32,
-        /// How many products
-        #[arg(long, default_value = "0")]
-        products: u32,
-        /// How many cart items
-        #[arg(long, default_value = "0")]
-        cart: u32,
-        /// The same number gives the same rows in an empty database
-        #[arg(long)]
-        rng_seed: Option<u64>,
-    },
-    /// Print a contract as JSON; needs no database
-    Openapi {
-        /// Which contract; needed where there are several, except by --check, which checks them all
-        #[arg(long, value_name = "NAME")]
-        contract: Option<String>,
-        /// Print the names of the contracts, one a line
-        #[arg(long, conflicts_with_all = ["contract", "generated", "check", "compare"])]
-        names: bool,
-        /// Print the document that the code generates instead
-        #[arg(long, conflicts_with = "check")]
-        generated: bool,
-        /// Compare the two; exit code 1 where they differ
-        #[arg(long)]
-        check: bool,
-        /// List what changed for clients from an older contract to this program's, or to another one; exit code 1 where the version has to move further
-        #[arg(long, num_args = 1..=2, value_names = ["OLD.yaml", "NEW.yaml"], conflicts_with_all = ["generated", "check"])]
-        compare: Vec<PathBuf>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum Migrate {
-    /// Apply the migrations that are pending
-    Run,
-    /// Revert the newest migration; tables that it did not create always stay
-    Revert {
-        /// Drop the migration's tables even if they have rows
-        #[arg(long)]
-        drop_tables: bool,
-    },
-    /// List the migrations and whether they are applied
-    Status,
-}
-
 fn main() -> ExitCode {
     // Help is printed even if the settings are wrong.
-    if let Err(error) = Cli::try_parse()
-        && is_help(&error)
-    {
-        error.exit();
-    }
+    cli::exit_with_help();
     if let Err(problem) = config::load_dotenv() {
         return fail(&problem, 2);
     }
-    let cli = match parse() {
+    let cli = match cli::parse() {
         Ok(cli) => cli,
         Err(problem) => return fail(&problem, 2),
     };
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(
-            &format!("{error:#}"),
+            &describe(&error),
             if error.is::<BadSetting>() { 2 } else { 1 },
         ),
     }
-}
-
-/// Reads the command line, and the environment for settings without a flag.
-fn parse() -> Result<Cli, String> {
-    let command = config::without_empty_variables(Cli::command());
-    let matches = command
-        .try_get_matches()
-        .map_err(|error| one_line(&error))?;
-    let Cli { command, settings } =
-        Cli::from_arg_matches(&matches).map_err(|error| one_line(&error))?;
-    let settings = settings.resolve(&matches)?;
-    Ok(Cli { command, settings })
 }
 
 fn run(Cli { command, settings }: Cli) -> anyhow::Result<()> {
@@ -151,8 +64,19 @@ fn run(Cli { command, settings }: Cli) -> anyhow::Result<()> {
                 rng_seed,
             },
         ),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut cli::command(), "ecommerce-api", &mut script);
+            commands::print_bytes(&script)
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(cli::command()).render(&mut page)?;
+            commands::print_bytes(&page)
+        }
         Command::Openapi {
             contract,
+            yaml,
             names,
             generated,
             check,
@@ -163,6 +87,7 @@ fn run(Cli { command, settings }: Cli) -> anyhow::Result<()> {
                 [old, new @ ..] => {
                     commands::compare(old, new.first().map(PathBuf::as_path), contract)
                 }
+                [] if yaml => commands::openapi(Document::Yaml, contract),
                 [] if names => commands::openapi(Document::Names, None),
                 [] if generated => commands::openapi(Document::Generated, contract),
                 [] if check => commands::openapi(Document::Check, contract),
@@ -172,27 +97,18 @@ fn run(Cli { command, settings }: Cli) -> anyhow::Result<()> {
     }
 }
 
-/// Whether the error is help or the version, which clap prints itself.
-fn is_help(error: &clap::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::DisplayHelp
-            | ErrorKind::DisplayVersion
-            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
-    )
-}
-
-/// The message of clap, which has several paragraphs, in one line.
-fn one_line(error: &clap::Error) -> String {
-    let text = error.render().to_string();
-    let words: Vec<&str> = text
-        .lines()
-        .map(str::trim)
-        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
-        .filter(|line| !line.is_empty())
-        .collect();
-    let words = words.join(" ");
-    format!("{}; see --help", words.trim_start_matches("error: "))
+/// The error and its causes, each once: the texts of many errors end with that of their cause.
+fn describe(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |text, cause| {
+        let cause = cause.to_string();
+        if text.ends_with(&cause) {
+            text
+        } else if text.is_empty() {
+            cause
+        } else {
+            format!("{text}: {cause}")
+        }
+    })
 }
 
 /// Prints why the program failed. If nobody reads standard error, the program ends all the same,

@@ -1,9 +1,10 @@
 //! The subcommands `migrate`, `check` and `seed`, which read or change a database.
 
+use std::fmt;
 use std::io::{self, Write as _};
 
 use anyhow::{Context as _, bail};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::Settings;
@@ -124,9 +125,13 @@ pub fn seed(settings: &Settings, plan: &rows::Plan) -> anyhow::Result<()> {
     let hash = unusable_password_hash().context("hashing a password")?;
     let bar = ProgressBar::new(0).with_style(
         ProgressStyle::with_template(
-            "{msg:9} {bar:40} {human_pos}/{human_len} rows, {per_sec}, {eta} left",
+            "{msg:9} {bar:40} {human_pos}/{human_len} rows, {rate}, {eta} left",
         )
-        .unwrap_or_else(|_| ProgressStyle::default_bar()),
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+            // Nothing can be done about an output that is closed.
+            let _ = write!(out, "{:.0} a second", state.per_sec());
+        }),
     );
     let mut current = "";
     rows::bulk(

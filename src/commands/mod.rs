@@ -32,8 +32,16 @@ impl std::error::Error for BadSetting {}
 /// Prints one or several lines to standard output. A reader that has closed the pipe (`| head`) is
 /// no failure.
 fn print(text: &str) -> anyhow::Result<()> {
+    print_bytes(format!("{text}\n").as_bytes())
+}
+
+/// Prints a whole text to standard output, as [`print`] does.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn print_bytes(text: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+    match out.write_all(text).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         other => other.context("cannot write to standard output"),
     }

@@ -15,8 +15,10 @@ use super::{BadSetting, print};
 /// What to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Document {
-    /// The contract.
+    /// The contract, as JSON.
     Contract,
+    /// The contract as it is written, in YAML.
+    Yaml,
     /// What poem-openapi generates.
     Generated,
     /// The differences between the two.
@@ -35,6 +37,7 @@ pub enum Document {
 pub fn openapi(which: Document, name: Option<&str>) -> anyhow::Result<()> {
     match which {
         Document::Contract => print(&format!("{:#}", chosen(name)?.contract.document())),
+        Document::Yaml => print(chosen(name)?.source.trim_end()),
         Document::Generated => print(&format!("{:#}", chosen(name)?.generated_document())),
         Document::Check if name.is_some() => check(chosen(name)?),
         Document::Check => contracts().iter().try_for_each(check),

@@ -156,6 +156,12 @@ async fn run(
     );
     let app = api::service(&db, api_settings);
     memory::return_when_freed().context("cannot start threads")?;
+    let database = if target.embedded.is_some() {
+        "the private MariaDB at "
+    } else {
+        ""
+    };
+    tracing::info!("serving {database}{}; stop with Ctrl-C", target.url);
     let scheme = if tls.is_some() { "https" } else { "http" };
     tracing::info!(
         "listening on {scheme}://{address}, documentation at {scheme}://{address}/api/docs"
@@ -204,9 +210,8 @@ fn prepare(settings: &Settings) -> anyhow::Result<Target> {
             tracing::info!(name, "applied a migration");
         }
     }
-    if let Some(embedded) = &target.embedded {
+    if target.embedded.is_some() {
         offer_sample_shop(settings, &mut session)?;
-        tracing::info!(socket = %embedded.socket().display(), "the private MariaDB runs");
     }
     require_tables(&mut session, &target.url)?;
     for warning in check::warnings(&mut session)? {

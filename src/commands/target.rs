@@ -2,6 +2,8 @@
 //! runs as long as the subcommand.
 
 use std::fmt;
+use std::fs;
+use std::io::{self, IsTerminal as _};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,7 +14,7 @@ use crate::config::Settings;
 use crate::db::session::{self, ConnectError, Session};
 use crate::db::url::DatabaseUrl;
 use crate::deadlines;
-use crate::embedded::Embedded;
+use crate::embedded::{self, Embedded};
 
 use super::BadSetting;
 
@@ -43,7 +45,13 @@ impl Target {
                 embedded: None,
             });
         }
-        let embedded = Embedded::start(&settings.data_dir)?;
+        if io::stderr().is_terminal() && !settings.data_dir.exists() {
+            eprintln!(
+                "creating a private MariaDB under {}",
+                settings.data_dir.display()
+            );
+        }
+        let embedded = Embedded::start(&settings.data_dir).map_err(in_use)?;
         let url =
             DatabaseUrl::parse(&embedded.url(DATABASE)).context("the private MariaDB's own URL")?;
         embedded.create_database(DATABASE)?;
@@ -100,6 +108,21 @@ impl Target {
             thread::sleep(RETRY_PAUSE.min(deadline - now));
         }
     }
+}
+
+/// Adds to the error of a data directory that is in use how to work on its database all the same.
+fn in_use(error: embedded::Error) -> anyhow::Error {
+    let socket = match &error {
+        embedded::Error::InUse(dir) => fs::canonicalize(dir.join("mariadb.sock")),
+        _ => return error.into(),
+    };
+    let Ok(socket) = socket else {
+        return error.into();
+    };
+    anyhow!(
+        "{error}, or work on its database: DATABASE_URL='mysql://root@localhost/{DATABASE}?socket={}'",
+        socket.display()
+    )
 }
 
 /// Why the database is waited for, and how long still.

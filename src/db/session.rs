@@ -70,7 +70,7 @@ impl Cause {
 impl From<mysql_async::Error> for Cause {
     fn from(error: mysql_async::Error) -> Self {
         Self {
-            text: error.to_string(),
+            text: describe(&error),
             is_temporary: is_temporary(&error),
         }
     }
@@ -90,6 +90,20 @@ fn is_temporary(error: &mysql_async::Error) -> bool {
         Error::Driver(DriverError::ConnectionClosed) => true,
         Error::Server(error) => REFUSED_FOR_NOW.contains(&error.code),
         _ => false,
+    }
+}
+
+/// The number of the error with which a server refuses a user: an unknown user, a wrong password, or an
+/// unencrypted connection of an account that may only use encrypted ones.
+const ACCESS_DENIED: u16 = 1045;
+
+/// What the driver or the server says, without the driver's words around it.
+fn describe(error: &mysql_async::Error) -> String {
+    use mysql_async::{Error, IoError};
+    match error {
+        Error::Io(IoError::Io(error)) => error.to_string(),
+        Error::Server(error) => error.message.clone(),
+        error => error.to_string(),
     }
 }
 
@@ -150,7 +164,10 @@ async fn open(url: &DatabaseUrl) -> Result<AsyncMysqlConnection, Cause> {
     let options = mysql_async::OptsBuilder::from_opts(url.async_opts())
         .db_name(None::<String>)
         .setup(setup(Purpose::Administration, &Limits::DEFAULT));
-    let mut connection = mysql_async::Conn::new(options).await?;
+    let mut connection = match mysql_async::Conn::new(options).await {
+        Ok(connection) => connection,
+        Err(error) => return Err(rejected_connection(&error, url)),
+    };
     if *url.tls() != Tls::Disabled {
         // Asks the server whether this connection is encrypted, instead of trusting the driver.
         let question = "SHOW SESSION STATUS LIKE 'Ssl_cipher'";
@@ -167,6 +184,23 @@ async fn open(url: &DatabaseUrl) -> Result<AsyncMysqlConnection, Cause> {
     choosing.await.map_err(rejected)?;
     let connection = AsyncMysqlConnection::try_from(connection).await;
     connection.map_err(Cause::lasting)
+}
+
+/// The cause when the server rejects a connection. To an unencrypted connection of an account that
+/// requires encryption, the server says the same as to a wrong password.
+fn rejected_connection(error: &mysql_async::Error, url: &DatabaseUrl) -> Cause {
+    let mut cause = Cause {
+        text: describe(error),
+        is_temporary: is_temporary(error),
+    };
+    let is_denied =
+        matches!(error, mysql_async::Error::Server(error) if error.code == ACCESS_DENIED);
+    if is_denied && *url.tls() == Tls::Disabled {
+        cause
+            .text
+            .push_str(" (if the account requires encryption, add ?ssl_mode=required to the URL)");
+    }
+    cause
 }
 
 /// The cause when the server rejects a statement: its own text.

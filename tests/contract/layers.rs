@@ -50,7 +50,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "server",
         ],
     ),
-    ("main", &["config", "commands", "db"]),
+    ("cli", &["config"]),
+    ("main", &["cli", "config", "commands", "db"]),
 ];
 
 /// The crates that a module must not use. A name stands for every crate whose name begins with it.

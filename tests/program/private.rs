@@ -21,7 +21,7 @@ fn a_first_and_a_second_start() {
         "no DATABASE_URL: starting a private MariaDB",
         "applied a migration",
         "filled in a sample shop",
-        &format!("socket={}", socket.display()),
+        &format!("the private MariaDB at socket {}", socket.display()),
     ] {
         assert!(log.contains(part), "no `{part}` in {log}");
     }

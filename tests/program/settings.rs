@@ -43,13 +43,16 @@ fn a_flag_wins_over_the_environment_and_that_over_dotenv() {
 fn every_setting_can_stand_in_dotenv() {
     let directory = directory();
     for (line, part) in [
-        ("SERVER_HOST=nowhere", "--server-host"),
-        ("export SERVER_PORT='70000'", "--server-port"),
-        ("DATABASE_POOL_SIZE=0 # none", "--database-pool-size"),
-        ("REQUEST_TIMEOUT=0.5", "--request-timeout"),
-        ("MIGRATE_ON_START=maybe", "--migrate-on-start"),
+        ("SERVER_HOST=nowhere", "SERVER_HOST: invalid value"),
+        ("export SERVER_PORT='70000'", "SERVER_PORT: invalid value"),
+        (
+            "DATABASE_POOL_SIZE=0 # none",
+            "DATABASE_POOL_SIZE: invalid value",
+        ),
+        ("REQUEST_TIMEOUT=0.5", "REQUEST_TIMEOUT: invalid value"),
+        ("MIGRATE_ON_START=maybe", "MIGRATE_ON_START: invalid value"),
         ("CORS_ALLOW_ORIGIN=\"shop.example\"", "CORS_ALLOW_ORIGIN"),
-        ("LOG_FORMAT=xml", "--log-format"),
+        ("LOG_FORMAT=xml", "LOG_FORMAT: invalid value"),
         ("RUST_LOG=ecommerce_api=loud", "RUST_LOG"),
         ("DATABASE_URL_FILE=nowhere", "DATABASE_URL_FILE"),
     ] {
@@ -65,15 +68,18 @@ fn every_setting_can_stand_in_dotenv() {
 fn a_broken_dotenv_is_one_line_of_error_that_quotes_nothing() {
     let directory = directory();
     let file = directory.path().join(".env");
-    for text in [
-        &b"SERVER_PORT=1\nhunter2 is here\n"[..],
-        b"DATABASE_URL='hunter2\n",
-        b"hunter2=${hunter2\n",
-        b"DATABASE_URL=\xff\xfehunter2\n",
+    for (text, beginning) in [
+        (
+            &b"SERVER_PORT=1\n\n# hunter2\nhunter2 is here\n"[..],
+            ".env has line 4, that is not NAME=value",
+        ),
+        (b"DATABASE_URL='hunter2\n", ".env has line 1, "),
+        (b"A=1\nhunter2=${hunter2\n", ".env has line 2, "),
+        (b"DATABASE_URL=\xff\xfehunter2\n", ".env cannot be read"),
     ] {
         fs::write(&file, text).unwrap();
         let message = run_in(directory.path(), &["openapi", "--check"], &[]).failure(2);
-        assert!(message.starts_with(".env "), "{message}");
+        assert!(message.starts_with(beginning), "{message}");
         assert!(!message.contains("hunter2"), "{message}");
     }
     fs::remove_file(&file).unwrap();
