@@ -40,7 +40,7 @@ mutants *ARGS:
 bench *ARGS:
     .ci/bench {{ARGS}}
 
-# Break the database, the network and the service under load, and compare what clients were told with the rows; a name runs one fault, --readme writes the table into the README
+# Break the database, the network and the service under load, and compare what clients were told with the rows; a name runs one fault, --readme writes the table into tests/faults/README.md
 faults *ARGS:
     .ci/faults {{ARGS}}
 
@@ -68,7 +68,11 @@ test-clients *NAMES:
 test-browser:
     .ci/browser
 
-# Print what the last runs proved about each operation; --readme also writes it into the README
+# Run the examples of the pages as they are written
+pages:
+    .ci/pages
+
+# Print what the last runs proved about each operation; --readme also writes it into tests/README.md
 proof *ARGS:
     .ci/proof {{ARGS}}
 

@@ -90,9 +90,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_readme_says_how_many_rows_a_page_has() {
-        let readme = include_str!("../../README.md");
-        let text = readme.split_whitespace().collect::<Vec<_>>().join(" ");
+    fn the_page_about_the_contract_says_how_many_rows_a_page_has() {
+        let page = include_str!("../../openapi/README.md");
+        let text = page.split_whitespace().collect::<Vec<_>>().join(" ");
         let [(_, page), (_, limit)] = paging::DEFAULTS;
         for part in [
             format!("`page` (from 1, {page} if absent)"),

@@ -56,7 +56,7 @@ def main() -> int:
     parser.add_argument("settings", nargs="*", metavar="NAME=VALUE",
                         help="SIZE=large ROUNDS=5 SECONDS=5 BASELINE=<an earlier ecommerce-api> ONLY="
                              + ",".join(GROUPS))
-    parser.add_argument("--readme", action="store_true", help="also put the ratios into README.md")
+    parser.add_argument("--readme", action="store_true", help="also put the ratios into tests/bench/README.md")
     arguments = parser.parse_intermixed_args()
     options = read_options(parser, arguments.settings, arguments.readme)
     # After a signal every `with` ends, and stops the processes that it started.
@@ -166,8 +166,8 @@ def conclude(record: Record, machine: str, readme: bool) -> int:
     OUT.mkdir(parents=True, exist_ok=True)
     (OUT / "figures.json").write_text(json.dumps({"machine": machine, "figures": record}, indent=2) + "\n")
     print(f"{machine}\n\n{report.details(record)}\n\n{report.summary(record)}\n\n{report.LIMITS}")
-    if readme and not report.write_readme(ROOT / "README.md", record, machine):
-        say(f"README.md has no line {report.MARKS[0]}")
+    if readme and not report.write_readme(ROOT / "tests" / "bench" / "README.md", record, machine):
+        say(f"tests/bench/README.md has no line {report.MARKS[0]}")
         return 1
     errors = {name: sum(one.get("errors", 0) for one in measured) for name, measured in record.items()}
     for name, count in errors.items():

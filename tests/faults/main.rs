@@ -50,7 +50,7 @@ struct Arguments {
     /// Run the rows that CI runs
     #[arg(long)]
     ci: bool,
-    /// Write the table of all rows into the README
+    /// Write the table of all rows into tests/faults/README.md
     #[arg(long, conflicts_with_all = ["names", "ci", "soak"])]
     readme: bool,
     /// Instead of the rows, run a load with random faults for so many minutes, and draw the figures over

@@ -164,15 +164,15 @@ pub fn table(reports: &[Report]) -> String {
     format!("{HEAD}\n{rows}\n")
 }
 
-/// Writes the table into the README, between its marks.
+/// Writes the table into the page about faults, between its marks.
 pub fn write_readme(reports: &[Report]) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/README.md");
     let text = std::fs::read_to_string(&path).unwrap();
     let parts = text.split_once(MARKS[0]).and_then(|(before, rest)| {
         let (_, after) = rest.split_once(MARKS[1])?;
         Some((before, after))
     });
-    let (before, after) = parts.expect("the README has the marks of this table");
+    let (before, after) = parts.expect("the page has the marks of this table");
     let table = table(reports);
     let text = format!("{before}{}\n{table}{}{after}", MARKS[0], MARKS[1]);
     std::fs::write(&path, text).unwrap();
