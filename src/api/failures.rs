@@ -85,6 +85,11 @@ pub(super) static KINDS: [Kind; 13] = [
         .retry_after(1),
 ];
 
+/// The message of failures with this status that have none of their own.
+pub(super) fn message(status: StatusCode) -> &'static str {
+    Kind::of(status).message
+}
+
 /// A set of kinds of operations, as a bit mask.
 type Operations = u8;
 const NONE: Operations = 0;

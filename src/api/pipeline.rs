@@ -30,7 +30,7 @@ use super::failures::{Failure, Overload};
 use super::hosts::Hosts;
 use super::observe::{REQUEST_ID, RequestLog, new_request_id};
 use super::validation::Validation;
-use super::{body, compression, malformed, parameters};
+use super::{body, compression, malformed, parameters, site};
 
 /// The settings of the service that an operator can change.
 #[derive(Debug, Clone)]
@@ -287,6 +287,9 @@ impl Pipeline {
         let method = request.method().clone();
         let origin = request.headers().get(header::ORIGIN).cloned();
         let gzip = compression::accepts_gzip(request.headers());
+        // A contract promises JSON; elsewhere people can read what went wrong.
+        let path_for_people = (target.is_none() && site::home::is_wanted(request.headers()))
+            .then(|| request.uri().path().to_owned());
         let has_known_end = malformed::check_transfer_codings(request.headers()).is_ok();
 
         let arrival = tokio::time::Instant::now();
@@ -295,6 +298,11 @@ impl Pipeline {
             tokio::time::sleep_until(arrival + deadlines::REJECTION).await;
         }
         let mut response = passed.unwrap_or_else(envelope);
+        if let Some(path) = path_for_people
+            && response.status().is_client_error()
+        {
+            response = site::home::failure_instead_of(&response, &path);
+        }
         self.finish(&mut response, origin.as_ref(), &log.request_id);
         if !has_known_end {
             let close = HeaderValue::from_static("close");

@@ -1,10 +1,14 @@
 //! The paths that are in no contract: `/`, `/health`, each contract itself as `/api/<name>.yaml` and
-//! `/api/<name>.json` (the first one also as `/api/swagger.json`), and the pages of `/api/docs`.
+//! `/api/<name>.json` (the first one also as `/api/swagger.json`), the pages of `/api/docs`, and what browsers
+//! and crawlers ask for: `/favicon.svg`, `/favicon.ico` and `/robots.txt`.
 //!
 //! Imports `error`, and `contracts` for the documents. The caller passes in the function that checks the
 //! database.
 
 mod docs;
+pub(super) mod home;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use poem::endpoint::{make, make_sync};
@@ -17,6 +21,11 @@ use crate::error::Error;
 use super::conditions::{ETag, EntityTags};
 use super::contracts::Published;
 use super::failures::Failure;
+
+const FAVICON: &str = include_str!("site/favicon.svg");
+
+/// No crawler has anything to look for in the data of a shop.
+const ROBOTS: &str = "User-agent: *\nDisallow: /api/\nAllow: /api/docs\n";
 
 /// A contract as the site serves it: at `/api/<name>.json` and `/api/<name>.yaml`.
 pub struct Document {
@@ -45,8 +54,36 @@ where
     F: Future<Output = Result<(), Error>> + Send + 'static,
 {
     let root = root();
+    let ping = Arc::new(ping);
+    let home = {
+        let ping = Arc::clone(&ping);
+        make(move |request: Request| {
+            let (ping, root) = (Arc::clone(&ping), root.clone());
+            async move {
+                if !home::is_wanted(request.headers()) {
+                    return success(&root);
+                }
+                let problem = ping().await.is_err();
+                let problem = problem.then_some("its database does not respond");
+                home::page(&request, problem)
+            }
+        })
+    };
+    let icon = || poem::get(make_sync(|_| content("image/svg+xml", FAVICON)));
     let mut route = Route::new()
-        .at("/", poem::get(make_sync(move |_| success(&root))))
+        .at("/", poem::get(home))
+        .at(
+            "/home.css",
+            poem::get(make_sync(|_| {
+                content("text/css; charset=utf-8", home::STYLE)
+            })),
+        )
+        .at("/favicon.svg", icon())
+        .at("/favicon.ico", icon())
+        .at(
+            "/robots.txt",
+            poem::get(make_sync(|_| content("text/plain; charset=utf-8", ROBOTS))),
+        )
         .at("/health", poem::get(make(move |_| health(ping()))));
     let mut names = Vec::new();
     for Document { name, json, yaml } in documents {
@@ -280,7 +317,7 @@ mod tests {
             .filter(|text| text.starts_with("docs/"))
             .map(|link| format!("/api/{link}"))
             .collect::<Vec<_>>();
-        assert_eq!(links.len(), 3, "{links:?}");
+        assert_eq!(links.len(), 4, "{links:?}");
         for link in links {
             let expected = if link.contains(".css") {
                 "text/css"

@@ -21,6 +21,50 @@ async fn the_root_links_to_existing_documents() {
 }
 
 #[tokio::test]
+async fn people_get_pages_where_programs_get_json() {
+    let shop = Shop::open().await;
+    let browser = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
+    for (method, path, status, text) in [
+        (Method::GET, "/", 200, "its database responds"),
+        (
+            Method::GET,
+            "/nothing/here",
+            404,
+            "There is nothing at this path",
+        ),
+        (Method::GET, "/api/nothing", 404, "href=\"../api/docs\""),
+        (Method::POST, "/", 405, "does not take this method"),
+        (
+            Method::PATCH,
+            "/api/users",
+            405,
+            "does not take this method",
+        ),
+    ] {
+        let page = shop.send(method.clone(), path, &browser, Vec::new()).await;
+        assert_eq!(page.status, status, "{path}");
+        assert_eq!(
+            page.header("content-type"),
+            Some("text/html; charset=utf-8")
+        );
+        let body = String::from_utf8_lossy(&page.body);
+        assert!(body.contains(text), "{path}: {body}");
+        let policy = page.header("content-security-policy").unwrap();
+        assert!(!policy.contains("unsafe"), "{policy}");
+
+        let json = shop.send(method, path, &[], Vec::new()).await;
+        assert_eq!(json.status, status, "{path}");
+        assert_eq!(json.header("content-type"), Some("application/json"));
+        assert_eq!(json.header("allow"), page.header("allow"), "{path}");
+    }
+    // A contract promises JSON to everybody.
+    let product = shop.send(Method::GET, "/api/products/9999", &browser, Vec::new());
+    let product = product.await;
+    assert_eq!(product.status, 404);
+    assert_eq!(product.header("content-type"), Some("application/json"));
+}
+
+#[tokio::test]
 async fn each_contract_is_served_as_it_is_written() {
     let shop = Shop::open().await;
     for published in contracts() {

@@ -107,15 +107,31 @@ impl Exchange<'_> {
     pub fn content_type(&self) -> Option<&'static str> {
         match (self.received.status, &self.endpoint) {
             (204 | 304 | 308, _) => None,
+            _ if self.is_for_people() => Some("text/html; charset=utf-8"),
             (200, Endpoint::Page(page)) => Some(page.content_type),
             _ => Some("application/json"),
         }
+    }
+
+    /// Whether the response is a page for people: `/`, or a failure outside of the contracts, for a request
+    /// that accepts HTML.
+    fn is_for_people(&self) -> bool {
+        let accept = self.sent.header("accept").unwrap_or_default();
+        accept.starts_with("text/html")
+            && match &self.endpoint {
+                Endpoint::Operation(_) => false,
+                Endpoint::Page(page) if self.received.status == 200 => page.path == "/",
+                _ => (400..500).contains(&self.received.status),
+            }
     }
 
     /// The headers that the contract, or the table of pages, has for the response.
     pub fn documented_headers(&self) -> BTreeSet<String> {
         let status = self.received.status;
         let mut names = BTreeSet::new();
+        if self.is_for_people() {
+            names.extend(["content-security-policy", "referrer-policy"].map(str::to_owned));
+        }
         match &self.endpoint {
             Endpoint::Operation(operation) => {
                 let status = status.to_string();

@@ -20,11 +20,12 @@ pub struct Page {
 
 const JSON: &str = "application/json";
 const YAML: &str = "application/yaml";
+const CSS: &str = "text/css; charset=utf-8";
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
 /// The pages that do not depend on the contracts.
-const FIXED: [Page; 7] = [
+const FIXED: [Page; 12] = [
     Page {
         path: Cow::Borrowed("/"),
         statuses: &[200],
@@ -37,6 +38,34 @@ const FIXED: [Page; 7] = [
         statuses: &[200, 503],
         content_type: JSON,
         cache_control: "no-store",
+        headers: &[],
+    },
+    Page {
+        path: Cow::Borrowed("/home.css"),
+        statuses: &[200],
+        content_type: CSS,
+        cache_control: "no-cache",
+        headers: &[],
+    },
+    Page {
+        path: Cow::Borrowed("/favicon.svg"),
+        statuses: &[200],
+        content_type: "image/svg+xml",
+        cache_control: "no-cache",
+        headers: &[],
+    },
+    Page {
+        path: Cow::Borrowed("/favicon.ico"),
+        statuses: &[200],
+        content_type: "image/svg+xml",
+        cache_control: "no-cache",
+        headers: &[],
+    },
+    Page {
+        path: Cow::Borrowed("/robots.txt"),
+        statuses: &[200],
+        content_type: "text/plain; charset=utf-8",
+        cache_control: "no-cache",
         headers: &[],
     },
     Page {
@@ -68,9 +97,16 @@ const FIXED: [Page; 7] = [
         headers: &[],
     },
     Page {
+        path: Cow::Borrowed("/api/docs/docs.css"),
+        statuses: &[200],
+        content_type: CSS,
+        cache_control: IMMUTABLE,
+        headers: &[],
+    },
+    Page {
         path: Cow::Borrowed("/api/docs/swagger-ui.css"),
         statuses: &[200],
-        content_type: "text/css; charset=utf-8",
+        content_type: CSS,
         cache_control: IMMUTABLE,
         headers: &[],
     },

@@ -1,20 +1,16 @@
 //! `/api/docs`: Swagger UI, from assets in the binary and with a strict content security policy.
 //!
-//! poem-openapi contains Swagger UI as one page with an inline script and style. To serve that page the
-//! policy would have to allow inline scripts, so this module extracts the script and the style and
-//! serves them as files. The page itself and the script that starts Swagger UI are files of this
-//! project. All links are relative, so that the page also works behind a proxy that adds a prefix to its
-//! path.
+//! Swagger UI's own files are in `swagger-ui/`, unchanged; the page, its style and the script that starts
+//! Swagger UI are files of this project. All links are relative, so that the page also works behind a proxy
+//! that adds a prefix to its path.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::LazyLock;
 
 use bytes::Bytes;
 use poem::Response;
 use poem::Route;
 use poem::endpoint::make_sync;
 use poem::http::{StatusCode, header};
-use poem_openapi::OpenApiService;
 use serde_json::json;
 
 use super::content;
@@ -25,49 +21,23 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const PAGE: &str = include_str!("docs.html");
+const STYLE: &str = include_str!("docs.css");
 const START_SCRIPT: &str = include_str!("init.js");
+const SWAGGER_UI_SCRIPT: &str = include_str!("swagger-ui/swagger-ui-bundle.js");
+const SWAGGER_UI_STYLE: &str = include_str!("swagger-ui/swagger-ui.css");
 
-/// Created at the first request to the page, since it takes 1.6 MB and many servers never get one.
-static SWAGGER_UI: LazyLock<SwaggerUi> = LazyLock::new(|| {
-    let page = OpenApiService::new((), "", "").swagger_ui_html();
-    SwaggerUi::from_page(&page)
-        .expect("the page is compiled in, and a test of this module splits it")
-});
-
-struct SwaggerUi {
-    script: Bytes,
-    style: Bytes,
-    /// A hash of the content. The URLs contain it, so that browsers may cache the files permanently.
-    version: String,
-}
-
-impl SwaggerUi {
-    /// Extracts the script and the style from poem-openapi's page; `None` if one of them is missing.
-    fn from_page(page: &str) -> Option<Self> {
-        let inline = |open: &str, close: &str| {
-            let (_, rest) = page.split_once(open)?;
-            let (text, _) = rest.split_once(close)?;
-            Some(text)
-        };
-        let style = inline("<style charset=\"UTF-8\">", "</style>")?;
-        let script = inline("<script charset=\"UTF-8\">", "</script>")?;
-
-        let mut hasher = DefaultHasher::new();
-        (style, script).hash(&mut hasher);
-        Some(Self {
-            script: Bytes::copy_from_slice(script.as_bytes()),
-            style: Bytes::copy_from_slice(style.as_bytes()),
-            version: format!("{:016x}", hasher.finish()),
-        })
-    }
-}
+/// The release of Swagger UI, which the URLs of its files contain, so that browsers may cache them
+/// permanently.
+const SWAGGER_UI_VERSION: &str = "5.35.0";
 
 /// Adds the page, its scripts and its style to `route`. The page offers the contracts with these names.
 pub(super) fn add_to(route: Route, contracts: &[String]) -> Route {
     let start_script = START_SCRIPT.replace("[\"{contracts}\"]", &json!(contracts).to_string());
-    let page = make_sync(|_| {
-        let page = PAGE.replace("{version}", &SWAGGER_UI.version);
-        let mut response = content("text/html; charset=utf-8", page);
+    let page = PAGE
+        .replace("{version}", SWAGGER_UI_VERSION)
+        .replace("{style}", &hash_of(STYLE));
+    let page = make_sync(move |_| {
+        let mut response = content("text/html; charset=utf-8", page.clone());
         for (name, value) in [
             (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
             (header::REFERRER_POLICY, "no-referrer"),
@@ -85,21 +55,31 @@ pub(super) fn add_to(route: Route, contracts: &[String]) -> Route {
             .finish()
     });
     let start_script = make_sync(move |_| content(JAVASCRIPT, start_script.clone()));
-    let script = make_sync(|_| versioned(JAVASCRIPT, &SWAGGER_UI.script));
-    let style = make_sync(|_| versioned("text/css; charset=utf-8", &SWAGGER_UI.style));
+    let script = make_sync(|_| versioned(JAVASCRIPT, SWAGGER_UI_SCRIPT));
+    let swagger_ui_style = make_sync(|_| versioned(CSS, SWAGGER_UI_STYLE));
+    let style = make_sync(|_| versioned(CSS, STYLE));
     route
         .at("/api/docs", poem::get(page))
         .at("/api/docs/", poem::get(page_with_slash))
         .at("/api/docs/init.js", poem::get(start_script))
         .at("/api/docs/swagger-ui.js", poem::get(script))
-        .at("/api/docs/swagger-ui.css", poem::get(style))
+        .at("/api/docs/swagger-ui.css", poem::get(swagger_ui_style))
+        .at("/api/docs/docs.css", poem::get(style))
 }
 
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+
+/// A hash of a file's content, which its URL contains.
+fn hash_of(content: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
 
 /// The response with a file whose URL contains its version, so that it may be cached permanently.
-fn versioned(content_type: &str, body: &Bytes) -> Response {
-    let mut response = content(content_type, body.clone());
+fn versioned(content_type: &str, body: &'static str) -> Response {
+    let mut response = content(content_type, Bytes::from_static(body.as_bytes()));
     response.headers_mut().insert(
         header::CACHE_CONTROL,
         header::HeaderValue::from_static("public, max-age=31536000, immutable"),
@@ -109,16 +89,22 @@ fn versioned(content_type: &str, body: &Bytes) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use ring::digest::{SHA256, digest};
+
     use super::*;
 
     #[test]
-    fn swagger_ui_is_split_into_script_and_style() {
-        let page = OpenApiService::new((), "", "").swagger_ui_html();
-        let ui = SwaggerUi::from_page(&page).expect("poem-openapi's page has no script or style");
-        let script = std::str::from_utf8(&ui.script).expect("UTF-8");
-        let style = std::str::from_utf8(&ui.style).expect("UTF-8");
-        // Both end as they should: none was cut off at a tag within its text.
-        assert!(script.contains("exports.SwaggerUIBundle=") && script.ends_with("})()));"));
-        assert!(style.contains(".swagger-ui .opblock") && style.ends_with("*/"));
+    fn swagger_ui_is_the_release_that_its_page_says() {
+        let page = include_str!("swagger-ui/README.md");
+        assert!(page.contains(SWAGGER_UI_VERSION), "{page}");
+        for (name, content) in [
+            ("swagger-ui-bundle.js", SWAGGER_UI_SCRIPT),
+            ("swagger-ui.css", SWAGGER_UI_STYLE),
+        ] {
+            let sum = digest(&SHA256, content.as_bytes());
+            let sum = sum.as_ref().iter().map(|byte| format!("{byte:02x}"));
+            let line = format!("{}  {name}\n", sum.collect::<String>());
+            assert!(page.contains(&line), "{line} is not in {page}");
+        }
     }
 }
