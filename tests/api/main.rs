@@ -19,6 +19,7 @@ mod lists;
 mod locks;
 mod lossy_proxy;
 mod model;
+mod mysql;
 mod outages;
 mod overload;
 mod pages;
