@@ -20,7 +20,7 @@ use super::cart::{self, NewCartItem};
 use super::coalesce::{Allowance, Coalescer, Measured};
 use super::dialect::has_returning;
 use super::errors::diagnose;
-use super::pool::Pool;
+use super::pool::{Pool, Pooled};
 use super::rows::{CartItem, FullItem, Product, User};
 use super::scope::Scope;
 use super::shares::{Kind, Leased, Shares};
@@ -204,14 +204,22 @@ struct Groups {
 }
 
 async fn add(groups: Arc<Groups>, items: Vec<NewCartItem>) -> Result<Vec<Outcome>, Error> {
-    let Ok(mut conn) = groups.pool.get().await else {
+    match connect(&groups).await {
+        Ok((mut conn, has_returning)) => {
+            Ok(additions::add_group(&mut conn, &items, has_returning).await)
+        }
         // The server may allow no connection besides those of the other pool.
-        return Ok(items.into_iter().map(Outcome::alone).collect());
-    };
+        Err(_) => Ok(items.into_iter().map(Outcome::alone).collect()),
+    }
+}
+
+/// A connection for a group, and whether the server has `INSERT … RETURNING`.
+async fn connect(groups: &Groups) -> Result<(Pooled, bool), Error> {
+    let mut conn = groups.pool.get().await?;
     let asked = groups.has_returning.get_or_try_init(async || {
         let asked = has_returning(&mut conn).await;
         diagnose(&mut conn, asked.map_err(Error::from)).await
     });
     let has_returning = *asked.await?;
-    Ok(additions::add_group(&mut conn, &items, has_returning).await)
+    Ok((conn, has_returning))
 }

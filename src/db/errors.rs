@@ -144,6 +144,8 @@ enum Diagnosis {
 pub(super) struct QueryError {
     error: DieselError,
     diagnosis: Diagnosis,
+    /// Whether the error came before the COMMIT of its transaction, which was never sent then.
+    is_uncommitted: bool,
 }
 
 impl From<DieselError> for QueryError {
@@ -165,7 +167,11 @@ impl From<DieselError> for QueryError {
             }
             _ => Diagnosis::NotNeeded,
         };
-        Self { error, diagnosis }
+        Self {
+            error,
+            diagnosis,
+            is_uncommitted: false,
+        }
     }
 }
 
@@ -213,16 +219,24 @@ impl QueryError {
         self.meaning() == Some(Meaning::Unstorable)
     }
 
-    /// Whether the statement, or the transaction that was rolled back, has certainly stored nothing:
-    /// the server says so. It does not if the connection is lost, nor with one of the
-    /// [`UNKNOWN_OUTCOMES`], nor if the error is not the server's.
+    /// The same error, as one that came before the COMMIT of its transaction.
+    pub(super) fn before_commit(self) -> Self {
+        Self {
+            is_uncommitted: true,
+            ..self
+        }
+    }
+
+    /// Whether the statement, or its transaction, has certainly stored nothing. A transaction has not
+    /// if no COMMIT was sent. Of a single statement the server says so. It does not if the connection
+    /// is lost, nor with one of the [`UNKNOWN_OUTCOMES`], nor if the error is not the server's.
     pub(super) fn is_undone(&self) -> bool {
+        if self.is_uncommitted {
+            return true;
+        }
         match self.diagnosis {
             Diagnosis::Number(number) => !UNKNOWN_OUTCOMES.contains(&number),
-            Diagnosis::NotNeeded => matches!(
-                self.error,
-                DieselError::DatabaseError(..) | DieselError::RollbackTransaction
-            ),
+            Diagnosis::NotNeeded => matches!(self.error, DieselError::DatabaseError(..)),
             Diagnosis::Pending | Diagnosis::Foreign | Diagnosis::Lost => false,
         }
     }

@@ -7,10 +7,17 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::harness::{ClientResponse, Shop};
+use crate::lossy_proxy::LossyProxy;
 
 /// A shop with `count` users and products. They are inserted by SQL, which needs no password hashing.
 pub async fn shop_of(count: i64) -> Shop {
     let shop = Shop::open().await;
+    fill(&shop, count).await;
+    shop
+}
+
+/// Stores `count` users, products and cart items.
+pub async fn fill(shop: &Shop, count: i64) {
     shop.execute(format!(
         "INSERT INTO users (id, email, password)
          SELECT seq, CONCAT('user', seq, '@example.com'), 'x' FROM seq_1_to_{count};
@@ -18,7 +25,6 @@ pub async fn shop_of(count: i64) -> Shop {
          INSERT INTO cart (user_id, product_id) SELECT seq, seq FROM seq_1_to_{count}"
     ))
     .await;
-    shop
 }
 
 /// Adds a product to the cart of a user.
@@ -153,4 +159,16 @@ async fn the_other_items_of_a_group_stay_grouped_when_one_is_rejected() {
     assert_eq!(added.len(), 88);
     let alone = added.iter().filter(|row| row.lock_wait > 0).count();
     assert_eq!(alone, 0, "additions that were not grouped");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn additions_go_on_alone_when_their_group_loses_its_connection_before_the_insert() {
+    let proxy = LossyProxy::start();
+    let shop = Shop::open_behind(&proxy).await;
+    fill(&shop, 10).await;
+    proxy.lose("0 /*M!100600 + 1 */", 1);
+    for response in join_all((1..=8).map(|user| add(&shop, user, 1))).await {
+        added(&response);
+    }
+    proxy.closed(1).await;
 }
