@@ -10,7 +10,7 @@
 //! the outcome of the statement.
 //!
 //! Where an error is diagnosed: `transaction` does it before its ROLLBACK, and the owner of the
-//! connection for everything else (`Database::run`, the batches, [`ListConnection::diagnose`]).
+//! connection for everything else (`Database`, `reads`, the batches, [`ListConnection::diagnose`]).
 //! Errors while connecting need no number: all of them mean that the database is unavailable.
 //!
 //! [`ListConnection::diagnose`]: super::ListConnection::diagnose
