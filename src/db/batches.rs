@@ -8,8 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use scoped_futures::{ScopedBoxFuture, ScopedFutureExt};
 use tokio::sync::OnceCell;
 
 use crate::error::Error;
@@ -20,10 +19,11 @@ use super::cart::{self, NewCartItem};
 use super::coalesce::{Allowance, Coalescer, Measured};
 use super::dialect::has_returning;
 use super::errors::diagnose;
-use super::pool::Pool;
+use super::pool::{Pool, Pooled};
+use super::reads::read_again_if_closed;
 use super::rows::{CartItem, FullItem, Product, User};
 use super::scope::Scope;
-use super::shares::{Kind, Leased, Shares};
+use super::shares::{Kind, Shares};
 
 /// The most rows that one statement reads for the carts of many users. Larger carts are read with a
 /// list connection each.
@@ -91,19 +91,19 @@ impl Batches {
             users: by_id(
                 shares.kind(),
                 (allowance, limit),
-                |conn, ids| User::with_ids(conn, ids).boxed(),
+                |conn, ids| User::with_ids(conn, ids).scope_boxed(),
                 |user| user.id,
             ),
             products: by_id(
                 shares.kind(),
                 (allowance, limit),
-                |conn, ids| Product::with_ids(conn, ids).boxed(),
+                |conn, ids| Product::with_ids(conn, ids).scope_boxed(),
                 |product| product.id,
             ),
             items: by_id(
                 shares.kind(),
                 (allowance, limit),
-                |conn, ids| cart::with_ids(conn, ids).boxed(),
+                |conn, ids| cart::with_ids(conn, ids).scope_boxed(),
                 |(item, ..)| item.id,
             ),
             carts: Coalescer::new(allowance, Measured::Yes, limit, move |keys: Vec<Key>| {
@@ -117,33 +117,8 @@ impl Batches {
 }
 
 /// A query function that reads what belongs to many ids.
-type Read<T> = for<'c> fn(&'c mut Connection, &'c [i32]) -> BoxFuture<'c, Result<T, Error>>;
-
-/// The result of `read`, and the connection that it was read on. If the database had closed the
-/// connection, as when it was restarted, reads once more on another one.
-///
-/// # Errors
-/// Those of the share, for a connection.
-async fn read_again_if_closed<T>(
-    share: &Kind,
-    ids: &[i32],
-    read: Read<T>,
-) -> Result<(Leased, Result<T, Error>), Error> {
-    let mut conn = share.get().await?;
-    let result = read(&mut conn, ids).await;
-    let result = diagnose(&mut conn, result).await;
-    // A statement that was given up has taken the time for another one.
-    let is_closed = conn.is_unusable() && !conn.is_in_statement();
-    if result.is_ok() || !is_closed {
-        return Ok((conn, result));
-    }
-    // Closes it, so that the pool uses no older connection either.
-    drop(conn);
-    let mut conn = share.get().await?;
-    let result = read(&mut conn, ids).await;
-    let result = diagnose(&mut conn, result).await;
-    Ok((conn, result))
-}
+type Read<T> =
+    for<'a, 'c> fn(&'c mut Connection, &'a [i32]) -> ScopedBoxFuture<'a, 'c, Result<T, Error>>;
 
 /// A coalescer for reads of single rows: `read` reads the rows of many ids, and `id` returns a
 /// row's id.
@@ -156,7 +131,8 @@ fn by_id<T: Clone + Send + 'static>(
     Coalescer::new(allowance, Measured::Yes, limit, move |keys: Vec<Key>| {
         let (share, ids) = (share.clone(), ids(&keys));
         async move {
-            let (mut conn, rows) = read_again_if_closed(&share, &ids, read).await?;
+            let lease = || share.get();
+            let (mut conn, rows) = read_again_if_closed(lease, |conn| read(conn, &ids)).await?;
             let rows = match rows {
                 Ok(rows) => rows,
                 Err(Error::Internal(_)) if ids.len() > 1 => {
@@ -179,9 +155,10 @@ fn by_id<T: Clone + Send + 'static>(
 }
 
 async fn carts(share: Kind, ids: Vec<i32>) -> Result<Vec<Cart>, Error> {
-    let carts = read_again_if_closed(&share, &ids, |conn, ids| {
-        cart::of_users(conn, ids, MAX_CART_ROWS).boxed()
-    });
+    let carts = read_again_if_closed(
+        || share.get(),
+        |conn| cart::of_users(conn, &ids, MAX_CART_ROWS).scope_boxed(),
+    );
     let (_conn, carts) = carts.await?;
     let Some(carts) = carts? else {
         // Which carts are complete is not known.
@@ -204,14 +181,22 @@ struct Groups {
 }
 
 async fn add(groups: Arc<Groups>, items: Vec<NewCartItem>) -> Result<Vec<Outcome>, Error> {
-    let Ok(mut conn) = groups.pool.get().await else {
+    match connect(&groups).await {
+        Ok((mut conn, has_returning)) => {
+            Ok(additions::add_group(&mut conn, &items, has_returning).await)
+        }
         // The server may allow no connection besides those of the other pool.
-        return Ok(items.into_iter().map(Outcome::alone).collect());
-    };
+        Err(_) => Ok(items.into_iter().map(Outcome::alone).collect()),
+    }
+}
+
+/// A connection for a group, and whether the server has `INSERT … RETURNING`.
+async fn connect(groups: &Groups) -> Result<(Pooled, bool), Error> {
+    let mut conn = groups.pool.get().await?;
     let asked = groups.has_returning.get_or_try_init(async || {
         let asked = has_returning(&mut conn).await;
         diagnose(&mut conn, asked.map_err(Error::from)).await
     });
     let has_returning = *asked.await?;
-    Ok(additions::add_group(&mut conn, &items, has_returning).await)
+    Ok((conn, has_returning))
 }

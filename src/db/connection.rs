@@ -93,6 +93,13 @@ impl Connection {
         self.watch.is_in_statement
     }
 
+    /// Whether the database has closed the connection, rather than that a statement was given up, which
+    /// has taken the time for another one. Known after the error of a statement was diagnosed.
+    #[must_use]
+    pub fn was_closed(&mut self) -> bool {
+        self.is_unusable() && !self.is_in_statement()
+    }
+
     /// Marks the connection as unusable.
     pub(super) fn mark_as_unusable(&mut self) {
         self.watch.is_in_statement = true;

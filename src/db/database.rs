@@ -4,13 +4,13 @@
 //! [`ListConnection`]. Imports the pool, the batches and the query functions; none of them imports
 //! this module.
 
-use std::ops::DerefMut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use mysql_async::Opts;
+use scoped_futures::{ScopedBoxFuture, ScopedFutureExt};
 use tokio::time::timeout;
 use tracing::Instrument;
 
@@ -26,6 +26,7 @@ use super::indexes::{self, ListIndex};
 use super::pages::Snapshot;
 use super::pool::{ListConnection, Pool, Turns};
 use super::products::{self, NewProduct, ProductChanges};
+use super::reads::read_again_if_closed;
 use super::rows::{CartItem, FullItem, Product, User};
 use super::session_settings::Purpose;
 use super::shares::{Row, Shares};
@@ -116,7 +117,10 @@ impl Database {
     /// # Errors
     /// As [`Self::list_connection`].
     pub async fn snapshot(&self) -> Result<Snapshot, Error> {
-        Snapshot::begin(self.list_connection().await?).await
+        let lease = || self.list_connection();
+        let begun = read_again_if_closed(lease, |conn| Snapshot::begin(conn).scope_boxed());
+        let (connection, begun) = begun.await?;
+        begun.map(|()| Snapshot::on(connection))
     }
 
     /// Whether the database has an index. An index that was found once is not looked for again.
@@ -128,8 +132,8 @@ impl Database {
         if known.load(Ordering::Relaxed) {
             return Ok(true);
         }
-        let query = self.run(move |conn| indexes::exists(conn, index).boxed());
-        let exists = query.await?;
+        let exists = self.read_catalogue(move |conn| indexes::exists(conn, index).scope_boxed());
+        let exists = exists.await?;
         known.store(exists, Ordering::Relaxed);
         Ok(exists)
     }
@@ -164,8 +168,9 @@ impl Database {
     /// # Errors
     /// `Conflict` when a user has the email.
     pub async fn check_email_is_free(&self, email: String) -> Result<(), Error> {
-        self.change(&[], move |conn| {
-            async move { users::check_email_is_free(conn, &email).await }.boxed()
+        self.read(move |conn| {
+            let email = email.clone();
+            async move { users::check_email_is_free(conn, &email).await }.scope_boxed()
         })
         .await
     }
@@ -375,10 +380,8 @@ impl Database {
     /// # Errors
     /// Only those of the database.
     pub async fn kept_response(&self, key: IdempotencyKey) -> Result<Option<Kept>, Error> {
-        self.change(&[], move |conn| {
-            async move { idempotency::kept(conn, &key).await }.boxed()
-        })
-        .await
+        self.read(move |conn| async move { idempotency::kept(conn, &key).await }.scope_boxed())
+            .await
     }
 
     /// Whether the database can keep responses: whether it has the table for them.
@@ -386,7 +389,7 @@ impl Database {
     /// # Errors
     /// Only those of the database.
     pub async fn has_idempotency_keys(&self) -> Result<bool, Error> {
-        self.run(|conn| idempotency::table_exists(conn).boxed())
+        self.read_catalogue(|conn| idempotency::table_exists(conn).scope_boxed())
             .await
     }
 
@@ -432,15 +435,33 @@ impl Database {
         .await
     }
 
-    /// Runs `query`, which waits for no lock but that of a table of the catalogue, on a connection of
-    /// the pool.
-    async fn run<T: Send + 'static>(
+    /// Runs `query`, which reads only the catalogue, on a connection of the pool.
+    async fn read_catalogue<T: Send + 'static>(
         &self,
-        query: impl for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<T, Error>>
+        query: impl for<'c> Fn(&'c mut Connection) -> ScopedBoxFuture<'static, 'c, Result<T, Error>>
         + Send
+        + Sync
         + 'static,
     ) -> Result<T, Error> {
-        run_on(self.pool.get().await?, query).await
+        let pool = self.pool.clone();
+        to_its_end(async move { read_again_if_closed(|| pool.get(), query).await?.1 }).await
+    }
+
+    /// Runs `query`, which changes nothing but may have to wait for a locked table, on a connection of
+    /// the changes' share.
+    async fn read<T: Send + 'static>(
+        &self,
+        query: impl for<'c> Fn(&'c mut Connection) -> ScopedBoxFuture<'static, 'c, Result<T, Error>>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Result<T, Error> {
+        let shares = Arc::clone(&self.shares);
+        to_its_end(async move {
+            let lease = || shares.for_change(&[]);
+            read_again_if_closed(lease, query).await?.1
+        })
+        .await
     }
 
     /// Runs `query`, which may have to wait for these rows, on a connection of the changes' share.
@@ -451,21 +472,21 @@ impl Database {
         + Send
         + 'static,
     ) -> Result<T, Error> {
-        run_on(self.shares.for_change(rows).await?, query).await
+        let mut conn = self.shares.for_change(rows).await?;
+        to_its_end(async move {
+            let result = query(&mut conn).await;
+            errors::diagnose(&mut conn, result).await
+        })
+        .await
     }
 }
 
-/// Runs `query` on this connection. It runs to its end, or to the deadline of the connection, even if
-/// the caller is dropped meanwhile: the connection would be lost otherwise.
-async fn run_on<T: Send + 'static>(
-    mut conn: impl DerefMut<Target = Connection> + Send + 'static,
-    query: impl for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<T, Error>> + Send + 'static,
+/// The result of `queries`, which run to their end, or to the deadline of their connection, even if the
+/// caller is dropped meanwhile: the connection would be lost otherwise.
+async fn to_its_end<T: Send + 'static>(
+    queries: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
-    let query = async move {
-        let result = query(&mut conn).await;
-        errors::diagnose(&mut conn, result).await
-    };
-    match tokio::spawn(query.in_current_span()).await {
+    match tokio::spawn(queries.in_current_span()).await {
         Ok(result) => result,
         Err(panic) => Err(Error::Internal(panic.into())),
     }

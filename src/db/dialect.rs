@@ -7,29 +7,12 @@
 use diesel::expression::Expression;
 use diesel::mysql::Mysql;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::result::{Error, QueryResult, UnexpectedEndOfRow};
+use diesel::result::QueryResult;
 use diesel::sql_types::{BigInt, Integer};
 use diesel_async::RunQueryDsl;
 
 use super::Connection;
 use super::ids::Ids;
-
-/// The row that [`Returning`] returned for an insert of one row. `None` on MySQL, which inserts the row,
-/// too, but cannot return it.
-///
-/// `result` has all rows, so that the response was read to its end: an error may follow the row, and
-/// then nothing is stored.
-///
-/// # Errors
-/// That of `result`.
-pub(super) fn returned<T>(result: QueryResult<Vec<T>>) -> QueryResult<Option<T>> {
-    match result {
-        Ok(mut rows) => rows.pop().map(Some).ok_or(Error::NotFound),
-        // Diesel-async's error for a statement without a result set.
-        Err(Error::DeserializationError(error)) if error.is::<UnexpectedEndOfRow>() => Ok(None),
-        Err(error) => Err(error),
-    }
-}
 
 /// Whether the server has `INSERT … RETURNING`.
 pub(super) async fn has_returning(conn: &mut Connection) -> QueryResult<bool> {
@@ -37,8 +20,10 @@ pub(super) async fn has_returning(conn: &mut Connection) -> QueryResult<bool> {
     Ok(diesel::select(answer).get_result::<i64>(conn).await? == 1)
 }
 
-/// An insert that returns columns of the rows that it stored, in any order. [`returned`] takes the
-/// result.
+/// An insert that returns columns of the rows that it stored, in any order. MySQL stores the rows, too,
+/// but returns none.
+///
+/// All rows have to be read, even if there is only one: an error may follow it, and then nothing is stored.
 ///
 /// The id is that of the row itself. `LAST_INSERT_ID()` is another one if a trigger sets the id.
 pub(super) struct Returning<I, C> {

@@ -6,10 +6,11 @@
 //! [`DatabaseErrorKind::Unknown`]. For these the connection is asked ([`QueryError::diagnose`]):
 //! the server keeps a statement's error until the next statement (MySQL; MariaDB may keep it
 //! longer). So the connection has to be asked before the ROLLBACK. If it does not respond within
-//! [`deadlines::ROUND_TRIP`], it is lost.
+//! [`deadlines::ROUND_TRIP`], it is lost. An error that the server does not report says nothing about
+//! the outcome of the statement.
 //!
 //! Where an error is diagnosed: `transaction` does it before its ROLLBACK, and the owner of the
-//! connection for everything else (`Database::run`, the batches, [`ListConnection::diagnose`]).
+//! connection for everything else (`Database`, `reads`, the batches, [`ListConnection::diagnose`]).
 //! Errors while connecting need no number: all of them mean that the database is unavailable.
 //!
 //! [`ListConnection::diagnose`]: super::ListConnection::diagnose
@@ -18,7 +19,7 @@ use std::fmt;
 
 use diesel::dsl::sql;
 use diesel::result::{DatabaseErrorKind, Error as DieselError, QueryResult};
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel_async::{AsyncConnection, RunQueryDsl, SimpleAsyncConnection, TransactionManager};
 
 use crate::deadlines;
@@ -131,8 +132,9 @@ enum Diagnosis {
     NotNeeded,
     /// MySQL's number.
     Number(u16),
-    /// The connection works and the server reports no error: the driver made it.
-    Unnumbered,
+    /// The connection works, but the server does not report this error: a proxy or the driver made
+    /// it. Whether the statement had an effect is not known.
+    Foreign,
     /// The connection is lost.
     Lost,
 }
@@ -142,6 +144,8 @@ enum Diagnosis {
 pub(super) struct QueryError {
     error: DieselError,
     diagnosis: Diagnosis,
+    /// Whether the error came before the COMMIT of its transaction, which was never sent then.
+    is_uncommitted: bool,
 }
 
 impl From<DieselError> for QueryError {
@@ -163,7 +167,11 @@ impl From<DieselError> for QueryError {
             }
             _ => Diagnosis::NotNeeded,
         };
-        Self { error, diagnosis }
+        Self {
+            error,
+            diagnosis,
+            is_uncommitted: false,
+        }
     }
 }
 
@@ -200,8 +208,10 @@ impl QueryError {
 
     /// Whether the same request may succeed later.
     pub(super) fn is_temporary(&self) -> bool {
-        let meaning = self.meaning();
-        self.is_lost() || matches!(meaning, Some(Meaning::Retry | Meaning::Unavailable))
+        match self.diagnosis {
+            Diagnosis::Lost | Diagnosis::Foreign => true,
+            _ => matches!(self.meaning(), Some(Meaning::Retry | Meaning::Unavailable)),
+        }
     }
 
     /// Whether a text has a character that its column cannot hold.
@@ -209,17 +219,25 @@ impl QueryError {
         self.meaning() == Some(Meaning::Unstorable)
     }
 
-    /// Whether the statement, or the transaction that was rolled back, has certainly stored nothing:
-    /// the server says so. It does not if the connection is lost, nor with one of the
-    /// [`UNKNOWN_OUTCOMES`].
+    /// The same error, as one that came before the COMMIT of its transaction.
+    pub(super) fn before_commit(self) -> Self {
+        Self {
+            is_uncommitted: true,
+            ..self
+        }
+    }
+
+    /// Whether the statement, or its transaction, has certainly stored nothing. A transaction has not
+    /// if no COMMIT was sent. Of a single statement the server says so. It does not if the connection
+    /// is lost, nor with one of the [`UNKNOWN_OUTCOMES`], nor if the error is not the server's.
     pub(super) fn is_undone(&self) -> bool {
+        if self.is_uncommitted {
+            return true;
+        }
         match self.diagnosis {
             Diagnosis::Number(number) => !UNKNOWN_OUTCOMES.contains(&number),
-            Diagnosis::NotNeeded => matches!(
-                self.error,
-                DieselError::DatabaseError(..) | DieselError::RollbackTransaction
-            ),
-            Diagnosis::Pending | Diagnosis::Unnumbered | Diagnosis::Lost => false,
+            Diagnosis::NotNeeded => matches!(self.error, DieselError::DatabaseError(..)),
+            Diagnosis::Pending | Diagnosis::Foreign | Diagnosis::Lost => false,
         }
     }
 
@@ -249,49 +267,50 @@ impl QueryError {
 
 /// Asks the connection about the error of its last statement, which came with `message`.
 async fn last_diagnosis(conn: &mut Connection, message: &str) -> Diagnosis {
-    // If an administrator ends the questions, too, the next ones are about that.
+    // If an administrator ends a question, the next one is asked.
     for _ in 0..QUESTIONS {
-        match number_of_last_error(conn, message).await {
-            // The earlier question found no condition, which is an error of its own.
-            Ok(Some(NO_SUCH_CONDITION)) => break,
+        match number_of_error(conn, message).await {
             Ok(Some(number)) => return Diagnosis::Number(number),
-            Ok(None) | Err(_) => {}
+            Ok(None) => break,
+            Err(_) => {}
         }
     }
     match conn.batch_execute("DO 1").await {
-        Ok(()) => Diagnosis::Unnumbered,
+        Ok(()) => Diagnosis::Foreign,
         Err(_) => Diagnosis::Lost,
     }
 }
 
-/// The error of a `GET DIAGNOSTICS` when the server reports no condition.
-const NO_SUCH_CONDITION: u16 = 1758;
-
 /// How often the connection is asked about an error.
 const QUESTIONS: usize = 3;
 
-/// The number of the error that came with `message`; `None` if the server reports no error.
-async fn number_of_last_error(conn: &mut Connection, message: &str) -> QueryResult<Option<u16>> {
-    // Warnings may precede an error, and notes may follow it: MariaDB says where in a trigger it
-    // occurred. For a statement that is ended while it is parsed, MariaDB reports another error (1064)
-    // than it sends. So the condition with the same message is the error, and otherwise the last one
-    // that is no such note (4094). A trigger may give any number to the error that it raises, so its
-    // SQLSTATE decides. Another statement reads the values, since MySQL cannot prepare GET
-    // DIAGNOSTICS.
+/// The number of the error that came with `message`; `None` if the server does not report it.
+///
+/// The conditions of the last statement may be others. A statement that succeeded may have left
+/// warnings, and a proxy may then have sent an error of its own. So the condition must have the same
+/// message.
+async fn number_of_error(conn: &mut Connection, message: &str) -> QueryResult<Option<u16>> {
+    // The error is the first condition or the last one. Warnings may precede it, and notes may follow
+    // it: MariaDB says where in a trigger the error occurred. For a statement that is ended while it is
+    // parsed, MariaDB adds another error (1064) to the one that it sends. A trigger may give any number
+    // to the error that it raises, so its SQLSTATE decides. Another statement reads the values, since
+    // MySQL cannot prepare GET DIAGNOSTICS.
     const KEEP: &str = "GET DIAGNOSTICS @shop_conditions = NUMBER; \
          GET DIAGNOSTICS CONDITION 1 @shop_first_error = MYSQL_ERRNO, \
          @shop_first_state = RETURNED_SQLSTATE, @shop_first_message = MESSAGE_TEXT; \
-         GET DIAGNOSTICS CONDITION @shop_conditions \
-         @shop_error = MYSQL_ERRNO, @shop_state = RETURNED_SQLSTATE";
+         GET DIAGNOSTICS CONDITION @shop_conditions @shop_last_error = MYSQL_ERRNO, \
+         @shop_last_state = RETURNED_SQLSTATE, @shop_last_message = MESSAGE_TEXT";
     conn.batch_execute(KEEP).await?;
-    let number = sql::<BigInt>("CAST(IF(@shop_error = 4094 OR @shop_first_message = ")
+    let number = sql::<Nullable<BigInt>>("CAST(CASE ")
         .bind::<Text, _>(message)
         .sql(&format!(
-            ", IF(@shop_first_state = '45000', {SIGNAL}, @shop_first_error), \
-             IF(@shop_state = '45000', {SIGNAL}, @shop_error)) AS SIGNED)"
+            " WHEN @shop_first_message THEN \
+             IF(@shop_first_state = '45000', {SIGNAL}, @shop_first_error) \
+             WHEN @shop_last_message THEN \
+             IF(@shop_last_state = '45000', {SIGNAL}, @shop_last_error) END AS SIGNED)"
         ));
-    let number = diesel::select(number).get_result::<i64>(conn).await?;
-    Ok(u16::try_from(number).ok())
+    let number: Option<i64> = diesel::select(number).get_result(conn).await?;
+    Ok(number.and_then(|number| u16::try_from(number).ok()))
 }
 
 /// Marks the connection as unusable, as diesel does: the pool does not use it again.
@@ -305,7 +324,12 @@ impl fmt::Display for QueryError {
         match self.diagnosis {
             Diagnosis::Number(number) => write!(f, "MySQL error {number}: {}", self.error),
             Diagnosis::Lost => write!(f, "the connection is lost: {}", self.error),
-            Diagnosis::Pending | Diagnosis::NotNeeded | Diagnosis::Unnumbered => self.error.fmt(f),
+            Diagnosis::Foreign => write!(
+                f,
+                "an error that the server does not report: {}",
+                self.error
+            ),
+            Diagnosis::Pending | Diagnosis::NotNeeded => self.error.fmt(f),
         }
     }
 }

@@ -35,6 +35,7 @@ mod pages;
 mod pool;
 mod probe;
 pub mod products;
+mod reads;
 mod rows;
 #[expect(missing_docs, reason = "printed by diesel, untouched")]
 #[allow(

@@ -162,12 +162,16 @@ where
 pub struct Snapshot(ListConnection);
 
 impl Snapshot {
-    /// Begins a snapshot on `connection`.
-    pub(super) async fn begin(mut connection: ListConnection) -> Result<Self, Error> {
+    /// Begins a snapshot on a connection. Then [`Self::on`] takes it.
+    pub(super) async fn begin(connection: &mut Connection) -> Result<(), Error> {
         // Not WITH CONSISTENT SNAPSHOT: the first read opens its tables before it takes the
         // snapshot, so that no ALTER TABLE can run in between.
-        execute(&mut connection, "START TRANSACTION READ ONLY").await?;
-        Ok(Self(connection))
+        execute(connection, "START TRANSACTION READ ONLY").await
+    }
+
+    /// The snapshot that was begun on `connection`.
+    pub(super) fn on(connection: ListConnection) -> Self {
+        Self(connection)
     }
 
     /// Ends the snapshot and keeps the connection for the next list. All rows must have been read.
@@ -180,17 +184,14 @@ impl Snapshot {
 
 /// Executes a statement that does no work. A connection that does not respond in time is lost, and
 /// must be dropped.
-async fn execute(connection: &mut ListConnection, statement: &str) -> Result<(), Error> {
-    match timeout(deadlines::ROUND_TRIP, connection.batch_execute(statement)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(connection.diagnose(error.into()).await),
-        Err(_) => {
-            errors::mark_as_broken(connection);
-            Err(Error::Unavailable(
-                format!("no response to {statement}").into(),
-            ))
-        }
-    }
+async fn execute(connection: &mut Connection, statement: &str) -> Result<(), Error> {
+    let executing = timeout(deadlines::ROUND_TRIP, connection.batch_execute(statement));
+    let Ok(result) = executing.await else {
+        errors::mark_as_broken(connection);
+        let cause = format!("no response to {statement}");
+        return Err(Error::Unavailable(cause.into()));
+    };
+    errors::diagnose(connection, result.map_err(Error::from)).await
 }
 
 impl std::ops::Deref for Snapshot {

@@ -9,7 +9,7 @@ use scoped_futures::ScopedFutureExt;
 
 use crate::error::{Conflict, Error};
 
-use super::dialect::{Returning, returned};
+use super::dialect::Returning;
 use super::errors::{or_conflict, or_missing};
 use super::idempotency::{self, Key, Outcome, Response};
 use super::ids::Ids;
@@ -191,8 +191,8 @@ pub(super) async fn create_with_key(
 async fn insert(conn: &mut Connection, new: &NewProduct) -> QueryResult<Product> {
     let insert = diesel::insert_into(products::table).values(new);
     let columns = Product::as_select();
-    let stored = Returning { insert, columns }.get_results(conn).await;
-    if let Some(row) = returned(stored)? {
+    let mut stored: Vec<Product> = Returning { insert, columns }.get_results(conn).await?;
+    if let Some(row) = stored.pop() {
         return Ok(row);
     }
     products::table

@@ -42,7 +42,10 @@ pub(super) async fn transaction<'a, T: Send + 'a>(
         let attempt = conn.transaction(async |conn| match body(conn).await {
             Ok(value) => Ok(value),
             // Diagnosed before the ROLLBACK, which makes the server forget the error.
-            Err(error) => Err(QueryError::from(error).diagnose(conn).await),
+            Err(error) => {
+                let error = QueryError::from(error).diagnose(conn).await;
+                Err(error.before_commit())
+            }
         });
         let mut error = match attempt.await {
             Ok(value) => return Ok(value),

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::error::{Conflict, Error};
 
-use super::dialect::{Returning, returned};
+use super::dialect::Returning;
 use super::errors::{or_conflict, or_missing};
 use super::idempotency::{self, Key, Outcome, Response};
 use super::ids::Ids;
@@ -222,8 +222,8 @@ async fn insert(conn: &mut Connection, new: &NewUser) -> QueryResult<User> {
         users::role.eq(new.role),
     ));
     let columns = User::as_select();
-    let stored = Returning { insert, columns }.get_results(conn).await;
-    if let Some(row) = returned(stored)? {
+    let mut stored: Vec<User> = Returning { insert, columns }.get_results(conn).await?;
+    if let Some(row) = stored.pop() {
         return Ok(row);
     }
     users::table

@@ -1,5 +1,5 @@
-//! A proxy in front of the database that loses packets and connections, and turns the end of a result
-//! into an error.
+//! A proxy in front of the database that loses packets and connections, turns the end of a result into an
+//! error, and makes MariaDB behave like MySQL.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -30,6 +30,8 @@ struct State {
     accepted: AtomicUsize,
     /// The connections with a smaller number are silent.
     silent: AtomicUsize,
+    /// Whether the database does not execute the SQL that only MariaDB has.
+    is_like_mysql: AtomicBool,
     /// Whether the database is away: each connection is closed at once.
     is_away: AtomicBool,
     /// Whether nothing is passed on. Connections that lose something stay silent afterwards.
@@ -74,6 +76,14 @@ impl LossyProxy {
                 }
             }
         });
+        proxy
+    }
+
+    /// Starts a proxy behind which the database ignores the comments that only MariaDB executes, and so
+    /// has no `INSERT … RETURNING`.
+    pub fn start_like_mysql() -> Self {
+        let proxy = Self::start();
+        proxy.state.is_like_mysql.store(true, Relaxed);
         proxy
     }
 
@@ -166,6 +176,18 @@ impl State {
     }
 }
 
+/// Raises the version of the comments that MariaDB executes to one that no server has.
+fn hide_from_mariadb(packet: &mut [u8]) {
+    const EXECUTED: &[u8] = b"/*M!100600";
+    const IGNORED: &[u8] = b"/*M!999999";
+    for start in 0..packet.len().saturating_sub(EXECUTED.len()) {
+        let comment = &mut packet[start..start + EXECUTED.len()];
+        if comment == EXECUTED {
+            comment.copy_from_slice(IGNORED);
+        }
+    }
+}
+
 /// Whether `packet` contains the text of `statement`.
 fn contains(packet: &[u8], statement: &str) -> bool {
     let statement = statement.as_bytes();
@@ -223,7 +245,10 @@ impl Connection {
     async fn pass_statements(&self, mut client: OwnedReadHalf, mut server: OwnedWriteHalf) {
         let mut buffer = vec![0; 64 * 1024];
         while let Ok(length @ 1..) = client.read(&mut buffer).await {
-            let packet = &buffer[..length];
+            let packet = &mut buffer[..length];
+            if self.state.is_like_mysql.load(Relaxed) {
+                hide_from_mariadb(packet);
+            }
             match self.state.loses(packet) {
                 Some(Part::Statement) => self.loses_statements.store(true, Relaxed),
                 Some(Part::ResponseAfter(bytes)) => self.response_bytes.store(bytes, Relaxed),

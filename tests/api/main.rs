@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod additions;
 mod body_memory;
 mod cart;
 mod character_sets;
@@ -18,6 +19,7 @@ mod lists;
 mod locks;
 mod lossy_proxy;
 mod model;
+mod mysql;
 mod outages;
 mod overload;
 mod pages;

@@ -8,13 +8,31 @@ use std::time::{Duration, Instant};
 
 use ecommerce_api::db::session::Session;
 use futures_util::StreamExt;
+use hyper::Method;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::harness::{Shop, connections, eventually};
+use crate::harness::{JSON, Shop, connections, eventually};
 use crate::lossy_proxy::LossyProxy;
 use crate::validation::captured_log;
+
+/// Opens several connections to the database and kills them.
+async fn kill_connections(shop: &Shop) {
+    let change = json!({"role": "USER"});
+    // Each update uses a connection of its own.
+    let updates = (0..8).map(|_| shop.put("/api/users/1", &change));
+    futures_util::future::join_all(updates).await;
+    shop.get("/api/users").await.expect(200);
+    let killed = shop.sql(|session| {
+        let ids = connections(session, "true");
+        for id in &ids {
+            session.batch_execute(&format!("KILL {id}")).unwrap();
+        }
+        ids.len()
+    });
+    assert!(killed.await >= 3, "the pools had several connections");
+}
 
 #[tokio::test]
 async fn no_read_fails_after_every_database_connection_is_killed() {
@@ -27,23 +45,34 @@ async fn no_read_fails_after_every_database_connection_is_killed() {
         "/api/products/1",
         "/api/cart/1",
         "/api/users/1/cart",
+        "/api/users",
+        "/api/products?sort=-id",
+        "/api/cart?page=1",
+        "/api/products?q=Po&page=1",
     ];
-    let change = json!({"role": "USER"});
     for read in reads {
-        // Each update uses a connection of its own.
-        futures_util::future::join_all((0..8).map(|_| shop.put("/api/users/1", &change))).await;
-        let killed = shop.sql(|session| {
-            let ids = connections(session, "true");
-            for id in &ids {
-                session.batch_execute(&format!("KILL {id}")).unwrap();
-            }
-            ids.len()
-        });
-        assert!(killed.await >= 2, "the pool had several connections");
+        kill_connections(&shop).await;
         for _ in 0..10 {
             shop.get(read).await.expect(200);
         }
     }
+}
+
+#[tokio::test]
+async fn no_request_that_ends_with_a_read_fails_after_every_database_connection_is_killed() {
+    let shop = Shop::open().await;
+    shop.create_user("ada@example.com").await;
+    let body = json!({"title": "Pot"}).to_string().into_bytes();
+    let keyed = [JSON, ("idempotency-key", "key")];
+    let create = || shop.send(Method::POST, "/api/products", &keyed, body.clone());
+    create().await.expect(201);
+    let taken = json!({"email": "ada@example.com", "password": "secret", "role": "USER"});
+    kill_connections(&shop).await;
+    let replay = create().await;
+    assert_eq!(replay.header("idempotent-replayed"), Some("true"));
+    replay.expect(201);
+    kill_connections(&shop).await;
+    shop.post("/api/users", &taken).await.error(409);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

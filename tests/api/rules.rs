@@ -123,6 +123,20 @@ async fn the_sqlstate_of_a_signal_decides_whatever_its_number_is() {
     }
 }
 
+/// The error is recognized among the conditions of the statement by its text.
+#[tokio::test]
+async fn a_rule_may_have_any_text() {
+    for text in ["", "  ", "50 % 😀", &"Größe".repeat(25)] {
+        let shop = shop_with_rule(&format!(
+            "CREATE TRIGGER rule BEFORE INSERT ON cart FOR EACH ROW
+             SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{text}'"
+        ))
+        .await;
+        let body = json!({"user_id": 1, "product_id": 1});
+        assert_violates_a_rule(&shop, Method::POST, "/api/cart", body).await;
+    }
+}
+
 #[tokio::test]
 async fn the_text_of_a_rule_is_in_the_log_and_in_no_response() {
     let shop = shop_with_rule(&format!(

@@ -450,6 +450,21 @@ fn a_server_that_restarts_costs_no_more_than_one_request() {
 }
 
 #[test]
+fn failed_attempts_to_connect_count_also_if_requests_have_little_time() {
+    // A listener that accepts connections and never sends a greeting.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let url = DatabaseUrl::parse(&format!("mysql://clerk@127.0.0.1:{port}/shop")).unwrap();
+    Runtime::new().unwrap().block_on(async {
+        let db = Database::with_limits(&url.async_opts(), 1, 1, Limits::of(Limits::SHORTEST));
+        for _ in 0..3 {
+            assert_unavailable(db.user(1).await, "");
+        }
+        assert_unavailable(db.user(1).await, "the database is away");
+    });
+}
+
+#[test]
 fn a_busy_pool_and_a_silent_server_are_distinguished() {
     let shop = Shop::on(&GERMAN, "busy");
     // A listener that accepts connections and never sends a greeting.

@@ -90,17 +90,31 @@ where
     R: Send + 'static,
     Q: Query<R>,
 {
-    let mut connection = connect(&source.db, source.position, subscribers).await?;
-    let mut has_unread_rows = false;
-    let chunks = send_chunks::<L, R, Q>(source, &mut connection, subscribers, &mut has_unread_rows);
-    let sent = match chunks.await {
-        Err(error) => Err(connection.diagnose(error).await),
-        sent => sent,
-    };
-    if !has_unread_rows {
-        connection.finish();
+    let mut is_again = false;
+    loop {
+        let mut connection = connect(&source.db, source.position, subscribers).await?;
+        let mut has_unread_rows = false;
+        let chunks = send_chunks::<L, R, Q>(
+            source.clone(),
+            &mut connection,
+            subscribers,
+            &mut has_unread_rows,
+        );
+        let sent = match chunks.await {
+            Err(error) => Err(connection.diagnose(error).await),
+            sent => sent,
+        };
+        // The database may have closed the connection while it was idle. The query has failed then, and
+        // no row was read.
+        if sent.is_err() && !has_unread_rows && connection.was_closed() && !is_again {
+            is_again = true;
+            continue;
+        }
+        if !has_unread_rows {
+            connection.finish();
+        }
+        return sent;
     }
-    sent
 }
 
 /// A connection for a list. A list that is being continued waits for it up to

@@ -67,6 +67,9 @@ pub(super) async fn insert_group(
             }
             Err(error) if error.is_temporary() || part.len() == 1 => {
                 results.extend(part.iter().copied().map(Insertion::left));
+                if error.is_lost() {
+                    break;
+                }
             }
             Err(_) => {
                 rejections += 1;

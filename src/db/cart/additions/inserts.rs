@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel::result::QueryResult;
 use diesel_async::RunQueryDsl;
 
-use crate::db::dialect::{InsertUnchanged, Returning, UnlockedRows, returned};
+use crate::db::dialect::{InsertUnchanged, Returning, UnlockedRows};
 use crate::db::ids::Ids;
 use crate::db::rows::{Product, User};
 use crate::db::schema::{cart, products, users};
@@ -45,8 +45,8 @@ pub(in crate::db::cart) async fn insert_one(
 ) -> QueryResult<CartItem> {
     let insert = diesel::insert_into(cart::table).values(item);
     let columns = CartItem::as_select();
-    let stored = Returning { insert, columns }.get_results(conn).await;
-    if let Some(item) = returned(stored)? {
+    let mut stored: Vec<CartItem> = Returning { insert, columns }.get_results(conn).await?;
+    if let Some(item) = stored.pop() {
         return Ok(item);
     }
     cart::table
