@@ -1,7 +1,7 @@
 //! One connection: hyper's protocols over the socket, and each request to the application.
 //!
-//! Imports `server::body`, `server::stream`, `server::timer` and `server::tls`, `clients`, and `api` for
-//! [`CutOff`].
+//! Imports `server::body`, `server::stream`, `server::streams`, `server::timer` and `server::tls`, `clients`,
+//! and `api` for [`CutOff`].
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use hyper::body::{Body as _, Incoming};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 use poem::http::uri::Scheme;
 use poem::http::{HeaderValue, Request, Response, Version, header};
@@ -28,6 +28,7 @@ use crate::clients;
 
 use super::body::{RequestBody, ResponseBody};
 use super::stream::TimedStream;
+use super::streams::StreamTasks;
 use super::timer::{ClientTimer, Exchange};
 use super::tls::Tls;
 use super::{Application, Stage};
@@ -49,7 +50,7 @@ const HTTP2_SEND_BUFFER: usize = 64 * 1024;
 const HTTP2_RESETS: usize = 20;
 
 /// Hyper's protocols.
-pub(super) type Protocols = auto::Builder<TokioExecutor>;
+pub(super) type Protocols = auto::Builder<StreamTasks>;
 
 /// The protocols and their limits. The [`ClientTimer`] enforces all time limits, so hyper has none
 /// of its own:
@@ -59,7 +60,7 @@ pub(super) type Protocols = auto::Builder<TokioExecutor>;
 /// - its HTTP/2 keep-alive pings would make an idle connection look active. The idle timeout
 ///   detects clients that are gone, too.
 pub(super) fn protocols() -> Protocols {
-    let mut http = auto::Builder::new(TokioExecutor::new());
+    let mut http = auto::Builder::new(StreamTasks);
     http.http1()
         .header_read_timeout(None)
         // A client that has sent everything may close its side and still read the response.
@@ -179,10 +180,15 @@ async fn serve_http<S, A>(
         let (timer, cut_off) = (Arc::clone(&timer), cut_off.clone());
         let (stage, goaway) = (stage.clone(), Arc::clone(&goaway));
         move |mut request: Request<Incoming>| {
+            let is_http2 = request.version() == Version::HTTP_2;
+            let cut_off = if is_http2 {
+                cut_off.of_stream()
+            } else {
+                cut_off.clone()
+            };
             request.extensions_mut().insert(cut_off.clone());
             request.extensions_mut().insert(counted);
-            let is_http2 = request.version() == Version::HTTP_2;
-            let exchange = Exchange::begin(&timer, is_http2);
+            let exchange = Exchange::begin(&timer, is_http2, cut_off);
             let request = (request, local.clone(), remote.clone(), scheme.clone()).into();
             let (app, hsts) = (Arc::clone(&app), hsts.clone());
             let (stage, goaway) = (stage.clone(), Arc::clone(&goaway));

@@ -12,7 +12,7 @@ use ecommerce_api::clients::Network;
 use ecommerce_api::server::{self, Application, Limits, Tls};
 use futures_util::stream::{self, StreamExt};
 use http_body_util::{BodyExt, Empty};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use poem::endpoint::{make, make_sync};
 use poem::http::{self, Request, StatusCode, Version};
 use poem::{Body, Endpoint, Response, Route};
@@ -33,6 +33,8 @@ pub struct Events {
     pub release: Arc<Notify>,
     /// Notified when the body of `/endless` is dropped and no longer read.
     pub endless_dropped: Arc<Notify>,
+    /// Notified when nothing holds the bytes of a response of `/large` any more.
+    pub large_dropped: Arc<Notify>,
     /// Whether the server has announced its shutdown.
     pub is_stopping: Arc<AtomicBool>,
 }
@@ -82,6 +84,21 @@ impl Server {
         Client(soon(socket.connect(self.address)).await.unwrap())
     }
 
+    /// Connects with HTTP/2. The client sends PINGs, and each stream has a window of `window` bytes.
+    pub async fn connect_http2_with_pings(
+        &self,
+        window: u32,
+    ) -> (Http2, JoinHandle<hyper::Result<()>>) {
+        let stream = TokioIo::new(TcpStream::connect(self.address).await.unwrap());
+        let handshake = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(window)
+            .keep_alive_interval(SHORT / 4)
+            .handshake(stream);
+        let (client, connection) = soon(handshake).await.unwrap();
+        (client, tokio::spawn(connection))
+    }
+
     pub async fn connect_http2(&self) -> (Http2, JoinHandle<hyper::Result<()>>) {
         let stream = TokioIo::new(TcpStream::connect(self.address).await.unwrap());
         let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream);
@@ -127,12 +144,14 @@ pub fn app() -> (impl Application + 'static, Events) {
     let (reached, wait_reached) = mpsc::unbounded_channel();
     let release = Arc::new(Notify::new());
     let endless_dropped = Arc::new(Notify::new());
+    let large_dropped = Arc::new(Notify::new());
     let is_stopping = Arc::new(AtomicBool::new(false));
     let events = Events {
         is_stopping: Arc::clone(&is_stopping),
         wait_reached,
         release: Arc::clone(&release),
         endless_dropped: Arc::clone(&endless_dropped),
+        large_dropped: Arc::clone(&large_dropped),
     };
     let slow = || {
         make(|request: poem::Request| async move {
@@ -147,6 +166,13 @@ pub fn app() -> (impl Application + 'static, Events) {
     };
     let route = Route::new()
         .at("/hello", make_sync(|_| "hello"))
+        .at(
+            "/large",
+            make_sync(move |_| {
+                let dropped = OnDrop(Arc::clone(&large_dropped));
+                Body::from_bytes(Bytes::from_owner(Large(vec![b'x'; 512 * 1024], dropped)))
+            }),
+        )
         .at("/echo", make(|request| async { request.into_body() }))
         .at("/slow", slow())
         .at(
@@ -215,6 +241,18 @@ pub fn app() -> (impl Application + 'static, Events) {
     (app, events)
 }
 
+/// A body that tells when it is dropped.
+struct Large(
+    Vec<u8>,
+    #[expect(dead_code, reason = "acts when it is dropped")] OnDrop,
+);
+
+impl AsRef<[u8]> for Large {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 struct OnDrop(Arc<Notify>);
 
 impl Drop for OnDrop {
@@ -269,6 +307,13 @@ impl Client {
 }
 
 pub type Http2 = hyper::client::conn::http2::SendRequest<Empty<Bytes>>;
+
+/// Sends a GET and waits for the head of its response; the body is not read.
+pub async fn begin(client: &Http2, path: &str) -> http::Response<hyper::body::Incoming> {
+    let request = Request::get(format!("http://a{path}"));
+    let request = request.body(Empty::new()).unwrap();
+    soon(client.clone().send_request(request)).await.unwrap()
+}
 
 pub async fn get(client: &Http2, path: &str) -> hyper::Result<(StatusCode, Bytes)> {
     let request = Request::get(format!("http://a{path}"))
