@@ -149,6 +149,10 @@ impl Pipeline {
         let mut memory = self.body_memory.account(log.client.network);
         let mut violations = parameters::check(operation, &mut request);
         let is_pointless = !violations.is_empty() && body::is_held_back(&request);
+        if operation.body.is_none() {
+            // On HTTP/2 it would take the window of the connection from other requests.
+            drop(request.take_body());
+        }
         if let Some(contract) = operation.body.as_ref().filter(|_| !is_pointless) {
             match body::check(contract, &mut request, &mut memory).await {
                 Ok(Some(body)) => {

@@ -133,11 +133,13 @@ impl Body for ResponseBody {
 }
 
 /// A request's body. While a read is pending, the client has to send. When the body is dropped
-/// before its end, the unread part is kept in [`UnreadBody`].
+/// before its end, the unread part is kept in [`UnreadBody`]; on HTTP/2 it is dropped, which gives the
+/// client the window back for other streams.
 pub(super) struct RequestBody {
     /// `None` only while this is being dropped.
     body: Option<TimedBody>,
     progress: Progress,
+    is_http2: bool,
     unread: UnreadBody,
 }
 
@@ -158,6 +160,7 @@ impl RequestBody {
         let body = Self {
             body: Some(TimedBody::new(body, exchange, Actor::Client)),
             progress: Progress::Reading,
+            is_http2: exchange.is_http2(),
             unread: unread.clone(),
         };
         (body, unread)
@@ -201,7 +204,7 @@ impl Drop for RequestBody {
     fn drop(&mut self) {
         let unread = match (self.progress, self.body.take()) {
             (Progress::Broken, _) => Unread::Broken,
-            (Progress::Reading, Some(body)) if !body.body.is_end_stream() => {
+            (Progress::Reading, Some(body)) if !self.is_http2 && !body.body.is_end_stream() => {
                 Unread::Body(body.body)
             }
             _ => return,

@@ -11,7 +11,7 @@ use crate::harness::{ClientResponse, JSON, Shop, connections, eventually};
 
 /// Runs `body` while another session holds the locks of these statements, which it gives up
 /// afterwards.
-async fn while_locked<T>(
+pub async fn while_locked<T>(
     shop: &Shop,
     statements: &'static str,
     body: impl Future<Output = T>,
@@ -69,7 +69,7 @@ async fn add(shop: &Shop, user_id: i64, product_id: i64) -> ClientResponse {
 }
 
 /// Whether a statement that matches `pattern` is being executed.
-async fn is_running(shop: &Shop, pattern: &'static str) -> bool {
+pub async fn is_running(shop: &Shop, pattern: &'static str) -> bool {
     let condition = format!("command <> 'Sleep' AND info LIKE '{pattern}'");
     let running = shop.sql(move |session| connections(session, &condition));
     !running.await.is_empty()

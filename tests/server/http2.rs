@@ -4,9 +4,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use ecommerce_api::server::Limits;
-use http_body_util::BodyExt as _;
-use poem::http::StatusCode;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use poem::http::{Request, StatusCode};
 use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
 
 use crate::harness::{Server, begin, get, soon};
 use crate::{FAR, SHORT};
@@ -140,4 +142,24 @@ async fn a_connection_whose_last_response_is_in_the_buffers_of_http2_is_not_idle
     let body = soon(unread.into_body().collect()).await.unwrap();
     assert_eq!(body.to_bytes(), "hello");
     assert_eq!(other.response().await.body, "hello");
+}
+
+#[tokio::test]
+async fn bodies_that_no_handler_reads_leave_the_window_to_other_streams() {
+    let mut server = Server::start(FAR).await;
+    let stream = TokioIo::new(TcpStream::connect(server.address).await.unwrap());
+    let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream);
+    let (mut client, connection) = soon(handshake).await.unwrap();
+    tokio::spawn(connection);
+    let body = Bytes::from(vec![b'x'; 64 * 1024]);
+    let mut waiting = Vec::new();
+    for _ in 0..99 {
+        let request = Request::get("http://a/wait").body(Full::new(body.clone()));
+        waiting.push(tokio::spawn(client.send_request(request.unwrap())));
+        soon(server.events.wait_reached.recv()).await.unwrap();
+    }
+    let request = Request::post("http://a/echo").body(Full::new(body.clone()));
+    let response = soon(client.send_request(request.unwrap())).await.unwrap();
+    let echoed = soon(response.into_body().collect()).await.unwrap();
+    assert_eq!(echoed.to_bytes(), body);
 }
