@@ -49,6 +49,10 @@ const HTTP2_SEND_BUFFER: usize = 64 * 1024;
 /// the connection.
 const HTTP2_RESETS: usize = 20;
 
+/// How many bytes of its responses the kernel keeps for a client before it sends them.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 32 * 1024;
+
 /// Hyper's protocols.
 pub(super) type Protocols = auto::Builder<StreamTasks>;
 
@@ -91,6 +95,9 @@ pub(super) async fn serve_connection<A: Application + 'static>(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
     }
+    if let Err(error) = limit_unsent_bytes(&stream) {
+        tracing::debug!(%peer, %error, "cannot set TCP_NOTSENT_LOWAT");
+    }
     let local = LocalAddr(
         stream
             .local_addr()
@@ -129,6 +136,20 @@ pub(super) async fn serve_connection<A: Application + 'static>(
         Some(Err(error)) => tracing::debug!(%peer, %error, "the TLS handshake failed"),
         None => tracing::debug!(%peer, "the TLS handshake took too long"),
     }
+}
+
+/// Limits how much the kernel keeps of what it has not sent. Without it, the kernel would keep some MiB for a
+/// client that has read fast before. Its buffer would empty in large steps, and between them a client that reads
+/// slowly now would look like one that does not read. What was sent and not received yet is not limited, so
+/// responses are not slower over a long way.
+#[cfg(target_os = "linux")]
+fn limit_unsent_bytes(stream: &TcpStream) -> io::Result<()> {
+    socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn limit_unsent_bytes(_stream: &TcpStream) -> io::Result<()> {
+    Ok(())
 }
 
 /// What is known of a connection before its first request.

@@ -4,7 +4,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -33,6 +33,8 @@ pub struct Events {
     pub release: Arc<Notify>,
     /// Notified when the body of `/endless` is dropped and no longer read.
     pub endless_dropped: Arc<Notify>,
+    /// The number of chunks of 16 KiB of `/endless` that were passed to the server.
+    pub endless_chunks: Arc<AtomicUsize>,
     /// Notified when nothing holds the bytes of a response of `/large` any more.
     pub large_dropped: Arc<Notify>,
     /// Whether the server has announced its shutdown.
@@ -145,12 +147,14 @@ pub fn app() -> (impl Application + 'static, Events) {
     let release = Arc::new(Notify::new());
     let endless_dropped = Arc::new(Notify::new());
     let large_dropped = Arc::new(Notify::new());
+    let endless_chunks = Arc::new(AtomicUsize::new(0));
     let is_stopping = Arc::new(AtomicBool::new(false));
     let events = Events {
         is_stopping: Arc::clone(&is_stopping),
         wait_reached,
         release: Arc::clone(&release),
         endless_dropped: Arc::clone(&endless_dropped),
+        endless_chunks: Arc::clone(&endless_chunks),
         large_dropped: Arc::clone(&large_dropped),
     };
     let slow = || {
@@ -201,13 +205,7 @@ pub fn app() -> (impl Application + 'static, Events) {
         )
         .at(
             "/endless",
-            make_sync(move |_| {
-                let dropped = OnDrop(Arc::clone(&endless_dropped));
-                Body::from_bytes_stream(stream::repeat_with(move || {
-                    let _held = &dropped;
-                    Ok::<_, io::Error>(Bytes::from_static(&[b'x'; 16 * 1024]))
-                }))
-            }),
+            make_sync(move |_| endless(&endless_dropped, &endless_chunks)),
         )
         .at(
             "/last",
@@ -239,6 +237,17 @@ pub fn app() -> (impl Application + 'static, Events) {
         is_stopping,
     };
     (app, events)
+}
+
+/// A body without an end, which counts its chunks.
+fn endless(dropped: &Arc<Notify>, chunks: &Arc<AtomicUsize>) -> Body {
+    let dropped = OnDrop(Arc::clone(dropped));
+    let chunks = Arc::clone(chunks);
+    Body::from_bytes_stream(stream::repeat_with(move || {
+        let _held = &dropped;
+        chunks.fetch_add(1, Ordering::Relaxed);
+        Ok::<_, io::Error>(Bytes::from_static(&[b'x'; 16 * 1024]))
+    }))
 }
 
 /// A body that tells when it is dropped.
