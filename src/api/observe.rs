@@ -141,6 +141,8 @@ impl RequestLog {
     /// How the request ended, when this value is being dropped.
     fn outcome(&self) -> &'static str {
         match self.end {
+            // The server has not passed on the end of the body.
+            Some(End::Complete) if self.cut_off.is_set() => "cut off",
             Some(End::Complete) => "complete",
             Some(End::BrokenOff) => "broken off",
             Some(End::CutOff) => "cut off",
