@@ -11,6 +11,7 @@
 //! - `rejection`: responses to requests that hyper rejects
 //! - `slots`: how many connections there are, and which one is closed in favour of another
 //! - `timer`, `reading`, `stream`, `body`: how long a connection waits for its client
+//! - `streams`: the tasks of HTTP/2 streams, which can be aborted
 //! - `tls`: the certificate, and the handshake of connections with TLS
 //! - `descriptors`, `signals`: the process's limit of open files, and the signals that it handles
 
@@ -22,6 +23,7 @@ mod rejection;
 mod signals;
 mod slots;
 mod stream;
+mod streams;
 mod timer;
 mod tls;
 
@@ -77,7 +79,8 @@ pub struct Limits {
     /// here.
     pub idle_timeout: Duration,
     /// The longest time in which a client may take less than 30 KiB of its responses while there is more
-    /// for it to read. The time in which the server works does not count.
+    /// for it to read. Then the HTTP/2 streams whose responses it does not read are reset, or else the
+    /// connection is closed.
     pub reading_timeout: Duration,
     /// The most connections at a time. For a further one, the connection that has been idle longest is
     /// closed; it waits, and others in the kernel's backlog, only while none is idle.

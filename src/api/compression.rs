@@ -1,15 +1,24 @@
 //! Compresses larger responses with gzip for clients that accept it.
 //!
-//! Imports nothing else of the crate.
+//! Imports `response_memory`.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use async_compression::tokio::bufread::GzipEncoder;
 use poem::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use poem::{Body, Response};
-use tokio::io::BufReader;
+use tokio::io::{AsyncRead, BufReader, ReadBuf};
+
+use super::response_memory::Held;
 
 /// The shortest body that is compressed, in bytes. A shorter response fits into one packet, so that
 /// compression would cost time and save nothing.
 const MIN_LENGTH: u64 = 1400;
+
+/// How much memory the compression of one body takes, in bytes.
+pub(super) const MEMORY: usize = 320 * 1024;
 
 /// Whether these request headers accept gzip (RFC 9110, 12.5.3).
 pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
@@ -40,10 +49,15 @@ fn is_acceptable(parameter: &str) -> bool {
             && weight.trim().parse().is_ok_and(|weight: f32| weight > 0.0)
 }
 
-/// Compresses the response to a request with `method`, unless the body is short. The response to a HEAD
+/// Compresses the response to a request with `method`, unless the body is short or `memory` gives none, which
+/// is held until the end of the body. The response to a HEAD
 /// gets the headers of the compressed response to a GET. Both have no `Content-Length`: the length is
 /// unknown until the whole body has been compressed.
-pub(super) fn compress(mut response: Response, method: &Method) -> Response {
+pub(super) fn compress(
+    mut response: Response,
+    method: &Method,
+    memory: impl FnOnce() -> Option<Held>,
+) -> Response {
     let length = response
         .header(header::CONTENT_LENGTH)
         .and_then(|length| length.parse::<u64>().ok());
@@ -55,13 +69,36 @@ pub(super) fn compress(mut response: Response, method: &Method) -> Response {
         return response;
     }
     if *method != Method::HEAD {
+        let Some(held) = memory() else {
+            return response;
+        };
         let body = BufReader::new(response.take_body().into_async_read());
-        response.set_body(Body::from_async_read(GzipEncoder::new(body)));
+        let encoder = GzipEncoder::new(body);
+        response.set_body(Body::from_async_read(Holding {
+            encoder,
+            _held: held,
+        }));
     }
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH);
     headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     response
+}
+
+/// The encoder of a body, and the memory that it takes.
+struct Holding<E> {
+    encoder: E,
+    _held: Held,
+}
+
+impl<E: AsyncRead + Unpin> AsyncRead for Holding<E> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.encoder).poll_read(cx, buf)
+    }
 }
 
 #[cfg(test)]

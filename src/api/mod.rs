@@ -25,6 +25,7 @@ mod observe;
 mod parameters;
 mod pipeline;
 pub mod products;
+mod response_memory;
 pub mod responses;
 pub mod rows;
 pub mod schemas;

@@ -31,20 +31,34 @@ const MAX_REQUEST_ID: usize = 128;
 
 pub(super) const REQUEST_ID: &str = "x-request-id";
 
-/// Whether the server has ended a connection itself: because its client was silent for too long, or at the
-/// shutdown. The server puts this into the extensions of each request of the connection, so that the log
-/// does not say that the client has disconnected.
+/// Whether the server has ended a connection or one of its streams itself: because its client was silent for
+/// too long or read too slowly, or at the shutdown. The server puts this into the extensions of each request,
+/// so that the log does not say that the client has disconnected.
 #[derive(Debug, Clone, Default)]
-pub struct CutOff(Arc<AtomicBool>);
+pub struct CutOff {
+    is_set: Arc<AtomicBool>,
+    /// Of a stream: that of its connection.
+    connection: Option<Arc<AtomicBool>>,
+}
 
 impl CutOff {
-    /// Records that the server ends the connection. To be called before the connection is dropped.
+    /// The value of a stream of the connection that has this value.
+    #[must_use]
+    pub fn of_stream(&self) -> Self {
+        Self {
+            is_set: Arc::default(),
+            connection: Some(Arc::clone(&self.is_set)),
+        }
+    }
+
+    /// Records that the server ends the connection or the stream. To be called before it is dropped.
     pub fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.is_set.store(true, Ordering::Relaxed);
     }
 
     fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        let is_set = |flag: &Arc<AtomicBool>| flag.load(Ordering::Relaxed);
+        is_set(&self.is_set) || self.connection.as_ref().is_some_and(is_set)
     }
 }
 
@@ -127,6 +141,8 @@ impl RequestLog {
     /// How the request ended, when this value is being dropped.
     fn outcome(&self) -> &'static str {
         match self.end {
+            // The server has not passed on the end of the body.
+            Some(End::Complete) if self.cut_off.is_set() => "cut off",
             Some(End::Complete) => "complete",
             Some(End::BrokenOff) => "broken off",
             Some(End::CutOff) => "cut off",

@@ -29,6 +29,7 @@ use super::cors::{self, Cors};
 use super::failures::{Failure, Overload};
 use super::hosts::Hosts;
 use super::observe::{REQUEST_ID, RequestLog, new_request_id};
+use super::response_memory::ResponseMemory;
 use super::validation::Validation;
 use super::{body, compression, malformed, parameters, site};
 
@@ -63,6 +64,7 @@ pub struct Pipeline {
     site: BoxEndpoint<'static, Response>,
     capacity: Capacity,
     body_memory: BodyMemory,
+    response_memory: ResponseMemory,
     settings: Settings,
     /// The limit for a handler.
     time_limit: Duration,
@@ -89,6 +91,7 @@ impl Pipeline {
             site: site.into_endpoint().map_to_response().boxed(),
             capacity: Capacity::new(settings.max_operations),
             body_memory: BodyMemory::new(settings.body_memory),
+            response_memory: ResponseMemory::default(),
             settings,
             time_limit: Limits::DEFAULT.operation,
             is_stopping: Arc::default(),
@@ -142,6 +145,11 @@ impl Pipeline {
         // Capacity. It is looked at before the body is read, so that a rejection costs little, but a place
         // is taken only afterwards, so that clients that send slowly have none.
         self.capacity.check().map_err(Failure::from)?;
+        if !request.method().is_safe() {
+            // The response to a change is sent in any case.
+            let checked = self.response_memory.check(&log.client);
+            checked.map_err(Failure::from)?;
+        }
 
         // Parameters and body. The body is read even when a parameter is invalid, so that the response
         // reports the violations of both, but a client that holds its body back is not asked for it then.
@@ -149,6 +157,10 @@ impl Pipeline {
         let mut memory = self.body_memory.account(log.client.network);
         let mut violations = parameters::check(operation, &mut request);
         let is_pointless = !violations.is_empty() && body::is_held_back(&request);
+        if operation.body.is_none() {
+            // On HTTP/2 it would take the window of the connection from other requests.
+            drop(request.take_body());
+        }
         if let Some(contract) = operation.body.as_ref().filter(|_| !is_pointless) {
             match body::check(contract, &mut request, &mut memory).await {
                 Ok(Some(body)) => {
@@ -294,10 +306,11 @@ impl Pipeline {
 
         let arrival = tokio::time::Instant::now();
         let passed = Box::pin(self.pass(request, target, log)).await;
-        if target.is_some() && passed.as_ref().is_err_and(Overload::is_cause_of) {
+        let counted = self.count(passed, &method, log).await;
+        if target.is_some() && counted.as_ref().is_err_and(Overload::is_cause_of) {
             tokio::time::sleep_until(arrival + deadlines::REJECTION).await;
         }
-        let mut response = passed.unwrap_or_else(envelope);
+        let mut response = counted.unwrap_or_else(envelope);
         if let Some(path) = path_for_people
             && response.status().is_client_error()
         {
@@ -316,11 +329,33 @@ impl Pipeline {
                 response
             });
         }
+        // Without memory for it the response is sent as it is.
+        let encoder = || {
+            let memory = compression::MEMORY;
+            self.response_memory.try_hold_spare(&log.client, memory)
+        };
         if gzip {
-            compression::compress(response, &method)
+            compression::compress(response, &method, encoder)
         } else {
             response
         }
+    }
+
+    /// Counts the body of a response among those that their clients have not read.
+    async fn count(
+        &self,
+        passed: poem::Result<Response>,
+        method: &Method,
+        log: &RequestLog,
+    ) -> poem::Result<Response> {
+        let response = match passed {
+            Err(error) if Overload::is_cause_of(&error) => return Err(error),
+            passed => passed.unwrap_or_else(envelope),
+        };
+        let is_final = !method.is_safe() && response.status().is_success();
+        let memory = &self.response_memory;
+        let counted = memory.count_body(&log.client, response, is_final).await;
+        counted.map_err(|error| Failure::from(error).into())
     }
 }
 

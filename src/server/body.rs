@@ -7,7 +7,7 @@ use std::io;
 use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -20,6 +20,15 @@ use super::timer::{Actor, ClientTimer, Exchange, OpenResponse, Step};
 /// The most bytes of an unread request body that are read and discarded, so that the connection can
 /// serve the next request.
 const MAX_DISCARDED: usize = 64 * 1024;
+
+/// The largest piece of a response that is passed to hyper at once, in bytes. Large enough for a chunk of a
+/// list, and less than a client has to read within its time, so that its progress is seen in time.
+const MAX_PIECE: usize = 20 * 1024;
+
+/// On HTTP/2 the end of a frame that is longer than this is passed on as a piece of its own. Hyper takes
+/// a piece as soon as the client's window has a byte left after the pieces before it. So it has
+/// taken the end only when the client could receive the rest, and until then the stream can be aborted.
+const MAX_WHOLE: usize = 1024;
 
 /// A body, and the side that a pending read waits for.
 struct TimedBody {
@@ -53,21 +62,33 @@ impl TimedBody {
     }
 }
 
-/// A response's body. While a read is pending, the server has to act; while hyper does not read,
-/// the client has to read what was sent.
+/// A response's body. While a read is pending, the server has to act; while bytes that were read are not
+/// written, the client has to read.
 pub(super) struct ResponseBody {
     body: TimedBody,
-    open: OpenResponse,
-    _exchange: Exchange,
+    /// The rest of the last frame.
+    rest: Bytes,
+    response: Arc<OpenResponse>,
+    is_http2: bool,
 }
 
 impl ResponseBody {
     pub(super) fn new(body: BoxBody<Bytes, io::Error>, exchange: Exchange) -> Self {
         Self {
             body: TimedBody::new(body, &exchange, Actor::Server),
-            open: OpenResponse::begin(exchange.timer()),
-            _exchange: exchange,
+            rest: Bytes::new(),
+            is_http2: exchange.is_http2(),
+            response: OpenResponse::begin(exchange),
         }
+    }
+
+    /// The next piece of the rest.
+    fn next_piece(&mut self) -> Frame<Bytes> {
+        let length = self.rest.len();
+        let is_end_apart = self.is_http2 && length > MAX_WHOLE;
+        let piece = MAX_PIECE.min(length - usize::from(is_end_apart));
+        let piece = self.rest.split_to(piece);
+        Frame::data(self.response.pass(piece))
     }
 }
 
@@ -79,28 +100,46 @@ impl Body for ResponseBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        let polled = self.body.poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &polled {
-            self.open.record(frame.data_ref().map_or(0, Bytes::len));
+        if !self.rest.is_empty() {
+            return Poll::Ready(Some(Ok(self.next_piece())));
         }
-        polled
+        let frame = match ready!(self.body.poll_frame(cx)) {
+            Some(Ok(frame)) => frame,
+            end => return Poll::Ready(end),
+        };
+        Poll::Ready(Some(Ok(match frame.into_data() {
+            Ok(data) => {
+                self.rest = data;
+                self.next_piece()
+            }
+            Err(trailers) => trailers,
+        })))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.body.is_end_stream()
+        self.rest.is_empty() && self.body.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.body.size_hint()
+        let rest = u64::try_from(self.rest.len()).unwrap_or(u64::MAX);
+        let body = self.body.body.size_hint();
+        let mut whole = SizeHint::new();
+        whole.set_lower(body.lower().saturating_add(rest));
+        if let Some(upper) = body.upper() {
+            whole.set_upper(upper.saturating_add(rest));
+        }
+        whole
     }
 }
 
 /// A request's body. While a read is pending, the client has to send. When the body is dropped
-/// before its end, the unread part is kept in [`UnreadBody`].
+/// before its end, the unread part is kept in [`UnreadBody`]; on HTTP/2 it is dropped, which gives the
+/// client the window back for other streams.
 pub(super) struct RequestBody {
     /// `None` only while this is being dropped.
     body: Option<TimedBody>,
     progress: Progress,
+    is_http2: bool,
     unread: UnreadBody,
 }
 
@@ -121,6 +160,7 @@ impl RequestBody {
         let body = Self {
             body: Some(TimedBody::new(body, exchange, Actor::Client)),
             progress: Progress::Reading,
+            is_http2: exchange.is_http2(),
             unread: unread.clone(),
         };
         (body, unread)
@@ -164,7 +204,7 @@ impl Drop for RequestBody {
     fn drop(&mut self) {
         let unread = match (self.progress, self.body.take()) {
             (Progress::Broken, _) => Unread::Broken,
-            (Progress::Reading, Some(body)) if !body.body.is_end_stream() => {
+            (Progress::Reading, Some(body)) if !self.is_http2 && !body.body.is_end_stream() => {
                 Unread::Body(body.body)
             }
             _ => return,

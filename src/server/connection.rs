@@ -1,7 +1,7 @@
 //! One connection: hyper's protocols over the socket, and each request to the application.
 //!
-//! Imports `server::body`, `server::stream`, `server::timer` and `server::tls`, `clients`, and `api` for
-//! [`CutOff`].
+//! Imports `server::body`, `server::stream`, `server::streams`, `server::timer` and `server::tls`, `clients`,
+//! and `api` for [`CutOff`].
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use hyper::body::{Body as _, Incoming};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 use poem::http::uri::Scheme;
 use poem::http::{HeaderValue, Request, Response, Version, header};
@@ -28,6 +28,7 @@ use crate::clients;
 
 use super::body::{RequestBody, ResponseBody};
 use super::stream::TimedStream;
+use super::streams::StreamTasks;
 use super::timer::{ClientTimer, Exchange};
 use super::tls::Tls;
 use super::{Application, Stage};
@@ -48,8 +49,12 @@ const HTTP2_SEND_BUFFER: usize = 64 * 1024;
 /// the connection.
 const HTTP2_RESETS: usize = 20;
 
+/// How many bytes of its responses the kernel keeps for a client before it sends them.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 32 * 1024;
+
 /// Hyper's protocols.
-pub(super) type Protocols = auto::Builder<TokioExecutor>;
+pub(super) type Protocols = auto::Builder<StreamTasks>;
 
 /// The protocols and their limits. The [`ClientTimer`] enforces all time limits, so hyper has none
 /// of its own:
@@ -59,7 +64,7 @@ pub(super) type Protocols = auto::Builder<TokioExecutor>;
 /// - its HTTP/2 keep-alive pings would make an idle connection look active. The idle timeout
 ///   detects clients that are gone, too.
 pub(super) fn protocols() -> Protocols {
-    let mut http = auto::Builder::new(TokioExecutor::new());
+    let mut http = auto::Builder::new(StreamTasks);
     http.http1()
         .header_read_timeout(None)
         // A client that has sent everything may close its side and still read the response.
@@ -89,6 +94,9 @@ pub(super) async fn serve_connection<A: Application + 'static>(
     // packet.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
+    }
+    if let Err(error) = limit_unsent_bytes(&stream) {
+        tracing::debug!(%peer, %error, "cannot set TCP_NOTSENT_LOWAT");
     }
     let local = LocalAddr(
         stream
@@ -128,6 +136,20 @@ pub(super) async fn serve_connection<A: Application + 'static>(
         Some(Err(error)) => tracing::debug!(%peer, %error, "the TLS handshake failed"),
         None => tracing::debug!(%peer, "the TLS handshake took too long"),
     }
+}
+
+/// Limits how much the kernel keeps of what it has not sent. Without it, the kernel would keep some MiB for a
+/// client that has read fast before. Its buffer would empty in large steps, and between them a client that reads
+/// slowly now would look like one that does not read. What was sent and not received yet is not limited, so
+/// responses are not slower over a long way.
+#[cfg(target_os = "linux")]
+fn limit_unsent_bytes(stream: &TcpStream) -> io::Result<()> {
+    socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn limit_unsent_bytes(_stream: &TcpStream) -> io::Result<()> {
+    Ok(())
 }
 
 /// What is known of a connection before its first request.
@@ -179,10 +201,15 @@ async fn serve_http<S, A>(
         let (timer, cut_off) = (Arc::clone(&timer), cut_off.clone());
         let (stage, goaway) = (stage.clone(), Arc::clone(&goaway));
         move |mut request: Request<Incoming>| {
+            let is_http2 = request.version() == Version::HTTP_2;
+            let cut_off = if is_http2 {
+                cut_off.of_stream()
+            } else {
+                cut_off.clone()
+            };
             request.extensions_mut().insert(cut_off.clone());
             request.extensions_mut().insert(counted);
-            let is_http2 = request.version() == Version::HTTP_2;
-            let exchange = Exchange::begin(&timer, is_http2);
+            let exchange = Exchange::begin(&timer, is_http2, cut_off);
             let request = (request, local.clone(), remote.clone(), scheme.clone()).into();
             let (app, hsts) = (Arc::clone(&app), hsts.clone());
             let (stage, goaway) = (stage.clone(), Arc::clone(&goaway));

@@ -10,9 +10,12 @@
 //! Imports `server::reading`, `deadlines`, and `api` for [`CutOff`].
 //!
 //! - `idle`: whether the connection is idle, and since when
+//! - `responses`: the responses that hyper has not written completely
 
 mod idle;
+mod responses;
 
+use std::collections::HashMap;
 use std::mem;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,6 +31,8 @@ use crate::deadlines;
 use super::Limits;
 use super::reading::Reading;
 pub(super) use idle::Vacancy;
+pub(super) use responses::OpenResponse;
+use responses::Stream;
 
 /// Limits how long one connection waits for its client.
 pub(super) struct ClientTimer {
@@ -45,13 +50,17 @@ pub(super) struct ClientTimer {
     reason = "each is a fact of its own about the connection"
 )]
 struct State {
-    /// The number of requests whose responses hyper has not taken completely.
+    /// The number of requests whose responses hyper has not written completely.
     open_requests: usize,
     /// The number of steps in which the server works, minus the number of steps within them that
     /// wait for the client. The timer is paused while this is above zero.
     server_steps: isize,
     /// How fast the client reads its responses.
     reading: Reading,
+    /// The responses on HTTP/2.
+    streams: HashMap<u64, Stream>,
+    /// The number of the next response.
+    next_response: u64,
     /// The time from which the client has been silent for too long.
     idle_deadline: Instant,
     /// When the next request head must be complete; `None` while none is expected.
@@ -83,6 +92,8 @@ impl ClientTimer {
                 open_requests: 0,
                 server_steps: 0,
                 reading: Reading::new(limits.reading_timeout, now),
+                streams: HashMap::new(),
+                next_response: 0,
                 idle_deadline: now + idle_timeout,
                 head_deadline: Some(now + header_timeout),
                 is_http2: false,
@@ -126,11 +137,11 @@ impl ClientTimer {
                     alarm.as_mut().reset(deadline);
                 }
                 ready!(alarm.as_mut().poll(cx));
-                let deadline = self.deadline();
-                if deadline <= Instant::now() {
+                let now = Instant::now();
+                if self.deadline() <= now && !self.abort_unread_streams(now) {
                     return Poll::Ready(None);
                 }
-                alarm.as_mut().reset(deadline);
+                alarm.as_mut().reset(self.deadline());
             }
         })
         .await;
@@ -143,13 +154,18 @@ impl ClientTimer {
     /// The earliest time at which the client can exceed a limit in the present state.
     fn deadline(&self) -> Instant {
         let state = self.state();
+        let silence = self.silence_deadline(&state);
+        let reading = state.reading.deadline();
+        reading.map_or(silence, |reading| reading.min(silence))
+    }
+
+    /// When the client has been silent for too long while it has to act, other than to read.
+    fn silence_deadline(&self, state: &State) -> Instant {
         if state.server_steps > 0 {
             return Instant::now() + self.idle_timeout;
         }
-        [state.head_deadline, state.reading.deadline()]
-            .into_iter()
-            .flatten()
-            .fold(state.idle_deadline, Instant::min)
+        let head = state.head_deadline;
+        head.map_or(state.idle_deadline, |head| head.min(state.idle_deadline))
     }
 
     /// Records that bytes have arrived.
@@ -171,6 +187,7 @@ impl ClientTimer {
     /// Records that hyper has written everything so far.
     pub(super) fn record_flush(&self) {
         let mut state = self.state();
+        state.reading.flush();
         if state.open_requests == 0 {
             state.is_between_responses = true;
             drop(state);
@@ -212,19 +229,6 @@ impl ClientTimer {
     }
 }
 
-impl State {
-    /// Adds steps in which the server works, or removes them. Meanwhile the client's time to read stops.
-    fn add_server_steps(&mut self, steps: isize) {
-        let was_working = self.server_steps > 0;
-        self.server_steps += steps;
-        match (was_working, self.server_steps > 0) {
-            (false, true) => self.reading.pause(Instant::now()),
-            (true, false) => self.reading.resume(Instant::now()),
-            _ => {}
-        }
-    }
-}
-
 /// Sets the value when it is dropped, if there is one.
 struct SetAtDrop<'a>(Option<&'a CutOff>);
 
@@ -236,11 +240,16 @@ impl Drop for SetAtDrop<'_> {
     }
 }
 
-/// One request, from its arrival until hyper has taken the whole response.
-pub(super) struct Exchange(Arc<ClientTimer>);
+/// One request, from its arrival until hyper has written the whole response.
+pub(super) struct Exchange {
+    timer: Arc<ClientTimer>,
+    is_http2: bool,
+    cut_off: CutOff,
+}
 
 impl Exchange {
-    pub(super) fn begin(timer: &Arc<ClientTimer>, is_http2: bool) -> Self {
+    /// Begins an exchange. `cut_off` is set when its stream is aborted.
+    pub(super) fn begin(timer: &Arc<ClientTimer>, is_http2: bool, cut_off: CutOff) -> Self {
         let mut state = timer.state();
         state.open_requests += 1;
         state.head_deadline = None;
@@ -253,58 +262,46 @@ impl Exchange {
             // Another connection has to be closed instead.
             timer.vacancy.announce();
         }
-        Self(Arc::clone(timer))
+        Self {
+            timer: Arc::clone(timer),
+            is_http2,
+            cut_off,
+        }
     }
 
     /// Begins a step in which the server works: the timer is paused until the step is dropped.
     pub(super) fn server_step(&self) -> Step {
-        Step::begin(&self.0, Actor::Server)
+        Step::begin(&self.timer, Actor::Server)
     }
 
     /// The timer of the connection.
     pub(super) fn timer(&self) -> &Arc<ClientTimer> {
-        &self.0
+        &self.timer
+    }
+
+    /// Whether the request came on HTTP/2.
+    pub(super) fn is_http2(&self) -> bool {
+        self.is_http2
     }
 
     /// Records that the connection will be closed although the client may still be sending this
     /// request's body.
     pub(super) fn leave_body_unread(&self) {
-        self.0.state().has_unread_body = true;
+        self.timer.state().has_unread_body = true;
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let mut state = self.0.state();
+        let mut state = self.timer.state();
         state.open_requests -= 1;
-        self.0.extend_idle_deadline(&mut state);
+        self.timer.extend_idle_deadline(&mut state);
         state.idle_since = Instant::now();
         let is_idle = state.is_idle();
         drop(state);
         if is_idle {
-            self.0.vacancy.announce();
+            self.timer.vacancy.announce();
         }
-    }
-}
-
-/// A response whose body has not been taken completely.
-pub(super) struct OpenResponse(Arc<ClientTimer>);
-
-impl OpenResponse {
-    pub(super) fn begin(timer: &Arc<ClientTimer>) -> Self {
-        timer.state().reading.begin(Instant::now());
-        Self(Arc::clone(timer))
-    }
-
-    /// Records that hyper takes the next bytes of the body: the client has taken those before them.
-    pub(super) fn record(&self, bytes: usize) {
-        self.0.state().reading.record(bytes, Instant::now());
-    }
-}
-
-impl Drop for OpenResponse {
-    fn drop(&mut self) {
-        self.0.state().reading.end();
     }
 }
 
@@ -326,7 +323,7 @@ pub(super) struct Step {
 impl Step {
     pub(super) fn begin(timer: &Arc<ClientTimer>, actor: Actor) -> Self {
         let mut state = timer.state();
-        state.add_server_steps(weight(actor));
+        state.server_steps += weight(actor);
         timer.extend_idle_deadline(&mut state);
         drop(state);
         Self {
@@ -339,7 +336,7 @@ impl Step {
 impl Drop for Step {
     fn drop(&mut self) {
         let mut state = self.timer.state();
-        state.add_server_steps(-weight(self.actor));
+        state.server_steps -= weight(self.actor);
         self.timer.extend_idle_deadline(&mut state);
     }
 }

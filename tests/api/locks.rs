@@ -12,7 +12,7 @@ use crate::harness::{ClientResponse, JSON, Shop, connections, eventually};
 
 /// Runs `body` while another session holds the locks of these statements, which it gives up
 /// afterwards.
-async fn while_locked<T>(
+pub async fn while_locked<T>(
     shop: &Shop,
     statements: &'static str,
     body: impl Future<Output = T>,
@@ -52,7 +52,7 @@ async fn before_any<F: Future<Output = ClientResponse>, T>(
 }
 
 /// Whether a statement that matches `pattern` is being executed.
-async fn is_running(shop: &Shop, pattern: &'static str) -> bool {
+pub async fn is_running(shop: &Shop, pattern: &'static str) -> bool {
     let condition = format!("command <> 'Sleep' AND info LIKE '{pattern}'");
     let running = shop.sql(move |session| connections(session, &condition));
     !running.await.is_empty()

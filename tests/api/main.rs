@@ -41,5 +41,6 @@ mod slow_bodies;
 mod statuses;
 mod transfer;
 mod triggers;
+mod unread_bodies;
 mod users;
 mod validation;

@@ -3,10 +3,15 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use ecommerce_api::api::validation::Validation;
 use ecommerce_api::server::Limits;
-use hyper::Method;
+use http_body_util::Empty;
+use hyper::client::conn::http2;
+use hyper::{Method, Request};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
+use tokio::net::TcpStream;
 
 use crate::harness::{Shop, eventually};
 use crate::lists::{insert_large_products, kill_list, shop_of_large_products};
@@ -164,6 +169,32 @@ async fn what_the_server_ends_itself_is_logged_as_cut_off() {
         assert_eq!(line["status"], 200);
         drop(client);
     }
+}
+
+#[tokio::test]
+async fn an_http2_response_that_is_not_read_is_logged_as_cut_off() {
+    let shop = Shop::open_limited(Limits {
+        reading_timeout: Duration::from_millis(200),
+        ..Limits::default()
+    })
+    .await;
+    shop.execute(
+        "INSERT INTO products (id, title, description) VALUES (1, 'Pot', REPEAT('a', 60000))",
+    )
+    .await;
+    let (log, _guard) = captured_log();
+    let stream = TokioIo::new(TcpStream::connect(&shop.address).await.unwrap());
+    let handshake = http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(1)
+        .handshake(stream);
+    let (mut sender, connection) = handshake.await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::get("http://localhost/api/products/1").header("x-request-id", "cut");
+    let request = request.body(Empty::<Bytes>::new()).unwrap();
+    let unread = sender.send_request(request).await.unwrap();
+    let line = end_line(&log, "cut").await;
+    assert_eq!(line["outcome"], "cut off");
+    drop(unread);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use ecommerce_api::clients::Network;
 use ecommerce_api::server::{self, Application, Limits, Tls};
 use futures_util::stream::{self, StreamExt};
 use http_body_util::{BodyExt, Empty};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use poem::endpoint::{make, make_sync};
 use poem::http::{self, Request, StatusCode, Version};
 use poem::{Body, Endpoint, Response, Route};
@@ -33,6 +33,10 @@ pub struct Events {
     pub release: Arc<Notify>,
     /// Notified when the body of `/endless` is dropped and no longer read.
     pub endless_dropped: Arc<Notify>,
+    /// The number of chunks of 16 KiB of `/endless` that were passed to the server.
+    pub endless_chunks: Arc<AtomicUsize>,
+    /// Notified when nothing holds the bytes of a response of `/large` any more.
+    pub large_dropped: Arc<Notify>,
     /// Whether the server has announced its shutdown.
     pub is_stopping: Arc<AtomicBool>,
 }
@@ -82,6 +86,21 @@ impl Server {
         Client(soon(socket.connect(self.address)).await.unwrap())
     }
 
+    /// Connects with HTTP/2. The client sends PINGs, and each stream has a window of `window` bytes.
+    pub async fn connect_http2_with_pings(
+        &self,
+        window: u32,
+    ) -> (Http2, JoinHandle<hyper::Result<()>>) {
+        let stream = TokioIo::new(TcpStream::connect(self.address).await.unwrap());
+        let handshake = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(window)
+            .keep_alive_interval(SHORT / 4)
+            .handshake(stream);
+        let (client, connection) = soon(handshake).await.unwrap();
+        (client, tokio::spawn(connection))
+    }
+
     pub async fn connect_http2(&self) -> (Http2, JoinHandle<hyper::Result<()>>) {
         let stream = TokioIo::new(TcpStream::connect(self.address).await.unwrap());
         let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream);
@@ -127,12 +146,16 @@ pub fn app() -> (impl Application + 'static, Events) {
     let (reached, wait_reached) = mpsc::unbounded_channel();
     let release = Arc::new(Notify::new());
     let endless_dropped = Arc::new(Notify::new());
+    let large_dropped = Arc::new(Notify::new());
+    let endless_chunks = Arc::new(AtomicUsize::new(0));
     let is_stopping = Arc::new(AtomicBool::new(false));
     let events = Events {
         is_stopping: Arc::clone(&is_stopping),
         wait_reached,
         release: Arc::clone(&release),
         endless_dropped: Arc::clone(&endless_dropped),
+        endless_chunks: Arc::clone(&endless_chunks),
+        large_dropped: Arc::clone(&large_dropped),
     };
     let slow = || {
         make(|request: poem::Request| async move {
@@ -147,6 +170,13 @@ pub fn app() -> (impl Application + 'static, Events) {
     };
     let route = Route::new()
         .at("/hello", make_sync(|_| "hello"))
+        .at(
+            "/large",
+            make_sync(move |_| {
+                let dropped = OnDrop(Arc::clone(&large_dropped));
+                Body::from_bytes(Bytes::from_owner(Large(vec![b'x'; 512 * 1024], dropped)))
+            }),
+        )
         .at("/echo", make(|request| async { request.into_body() }))
         .at("/slow", slow())
         .at(
@@ -175,13 +205,7 @@ pub fn app() -> (impl Application + 'static, Events) {
         )
         .at(
             "/endless",
-            make_sync(move |_| {
-                let dropped = OnDrop(Arc::clone(&endless_dropped));
-                Body::from_bytes_stream(stream::repeat_with(move || {
-                    let _held = &dropped;
-                    Ok::<_, io::Error>(Bytes::from_static(&[b'x'; 16 * 1024]))
-                }))
-            }),
+            make_sync(move |_| endless(&endless_dropped, &endless_chunks)),
         )
         .at(
             "/last",
@@ -213,6 +237,29 @@ pub fn app() -> (impl Application + 'static, Events) {
         is_stopping,
     };
     (app, events)
+}
+
+/// A body without an end, which counts its chunks.
+fn endless(dropped: &Arc<Notify>, chunks: &Arc<AtomicUsize>) -> Body {
+    let dropped = OnDrop(Arc::clone(dropped));
+    let chunks = Arc::clone(chunks);
+    Body::from_bytes_stream(stream::repeat_with(move || {
+        let _held = &dropped;
+        chunks.fetch_add(1, Ordering::Relaxed);
+        Ok::<_, io::Error>(Bytes::from_static(&[b'x'; 16 * 1024]))
+    }))
+}
+
+/// A body that tells when it is dropped.
+struct Large(
+    Vec<u8>,
+    #[expect(dead_code, reason = "acts when it is dropped")] OnDrop,
+);
+
+impl AsRef<[u8]> for Large {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 struct OnDrop(Arc<Notify>);
@@ -269,6 +316,13 @@ impl Client {
 }
 
 pub type Http2 = hyper::client::conn::http2::SendRequest<Empty<Bytes>>;
+
+/// Sends a GET and waits for the head of its response; the body is not read.
+pub async fn begin(client: &Http2, path: &str) -> http::Response<hyper::body::Incoming> {
+    let request = Request::get(format!("http://a{path}"));
+    let request = request.body(Empty::new()).unwrap();
+    soon(client.clone().send_request(request)).await.unwrap()
+}
 
 pub async fn get(client: &Http2, path: &str) -> hyper::Result<(StatusCode, Bytes)> {
     let request = Request::get(format!("http://a{path}"))

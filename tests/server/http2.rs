@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use ecommerce_api::server::Limits;
-use http_body_util::Empty;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use poem::http::{Request, StatusCode};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
-use crate::harness::{Server, get, soon};
+use crate::harness::{Server, begin, get, soon};
 use crate::{FAR, SHORT};
 
 #[tokio::test]
@@ -83,25 +83,83 @@ async fn an_http2_connection_may_send_little_that_no_request_reads() {
     assert_eq!(windows, (64 * 1024, 256 * 1024));
 }
 
+/// Limits for a client that sends PINGs and has to read.
+const READING: Limits = Limits {
+    idle_timeout: SHORT.saturating_mul(4),
+    reading_timeout: SHORT,
+    ..FAR
+};
+
 #[tokio::test]
-async fn a_client_that_only_sends_pings_while_it_has_to_read_is_disconnected() {
+async fn a_response_whose_client_only_sends_pings_is_reset() {
+    let server = Server::start(READING).await;
+    let (client, _connection) = server.connect_http2_with_pings(0).await;
+    let _unread = begin(&client, "/endless").await;
+    soon(server.events.endless_dropped.notified()).await;
+}
+
+#[tokio::test]
+async fn responses_in_the_buffers_of_http2_are_reset_when_their_client_does_not_read() {
+    let server = Server::start(READING).await;
+    for window in [0, 1] {
+        let (client, connection) = server.connect_http2_with_pings(window).await;
+        let _unread = begin(&client, "/large").await;
+        soon(server.events.large_dropped.notified()).await;
+        drop(client);
+        let _ = soon(connection).await;
+    }
+}
+
+#[tokio::test]
+async fn the_reset_of_an_unread_response_leaves_other_requests_alone() {
+    let mut server = Server::start(READING).await;
+    let (client, _connection) = server.connect_http2_with_pings(1).await;
+    let waiting = tokio::spawn({
+        let client = client.clone();
+        async move { get(&client, "/wait").await }
+    });
+    soon(server.events.wait_reached.recv()).await.unwrap();
+    let _unread = begin(&client, "/endless").await;
+    soon(server.events.endless_dropped.notified()).await;
+    server.events.release.notify_waiters();
+    let released = soon(waiting).await.unwrap().unwrap();
+    assert_eq!(released, (StatusCode::OK, Bytes::from("released")));
+}
+
+#[tokio::test]
+async fn a_connection_whose_last_response_is_in_the_buffers_of_http2_is_not_idle() {
     let server = Server::start(Limits {
-        idle_timeout: 4 * SHORT,
-        reading_timeout: SHORT,
+        max_connections: 1,
         ..FAR
     })
     .await;
-    let stream = TcpStream::connect(server.address).await.unwrap();
-    let handshake = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .initial_stream_window_size(0)
-        .keep_alive_interval(SHORT / 4)
-        .handshake(TokioIo::new(stream));
+    let (client, _connection) = server.connect_http2_with_pings(1).await;
+    let unread = begin(&client, "/hello").await;
+    let mut other = server.connect().await;
+    other.send("GET /hello HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let early = tokio::time::timeout(SHORT, other.response()).await;
+    assert!(early.is_err(), "the other client has the slot");
+    let body = soon(unread.into_body().collect()).await.unwrap();
+    assert_eq!(body.to_bytes(), "hello");
+    assert_eq!(other.response().await.body, "hello");
+}
+
+#[tokio::test]
+async fn bodies_that_no_handler_reads_leave_the_window_to_other_streams() {
+    let mut server = Server::start(FAR).await;
+    let stream = TokioIo::new(TcpStream::connect(server.address).await.unwrap());
+    let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream);
     let (mut client, connection) = soon(handshake).await.unwrap();
-    let connection = tokio::spawn(connection);
-    let request = Request::get("http://a/endless");
-    let request = request.body(Empty::<Bytes>::new()).unwrap();
-    let _unread = soon(client.send_request(request)).await.unwrap();
-    soon(server.events.endless_dropped.notified()).await;
-    let _ = soon(connection).await;
+    tokio::spawn(connection);
+    let body = Bytes::from(vec![b'x'; 64 * 1024]);
+    let mut waiting = Vec::new();
+    for _ in 0..99 {
+        let request = Request::get("http://a/wait").body(Full::new(body.clone()));
+        waiting.push(tokio::spawn(client.send_request(request.unwrap())));
+        soon(server.events.wait_reached.recv()).await.unwrap();
+    }
+    let request = Request::post("http://a/echo").body(Full::new(body.clone()));
+    let response = soon(client.send_request(request.unwrap())).await.unwrap();
+    let echoed = soon(response.into_body().collect()).await.unwrap();
+    assert_eq!(echoed.to_bytes(), body);
 }

@@ -14,6 +14,7 @@ mod shutdown;
 mod silence;
 mod slots;
 mod tls;
+mod unsent;
 
 use std::time::Duration;
 

@@ -8,8 +8,8 @@
 //!
 //! - The rows and the total of a page show the same moment, which is after the request has arrived.
 //! - No page holds a database connection while its client reads, and no request waits for the client of
-//!   another one: a page is read into memory, the connection is given back, and the page is sent. A client
-//!   may use a quarter of the memory for pages (see `memory`).
+//!   another one: a page is read into memory, the connection is given back, and the page is sent (see
+//!   `delivery`). A client may use a quarter of the memory for pages (see `memory`).
 //! - A page that is too large for that, or finds no memory, is sent like a whole list: it keeps the
 //!   connection while its client reads. It needs a unit of its client's share of the list connections (see
 //!   `shares`); without a free one the request is rejected. The other requests of its batch are served by
@@ -18,10 +18,9 @@
 //!   batch are served by the next batch. Only an error before the list is counted fails the whole batch.
 
 mod batch;
+mod delivery;
 mod memory;
 mod queue;
-
-use super::writer::CHUNK;
 
 pub(super) use batch::read;
 pub(super) use queue::{PageQueues, Request};
@@ -36,6 +35,5 @@ const MAX_BUFFERED: usize = 4 * 1024 * 1024;
 /// How many bytes of pages of several chunks may wait in memory for their clients.
 const MAX_MEMORY: usize = 32 * 1024 * 1024;
 
-/// The capacity of a page's channel, in chunks: enough for a page of [`MAX_BUFFERED`] bytes. The last two
-/// chunks may exceed that limit.
-pub(super) const CHANNEL_CAPACITY: usize = MAX_BUFFERED / CHUNK + 2;
+/// The capacity of a page's channel: two chunks, and the error after them.
+pub(super) const CHANNEL_CAPACITY: usize = 3;

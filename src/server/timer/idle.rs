@@ -41,7 +41,12 @@ impl State {
     /// Whether no request is in progress: none whose head has arrived completely, and none whose response
     /// hyper is still writing. On HTTP/2, bytes such as PINGs do not make a connection busy.
     pub(super) fn is_idle(&self) -> bool {
-        self.open_requests == 0 && (self.is_http2 || self.is_between_responses)
+        let is_written = if self.is_http2 {
+            self.reading.is_flushed()
+        } else {
+            self.is_between_responses
+        };
+        self.open_requests == 0 && is_written
     }
 }
 

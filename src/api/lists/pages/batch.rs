@@ -21,7 +21,7 @@ use super::super::sending::{Query, Source};
 use super::super::shares::Shares;
 use super::super::subscriber::{ChunkSender, NO_SHARE, send_chunk};
 use super::super::writer::{Chunk, IsFull, Position, Writer};
-use super::CHANNEL_CAPACITY;
+use super::delivery::deliver;
 use super::memory::{Memory, Reservation};
 use super::queue::{Release, Request};
 
@@ -195,14 +195,14 @@ where
     }
     batch.known.landmark = paged.and_then(|paged| landmark(paged.page, writer.position));
     chunks.push(writer.last_chunk());
-    for request in &*requests {
-        for chunk in &chunks {
-            // Cannot fail: the capacity of the channel is that of a whole page.
+    if let [chunk] = chunks.as_slice() {
+        for request in &*requests {
+            // Fails only when the client has disconnected.
             let _ = request.subscriber.try_send(Ok(chunk.clone()));
         }
-    }
-    if chunks.len() > 1 {
-        tokio::spawn(hold_until_received(reservation, std::mem::take(requests)));
+    } else {
+        let delivery = deliver(chunks, std::mem::take(requests), reservation);
+        tokio::spawn(delivery.in_current_span());
     }
     Ok(())
 }
@@ -242,14 +242,6 @@ async fn send(subscriber: &ChunkSender, chunk: Chunk) -> Result<(), Error> {
     let sent = send_chunk(subscriber, 1, chunk).await;
     let disconnected = || Error::Unavailable("the client has disconnected".into());
     sent.map_err(|error| error.unwrap_or_else(disconnected))
-}
-
-/// Holds the memory of a page until each client has received all chunks or has disconnected.
-async fn hold_until_received(reservation: Reservation, requests: Vec<Request>) {
-    for Request { subscriber, .. } in &requests {
-        let _ = subscriber.reserve_many(CHANNEL_CAPACITY).await;
-    }
-    drop(reservation);
 }
 
 /// Sends the error to all of these clients.
