@@ -17,13 +17,13 @@ use poem::http::{self, HeaderValue, Method, StatusCode, Uri, header};
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response};
 use tracing::Instrument;
 
+use crate::budget::Budget;
 use crate::clients::{self, Connection, Network};
 use crate::contract::{self, Contract, Operation};
 use crate::deadlines::{self, Limits};
 use crate::error::Error;
 
-use super::body_memory::BodyMemory;
-use super::capacity::Capacity;
+use super::capacity;
 use super::context::{Caller, RequestContext};
 use super::cors::{self, Cors};
 use super::failures::{Failure, Overload};
@@ -61,8 +61,10 @@ pub struct Service {
 pub struct Pipeline {
     services: Vec<Service>,
     site: BoxEndpoint<'static, Response>,
-    capacity: Capacity,
-    body_memory: BodyMemory,
+    /// The operations in progress.
+    operations: Budget,
+    /// The bytes of the bodies of requests.
+    bodies: Budget,
     settings: Settings,
     /// The limit for a handler.
     time_limit: Duration,
@@ -87,8 +89,8 @@ impl Pipeline {
         Self {
             services,
             site: site.into_endpoint().map_to_response().boxed(),
-            capacity: Capacity::new(settings.max_operations),
-            body_memory: BodyMemory::new(settings.body_memory),
+            operations: capacity::operations(settings.max_operations),
+            bodies: capacity::bodies(settings.body_memory),
             settings,
             time_limit: Limits::DEFAULT.operation,
             is_stopping: Arc::default(),
@@ -141,12 +143,13 @@ impl Pipeline {
 
         // Capacity. It is looked at before the body is read, so that a rejection costs little, but a place
         // is taken only afterwards, so that clients that send slowly have none.
-        self.capacity.check().map_err(Failure::from)?;
+        let network = log.client.network;
+        self.operations.check(network).map_err(Failure::from)?;
 
         // Parameters and body. The body is read even when a parameter is invalid, so that the response
         // reports the violations of both, but a client that holds its body back is not asked for it then.
         // What the body holds is counted until the handler has returned.
-        let mut memory = self.body_memory.account(log.client.network);
+        let mut memory = self.bodies.account(network);
         let mut violations = parameters::check(operation, &mut request);
         let is_pointless = !violations.is_empty() && body::is_held_back(&request);
         if let Some(contract) = operation.body.as_ref().filter(|_| !is_pointless) {
@@ -164,7 +167,7 @@ impl Pipeline {
         }
 
         // The handler.
-        let _place = self.capacity.take().map_err(Failure::from)?;
+        let _place = self.operations.take(network).map_err(Failure::from)?;
         let deadline = Instant::now() + self.time_limit;
         request.set_data(RequestContext {
             contract: service.contract,

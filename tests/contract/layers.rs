@@ -13,7 +13,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("deadlines", &[]),
     ("violation", &[]),
     ("error", &["violation"]),
-    ("passwords", &["deadlines", "error"]),
+    ("budget", &["clients", "error"]),
+    ("passwords", &["budget", "clients", "deadlines", "error"]),
     ("embedded", &[]),
     ("memory", &[]),
     ("contract", &["violation"]),
@@ -21,6 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "api",
         &[
+            "budget",
             "clients",
             "deadlines",
             "violation",
