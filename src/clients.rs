@@ -35,8 +35,9 @@ impl Connection {
 /// The client that sent a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
-    /// The number of the connection that the request came on.
-    pub connection: u64,
+    /// The number of the connection that the request came on; `None` for a client behind a trusted proxy,
+    /// which sends the requests of many clients on one connection.
+    pub connection: Option<u64>,
     /// The address of the client.
     pub address: IpAddr,
     /// What the limits for one client are counted by; `None` for a client without such limits.
@@ -151,7 +152,7 @@ impl Rules {
     pub fn client(&self, connection: Option<&Connection>, headers: &HeaderMap) -> Client {
         let Some(connection) = connection else {
             return Client {
-                connection: u64::MAX,
+                connection: None,
                 address: Ipv4Addr::LOCALHOST.into(),
                 network: None,
             };
@@ -162,18 +163,23 @@ impl Rules {
         } else {
             Ok(None)
         };
-        let (address, network) = match named {
-            Ok(named) => {
-                let address = named.unwrap_or(peer);
-                (address, self.network(address))
-            }
+        match named {
+            Ok(Some(address)) => Client {
+                connection: None,
+                address,
+                network: self.network(address),
+            },
+            Ok(None) => Client {
+                connection: Some(connection.id),
+                address: peer,
+                network: self.network(peer),
+            },
             // Not exempt even if the proxy is, or clients could avoid their limits by bad headers.
-            Err(forwarding::Malformed) => (peer, Some(peer.into())),
-        };
-        Client {
-            connection: connection.id,
-            address,
-            network,
+            Err(forwarding::Malformed) => Client {
+                connection: None,
+                address: peer,
+                network: Some(peer.into()),
+            },
         }
     }
 
@@ -272,9 +278,11 @@ mod tests {
         ] {
             let found = client(&rules, peer, forwarded);
             let network = network.map(|network| network.parse::<IpAddr>().unwrap().into());
+            let is_behind_proxy = peer != address || forwarded == "nobody";
             let case = format!("{peer}, {forwarded:?}");
             assert_eq!(found.address, address.parse::<IpAddr>().unwrap(), "{case}");
             assert_eq!(found.network, network, "{case}");
+            assert_eq!(found.connection.is_none(), is_behind_proxy, "{case}");
         }
     }
 

@@ -64,7 +64,7 @@ mod tests {
 
     fn client(connection: u64) -> Client {
         Client {
-            connection,
+            connection: Some(connection),
             address: Ipv4Addr::LOCALHOST.into(),
             network: None,
         }
