@@ -108,8 +108,8 @@ pub struct Settings {
     )]
     pub trusted_proxies: String,
 
-    /// Connections of one address (IPv6: of one /64) at a time, at most a quarter of all 4096; further
-    /// ones are closed at once
+    /// Connections of one address (IPv6: of one /64) at a time, at most a quarter of all 4096; a further one
+    /// closes the one that has been idle longest, or is closed at once
     #[arg(long, env, global = true, default_value = "256", value_name = "CONNECTIONS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub address_connections: u16,
 

@@ -83,7 +83,8 @@ pub struct Limits {
     /// closed; it waits, and others in the kernel's backlog, only while none is idle.
     pub max_connections: usize,
     /// The most connections of one network at a time, but never more than a quarter of
-    /// `max_connections`; further ones are closed at once.
+    /// `max_connections`. For a further one, the connection of the network that has been idle longest is
+    /// closed; while none is idle, the further one is closed at once.
     pub address_connections: usize,
     /// How long new connections are still accepted after the server was told to stop.
     pub shutdown_delay: Duration,

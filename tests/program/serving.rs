@@ -60,17 +60,18 @@ fn the_client_is_named_by_the_headers_of_trusted_proxies_only() {
 }
 
 #[test]
-fn connections_of_one_address_beyond_its_share_are_closed_with_one_warning() {
+fn connections_of_one_address_beyond_its_share_in_use_are_closed_with_one_warning() {
     let limits = [
         ("ADDRESS_LIMIT_EXEMPT", "none"),
         ("ADDRESS_CONNECTIONS", "1"),
     ];
     let server = serve(&Database::empty("address_connections"), &limits);
     let mut first = TcpStream::connect(&server.address).unwrap();
-    first
-        .write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
-        .unwrap();
-    first.read_exact(&mut [0; 12]).unwrap();
+    let head = "POST /api/products HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+                content-length: 2\r\nexpect: 100-continue\r\n\r\n";
+    first.write_all(head.as_bytes()).unwrap();
+    // The server waits for the body.
+    first.read_exact(&mut [0; "HTTP/1.1 100".len()]).unwrap();
     for _ in 0..2 {
         let mut further = TcpStream::connect(&server.address).unwrap();
         let mut rest = Vec::new();
