@@ -183,6 +183,14 @@ impl Rules {
         }
     }
 
+    /// Whether the client of a request with `headers` that came on `connection` uses HTTPS, as the headers of
+    /// a trusted proxy say.
+    #[must_use]
+    pub fn is_forwarded_https(&self, connection: Option<&Connection>, headers: &HeaderMap) -> bool {
+        connection.is_some_and(|it| self.trusted_proxies.contain(it.peer))
+            && forwarding::is_https(headers, &self.trusted_proxies)
+    }
+
     /// What the connections of `peer` are counted by; `None` if they are not limited, as those of a
     /// trusted proxy, which carry the requests of many clients.
     #[must_use]
@@ -283,6 +291,25 @@ mod tests {
             assert_eq!(found.address, address.parse::<IpAddr>().unwrap(), "{case}");
             assert_eq!(found.network, network, "{case}");
             assert_eq!(found.connection.is_none(), is_behind_proxy, "{case}");
+        }
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_says_that_its_client_uses_https() {
+        let rules = Rules::parse("none", "10.0.0.0/8").unwrap();
+        let headers = [(
+            "x-forwarded-proto".parse().unwrap(),
+            "https".parse().unwrap(),
+        )];
+        let headers = HeaderMap::from_iter(headers);
+        for (peer, expected) in [
+            ("10.0.0.1", true),
+            ("::ffff:10.0.0.1", true),
+            ("192.0.2.1", false),
+        ] {
+            let connection = Connection::new(peer.parse().unwrap());
+            let is_https = rules.is_forwarded_https(Some(&connection), &headers);
+            assert_eq!(is_https, expected, "{peer}");
         }
     }
 

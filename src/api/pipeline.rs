@@ -47,6 +47,9 @@ pub struct Settings {
     pub max_operations: usize,
     /// How many bytes the bodies of all requests may hold together.
     pub body_memory: usize,
+    /// The value of `Strict-Transport-Security` for clients that use HTTPS to reach a trusted proxy. For those
+    /// that use it to reach this server, the server adds the header.
+    pub hsts: Option<HeaderValue>,
 }
 
 /// A contract, and the handlers of its operations.
@@ -327,13 +330,19 @@ impl Endpoint for Pipeline {
         let target = self.target(&request);
         let operation = target.map_or("", |target| target.operation.id.as_str());
         let connection = request.data::<Connection>();
-        let client = self.settings.clients.client(connection, request.headers());
+        let rules = &self.settings.clients;
+        let client = rules.client(connection, request.headers());
+        let is_forwarded_https = rules.is_forwarded_https(connection, request.headers());
         let log = RequestLog::begin(&request, operation, client);
         // The span has the highest level, so that no log level removes the request id from warnings.
         let span = tracing::error_span!("request", id = &*log.request_id);
         // Boxed, since each layer around it would copy the whole future.
         let response = Box::pin(self.respond(request, target, &log));
-        let response = response.instrument(span.clone()).await;
+        let mut response = response.instrument(span.clone()).await;
+        if is_forwarded_https && let Some(hsts) = &self.settings.hsts {
+            let headers = response.headers_mut();
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
         Ok(log.watch(response, span))
     }
 }

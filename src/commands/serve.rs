@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
-use poem::http::{Response, StatusCode};
+use poem::http::{HeaderValue, Response, StatusCode};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 
@@ -98,7 +98,14 @@ fn api_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
         validation,
         max_operations: usize::from(settings.database_pool_size) * api::OPERATIONS_PER_CONNECTION,
         body_memory: usize::from(settings.body_memory) * 1024 * 1024,
+        hsts: hsts(settings),
     })
+}
+
+/// The value of `Strict-Transport-Security` for clients that use HTTPS.
+fn hsts(settings: &Settings) -> Option<HeaderValue> {
+    let seconds = settings.hsts_max_age()?;
+    HeaderValue::try_from(format!("max-age={seconds}")).ok()
 }
 
 /// Reads the certificate and its key; `None` without TLS.
@@ -110,7 +117,7 @@ fn load_tls(settings: &Settings) -> Result<Option<Tls>, BadSetting> {
         cert: cert.to_owned(),
         key: key.to_owned(),
     };
-    let tls = Tls::load(files, settings.hsts_max_age()).map_err(BadSetting)?;
+    let tls = Tls::load(files, hsts(settings)).map_err(BadSetting)?;
     Ok(Some(tls))
 }
 

@@ -363,6 +363,7 @@ pub fn settings(validation: Validation) -> Settings {
         validation,
         max_operations: 512,
         body_memory: 64 * 1024 * 1024,
+        hsts: None,
     }
 }
 

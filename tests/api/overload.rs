@@ -143,6 +143,7 @@ async fn rejections_are_paced() {
         validation: Validation::Off,
         max_operations: 0,
         body_memory: 0,
+        hsts: None,
     };
     let pipeline = service(&Database::nowhere(), settings);
     let start = tokio::time::Instant::now();

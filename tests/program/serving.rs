@@ -60,6 +60,28 @@ fn the_client_is_named_by_the_headers_of_trusted_proxies_only() {
 }
 
 #[test]
+fn clients_that_use_https_to_reach_a_trusted_proxy_are_told_to_go_on_so() {
+    const HSTS: &str = "strict-transport-security";
+    let database = Database::empty("forwarded_https");
+    for (trusted, scheme, expected) in [
+        ("127.0.0.1", "https", Some("max-age=60")),
+        ("127.0.0.1", "http", None),
+        ("none", "https", None),
+    ] {
+        let settings = [("TRUSTED_PROXIES", trusted), ("HSTS_MAX_AGE", "60")];
+        let server = serve(&database, &settings);
+        for path in ["/health", "/api/users/1", "/api/nothing"] {
+            let forwarded = [
+                ("X-Forwarded-For", "192.0.2.7"),
+                ("X-Forwarded-Proto", scheme),
+            ];
+            let response = get(&server.address, path, &forwarded);
+            assert_eq!(response.header(HSTS), expected, "{trusted} {scheme} {path}");
+        }
+    }
+}
+
+#[test]
 fn connections_of_one_address_beyond_its_share_in_use_are_closed_with_one_warning() {
     let limits = [
         ("ADDRESS_LIMIT_EXEMPT", "none"),

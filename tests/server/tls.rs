@@ -46,7 +46,8 @@ impl Secure {
         };
         fs::write(&files.cert, made.cert.pem()).unwrap();
         fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
-        let tls = Tls::load(files, hsts_max_age).unwrap();
+        let hsts = hsts_max_age.map(|seconds| format!("max-age={seconds}").parse().unwrap());
+        let tls = Tls::load(files, hsts).unwrap();
         assert_eq!(tls.warning(), None);
         Self {
             server: Server::start_with_tls(tls, limits).await,
