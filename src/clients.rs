@@ -106,6 +106,17 @@ impl FromStr for Networks {
     }
 }
 
+/// How a connection begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// With a request, or with the handshake of TLS.
+    Request,
+    /// With a header of the PROXY protocol.
+    ProxyHeader,
+    /// The connection is not accepted.
+    Refused,
+}
+
 /// How the client of a request is found, and which clients have no limits of their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
@@ -113,6 +124,9 @@ pub struct Rules {
     pub exempt: Networks,
     /// The addresses of proxies whose headers are believed.
     pub trusted_proxies: Networks,
+    /// Whether every connection has to be one of a trusted proxy that begins with a header of the PROXY
+    /// protocol.
+    pub proxy_protocol: bool,
 }
 
 impl Default for Rules {
@@ -125,6 +139,7 @@ impl Default for Rules {
         Self {
             exempt: Networks(loopback.into()),
             trusted_proxies: Networks::NONE,
+            proxy_protocol: false,
         }
     }
 }
@@ -142,7 +157,36 @@ impl Rules {
         Ok(Self {
             exempt: parse("ADDRESS_LIMIT_EXEMPT", exempt)?,
             trusted_proxies: parse("TRUSTED_PROXIES", trusted_proxies)?,
+            proxy_protocol: false,
         })
+    }
+
+    /// These rules with the setting `PROXY_PROTOCOL`.
+    ///
+    /// # Errors
+    /// One line, when it is set and there is no trusted proxy.
+    pub fn with_proxy_protocol(self, proxy_protocol: bool) -> Result<Self, String> {
+        if proxy_protocol && self.trusted_proxies == Networks::NONE {
+            return Err(
+                "PROXY_PROTOCOL is set without TRUSTED_PROXIES: name the proxies, since \
+                        connections from elsewhere are closed"
+                    .to_owned(),
+            );
+        }
+        Ok(Self {
+            proxy_protocol,
+            ..self
+        })
+    }
+
+    /// How a connection from `peer` begins.
+    #[must_use]
+    pub fn opening(&self, peer: IpAddr) -> Opening {
+        match (self.proxy_protocol, self.trusted_proxies.contain(peer)) {
+            (false, _) => Opening::Request,
+            (true, true) => Opening::ProxyHeader,
+            (true, false) => Opening::Refused,
+        }
     }
 
     /// The client of a request with `headers` that came on `connection`: the other end of the
@@ -317,6 +361,19 @@ mod tests {
     fn by_default_no_header_is_believed() {
         let found = client(&Rules::default(), "127.0.0.1", "192.0.2.7");
         assert_eq!(found.address.to_string(), "127.0.0.1");
+    }
+
+    #[test]
+    fn with_the_proxy_protocol_only_trusted_proxies_may_connect() {
+        let rules = Rules::parse("none", "10.0.0.0/8").unwrap();
+        let opening = |rules: &Rules, peer: &str| rules.opening(peer.parse().unwrap());
+        assert_eq!(opening(&rules, "10.0.0.1"), Opening::Request);
+        assert_eq!(opening(&rules, "192.0.2.1"), Opening::Request);
+        let rules = rules.with_proxy_protocol(true).unwrap();
+        assert_eq!(opening(&rules, "::ffff:10.0.0.1"), Opening::ProxyHeader);
+        assert_eq!(opening(&rules, "192.0.2.1"), Opening::Refused);
+        let error = Rules::default().with_proxy_protocol(true).unwrap_err();
+        assert!(error.contains("TRUSTED_PROXIES"), "{error}");
     }
 
     #[test]

@@ -110,6 +110,14 @@ pub struct Settings {
     )]
     pub trusted_proxies: String,
 
+    /// Whether every connection begins with a header of the PROXY protocol, version 2, before TLS; those from
+    /// elsewhere than TRUSTED_PROXIES are closed
+    #[arg(
+        long, env, global = true, default_value = "false", default_missing_value = "true",
+        num_args = 0..=1, require_equals = true, value_parser = BoolishValueParser::new()
+    )]
+    pub proxy_protocol: bool,
+
     /// Connections of one address (IPv6: of one /64) at a time, at most a quarter of all 4096; a further one
     /// closes the one that has been idle longest, or is closed at once
     #[arg(long, env, global = true, default_value = "256", value_name = "CONNECTIONS", value_parser = clap::value_parser!(u16).range(1..=1024))]

@@ -18,7 +18,7 @@ use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response};
 use tracing::Instrument;
 
 use crate::budget::Budget;
-use crate::clients::{self, Connection, Network};
+use crate::clients::{self, Connection, Network, Opening};
 use crate::contract::{self, Contract, Operation};
 use crate::deadlines::{self, Limits};
 use crate::error::Error;
@@ -114,6 +114,11 @@ impl Pipeline {
     /// The network that the connections of `peer` are counted by; `None` for one without limits.
     pub(crate) fn network(&self, peer: IpAddr) -> Option<Network> {
         self.settings.clients.network_of_connections(peer)
+    }
+
+    /// How a connection of `peer` begins.
+    pub(crate) fn opening(&self, peer: IpAddr) -> Opening {
+        self.settings.clients.opening(peer)
     }
 
     /// Passes a request through all stages, from top to bottom.

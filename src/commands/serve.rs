@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use crate::api::hosts::Hosts;
 use crate::api::validation::Validation;
 use crate::api::{self, Pipeline};
-use crate::clients::{self, Network};
+use crate::clients::{self, Network, Opening};
 use crate::config::{ContractValidation, Settings};
 use crate::db::session::Session;
 use crate::db::{Database, check, limits, migrations, seed};
@@ -42,6 +42,10 @@ impl Application for Pipeline {
 
     fn network(&self, peer: IpAddr) -> Option<Network> {
         Pipeline::network(self, peer)
+    }
+
+    fn opening(&self, peer: IpAddr) -> Opening {
+        Pipeline::opening(self, peer)
     }
 
     fn announce_shutdown(&self) {
@@ -90,6 +94,7 @@ fn api_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
         None => Hosts::Any,
     };
     let clients = clients::Rules::parse(&settings.address_limit_exempt, &settings.trusted_proxies)
+        .and_then(|rules| rules.with_proxy_protocol(settings.proxy_protocol))
         .map_err(BadSetting)?;
     Ok(api::Settings {
         clients,

@@ -89,16 +89,7 @@ impl Slots {
     /// Whether `network` may have another connection. If it has its share of them, the one that has been idle
     /// longest is asked to close. While none is idle, the new connection counts as refused.
     pub(super) fn admit(&self, network: Network) -> bool {
-        let mut taken = self.taken();
-        let count = |share: &Share| share.connections.len();
-        let connections = taken.networks.get(&network).map_or(0, count);
-        if connections < self.share {
-            return true;
-        }
-        let largest = self.share + self.share.div_ceil(OVERSHOOT);
-        let is_admitted = connections < largest && taken.ask_one_of(network);
-        taken.record_beyond_share(network, is_admitted);
-        is_admitted
+        self.taken().admit(network, self.share)
     }
 
     /// Takes a slot. When there is none, it asks the connection that has been idle longest to close, and
@@ -132,8 +123,7 @@ impl Slots {
         };
         taken.connections.insert(number, connection);
         if let Some(network) = network {
-            let share = taken.networks.entry(network).or_default();
-            share.connections.insert(number);
+            taken.count_by(network, number);
         }
         Some(Slot {
             slots: Arc::clone(self),
@@ -183,6 +173,25 @@ impl Slots {
 }
 
 impl Taken {
+    /// See [`Slots::admit`].
+    fn admit(&mut self, network: Network, share: usize) -> bool {
+        let count = |share: &Share| share.connections.len();
+        let connections = self.networks.get(&network).map_or(0, count);
+        if connections < share {
+            return true;
+        }
+        let largest = share + share.div_ceil(OVERSHOOT);
+        let is_admitted = connections < largest && self.ask_one_of(network);
+        self.record_beyond_share(network, is_admitted);
+        is_admitted
+    }
+
+    /// Counts the connection with this number by `network`.
+    fn count_by(&mut self, network: Network, number: u64) {
+        let share = self.networks.entry(network).or_default();
+        share.connections.insert(number);
+    }
+
     /// Asks the connection of `network` that has been idle longest to close, apart from those that were asked
     /// already. Returns `false` if there is none.
     fn ask_one_of(&self, network: Network) -> bool {
@@ -257,6 +266,20 @@ impl Taken {
     fn forget_networks(&mut self) {
         self.networks
             .retain(|_, share| !share.connections.is_empty() || !is_due(share.warned));
+    }
+}
+
+impl Slot {
+    /// Counts the connection, which was counted by no network, by `network`. Returns `false` if the network may
+    /// not have another one, as [`Slots::admit`].
+    pub(super) fn count_by(&self, network: Network) -> bool {
+        let mut taken = self.slots.taken();
+        let is_admitted = taken.admit(network, self.slots.share);
+        if is_admitted && let Some(connection) = taken.connections.get_mut(&self.number) {
+            connection.network = Some(network);
+            taken.count_by(network, self.number);
+        }
+        is_admitted
     }
 }
 

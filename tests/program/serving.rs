@@ -60,6 +60,18 @@ fn the_client_is_named_by_the_headers_of_trusted_proxies_only() {
 }
 
 #[test]
+fn the_client_is_named_by_the_header_of_the_proxy_protocol() {
+    let settings = [("TRUSTED_PROXIES", "127.0.0.1"), ("PROXY_PROTOCOL", "true")];
+    let server = serve(&Database::empty("proxy_protocol"), &settings);
+    let mut proxy = TcpStream::connect(&server.address).unwrap();
+    let header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x07\x0a\0\0\x01\x10\0\0\x50";
+    let request = b"GET /health HTTP/1.1\r\nhost: localhost\r\nx-request-id: mine\r\n\r\n";
+    proxy.write_all(&[&header[..], request].concat()).unwrap();
+    let line = server.await_line("mine");
+    assert!(line.contains(" 192.0.2.7"), "{line}");
+}
+
+#[test]
 fn clients_that_use_https_to_reach_a_trusted_proxy_are_told_to_go_on_so() {
     const HSTS: &str = "strict-transport-security";
     let database = Database::empty("forwarded_https");
