@@ -35,8 +35,9 @@ impl Connection {
 /// The client that sent a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
-    /// The number of the connection that the request came on.
-    pub connection: u64,
+    /// The number of the connection that the request came on; `None` for a client behind a trusted proxy,
+    /// which sends the requests of many clients on one connection.
+    pub connection: Option<u64>,
     /// The address of the client.
     pub address: IpAddr,
     /// What the limits for one client are counted by; `None` for a client without such limits.
@@ -105,6 +106,17 @@ impl FromStr for Networks {
     }
 }
 
+/// How a connection begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// With a request, or with the handshake of TLS.
+    Request,
+    /// With a header of the PROXY protocol.
+    ProxyHeader,
+    /// The connection is not accepted.
+    Refused,
+}
+
 /// How the client of a request is found, and which clients have no limits of their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
@@ -112,6 +124,9 @@ pub struct Rules {
     pub exempt: Networks,
     /// The addresses of proxies whose headers are believed.
     pub trusted_proxies: Networks,
+    /// Whether every connection has to be one of a trusted proxy that begins with a header of the PROXY
+    /// protocol.
+    pub proxy_protocol: bool,
 }
 
 impl Default for Rules {
@@ -124,6 +139,7 @@ impl Default for Rules {
         Self {
             exempt: Networks(loopback.into()),
             trusted_proxies: Networks::NONE,
+            proxy_protocol: false,
         }
     }
 }
@@ -141,7 +157,36 @@ impl Rules {
         Ok(Self {
             exempt: parse("ADDRESS_LIMIT_EXEMPT", exempt)?,
             trusted_proxies: parse("TRUSTED_PROXIES", trusted_proxies)?,
+            proxy_protocol: false,
         })
+    }
+
+    /// These rules with the setting `PROXY_PROTOCOL`.
+    ///
+    /// # Errors
+    /// One line, when it is set and there is no trusted proxy.
+    pub fn with_proxy_protocol(self, proxy_protocol: bool) -> Result<Self, String> {
+        if proxy_protocol && self.trusted_proxies == Networks::NONE {
+            return Err(
+                "PROXY_PROTOCOL is set without TRUSTED_PROXIES: name the proxies, since \
+                        connections from elsewhere are closed"
+                    .to_owned(),
+            );
+        }
+        Ok(Self {
+            proxy_protocol,
+            ..self
+        })
+    }
+
+    /// How a connection from `peer` begins.
+    #[must_use]
+    pub fn opening(&self, peer: IpAddr) -> Opening {
+        match (self.proxy_protocol, self.trusted_proxies.contain(peer)) {
+            (false, _) => Opening::Request,
+            (true, true) => Opening::ProxyHeader,
+            (true, false) => Opening::Refused,
+        }
     }
 
     /// The client of a request with `headers` that came on `connection`: the other end of the
@@ -151,7 +196,7 @@ impl Rules {
     pub fn client(&self, connection: Option<&Connection>, headers: &HeaderMap) -> Client {
         let Some(connection) = connection else {
             return Client {
-                connection: u64::MAX,
+                connection: None,
                 address: Ipv4Addr::LOCALHOST.into(),
                 network: None,
             };
@@ -162,19 +207,32 @@ impl Rules {
         } else {
             Ok(None)
         };
-        let (address, network) = match named {
-            Ok(named) => {
-                let address = named.unwrap_or(peer);
-                (address, self.network(address))
-            }
+        match named {
+            Ok(Some(address)) => Client {
+                connection: None,
+                address,
+                network: self.network(address),
+            },
+            Ok(None) => Client {
+                connection: Some(connection.id),
+                address: peer,
+                network: self.network(peer),
+            },
             // Not exempt even if the proxy is, or clients could avoid their limits by bad headers.
-            Err(forwarding::Malformed) => (peer, Some(peer.into())),
-        };
-        Client {
-            connection: connection.id,
-            address,
-            network,
+            Err(forwarding::Malformed) => Client {
+                connection: None,
+                address: peer,
+                network: Some(peer.into()),
+            },
         }
+    }
+
+    /// Whether the client of a request with `headers` that came on `connection` uses HTTPS, as the headers of
+    /// a trusted proxy say.
+    #[must_use]
+    pub fn is_forwarded_https(&self, connection: Option<&Connection>, headers: &HeaderMap) -> bool {
+        connection.is_some_and(|it| self.trusted_proxies.contain(it.peer))
+            && forwarding::is_https(headers, &self.trusted_proxies)
     }
 
     /// What the connections of `peer` are counted by; `None` if they are not limited, as those of a
@@ -272,9 +330,30 @@ mod tests {
         ] {
             let found = client(&rules, peer, forwarded);
             let network = network.map(|network| network.parse::<IpAddr>().unwrap().into());
+            let is_behind_proxy = peer != address || forwarded == "nobody";
             let case = format!("{peer}, {forwarded:?}");
             assert_eq!(found.address, address.parse::<IpAddr>().unwrap(), "{case}");
             assert_eq!(found.network, network, "{case}");
+            assert_eq!(found.connection.is_none(), is_behind_proxy, "{case}");
+        }
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_says_that_its_client_uses_https() {
+        let rules = Rules::parse("none", "10.0.0.0/8").unwrap();
+        let headers = [(
+            "x-forwarded-proto".parse().unwrap(),
+            "https".parse().unwrap(),
+        )];
+        let headers = HeaderMap::from_iter(headers);
+        for (peer, expected) in [
+            ("10.0.0.1", true),
+            ("::ffff:10.0.0.1", true),
+            ("192.0.2.1", false),
+        ] {
+            let connection = Connection::new(peer.parse().unwrap());
+            let is_https = rules.is_forwarded_https(Some(&connection), &headers);
+            assert_eq!(is_https, expected, "{peer}");
         }
     }
 
@@ -282,6 +361,19 @@ mod tests {
     fn by_default_no_header_is_believed() {
         let found = client(&Rules::default(), "127.0.0.1", "192.0.2.7");
         assert_eq!(found.address.to_string(), "127.0.0.1");
+    }
+
+    #[test]
+    fn with_the_proxy_protocol_only_trusted_proxies_may_connect() {
+        let rules = Rules::parse("none", "10.0.0.0/8").unwrap();
+        let opening = |rules: &Rules, peer: &str| rules.opening(peer.parse().unwrap());
+        assert_eq!(opening(&rules, "10.0.0.1"), Opening::Request);
+        assert_eq!(opening(&rules, "192.0.2.1"), Opening::Request);
+        let rules = rules.with_proxy_protocol(true).unwrap();
+        assert_eq!(opening(&rules, "::ffff:10.0.0.1"), Opening::ProxyHeader);
+        assert_eq!(opening(&rules, "192.0.2.1"), Opening::Refused);
+        let error = Rules::default().with_proxy_protocol(true).unwrap_err();
+        assert!(error.contains("TRUSTED_PROXIES"), "{error}");
     }
 
     #[test]

@@ -38,8 +38,9 @@ pub struct Settings {
     #[arg(long, env, global = true, value_name = "FILE")]
     tls_key: Option<PathBuf>,
 
-    /// For how many seconds browsers use only HTTPS for every port of this host; 0 ends that at once.
-    /// By default one year with TLS, but nothing is said while SERVER_HOST is a loopback address
+    /// For how many seconds browsers use only HTTPS for every port of this host; 0 ends that at once. Said to
+    /// clients that use HTTPS, also to a trusted proxy. By default one year, but nothing is said while
+    /// SERVER_HOST is a loopback address
     #[arg(long, env, global = true, value_name = "SECONDS")]
     hsts_max_age: Option<u32>,
 
@@ -98,7 +99,8 @@ pub struct Settings {
     )]
     pub address_limit_exempt: String,
 
-    /// The addresses and networks of proxies whose Forwarded or X-Forwarded-For names the client, or none
+    /// The addresses and networks of proxies whose Forwarded or X-Forwarded-For names the client, or none.
+    /// Let the proxy send only one of them, and remove the other
     #[arg(
         long,
         env,
@@ -108,8 +110,16 @@ pub struct Settings {
     )]
     pub trusted_proxies: String,
 
-    /// Connections of one address (IPv6: of one /64) at a time, at most a quarter of all 4096; further
-    /// ones are closed at once
+    /// Whether every connection begins with a header of the PROXY protocol, version 2, before TLS; those from
+    /// elsewhere than TRUSTED_PROXIES are closed
+    #[arg(
+        long, env, global = true, default_value = "false", default_missing_value = "true",
+        num_args = 0..=1, require_equals = true, value_parser = BoolishValueParser::new()
+    )]
+    pub proxy_protocol: bool,
+
+    /// Connections of one address (IPv6: of one /64) at a time, at most a quarter of all 4096; a further one
+    /// closes the one that has been idle longest, or is closed at once
     #[arg(long, env, global = true, default_value = "256", value_name = "CONNECTIONS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub address_connections: u16,
 
@@ -205,7 +215,7 @@ impl Settings {
         }
     }
 
-    /// The seconds for which browsers use only HTTPS after a response with TLS; `None` says nothing.
+    /// The seconds for which browsers use only HTTPS after a response by HTTPS; `None` says nothing.
     #[must_use]
     pub fn hsts_max_age(&self) -> Option<u32> {
         // For `localhost`, it would break every other server on this machine that has no TLS.

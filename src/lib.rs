@@ -13,6 +13,7 @@
 //! |            | [`deadlines`] | every time limit                                                    |
 //! |            | [`violation`] | what is wrong with a request, place by place                        |
 //! |            | [`error`]     | the errors of the shop's operations                                 |
+//! |            | [`budget`]    | what all clients share, and the share of one network                |
 //! |            | [`passwords`] | hashing                                                             |
 //! |            | [`tokens`]    | access tokens                                                       |
 //! |            | [`embedded`]  | a private MariaDB as a child process                                |
@@ -24,6 +25,7 @@
 //! |            | [`commands`]  | one function for each subcommand                                    |
 
 pub mod api;
+pub mod budget;
 pub mod clients;
 pub mod commands;
 pub mod config;

@@ -1,34 +1,31 @@
 //! Hashes passwords with Argon2id. No other module does.
 //!
-//! Imports `deadlines` and `error`. Hashing is slow and takes 19 MiB on purpose, so it runs on
-//! blocking threads, on all cores but one: however many passwords wait, other requests go on. The
-//! memory is reused (see `memory`).
+//! Imports `budget`, `clients`, `deadlines` and `error`. Hashing is slow and takes 19 MiB on purpose,
+//! so it runs on blocking threads, on all cores but one: however many passwords wait, other requests go
+//! on (see `queue`). The memory is reused (see `memory`).
 
 mod memory;
+mod queue;
 
 use std::num::NonZero;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::thread::available_parallelism;
 
 use argon2::password_hash::phc::{Output, ParamsString, Salt};
 use argon2::{Algorithm, Argon2, Params, PasswordHash, Version, password_hash};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Semaphore;
 
-use crate::deadlines;
+use crate::clients::Network;
 use crate::error::Error;
 
 use memory::Memory;
+use queue::Queue;
 
 /// The most memory that the verification of a hash may need, in KiB: three times as much as any
 /// recommendation of OWASP. Hashes of this program need 19 MiB.
 const MAX_MEMORY: usize = 128 * 1024;
 
 static MEMORY: Memory = Memory::new();
-
-/// How many passwords may wait for each thread: about as many as it hashes within
-/// [`deadlines::PASSWORD_QUEUE`].
-const WAITING_PER_THREAD: usize = 64;
 
 /// How many threads may hash on this machine.
 static THREADS: LazyLock<usize> =
@@ -41,68 +38,29 @@ fn threads(cores: usize) -> usize {
     cores.saturating_sub(1).max(1)
 }
 
-/// Limits how much is hashed at a time, and how many callers wait.
-struct Queue {
-    /// One permit for each thread.
-    threads: Arc<Semaphore>,
-    /// One permit for each caller, whether it waits or its password is being hashed.
-    callers: Semaphore,
-}
-
-impl Queue {
-    fn new(threads: usize) -> Self {
-        Self {
-            threads: Arc::new(Semaphore::new(threads)),
-            callers: Semaphore::new(threads * (1 + WAITING_PER_THREAD)),
-        }
-    }
-
-    /// Runs `work` on a blocking thread when one is free.
-    ///
-    /// # Errors
-    /// [`Error::Busy`] at once when too many callers wait, and for a caller that has waited for too
-    /// long; [`Error::Internal`] when `work` panics.
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Error> {
-        let too_many = Error::Busy("too many passwords wait to be hashed");
-        let Ok(_caller) = self.callers.try_acquire() else {
-            return Err(too_many);
-        };
-        let thread = Arc::clone(&self.threads).acquire_owned();
-        let Ok(thread) = tokio::time::timeout(deadlines::PASSWORD_QUEUE, thread).await else {
-            return Err(too_many);
-        };
-        let thread = thread.map_err(|error| Error::Internal(error.into()))?;
-        let result = tokio::task::spawn_blocking(move || {
-            let result = work();
-            drop(thread);
-            result
-        });
-        result.await.map_err(|error| Error::Internal(error.into()))
-    }
-}
-
-/// Hashes `password` with a new random salt and OWASP's parameters for Argon2id (19 MiB, 2 passes,
+/// Hashes `password`, which a client in `network` has sent, with a new random salt and OWASP's parameters for Argon2id (19 MiB, 2 passes,
 /// 1 lane: the crate's defaults, which a test checks). Returns the PHC string.
 ///
 /// # Errors
-/// [`Error::Busy`] when too many passwords wait, [`Error::Internal`] when the machine has no
+/// [`Error::Busy`] when too many passwords wait, in all or of the network, [`Error::Internal`] when the machine has no
 /// randomness or memory left.
-pub async fn hash(password: SecretString) -> Result<SecretString, Error> {
-    QUEUE.run(move || hash_blocking(&password)).await?
+pub async fn hash(password: SecretString, network: Option<Network>) -> Result<SecretString, Error> {
+    QUEUE.run(network, move || hash_blocking(&password)).await?
 }
 
 /// Whether `hash`, a PHC string that [`hash`] has made, is that of `password`.
 ///
 /// # Errors
 /// As [`hash`], and when `hash` is no PHC string.
-pub async fn verify(password: SecretString, hash: &SecretString) -> Result<bool, Error> {
+pub async fn verify(
+    password: SecretString,
+    hash: &SecretString,
+    network: Option<Network>,
+) -> Result<bool, Error> {
     let hash = hash.clone();
     let verify =
         move || verify_blocking(&password, &hash).map_err(|error| Error::Internal(error.into()));
-    QUEUE.run(verify).await?
+    QUEUE.run(network, verify).await?
 }
 
 /// Hashes `password` like [`hash`], on the calling thread.
@@ -177,8 +135,6 @@ fn compute(
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
-    use std::time::Duration;
-
     use argon2::{PasswordHasher, PasswordVerifier};
 
     use super::*;
@@ -186,8 +142,8 @@ mod tests {
     #[tokio::test]
     async fn a_hash_has_owasp_parameters_a_salt_of_its_own_and_verifies() {
         let (first, second) = (
-            hash("secret".into()).await.unwrap(),
-            hash("secret".into()).await.unwrap(),
+            hash("secret".into(), None).await.unwrap(),
+            hash("secret".into(), None).await.unwrap(),
         );
         assert!(
             first
@@ -195,9 +151,13 @@ mod tests {
                 .starts_with("$argon2id$v=19$m=19456,t=2,p=1$")
         );
         assert_ne!(first.expose_secret(), second.expose_secret());
-        assert!(verify("secret".into(), &first).await.unwrap());
-        assert!(!verify("Secret".into(), &first).await.unwrap());
-        assert!(verify("secret".into(), &"secret".into()).await.is_err());
+        assert!(verify("secret".into(), &first, None).await.unwrap());
+        assert!(!verify("Secret".into(), &first, None).await.unwrap());
+        assert!(
+            verify("secret".into(), &"secret".into(), None)
+                .await
+                .is_err()
+        );
         let parsed = PasswordHash::new(first.expose_secret()).unwrap();
         assert!(
             Argon2::default()
@@ -219,13 +179,19 @@ mod tests {
                 let argon2 = Argon2::new(Algorithm::Argon2i, version, params.clone());
                 let hash = argon2.hash_password(b"secret").unwrap();
                 let hash = SecretString::from(hash.to_string());
-                assert!(verify("secret".into(), &hash).await.unwrap(), "{params:?}");
-                assert!(!verify("Secret".into(), &hash).await.unwrap(), "{params:?}");
+                assert!(
+                    verify("secret".into(), &hash, None).await.unwrap(),
+                    "{params:?}"
+                );
+                assert!(
+                    !verify("Secret".into(), &hash, None).await.unwrap(),
+                    "{params:?}"
+                );
             }
         }
-        let hash = hash("secret".into()).await.unwrap();
+        let hash = hash("secret".into(), None).await.unwrap();
         let hash = hash.expose_secret().replace("m=19456", "m=4294967295");
-        let too_large = verify("secret".into(), &hash.into()).await;
+        let too_large = verify("secret".into(), &hash.into(), None).await;
         assert!(
             matches!(too_large, Err(Error::Internal(_))),
             "{too_large:?}"
@@ -235,63 +201,6 @@ mod tests {
     #[test]
     fn one_core_is_left_to_other_requests_if_there_are_several() {
         assert_eq!([1, 2, 3, 64].map(threads), [1, 1, 2, 63]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_password_that_waits_too_long_is_an_error_that_does_not_blame_the_database() {
-        let queue = Queue::new(1);
-        let thread = queue.threads.acquire().await.unwrap();
-        let rejected = queue.run(|| ()).await;
-        assert!(matches!(rejected, Err(Error::Busy(_))), "{rejected:?}");
-        drop(thread);
-        assert!(queue.run(|| ()).await.is_ok());
-    }
-
-    // The paused clock stands still while a blocking thread runs: nothing waits for too long.
-    #[tokio::test(start_paused = true)]
-    async fn passwords_beyond_a_full_queue_are_rejected_at_once() {
-        let queue = Queue::new(1);
-        let (release, released) = std::sync::mpsc::channel::<()>();
-        let released = Arc::new(std::sync::Mutex::new(released));
-        let wait_for_release = || {
-            let released = Arc::clone(&released);
-            move || released.lock().unwrap().recv().unwrap()
-        };
-        let accepted = (0..=WAITING_PER_THREAD).map(|_| queue.run(wait_for_release()));
-        let accepted = futures_util::future::join_all(accepted);
-        let beyond = async {
-            // `join!` polls the accepted ones first. None of them ends before the release.
-            let rejected = queue.run(|| ()).await;
-            for _ in 0..=WAITING_PER_THREAD {
-                release.send(()).unwrap();
-            }
-            rejected
-        };
-        let (accepted, rejected) = tokio::join!(biased; accepted, beyond);
-        assert!(matches!(rejected, Err(Error::Busy(_))), "{rejected:?}");
-        assert!(accepted.iter().all(Result::is_ok), "{accepted:?}");
-        assert!(queue.run(|| ()).await.is_ok());
-    }
-
-    // The clock is paused for the same reason as above.
-    #[tokio::test(start_paused = true)]
-    async fn no_more_threads_than_allowed_hash_at_a_time() {
-        let queue = Queue::new(2);
-        let running = Arc::new(Semaphore::new(2));
-        let work = || {
-            let running = Arc::clone(&running);
-            move || {
-                let is_allowed = running.try_acquire().is_ok_and(|permit| {
-                    // As hashing would, for long enough that a third thread is noticed.
-                    std::thread::sleep(Duration::from_millis(5));
-                    drop(permit);
-                    true
-                });
-                assert!(is_allowed, "a third thread");
-            }
-        };
-        let all = futures_util::future::join_all((0..16).map(|_| queue.run(work()))).await;
-        assert!(all.iter().all(Result::is_ok), "{all:?}");
     }
 
     #[test]

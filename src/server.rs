@@ -12,12 +12,14 @@
 //! - `slots`: how many connections there are, and which one is closed in favour of another
 //! - `timer`, `reading`, `stream`, `body`: how long a connection waits for its client
 //! - `streams`: the tasks of HTTP/2 streams, which can be aborted
+//! - `proxied`: the header of the PROXY protocol, with the address of the client
 //! - `tls`: the certificate, and the handshake of connections with TLS
 //! - `descriptors`, `signals`: the process's limit of open files, and the signals that it handles
 
 mod body;
 mod connection;
 mod descriptors;
+mod proxied;
 mod reading;
 mod rejection;
 mod signals;
@@ -41,7 +43,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::clients::Network;
+use crate::clients::{Network, Opening};
 use crate::deadlines;
 
 pub use signals::{Hangups, shutdown_signal};
@@ -62,6 +64,9 @@ pub trait Application: Endpoint {
     /// The network that the connections of `peer` are counted by; `None` if there may be as many as there
     /// are slots.
     fn network(&self, peer: IpAddr) -> Option<Network>;
+
+    /// How a connection of `peer` begins.
+    fn opening(&self, peer: IpAddr) -> Opening;
 
     /// Called once, when the server was told to stop. From now on the application reports that it is
     /// not ready for further clients; requests are still passed to it.
@@ -86,7 +91,8 @@ pub struct Limits {
     /// closed; it waits, and others in the kernel's backlog, only while none is idle.
     pub max_connections: usize,
     /// The most connections of one network at a time, but never more than a quarter of
-    /// `max_connections`; further ones are closed at once.
+    /// `max_connections`. For a further one, the connection of the network that has been idle longest is
+    /// closed; while none is idle, the further one is closed at once.
     pub address_connections: usize,
     /// How long new connections are still accepted after the server was told to stop.
     pub shutdown_delay: Duration,
@@ -216,6 +222,8 @@ struct Accepted {
     peer: SocketAddr,
     /// What the connection is counted by.
     network: Option<Network>,
+    /// Whether it begins with a header of the PROXY protocol.
+    has_proxy_header: bool,
 }
 
 impl<A: Application + 'static> Acceptor<A> {
@@ -223,14 +231,14 @@ impl<A: Application + 'static> Acceptor<A> {
     async fn accept_until(&mut self, listener: &TcpListener, end: impl Future<Output = ()>) {
         let mut end = pin!(end);
         loop {
-            let network_of = |peer| self.app.network(peer);
+            let admit = |stream, peer| admit(&*self.app, &self.slots, stream, peer);
             tokio::select! {
                 biased;
                 () = &mut end => return,
                 // A connection that ends frees a descriptor, so this also ends the pause of an accept
                 // that lacked one. A task that panicked has been reported by the panic hook.
                 Some(_ended) = self.connections.join_next() => {}
-                (accepted, slot) = accept(listener, &self.slots, network_of, &mut self.waiting) => {
+                (accepted, slot) = accept(listener, &self.slots, admit, &mut self.waiting) => {
                     self.start(accepted, slot);
                 }
             }
@@ -249,28 +257,27 @@ impl<A: Application + 'static> Acceptor<A> {
             self.start(accepted, slot);
         }
         while let Ok((stream, peer)) = listener.accept() {
-            let network = self.app.network(peer.ip());
-            if network.is_some_and(|network| !self.slots.admit(network)) {
+            let is_ready = stream.set_nonblocking(true);
+            let Ok(stream) = is_ready.and_then(|()| TcpStream::from_std(stream)) else {
                 continue;
-            }
-            let Some(slot) = self.slots.try_take(network) else {
+            };
+            let Some(accepted) = admit(&*self.app, &self.slots, stream, peer) else {
+                continue;
+            };
+            let Some(slot) = self.slots.try_take(accepted.network) else {
                 return;
             };
-            let is_ready = stream.set_nonblocking(true);
-            if let Ok(stream) = is_ready.and_then(|()| TcpStream::from_std(stream)) {
-                self.start(
-                    Accepted {
-                        stream,
-                        peer,
-                        network,
-                    },
-                    slot,
-                );
-            }
+            self.start(accepted, slot);
         }
     }
 
-    fn start(&mut self, Accepted { stream, peer, .. }: Accepted, slot: Slot) {
+    fn start(&mut self, accepted: Accepted, slot: Slot) {
+        let Accepted {
+            mut stream,
+            mut peer,
+            has_proxy_header,
+            ..
+        } = accepted;
         let (app, http) = (Arc::clone(&self.app), Arc::clone(&self.http));
         let (tls, timer, stage) = (
             self.tls.clone(),
@@ -278,6 +285,15 @@ impl<A: Application + 'static> Acceptor<A> {
             self.stage.clone(),
         );
         self.connections.spawn(async move {
+            if has_proxy_header {
+                let network_of = |client| app.network(client);
+                let client =
+                    proxied::read_client(&mut stream, peer, network_of, &slot, stage.clone());
+                match client.await {
+                    Some(client) => peer = client,
+                    None => return,
+                }
+            }
             connection::serve_connection(stream, peer, app, &http, tls, timer, stage).await;
             drop(slot);
         });
@@ -306,25 +322,40 @@ pub async fn serve_until_signal<A: Application + 'static>(
     }
 }
 
+/// A connection from `peer`, if the application accepts it, and its network may have another one.
+fn admit(
+    app: &impl Application,
+    slots: &Slots,
+    stream: TcpStream,
+    peer: SocketAddr,
+) -> Option<Accepted> {
+    let opening = app.opening(peer.ip());
+    if opening == Opening::Refused {
+        tracing::debug!(%peer, "refused a connection that is not of a trusted proxy");
+        return None;
+    }
+    let network = app.network(peer.ip());
+    let is_admitted = network.is_none_or(|network| slots.admit(network));
+    is_admitted.then_some(Accepted {
+        stream,
+        peer,
+        network,
+        has_proxy_header: opening == Opening::ProxyHeader,
+    })
+}
+
 /// Accepts the next connection of a network that has not its share of the slots, and waits for a slot.
 /// The connection is in `waiting` meanwhile, so that it is not lost when this is dropped.
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Slots>,
-    network_of: impl Fn(IpAddr) -> Option<Network>,
+    admit: impl Fn(TcpStream, SocketAddr) -> Option<Accepted>,
     waiting: &mut Option<Accepted>,
 ) -> (Accepted, Slot) {
     loop {
         let Some(accepted) = waiting.as_ref() else {
             let (stream, peer) = accept_any(listener).await;
-            let network = network_of(peer.ip());
-            if network.is_none_or(|network| slots.admit(network)) {
-                *waiting = Some(Accepted {
-                    stream,
-                    peer,
-                    network,
-                });
-            }
+            *waiting = admit(stream, peer);
             continue;
         };
         let slot = slots.take(accepted.network).await;

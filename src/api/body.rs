@@ -8,12 +8,12 @@ use poem::{Body, Request};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
+use crate::budget::Account;
 use crate::contract;
 use crate::deadlines;
 use crate::error::Error;
 use crate::violation::Violation;
 
-use super::body_memory::Account;
 use super::failures::Failure;
 use super::responses::MEDIA_TYPE;
 

@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use poem::Request;
-use poem::http::header;
+use poem::http::uri::{Authority, Scheme};
+use poem::http::{HeaderValue, Version, header};
 
 use crate::error::Error;
 use crate::violation::{Place, Violation};
@@ -64,23 +65,25 @@ impl Hosts {
     /// Checks that a request is addressed to one of these hosts.
     ///
     /// # Errors
-    /// 400 when it is addressed to another host, or has several `Host` headers.
+    /// 400 when it is addressed to another host, has several `Host` headers, or on HTTP/2 names another host in
+    /// `Host` than in `:authority`.
     pub(super) fn check(&self, request: &Request) -> Result<(), Failure> {
         let mut headers = request.headers().get_all(header::HOST).iter();
         let first = headers.next();
         if headers.next().is_some() {
-            return Err(Error::Invalid(vec![Violation::new(
-                Place::Header,
-                "Host",
-                "is there twice",
-            )])
-            .into());
+            return Err(invalid("is there twice"));
+        }
+        if request.version() == Version::HTTP_2
+            && let (Some(host), Some(authority)) = (first, request.uri().authority())
+            && !is_same(host, authority, request.uri().scheme())
+        {
+            return Err(invalid("names another host than :authority"));
         }
         // A host in the request line takes precedence over the header (RFC 9112, 3.2.2).
         let host = request
             .uri()
             .authority()
-            .map(poem::http::uri::Authority::as_str)
+            .map(Authority::as_str)
             .or_else(|| first.and_then(|host| host.to_str().ok()));
         let name = host.map(without_port).map(str::to_ascii_lowercase);
         let known = match (self, name.as_deref()) {
@@ -89,19 +92,34 @@ impl Hosts {
             (Self::Loopback, Some(name)) => is_loopback(name),
             (Self::Named(names), Some(name)) => names.iter().any(|known| known == name),
         };
-        let violation = || {
-            Violation::new(
-                Place::Header,
-                "Host",
-                "is not a host that this server answers for; see ALLOWED_HOSTS",
-            )
-        };
         if known {
             Ok(())
         } else {
-            Err(Error::Invalid(vec![violation()]).into())
+            Err(invalid(
+                "is not a host that this server answers for; see ALLOWED_HOSTS",
+            ))
         }
     }
+}
+
+fn invalid(problem: &str) -> Failure {
+    Error::Invalid(vec![Violation::new(Place::Header, "Host", problem)]).into()
+}
+
+/// Whether the header and the pseudo-header name the same host and port (RFC 9113, 8.3.1). A port that is
+/// absent is that of the scheme.
+fn is_same(host: &HeaderValue, authority: &Authority, scheme: Option<&Scheme>) -> bool {
+    let default = if scheme == Some(&Scheme::HTTPS) {
+        443
+    } else {
+        80
+    };
+    let parts = |authority: &Authority| {
+        let port = authority.port_u16().unwrap_or(default);
+        (authority.host().to_ascii_lowercase(), port)
+    };
+    let host = Authority::try_from(host.as_bytes());
+    host.is_ok_and(|host| parts(&host) == parts(authority))
 }
 
 fn without_port(host: &str) -> &str {
@@ -180,5 +198,32 @@ mod tests {
             Hosts::Loopback.check(&Request::default()).is_err(),
             "no Host at all"
         );
+    }
+    #[test]
+    fn on_http2_two_different_hosts_are_rejected() {
+        let check = |version, target: &str, host: &str| {
+            let uri = target.parse().expect("a target");
+            let request = Request::builder().version(version).uri(uri);
+            let request = request.header("host", host).finish();
+            Hosts::Any.check(&request).is_ok()
+        };
+        for (target, host, is_accepted) in [
+            ("http://a.example/", "a.example", true),
+            ("http://a.example/", "A.Example:80", true),
+            ("https://a.example:443/", "a.example", true),
+            ("http://a.example:8088/", "a.example:8088", true),
+            ("http://[::1]:8088/", "[::1]:8088", true),
+            ("/", "a.example", true),
+            ("http://a.example/", "b.example", false),
+            ("http://a.example/", "a.example:8088", false),
+            ("http://a.example:8088/", "a.example", false),
+            ("http://a.example/", "b@a.example/", false),
+            ("http://a.example/", "", false),
+        ] {
+            let accepted = check(Version::HTTP_2, target, host);
+            assert_eq!(accepted, is_accepted, "{target} {host}");
+            // On HTTP/1.1 the target decides.
+            assert!(check(Version::HTTP_11, target, host), "{target} {host}");
+        }
     }
 }

@@ -5,12 +5,13 @@
 //! contract declares as `writeOnly`: a fast hash of a password would help to guess it. A password is
 //! compared with the Argon2id hash that was made of the first one.
 //!
-//! Imports `db` and `passwords`.
+//! Imports `clients`, `db` and `passwords`.
 
 use poem_openapi::types::ToJSON;
 use secrecy::SecretString;
 use serde_json::Value;
 
+use crate::clients::Network;
 use crate::db::Database;
 use crate::db::idempotency::{Kept, Key, Outcome};
 use crate::error::Error;
@@ -19,6 +20,9 @@ use crate::violation::{Place, Violation};
 
 use super::context::RequestContext;
 use super::responses::Created;
+
+/// The password in the body of a request, and the network of the client that sent it.
+pub(super) type SentPassword<'a> = (&'a SecretString, Option<Network>);
 
 /// The key of a request, whose header `Idempotency-Key` is `header`; `None` without the header.
 pub(super) fn key(
@@ -50,7 +54,7 @@ fn canonical(body: &impl ToJSON) -> String {
 pub(super) async fn replay_or<T>(
     db: &Database,
     key: &Key,
-    password: Option<&SecretString>,
+    password: Option<SentPassword<'_>>,
     create: impl Future<Output = Result<Outcome, Error>>,
 ) -> Result<Created<T>, Error> {
     let _turn = db.idempotency_turn(key).await;
@@ -75,11 +79,13 @@ pub(super) async fn replay_or<T>(
 async fn replay<T>(
     kept: Kept,
     key: &Key,
-    password: Option<&SecretString>,
+    password: Option<SentPassword<'_>>,
 ) -> Result<Created<T>, Error> {
     let is_same = kept.is_for(key)
         && match (password, &kept.password) {
-            (Some(password), Some(hash)) => passwords::verify(password.clone(), hash).await?,
+            (Some((password, network)), Some(hash)) => {
+                passwords::verify(password.clone(), hash, network).await?
+            }
             (password, hash) => password.is_none() && hash.is_none(),
         };
     if is_same {

@@ -1,10 +1,9 @@
 //! The HTTP service: the operations of all contracts, the other paths (see [`site`]), and the pipeline
 //! that every request passes through.
 //!
-//! Imports `db`, `contract`, `error`, `deadlines` and `passwords`; knows no SQL.
+//! Imports `db`, `contract`, `error`, `deadlines`, `clients`, `budget` and `passwords`; knows no SQL.
 
 mod body;
-mod body_memory;
 mod capacity;
 pub mod cart;
 mod compression;

@@ -17,13 +17,13 @@ use poem::http::{self, HeaderValue, Method, StatusCode, Uri, header};
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response};
 use tracing::Instrument;
 
-use crate::clients::{self, Connection, Network};
+use crate::budget::Budget;
+use crate::clients::{self, Connection, Network, Opening};
 use crate::contract::{self, Contract, Operation};
 use crate::deadlines::{self, Limits};
 use crate::error::Error;
 
-use super::body_memory::BodyMemory;
-use super::capacity::Capacity;
+use super::capacity;
 use super::context::{Caller, RequestContext};
 use super::cors::{self, Cors};
 use super::failures::{Failure, Overload};
@@ -48,6 +48,9 @@ pub struct Settings {
     pub max_operations: usize,
     /// How many bytes the bodies of all requests may hold together.
     pub body_memory: usize,
+    /// The value of `Strict-Transport-Security` for clients that use HTTPS to reach a trusted proxy. For those
+    /// that use it to reach this server, the server adds the header.
+    pub hsts: Option<HeaderValue>,
 }
 
 /// A contract, and the handlers of its operations.
@@ -62,8 +65,10 @@ pub struct Service {
 pub struct Pipeline {
     services: Vec<Service>,
     site: BoxEndpoint<'static, Response>,
-    capacity: Capacity,
-    body_memory: BodyMemory,
+    /// The operations in progress.
+    operations: Budget,
+    /// The bytes of the bodies of requests.
+    bodies: Budget,
     response_memory: ResponseMemory,
     settings: Settings,
     /// The limit for a handler.
@@ -89,8 +94,8 @@ impl Pipeline {
         Self {
             services,
             site: site.into_endpoint().map_to_response().boxed(),
-            capacity: Capacity::new(settings.max_operations),
-            body_memory: BodyMemory::new(settings.body_memory),
+            operations: capacity::operations(settings.max_operations),
+            bodies: capacity::bodies(settings.body_memory),
             response_memory: ResponseMemory::default(),
             settings,
             time_limit: Limits::DEFAULT.operation,
@@ -112,6 +117,11 @@ impl Pipeline {
     /// The network that the connections of `peer` are counted by; `None` for one without limits.
     pub(crate) fn network(&self, peer: IpAddr) -> Option<Network> {
         self.settings.clients.network_of_connections(peer)
+    }
+
+    /// How a connection of `peer` begins.
+    pub(crate) fn opening(&self, peer: IpAddr) -> Opening {
+        self.settings.clients.opening(peer)
     }
 
     /// Passes a request through all stages, from top to bottom.
@@ -144,7 +154,8 @@ impl Pipeline {
 
         // Capacity. It is looked at before the body is read, so that a rejection costs little, but a place
         // is taken only afterwards, so that clients that send slowly have none.
-        self.capacity.check().map_err(Failure::from)?;
+        let network = log.client.network;
+        self.operations.check(network).map_err(Failure::from)?;
         if !request.method().is_safe() {
             // The response to a change is sent in any case.
             let checked = self.response_memory.check(&log.client);
@@ -154,7 +165,7 @@ impl Pipeline {
         // Parameters and body. The body is read even when a parameter is invalid, so that the response
         // reports the violations of both, but a client that holds its body back is not asked for it then.
         // What the body holds is counted until the handler has returned.
-        let mut memory = self.body_memory.account(log.client.network);
+        let mut memory = self.bodies.account(network);
         let mut violations = parameters::check(operation, &mut request);
         let is_pointless = !violations.is_empty() && body::is_held_back(&request);
         if operation.body.is_none() {
@@ -176,7 +187,7 @@ impl Pipeline {
         }
 
         // The handler.
-        let _place = self.capacity.take().map_err(Failure::from)?;
+        let _place = self.operations.take(network).map_err(Failure::from)?;
         let deadline = Instant::now() + self.time_limit;
         request.set_data(RequestContext {
             contract: service.contract,
@@ -367,13 +378,19 @@ impl Endpoint for Pipeline {
         let target = self.target(&request);
         let operation = target.map_or("", |target| target.operation.id.as_str());
         let connection = request.data::<Connection>();
-        let client = self.settings.clients.client(connection, request.headers());
+        let rules = &self.settings.clients;
+        let client = rules.client(connection, request.headers());
+        let is_forwarded_https = rules.is_forwarded_https(connection, request.headers());
         let log = RequestLog::begin(&request, operation, client);
         // The span has the highest level, so that no log level removes the request id from warnings.
         let span = tracing::error_span!("request", id = &*log.request_id);
         // Boxed, since each layer around it would copy the whole future.
         let response = Box::pin(self.respond(request, target, &log));
-        let response = response.instrument(span.clone()).await;
+        let mut response = response.instrument(span.clone()).await;
+        if is_forwarded_https && let Some(hsts) = &self.settings.hsts {
+            let headers = response.headers_mut();
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
         Ok(log.watch(response, span))
     }
 }

@@ -33,10 +33,10 @@ enum Holder {
 }
 
 /// Whose share the responses of `client` are counted in. The connections of a proxy have none, since they
-/// carry the responses of many clients.
-fn holder(client: &Client) -> Holder {
-    let connection = Holder::Connection(client.connection);
-    client.network.map_or(connection, Holder::Network)
+/// carry the responses of many clients, nor has a client without limits that a proxy names.
+fn holder(client: &Client) -> Option<Holder> {
+    let connection = client.connection.map(Holder::Connection);
+    client.network.map(Holder::Network).or(connection)
 }
 
 /// The budget and who holds what of it; cheap to clone.
@@ -104,7 +104,9 @@ impl ResponseMemory {
     fn count(&self, totals: &mut Totals, client: &Client, bytes: usize) -> Held {
         totals.all += bytes;
         let holder = holder(client);
-        *totals.holders.entry(holder).or_default() += bytes;
+        if let Some(holder) = holder {
+            *totals.holders.entry(holder).or_default() += bytes;
+        }
         Held {
             ledger: Arc::clone(&self.0),
             holder,
@@ -156,7 +158,10 @@ impl Totals {
             let why = "the responses that clients have not read exceed the memory for them";
             return Err(Error::Busy(why));
         }
-        let held = self.holders.get(&holder(client)).copied();
+        let Some(holder) = holder(client) else {
+            return Ok(());
+        };
+        let held = self.holders.get(&holder).copied();
         if held.unwrap_or_default() + bytes > budget / SHARES {
             let why = "the responses that one client has not read exceed its share of the memory";
             return Err(Error::Busy(why));
@@ -168,7 +173,7 @@ impl Totals {
 /// Bytes that are counted, until this is dropped.
 pub(super) struct Held {
     ledger: Arc<Ledger>,
-    holder: Holder,
+    holder: Option<Holder>,
     bytes: usize,
 }
 
@@ -176,10 +181,12 @@ impl Drop for Held {
     fn drop(&mut self) {
         let mut totals = self.ledger.totals();
         totals.all -= self.bytes;
-        if let Some(held) = totals.holders.get_mut(&self.holder) {
+        if let Some(holder) = self.holder
+            && let Some(held) = totals.holders.get_mut(&holder)
+        {
             *held -= self.bytes;
             if *held == 0 {
-                totals.holders.remove(&self.holder);
+                totals.holders.remove(&holder);
             }
         }
     }
@@ -209,7 +216,7 @@ mod tests {
     fn client(connection: u64, network: Option<u8>) -> Client {
         let address = IpAddr::from([192, 0, 2, network.unwrap_or_default()]);
         Client {
-            connection,
+            connection: Some(connection),
             address,
             network: network.map(|_| address.into()),
         }
@@ -228,6 +235,12 @@ mod tests {
         let _three = hold(2, Some(3), 25).unwrap();
         assert!(memory.check(&client(4, Some(3))).is_err());
         assert!(memory.check(&client(4, Some(4))).is_ok());
+        // A client without limits, behind a proxy.
+        let unlimited = Client {
+            connection: None,
+            ..client(0, None)
+        };
+        assert!(memory.try_hold(&unlimited, 35).is_ok());
     }
 
     #[test]

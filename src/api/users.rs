@@ -6,6 +6,7 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path, Query};
 use secrecy::SecretString;
 
+use crate::clients::Network;
 use crate::db::idempotency::Outcome;
 use crate::db::{self, Database, ListIndex};
 use crate::error::Error;
@@ -36,11 +37,11 @@ pub struct Users {
     pub lists: Lists,
 }
 
-/// A user to store, with the password's hash.
-async fn new_user(draft: UserDraft) -> Result<db::users::NewUser, Error> {
+/// A user to store, with the password's hash. The draft is of a client in `network`.
+async fn new_user(draft: UserDraft, network: Option<Network>) -> Result<db::users::NewUser, Error> {
     Ok(db::users::NewUser {
         email: draft.email.0,
-        password: passwords::hash(draft.password.0.into()).await?,
+        password: passwords::hash(draft.password.0.into(), network).await?,
         role: draft.role.into(),
     })
 }
@@ -126,10 +127,12 @@ impl Users {
         body: JsonBody<UserDraft>,
     ) -> Result<Created<UserResponse>, CreateError> {
         let key = idempotency::key(context.0, key.0.as_deref(), &body.0);
+        let network = context.client.network;
         let password = SecretString::from(body.0.password.0.clone());
-        // A response to this tells nothing that the response after hashing would not tell.
+        // The email is checked before the password is hashed, so that a taken one costs no hash. A caller
+        // learns so whether an email is taken, as the 409 after hashing would tell anyway.
         let email = body.0.email.0.clone();
-        let new = new_user(body.0);
+        let new = new_user(body.0, network);
         let Some(key) = key else {
             self.db.check_email_is_free(email).await?;
             return Ok(created(self.db.create_user(new.await?).await?));
@@ -143,7 +146,7 @@ impl Users {
             }
             self.db.create_user_with_key(new.await?, key, respond).await
         };
-        let once = idempotency::replay_or(&self.db, &key, Some(&password), create);
+        let once = idempotency::replay_or(&self.db, &key, Some((&password, network)), create);
         Ok(once.await?)
     }
 
@@ -169,6 +172,7 @@ impl Users {
     #[oai(path = "/api/users/:id", method = "put", operation_id = "updateUser")]
     async fn update(
         &self,
+        context: Data<&RequestContext>,
         id: Path<Id>,
         #[oai(name = "If-Match")] if_match: Header<Option<EntityTags>>,
         /// The changes
@@ -185,7 +189,7 @@ impl Users {
             Some(password) => {
                 // An id that does not exist costs no hash.
                 self.db.user(id.0.0).await?;
-                Some(passwords::hash(password.0.into()).await?)
+                Some(passwords::hash(password.0.into(), context.client.network).await?)
             }
             None => None,
         };

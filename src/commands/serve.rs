@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
-use poem::http::{Response, StatusCode};
+use poem::http::{HeaderValue, Response, StatusCode};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 
 use crate::api::hosts::Hosts;
 use crate::api::validation::Validation;
 use crate::api::{self, Pipeline};
-use crate::clients::{self, Network};
+use crate::clients::{self, Network, Opening};
 use crate::config::{ContractValidation, Settings};
 use crate::db::session::Session;
 use crate::db::{Database, check, limits, migrations, seed};
@@ -42,6 +42,10 @@ impl Application for Pipeline {
 
     fn network(&self, peer: IpAddr) -> Option<Network> {
         Pipeline::network(self, peer)
+    }
+
+    fn opening(&self, peer: IpAddr) -> Opening {
+        Pipeline::opening(self, peer)
     }
 
     fn announce_shutdown(&self) {
@@ -90,6 +94,7 @@ fn api_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
         None => Hosts::Any,
     };
     let clients = clients::Rules::parse(&settings.address_limit_exempt, &settings.trusted_proxies)
+        .and_then(|rules| rules.with_proxy_protocol(settings.proxy_protocol))
         .map_err(BadSetting)?;
     Ok(api::Settings {
         clients,
@@ -98,7 +103,14 @@ fn api_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
         validation,
         max_operations: usize::from(settings.database_pool_size) * api::OPERATIONS_PER_CONNECTION,
         body_memory: usize::from(settings.body_memory) * 1024 * 1024,
+        hsts: hsts(settings),
     })
+}
+
+/// The value of `Strict-Transport-Security` for clients that use HTTPS.
+fn hsts(settings: &Settings) -> Option<HeaderValue> {
+    let seconds = settings.hsts_max_age()?;
+    HeaderValue::try_from(format!("max-age={seconds}")).ok()
 }
 
 /// Reads the certificate and its key; `None` without TLS.
@@ -110,7 +122,7 @@ fn load_tls(settings: &Settings) -> Result<Option<Tls>, BadSetting> {
         cert: cert.to_owned(),
         key: key.to_owned(),
     };
-    let tls = Tls::load(files, settings.hsts_max_age()).map_err(BadSetting)?;
+    let tls = Tls::load(files, hsts(settings)).map_err(BadSetting)?;
     Ok(Some(tls))
 }
 

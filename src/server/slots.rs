@@ -1,10 +1,10 @@
 //! The slots of connections: how many connections there are at a time, how many of them one network may
-//! have, and which one is closed when there is no slot left.
+//! have, and which one is closed when there is no slot left, in all or for the network.
 //!
 //! Imports `server::timer`, and `clients` for [`Network`].
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +19,9 @@ use super::timer::{ClientTimer, Vacancy};
 const WARNING_INTERVAL: Duration = Duration::from_mins(1);
 /// One network has at most this part of the slots, whatever the setting says.
 const LARGEST_SHARE: usize = 4;
+/// A network may have more connections than its share by this part of it, while idle ones that were asked to
+/// close have not ended: the share divided by this.
+const OVERSHOOT: usize = 8;
 /// How many idle connections one search finds, so that not every accept needs a search.
 const FOUND_AT_ONCE: usize = 64;
 
@@ -53,9 +56,12 @@ struct Connection {
 /// The connections of one network.
 #[derive(Default)]
 struct Share {
-    connections: usize,
+    /// Their numbers.
+    connections: HashSet<u64>,
     /// How many connections were refused since the last warning.
     refused: u64,
+    /// How many idle connections were asked to close since the last warning.
+    closed: u64,
     warned: Option<Instant>,
 }
 
@@ -80,29 +86,10 @@ impl Slots {
         })
     }
 
-    /// Whether `network` may have another connection. If not, the connection counts as refused.
+    /// Whether `network` may have another connection. If it has its share of them, the one that has been idle
+    /// longest is asked to close. While none is idle, the new connection counts as refused.
     pub(super) fn admit(&self, network: Network) -> bool {
-        let mut taken = self.taken();
-        let Some(share) = taken.networks.get_mut(&network) else {
-            return true;
-        };
-        if share.connections < self.share {
-            return true;
-        }
-        share.refused += 1;
-        tracing::debug!(%network, "refused a connection: its network has its share of the slots");
-        if is_due(share.warned) {
-            tracing::warn!(
-                %network,
-                connections = share.connections,
-                refused = share.refused,
-                "refusing further connections of one network; see ADDRESS_CONNECTIONS"
-            );
-            share.refused = 0;
-            share.warned = Some(Instant::now());
-            taken.forget_networks();
-        }
-        false
+        self.taken().admit(network, self.share)
     }
 
     /// Takes a slot. When there is none, it asks the connection that has been idle longest to close, and
@@ -136,7 +123,7 @@ impl Slots {
         };
         taken.connections.insert(number, connection);
         if let Some(network) = network {
-            taken.networks.entry(network).or_default().connections += 1;
+            taken.count_by(network, number);
         }
         Some(Slot {
             slots: Arc::clone(self),
@@ -186,6 +173,69 @@ impl Slots {
 }
 
 impl Taken {
+    /// See [`Slots::admit`].
+    fn admit(&mut self, network: Network, share: usize) -> bool {
+        let count = |share: &Share| share.connections.len();
+        let connections = self.networks.get(&network).map_or(0, count);
+        if connections < share {
+            return true;
+        }
+        let largest = share + share.div_ceil(OVERSHOOT);
+        let is_admitted = connections < largest && self.ask_one_of(network);
+        self.record_beyond_share(network, is_admitted);
+        is_admitted
+    }
+
+    /// Counts the connection with this number by `network`.
+    fn count_by(&mut self, network: Network, number: u64) {
+        let share = self.networks.entry(network).or_default();
+        share.connections.insert(number);
+    }
+
+    /// Asks the connection of `network` that has been idle longest to close, apart from those that were asked
+    /// already. Returns `false` if there is none.
+    fn ask_one_of(&self, network: Network) -> bool {
+        let numbers = self.networks.get(&network).map(|share| &share.connections);
+        let timers = numbers
+            .into_iter()
+            .flatten()
+            .filter_map(|number| Some((number, &self.connections.get(number)?.timer)));
+        let mut idle: Vec<_> = timers
+            .filter(|(_, timer)| !timer.is_asked_to_close())
+            .filter_map(|(number, timer)| Some((timer.idle_since()?, number, timer)))
+            .collect();
+        idle.sort_unstable_by_key(|(since, number, _)| (*since, **number));
+        // Since the search, a connection may have had a request.
+        idle.iter()
+            .any(|(since, _, timer)| timer.ask_to_close(*since))
+    }
+
+    /// Counts a connection that `network` has beyond its share, and warns of it.
+    fn record_beyond_share(&mut self, network: Network, is_admitted: bool) {
+        let Some(share) = self.networks.get_mut(&network) else {
+            return;
+        };
+        if is_admitted {
+            share.closed += 1;
+        } else {
+            share.refused += 1;
+            tracing::debug!(%network, "refused a connection: its network has its share of the slots");
+        }
+        if is_due(share.warned) {
+            tracing::warn!(
+                %network,
+                connections = share.connections.len(),
+                closed = share.closed,
+                refused = share.refused,
+                "one network has its share of the connections: a further one closes the one that has been \
+                 idle longest, or is refused; see ADDRESS_CONNECTIONS"
+            );
+            (share.closed, share.refused) = (0, 0);
+            share.warned = Some(Instant::now());
+            self.forget_networks();
+        }
+    }
+
     /// Searches all connections for those that have been idle longest. Connections without a network,
     /// which are not limited, are found only if there is no other.
     fn find_idle(&mut self) {
@@ -215,7 +265,21 @@ impl Taken {
     /// is no other warning soon.
     fn forget_networks(&mut self) {
         self.networks
-            .retain(|_, share| share.connections > 0 || !is_due(share.warned));
+            .retain(|_, share| !share.connections.is_empty() || !is_due(share.warned));
+    }
+}
+
+impl Slot {
+    /// Counts the connection, which was counted by no network, by `network`. Returns `false` if the network may
+    /// not have another one, as [`Slots::admit`].
+    pub(super) fn count_by(&self, network: Network) -> bool {
+        let mut taken = self.slots.taken();
+        let is_admitted = taken.admit(network, self.slots.share);
+        if is_admitted && let Some(connection) = taken.connections.get_mut(&self.number) {
+            connection.network = Some(network);
+            taken.count_by(network, self.number);
+        }
+        is_admitted
     }
 }
 
@@ -226,8 +290,8 @@ impl Drop for Slot {
         if let Some(network) = connection.and_then(|connection| connection.network)
             && let Some(share) = taken.networks.get_mut(&network)
         {
-            share.connections -= 1;
-            if share.connections == 0 && is_due(share.warned) {
+            share.connections.remove(&self.number);
+            if share.connections.is_empty() && is_due(share.warned) {
                 taken.networks.remove(&network);
             }
         }
@@ -239,4 +303,40 @@ impl Drop for Slot {
 /// Whether another warning may follow the one at `last`.
 fn is_due(last: Option<Instant>) -> bool {
     last.is_none_or(|last| last.elapsed() >= WARNING_INTERVAL)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::super::timer::Exchange;
+    use super::*;
+    use crate::api::CutOff;
+
+    #[tokio::test]
+    async fn idle_connections_that_do_not_end_are_replaced_only_up_to_a_bound() {
+        let limits = Limits {
+            address_connections: 16,
+            ..Limits::default()
+        };
+        let slots = Slots::new(4096, &limits);
+        let network: Network = IpAddr::from([192, 0, 2, 1]).into();
+        let open = || {
+            let is_admitted = slots.admit(network);
+            is_admitted.then(|| slots.try_take(Some(network)).unwrap())
+        };
+        let mut held: Vec<Slot> = std::iter::from_fn(open).collect();
+        assert_eq!(held.len(), 16 + 2);
+        let asked = |slot: &Slot| slot.timer.is_asked_to_close();
+        assert_eq!(held.iter().filter(|slot| asked(slot)).count(), 2);
+        assert!(asked(&held[0]) && asked(&held[1]), "the oldest");
+
+        // One of them ends, and the other one gets a request.
+        drop(held.remove(0));
+        let _request = Exchange::begin(&held[0].timer, false, CutOff::default());
+        held.push(open().unwrap());
+        assert!(asked(&held[1]), "the next one");
+        assert!(open().is_none());
+    }
 }

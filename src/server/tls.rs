@@ -63,15 +63,13 @@ struct Shared {
 }
 
 impl Tls {
-    /// Reads the certificate and its key. With `hsts_max_age`, in seconds, each response has the
-    /// header `Strict-Transport-Security`.
+    /// Reads the certificate and its key. With `hsts`, each response has the header
+    /// `Strict-Transport-Security` with this value.
     ///
     /// # Errors
     /// One line that names the file, the problem and what to do.
-    pub fn load(files: KeyPair, hsts_max_age: Option<u32>) -> Result<Self, String> {
+    pub fn load(files: KeyPair, hsts: Option<HeaderValue>) -> Result<Self, String> {
         let config = RwLock::new(files.load()?);
-        let hsts = hsts_max_age
-            .and_then(|seconds| HeaderValue::try_from(format!("max-age={seconds}")).ok());
         Ok(Self(Arc::new(Shared {
             files,
             config,

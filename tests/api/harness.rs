@@ -138,6 +138,17 @@ impl Shop {
         Self::with_settings(&url.clone(), url, Limits::default(), settings).await
     }
 
+    /// Opens an empty shop whose service rejects requests while `operations` are in progress, and counts
+    /// clients by the address that `X-Forwarded-For` names: this machine is a trusted proxy.
+    pub async fn open_behind_proxy_with_capacity(operations: usize) -> Self {
+        Self::open_with_settings(Settings {
+            clients: clients::Rules::parse("none", "127.0.0.1").expect("rules"),
+            max_operations: operations,
+            ..settings(Validation::Off)
+        })
+        .await
+    }
+
     /// Opens an empty shop that counts the clients of every address, also of this machine.
     pub async fn open_counting_every_client() -> Self {
         Self::open_with_settings(Settings {
@@ -352,6 +363,7 @@ pub fn settings(validation: Validation) -> Settings {
         validation,
         max_operations: 512,
         body_memory: 64 * 1024 * 1024,
+        hsts: None,
     }
 }
 

@@ -7,7 +7,7 @@ use ecommerce_api::api::{Settings, service};
 use ecommerce_api::clients;
 use ecommerce_api::db::Database;
 use ecommerce_api::deadlines;
-use poem::http::StatusCode;
+use poem::http::{Method, StatusCode};
 use poem::{Endpoint, Request};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -63,6 +63,54 @@ async fn beyond_the_capacity_operations_are_503_and_the_rest_of_the_site_respond
     shop.get("/api/users/1").await.expect(200);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_network_has_a_quarter_of_the_operations_and_others_go_on() {
+    let shop = Shop::open_behind_proxy_with_capacity(8).await;
+    shop.create_user("ada@example.com").await;
+    let (locked, is_locked) = tokio::sync::oneshot::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let lock = shop.sql(move |session| {
+        session
+            .batch_execute("BEGIN; UPDATE users SET role = 'USER' WHERE id = 1")
+            .unwrap();
+        locked.send(()).unwrap();
+        released.recv().unwrap();
+        session.batch_execute("ROLLBACK").unwrap();
+    });
+    let send_from = async |client, method, path, body: &str| {
+        let headers = [
+            ("X-Forwarded-For", client),
+            ("Content-Type", "application/json"),
+        ];
+        shop.send(method, path, &headers, body.into()).await
+    };
+    let (one, other) = ("192.0.2.1", "192.0.2.2");
+    let change = async || send_from(one, Method::PUT, "/api/users/1", r#"{"role":"ADMIN"}"#).await;
+    let accepted = async {
+        is_locked.await.unwrap();
+        tokio::join!(change(), change())
+    };
+    let beyond = async {
+        eventually("two updates wait for the lock", async || {
+            let waiting = shop.sql(|session| connections(session, "info LIKE 'UPDATE%users%'"));
+            waiting.await.len() == 2
+        })
+        .await;
+        let product = r#"{"title":"Teapot"}"#;
+        for (client, read, created) in [(one, 503, 503), (other, 200, 201)] {
+            let response = send_from(client, Method::GET, "/api/products", "").await;
+            assert_eq!(response.status, read, "{client}");
+            let response = send_from(client, Method::POST, "/api/products", product).await;
+            assert_eq!(response.status, created, "{client}");
+        }
+        release.send(()).unwrap();
+    };
+    let ((), accepted, ()) = tokio::join!(lock, accepted, beyond);
+    accepted.0.expect(200);
+    accepted.1.expect(200);
+    assert_eq!(change().await.status, 200, "its share is free again");
+}
+
 #[tokio::test]
 async fn a_client_that_sends_its_body_slowly_takes_no_capacity() {
     let shop = Shop::open_with_capacity(1).await;
@@ -95,6 +143,7 @@ async fn rejections_are_paced() {
         validation: Validation::Off,
         max_operations: 0,
         body_memory: 0,
+        hsts: None,
     };
     let pipeline = service(&Database::nowhere(), settings);
     let start = tokio::time::Instant::now();

@@ -69,6 +69,7 @@ fn settings() -> Settings {
         validation: Validation::Enforce,
         max_operations: 16,
         body_memory: 1024 * 1024,
+        hsts: None,
     }
 }
 

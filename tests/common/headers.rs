@@ -14,7 +14,7 @@ use super::site::Page;
 type Condition = fn(&Exchange<'_>, &str) -> bool;
 
 /// All headers that the contracts do not document.
-const TABLE: [(&str, Condition); 16] = [
+const TABLE: [(&str, Condition); 17] = [
     // ── Transfer ──
     ("date", |_, _| true),
     ("connection", |_, value| {
@@ -57,6 +57,10 @@ const TABLE: [(&str, Condition); 16] = [
         _ => value == "no-store",
     }),
     ("x-content-type-options", |_, value| value == "nosniff"),
+    ("strict-transport-security", |exchange, value| {
+        // Whether the client is a trusted proxy, the tests know.
+        exchange.sent.header("x-forwarded-proto") == Some("https") && value.starts_with("max-age=")
+    }),
     ("x-request-id", |exchange, value| {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         let is_valid = |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(plain);

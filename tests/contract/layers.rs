@@ -13,7 +13,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("deadlines", &[]),
     ("violation", &[]),
     ("error", &["violation"]),
-    ("passwords", &["deadlines", "error"]),
+    ("budget", &["clients", "error"]),
+    ("passwords", &["budget", "clients", "deadlines", "error"]),
     ("tokens", &[]),
     ("embedded", &[]),
     ("memory", &[]),
@@ -22,6 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "api",
         &[
+            "budget",
             "clients",
             "deadlines",
             "violation",

@@ -91,7 +91,8 @@ def findings(recorder: dict, tally: Tally) -> Iterator[str]:
             if check["name"] == "ensure_resource_availability" and was_deleted_by_cascade(recorder, case_id):
                 tally.explained["a cart item was missing because its user, product or cart was deleted before"] += 1
                 continue
-            if check["name"] == "positive_data_acceptance" and (rule := broken_rule(recorder["interactions"][case_id])):
+            interaction = recorder["interactions"].get(case_id)
+            if check["name"] == "positive_data_acceptance" and (rule := broken_rule(interaction)):
                 tally.explained[rule] += 1
                 continue
             failure = check["failure_info"]["failure"]
@@ -106,13 +107,24 @@ RULES = {
 }
 
 
-def broken_rule(interaction: dict) -> str | None:
-    """The rule that a refused request broke, if every violation in the response is of that rule."""
-    response = interaction["response"]
-    if response is None or response["status_code"] != 400:
+def content(interaction: dict | None) -> object:
+    """The JSON of a response; `None` without a response, or if it is not JSON."""
+    response = interaction and interaction["response"]
+    if not response or not response["content"]:
         return None
-    body = json.loads(base64.b64decode(response["content"]["$base64"]) or b"null")
-    details = body["error"]["details"] if isinstance(body, dict) else []
+    try:
+        return json.loads(base64.b64decode(response["content"]["$base64"]))
+    except ValueError:
+        return None
+
+
+def broken_rule(interaction: dict | None) -> str | None:
+    """The rule that a refused request broke, if every violation in the response is of that rule."""
+    response = interaction and interaction["response"]
+    if not response or response["status_code"] != 400:
+        return None
+    body = content(interaction)
+    details = body.get("error", {}).get("details", []) if isinstance(body, dict) else []
     rules = {RULES.get(detail["message"]) for detail in details}
     return rules.pop() if len(rules) == 1 else None
 
@@ -126,16 +138,18 @@ def was_deleted_by_cascade(recorder: dict, case_id: str) -> bool:
     """
     parent = recorder["cases"][case_id]["parent_id"]
     created = recorder["interactions"].get(parent)
-    if created is None or not created["request"]["uri"].endswith("/api/cart"):
+    missed = recorder["interactions"].get(case_id)
+    if created is None or missed is None or not created["request"]["uri"].endswith("/api/cart"):
         return False
-    body = json.loads(base64.b64decode(created["response"]["content"]["$base64"]))
-    item = body["data"]
+    body = content(created)
+    item = body.get("data") if isinstance(body, dict) else None
+    if item is None:
+        return False
     deletions = (
         f"/api/users/{item['user_id']}",
         f"/api/products/{item['product_id']}",
         f"/api/cart/user/{item['user_id']}",
     )
-    missed = recorder["interactions"][case_id]
     return any(
         interaction["request"]["method"] == "DELETE"
         and interaction["request"]["uri"].endswith(deletions)

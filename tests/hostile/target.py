@@ -9,7 +9,7 @@ import re
 import ssl
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 # Seconds.
@@ -20,7 +20,8 @@ MEMORY_TIMEOUT = 15
 # How far above its start, in MB, the resident memory of the server may be after a tool. Hashing keeps
 # one block of 19 MiB for each thread that hashes.
 MEMORY_ALLOWANCE = 64
-OURS = {"SERVER_HOST", "SERVER_PORT", "DATABASE_URL", "DATABASE_URL_FILE", "DATA_DIR", "ALLOWED_HOSTS"}
+# What the server gets of the environment of whoever runs this. Everything else could change its settings.
+KEPT = {"PATH", "HOME", "TMPDIR", "LANG"}
 
 
 class Target:
@@ -30,12 +31,8 @@ class Target:
     def __init__(self, program: Path, directory: Path, settings: dict[str, str], rows: Sequence[str] = ()):
         directory.mkdir(parents=True, exist_ok=True)
         self.log = directory / "server.log"
-        kept = {name: value for name, value in os.environ.items() if name not in OURS}
-        environment = kept | {"DATA_DIR": "data", "SERVER_PORT": "0", "LOG_FORMAT": "json", "RUST_LOG": "info"}
-        # Otherwise nearly every request of a tool would be refused for its host only.
-        environment["ALLOWED_HOSTS"] = "*"
         # In a directory of its own, where no .env can select a real database.
-        self.program, self.process_options = program, {"cwd": directory, "env": environment | settings}
+        self.program, self.process_options = program, {"cwd": directory, "env": environment(os.environ, settings)}
         if rows:
             self.ask("seed", *rows)
         with self.log.open("wb") as log:
@@ -124,6 +121,14 @@ class Target:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+def environment(outer: Mapping[str, str], settings: dict[str, str]) -> dict[str, str]:
+    """The environment of the server, with these settings besides its own."""
+    kept = {name: value for name, value in outer.items() if name in KEPT}
+    own = {"DATA_DIR": "data", "SERVER_PORT": "0", "LOG_FORMAT": "json", "RUST_LOG": "info"}
+    # Otherwise nearly every request of a tool would be refused for its host only.
+    return kept | own | {"ALLOWED_HOSTS": "*"} | settings
 
 
 def wrong_lines(lines: list[str]) -> list[str]:

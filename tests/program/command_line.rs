@@ -187,6 +187,11 @@ fn a_bad_value_is_one_line_and_exit_code_2() {
             "ADDRESS_LIMIT_EXEMPT: ",
         ),
         ("TRUSTED_PROXIES", "10.0.0.0/33", "TRUSTED_PROXIES: "),
+        (
+            "PROXY_PROTOCOL",
+            "true",
+            "PROXY_PROTOCOL is set without TRUSTED_PROXIES",
+        ),
         ("ADDRESS_CONNECTIONS", "0", "0 is not in 1..=1024"),
         ("REQUEST_TIMEOUT", "1", "1 is not in 2..=600"),
         ("LOG_FORMAT", "xml", "[possible values: text, json]"),

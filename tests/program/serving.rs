@@ -60,17 +60,52 @@ fn the_client_is_named_by_the_headers_of_trusted_proxies_only() {
 }
 
 #[test]
-fn connections_of_one_address_beyond_its_share_are_closed_with_one_warning() {
+fn the_client_is_named_by_the_header_of_the_proxy_protocol() {
+    let settings = [("TRUSTED_PROXIES", "127.0.0.1"), ("PROXY_PROTOCOL", "true")];
+    let server = serve(&Database::empty("proxy_protocol"), &settings);
+    let mut proxy = TcpStream::connect(&server.address).unwrap();
+    let header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x07\x0a\0\0\x01\x10\0\0\x50";
+    let request = b"GET /health HTTP/1.1\r\nhost: localhost\r\nx-request-id: mine\r\n\r\n";
+    proxy.write_all(&[&header[..], request].concat()).unwrap();
+    let line = server.await_line("mine");
+    assert!(line.contains(" 192.0.2.7"), "{line}");
+}
+
+#[test]
+fn clients_that_use_https_to_reach_a_trusted_proxy_are_told_to_go_on_so() {
+    const HSTS: &str = "strict-transport-security";
+    let database = Database::empty("forwarded_https");
+    for (trusted, scheme, expected) in [
+        ("127.0.0.1", "https", Some("max-age=60")),
+        ("127.0.0.1", "http", None),
+        ("none", "https", None),
+    ] {
+        let settings = [("TRUSTED_PROXIES", trusted), ("HSTS_MAX_AGE", "60")];
+        let server = serve(&database, &settings);
+        for path in ["/health", "/api/users/1", "/api/nothing"] {
+            let forwarded = [
+                ("X-Forwarded-For", "192.0.2.7"),
+                ("X-Forwarded-Proto", scheme),
+            ];
+            let response = get(&server.address, path, &forwarded);
+            assert_eq!(response.header(HSTS), expected, "{trusted} {scheme} {path}");
+        }
+    }
+}
+
+#[test]
+fn connections_of_one_address_beyond_its_share_in_use_are_closed_with_one_warning() {
     let limits = [
         ("ADDRESS_LIMIT_EXEMPT", "none"),
         ("ADDRESS_CONNECTIONS", "1"),
     ];
     let server = serve(&Database::empty("address_connections"), &limits);
     let mut first = TcpStream::connect(&server.address).unwrap();
-    first
-        .write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
-        .unwrap();
-    first.read_exact(&mut [0; 12]).unwrap();
+    let head = "POST /api/products HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+                content-length: 2\r\nexpect: 100-continue\r\n\r\n";
+    first.write_all(head.as_bytes()).unwrap();
+    // The server waits for the body.
+    first.read_exact(&mut [0; "HTTP/1.1 100".len()]).unwrap();
     for _ in 0..2 {
         let mut further = TcpStream::connect(&server.address).unwrap();
         let mut rest = Vec::new();

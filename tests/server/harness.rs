@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ecommerce_api::clients::Network;
+use ecommerce_api::clients::{Network, Opening};
 use ecommerce_api::server::{self, Application, Limits, Tls};
 use futures_util::stream::{self, StreamExt};
 use http_body_util::{BodyExt, Empty};
@@ -24,6 +24,9 @@ use tokio::task::JoinHandle;
 use super::SHORT;
 use crate::common::headers::transfer_violations;
 use crate::common::wire::Received;
+
+/// The address of the proxy of [`Server::start_behind_proxy`].
+const PROXY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// What a test can observe and control in the application.
 pub struct Events {
@@ -50,16 +53,29 @@ pub struct Server {
 
 impl Server {
     pub async fn start(limits: Limits) -> Self {
-        Self::launch(None, limits).await
+        Self::launch(None, limits, |_| Opening::Request).await
+    }
+
+    /// As [`Server::start`], for connections that begin with a header of the PROXY protocol. They are accepted
+    /// from 127.0.0.2 only, which is not limited.
+    pub async fn start_behind_proxy(tls: Option<Tls>, limits: Limits) -> Self {
+        Self::launch(tls, limits, |peer| {
+            if peer == PROXY {
+                Opening::ProxyHeader
+            } else {
+                Opening::Refused
+            }
+        })
+        .await
     }
 
     /// As [`Server::start`], with TLS.
     pub async fn start_with_tls(tls: Tls, limits: Limits) -> Self {
-        Self::launch(Some(tls), limits).await
+        Self::launch(Some(tls), limits, |_| Opening::Request).await
     }
 
-    async fn launch(tls: Option<Tls>, limits: Limits) -> Self {
-        let (app, events) = app();
+    async fn launch(tls: Option<Tls>, limits: Limits, opening: fn(IpAddr) -> Opening) -> Self {
+        let (app, events) = app_with(opening);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = Arc::new(Notify::new());
@@ -113,6 +129,7 @@ impl Server {
 struct Rejecting {
     routes: Route,
     is_stopping: Arc<AtomicBool>,
+    opening: fn(IpAddr) -> Opening,
 }
 
 impl Endpoint for Rejecting {
@@ -134,7 +151,13 @@ impl Application for Rejecting {
     }
 
     fn network(&self, peer: IpAddr) -> Option<Network> {
-        (peer != Ipv4Addr::LOCALHOST).then(|| peer.into())
+        let is_unlimited =
+            peer == Ipv4Addr::LOCALHOST || (self.opening)(peer) == Opening::ProxyHeader;
+        (!is_unlimited).then(|| peer.into())
+    }
+
+    fn opening(&self, peer: IpAddr) -> Opening {
+        (self.opening)(peer)
     }
 
     fn announce_shutdown(&self) {
@@ -143,6 +166,10 @@ impl Application for Rejecting {
 }
 
 pub fn app() -> (impl Application + 'static, Events) {
+    app_with(|_| Opening::Request)
+}
+
+fn app_with(opening: fn(IpAddr) -> Opening) -> (impl Application + 'static, Events) {
     let (reached, wait_reached) = mpsc::unbounded_channel();
     let release = Arc::new(Notify::new());
     let endless_dropped = Arc::new(Notify::new());
@@ -176,6 +203,10 @@ pub fn app() -> (impl Application + 'static, Events) {
                 let dropped = OnDrop(Arc::clone(&large_dropped));
                 Body::from_bytes(Bytes::from_owner(Large(vec![b'x'; 512 * 1024], dropped)))
             }),
+        )
+        .at(
+            "/client",
+            make_sync(|request: poem::Request| request.remote_addr().to_string()),
         )
         .at("/echo", make(|request| async { request.into_body() }))
         .at("/slow", slow())
@@ -235,6 +266,7 @@ pub fn app() -> (impl Application + 'static, Events) {
     let app = Rejecting {
         routes: route,
         is_stopping,
+        opening,
     };
     (app, events)
 }

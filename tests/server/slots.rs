@@ -25,6 +25,12 @@ async fn greet(client: &mut Client) {
     assert_eq!(client.response().await.body, "hello");
 }
 
+/// Sends a request that stays in progress until the test releases it.
+async fn wait(server: &mut Server, client: &mut Client) {
+    client.send("GET /wait HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    soon(server.events.wait_reached.recv()).await;
+}
+
 /// Waits until the server has closed the connection, and returns whether it sent nothing before.
 async fn is_closed_without_a_byte(client: &mut Client) -> bool {
     let mut rest = Vec::new();
@@ -34,22 +40,26 @@ async fn is_closed_without_a_byte(client: &mut Client) -> bool {
 }
 
 #[tokio::test]
-async fn an_address_with_its_whole_share_is_refused_and_another_is_served() {
-    let server = Server::start(Limits {
+async fn an_address_whose_whole_share_is_in_use_is_refused_and_another_is_served() {
+    let mut server = Server::start(Limits {
         address_connections: 2,
         ..FAR
     })
     .await;
     let mut first = server.connect_from(2).await;
     let mut second = server.connect_from(2).await;
-    greet(&mut first).await;
-    greet(&mut second).await;
+    for client in [&mut first, &mut second] {
+        wait(&mut server, client).await;
+    }
     let mut third = server.connect_from(2).await;
     assert!(is_closed_without_a_byte(&mut third).await);
     greet(&mut server.connect_from(3).await).await;
-    greet(&mut first).await;
+    server.events.release.notify_waiters();
+    assert_eq!(first.response().await.body, "released");
+    assert_eq!(second.response().await.body, "released");
 
     // A connection that ends gives its part of the share back.
+    wait(&mut server, &mut first).await;
     drop(second);
     let again = async {
         loop {
@@ -64,11 +74,34 @@ async fn an_address_with_its_whole_share_is_refused_and_another_is_served() {
 }
 
 #[tokio::test]
+async fn an_idle_connection_gives_way_to_another_of_its_address_the_oldest_first() {
+    let server = Server::start(Limits {
+        address_connections: 2,
+        ..FAR
+    })
+    .await;
+    let mut other = server.connect_from(3).await;
+    greet(&mut other).await;
+    let mut first = server.connect_from(2).await;
+    let mut second = server.connect_from(2).await;
+    greet(&mut first).await;
+    greet(&mut second).await;
+    greet(&mut first).await;
+    // Now the second one has been idle longest.
+    let mut third = server.connect_from(2).await;
+    greet(&mut third).await;
+    assert!(is_closed_without_a_byte(&mut second).await);
+    greet(&mut first).await;
+    greet(&mut third).await;
+    greet(&mut other).await;
+}
+
+#[tokio::test]
 async fn no_address_has_more_than_a_quarter_of_the_slots() {
-    let server = Server::start(slots(8)).await;
+    let mut server = Server::start(slots(8)).await;
     let mut held = [server.connect_from(2).await, server.connect_from(2).await];
     for client in &mut held {
-        greet(client).await;
+        wait(&mut server, client).await;
     }
     assert!(is_closed_without_a_byte(&mut server.connect_from(2).await).await);
 }

@@ -20,6 +20,7 @@ use tokio_rustls::rustls::{
 };
 
 use crate::harness::{Server, get, soon};
+use crate::proxied::header;
 use crate::{FAR, SHORT};
 
 const HELLO: &[u8] = b"GET /hello HTTP/1.1\r\nhost: a\r\n\r\n";
@@ -38,6 +39,13 @@ impl Secure {
     }
 
     async fn start_with_hsts(hsts_max_age: Option<u32>, limits: Limits) -> Self {
+        Self::launch(hsts_max_age, async |tls| {
+            Server::start_with_tls(tls, limits).await
+        })
+        .await
+    }
+
+    async fn launch(hsts_max_age: Option<u32>, start: impl AsyncFnOnce(Tls) -> Server) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let files = KeyPair {
@@ -46,10 +54,11 @@ impl Secure {
         };
         fs::write(&files.cert, made.cert.pem()).unwrap();
         fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
-        let tls = Tls::load(files, hsts_max_age).unwrap();
+        let hsts = hsts_max_age.map(|seconds| format!("max-age={seconds}").parse().unwrap());
+        let tls = Tls::load(files, hsts).unwrap();
         assert_eq!(tls.warning(), None);
         Self {
-            server: Server::start_with_tls(tls, limits).await,
+            server: start(tls).await,
             cert: made.cert.der().clone(),
             _directory: directory,
         }
@@ -57,6 +66,17 @@ impl Secure {
 
     async fn connect(
         &self,
+        versions: &[&'static SupportedProtocolVersion],
+        protocols: &[&str],
+    ) -> io::Result<TlsStream<TcpStream>> {
+        let stream = TcpStream::connect(self.server.address).await.unwrap();
+        self.handshake(stream, versions, protocols).await
+    }
+
+    /// Negotiates TLS on an open connection.
+    async fn handshake(
+        &self,
+        stream: TcpStream,
         versions: &[&'static SupportedProtocolVersion],
         protocols: &[&str],
     ) -> io::Result<TlsStream<TcpStream>> {
@@ -69,7 +89,6 @@ impl Secure {
             .iter()
             .map(|name| name.as_bytes().to_vec())
             .collect();
-        let stream = TcpStream::connect(self.server.address).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         soon(TlsConnector::from(Arc::new(config)).connect(name, stream)).await
     }
@@ -252,4 +271,14 @@ async fn stopping_ends_idle_connections_with_close_notify_and_does_not_wait_for_
     assert!(response.ends_with("released"), "{response}");
     assert!(is_announced);
     soon(secure.server.task).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_header_of_the_proxy_protocol_precedes_the_handshake() {
+    let start = async |tls| Server::start_behind_proxy(Some(tls), FAR).await;
+    let secure = Secure::launch(None, start).await;
+    let mut client = secure.server.connect_from(2).await.0;
+    soon(client.write_all(&header(7))).await.unwrap();
+    let mut client = secure.handshake(client, BOTH, &["http/1.1"]).await.unwrap();
+    hello(&mut client).await;
 }

@@ -1,5 +1,6 @@
 //! How much one client may use at a time of something that all clients share: a quarter of the whole, for
-//! each connection and for each network of clients.
+//! each connection and for each network of clients. The connection of a trusted proxy has the requests of many
+//! clients, so it is not counted.
 //!
 //! A client that uses up its share, because it reads slowly or not at all, waits or is rejected. The others
 //! keep three quarters. Two things are divided:
@@ -90,10 +91,9 @@ impl Shares {
 }
 
 fn holders(client: &Client) -> impl Iterator<Item = Holder> + use<> {
+    let connection = client.connection.map(Holder::Connection);
     let network = client.network.map(Holder::Network);
-    [Some(Holder::Connection(client.connection)), network]
-        .into_iter()
-        .flatten()
+    [connection, network].into_iter().flatten()
 }
 
 fn lock(free: &Mutex<Free>) -> MutexGuard<'_, Free> {
@@ -128,10 +128,10 @@ mod tests {
 
     use super::*;
 
-    fn client(connection: u64, network: Option<&str>) -> Client {
+    fn client(connection: impl Into<Option<u64>>, network: Option<&str>) -> Client {
         let address: IpAddr = network.unwrap_or("127.0.0.1").parse().unwrap();
         Client {
-            connection,
+            connection: connection.into(),
             address,
             network: network.map(|_| address.into()),
         }
@@ -156,6 +156,16 @@ mod tests {
         let _held = [of(1).unwrap(), of(1).unwrap()];
         assert!(of(1).is_none());
         assert!(of(2).is_some());
+    }
+
+    #[test]
+    fn clients_behind_a_proxy_are_counted_by_their_networks_only() {
+        let shares = Shares::of(8);
+        let of = |network| shares.try_take(&client(None, network));
+        let _held = [1, 2].map(|_| of(Some("192.0.2.1")).unwrap());
+        assert!(of(Some("192.0.2.1")).is_none());
+        assert!(of(Some("192.0.2.2")).is_some());
+        let _held = [1, 2, 3].map(|_| of(None).unwrap());
     }
 
     #[tokio::test]

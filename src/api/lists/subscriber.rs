@@ -154,14 +154,18 @@ pub(super) async fn send_to_all(
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
     use bytes::Bytes;
     use tokio::time::Instant;
 
-    use crate::clients::Rules;
-
-    use poem::http::HeaderMap;
-
     use super::*;
+
+    const CLIENT: Client = Client {
+        connection: Some(1),
+        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        network: None,
+    };
 
     fn chunk(length: usize) -> Chunk {
         Chunk {
@@ -174,7 +178,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_with_many_waiting_requests_is_rejected_at_once() {
         let shares = ListShares::of(4);
-        let client = Rules::default().client(None, &HeaderMap::new());
+        let client = CLIENT;
         let limit = Duration::from_secs(1);
         let _held = shares.wait(&client, limit).await.unwrap();
         let began = Instant::now();
@@ -188,7 +192,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_does_not_take_a_chunk_in_time_is_cut_off() {
         let connections = Shares::of(4);
-        let client = Rules::default().client(None, &HeaderMap::new());
+        let client = CLIENT;
         let (sender, mut chunks) = mpsc::channel(CHANNEL_CAPACITY);
         let mut subscribers = vec![Subscriber {
             chunks: sender,

@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
+use hyper::http::request::Builder;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::{TcpSocket, TcpStream};
@@ -53,6 +54,21 @@ async fn get_over_http2(
     shop: &Shop,
     paths: impl IntoIterator<Item = String>,
 ) -> Vec<Response<Incoming>> {
+    let requests = paths
+        .into_iter()
+        .map(|path| http2_request(&path).body(Empty::new()));
+    send_over_http2(shop, requests.map(Result::unwrap)).await
+}
+
+fn http2_request(path: &str) -> Builder {
+    Request::get(format!("http://localhost{path}"))
+}
+
+/// As [`get_over_http2`], for any requests.
+async fn send_over_http2(
+    shop: &Shop,
+    requests: impl IntoIterator<Item = Request<Empty<Bytes>>>,
+) -> Vec<Response<Incoming>> {
     let handshake = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .initial_stream_window_size(0)
@@ -61,9 +77,7 @@ async fn get_over_http2(
         .await;
     let (sender, connection) = handshake.unwrap();
     tokio::spawn(connection);
-    let responses = paths.into_iter().map(|path| {
-        let request = Request::get(format!("http://localhost{path}"));
-        let request = request.body(Empty::<Bytes>::new()).unwrap();
+    let responses = requests.into_iter().map(|request| {
         let mut sender = sender.clone();
         async move { sender.send_request(request).await.unwrap() }
     });
@@ -150,4 +164,18 @@ async fn whole_lists_to_one_address_leave_connections_to_others() {
     let others = get_over_http1(&shop, other, UNSHARED, 2).await;
     assert_eq!(served(&others), 2);
     shop.get("/api/users").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_on_one_connection_of_a_trusted_proxy_have_a_share_each() {
+    let shop = Shop::open_behind_proxy_with_capacity(512).await;
+    insert_large_products(&shop).await;
+    let clients = [["192.0.2.1"; 12].as_slice(), &["192.0.2.2"; 2]].concat();
+    let requests = clients.into_iter().map(|client| {
+        let request = http2_request(UNSHARED).header("x-forwarded-for", client);
+        request.body(Empty::new()).unwrap()
+    });
+    let lists = send_over_http2(&shop, requests).await;
+    let (one, other) = lists.split_at(12);
+    assert_eq!([served(one), served(other)], [2, 2]);
 }

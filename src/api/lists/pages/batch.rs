@@ -10,6 +10,7 @@ use futures_util::future::{BoxFuture, join_all};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
+use crate::clients::Client;
 use crate::db::{Known, Landmark, List, ListRange, Page, Rows, Snapshot};
 use crate::deadlines::Limits;
 use crate::error::Error;
@@ -164,9 +165,9 @@ where
     let mut writer = Writer::<L>::new(Position::default(), paged);
     let mut chunks: Vec<Chunk> = Vec::new();
     let mut reservation = Reservation::default();
-    let client = requests[0].client;
+    let clients: Vec<Client> = requests.iter().map(|request| request.client).collect();
     while let Some(chunk) = next_chunk(&mut writer, &mut rows, validator, deadline).await? {
-        let is_kept = reservation.extend(memory, &client, chunk.bytes.len());
+        let is_kept = reservation.extend(memory, &clients, chunk.bytes.len());
         chunks.push(chunk);
         if !is_kept {
             let taken = requests

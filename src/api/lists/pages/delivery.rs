@@ -84,7 +84,7 @@ mod tests {
         let mut pages = Vec::new();
         loop {
             let mut page = Reservation::default();
-            if !page.extend(&memory, &client(), MAX_BUFFERED) {
+            if !page.extend(&memory, &[client()], MAX_BUFFERED) {
                 return (memory, pages);
             }
             pages.push(page);
@@ -112,7 +112,7 @@ mod tests {
         let both = async { tokio::join!(delivery, reading) };
         timeout(deadlines::READING * 10, both).await.unwrap();
         assert_eq!(began.elapsed(), deadlines::READING);
-        assert!(Reservation::default().extend(&memory, &client(), MAX_BUFFERED));
+        assert!(Reservation::default().extend(&memory, &[client()], MAX_BUFFERED));
         unread.recv().await.unwrap().unwrap();
         unread.recv().await.unwrap().unwrap();
         let end = unread.recv().await;
@@ -125,6 +125,6 @@ mod tests {
         let (idle, _unread) = request();
         let delivery = deliver(chunks(2), vec![idle], pages.pop().unwrap());
         timeout(deadlines::READING * 10, delivery).await.unwrap();
-        assert!(Reservation::default().extend(&memory, &client(), MAX_BUFFERED));
+        assert!(Reservation::default().extend(&memory, &[client()], MAX_BUFFERED));
     }
 }

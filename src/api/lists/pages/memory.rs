@@ -36,18 +36,19 @@ pub(super) struct Reservation {
 }
 
 impl Reservation {
-    /// Reserves so many more bytes, of the share of `client`. Returns `false` if the page is too large, or
-    /// the memory or the share is used up.
-    pub(super) fn extend(&mut self, memory: &Memory, client: &Client, bytes: usize) -> bool {
+    /// Reserves so many more bytes, each unit of them of the share of any of `clients` that has one. Returns
+    /// `false` if the page is too large, or the memory or all of their shares are used up.
+    pub(super) fn extend(&mut self, memory: &Memory, clients: &[Client], bytes: usize) -> bool {
         self.bytes += bytes;
         if self.bytes > MAX_BUFFERED {
             return false;
         }
         while self.units.len() * UNIT < self.bytes {
-            let Some(share) = memory.shares.try_take(client) else {
+            let Ok(unit) = Arc::clone(&memory.free).try_acquire_owned() else {
                 return false;
             };
-            let Ok(unit) = Arc::clone(&memory.free).try_acquire_owned() else {
+            let take = |client| memory.shares.try_take(client);
+            let Some(share) = clients.iter().find_map(take) else {
                 return false;
             };
             self.units.push((unit, share));
@@ -62,12 +63,22 @@ mod tests {
 
     use super::*;
 
-    fn client(connection: u64) -> Client {
-        Client {
-            connection,
+    /// The clients of one page.
+    fn clients<const N: usize>(connections: [u64; N]) -> [Client; N] {
+        connections.map(|connection| Client {
+            connection: Some(connection),
             address: Ipv4Addr::LOCALHOST.into(),
             network: None,
-        }
+        })
+    }
+
+    fn extend<const N: usize>(
+        page: &mut Reservation,
+        memory: &Memory,
+        connections: [u64; N],
+        bytes: usize,
+    ) -> bool {
+        page.extend(memory, &clients(connections), bytes)
     }
 
     #[test]
@@ -76,20 +87,36 @@ mod tests {
         let mut pages: Vec<Reservation> = Vec::new();
         for _ in 0..MAX_MEMORY / 4 / MAX_BUFFERED {
             let mut page = Reservation::default();
-            assert!(page.extend(&memory, &client(1), MAX_BUFFERED));
+            assert!(extend(&mut page, &memory, [1], MAX_BUFFERED));
             pages.push(page);
         }
-        assert!(!Reservation::default().extend(&memory, &client(1), 1));
-        assert!(Reservation::default().extend(&memory, &client(2), MAX_BUFFERED));
+        let is_kept =
+            |connection, bytes| extend(&mut Reservation::default(), &memory, [connection], bytes);
+        assert!(!is_kept(1, 1));
+        assert!(is_kept(2, MAX_BUFFERED));
         pages.clear();
-        assert!(Reservation::default().extend(&memory, &client(1), MAX_BUFFERED));
+        assert!(is_kept(1, MAX_BUFFERED));
     }
 
     #[test]
     fn a_page_that_is_too_large_is_not_kept() {
         let memory = Memory::new();
         let mut page = Reservation::default();
-        assert!(page.extend(&memory, &client(1), MAX_BUFFERED - 1));
-        assert!(!page.extend(&memory, &client(1), 2));
+        assert!(extend(&mut page, &memory, [1], MAX_BUFFERED - 1));
+        assert!(!extend(&mut page, &memory, [1], 2));
+    }
+
+    #[test]
+    fn a_shared_page_uses_the_share_of_any_of_its_clients() {
+        let memory = Memory::new();
+        let mut held: Vec<Reservation> = Vec::new();
+        for _ in 0..MAX_MEMORY / 4 / MAX_BUFFERED {
+            let mut page = Reservation::default();
+            assert!(extend(&mut page, &memory, [1], MAX_BUFFERED));
+            held.push(page);
+        }
+        let mut page = Reservation::default();
+        assert!(extend(&mut page, &memory, [1, 2], MAX_BUFFERED));
+        assert!(!extend(&mut Reservation::default(), &memory, [1], 1));
     }
 }
