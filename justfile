@@ -48,6 +48,10 @@ faults *ARGS:
 soak *ARGS:
     .ci/faults --soak {{ARGS}}
 
+# Run three nodes of Galera, HAProxy and two replicas of the service on this machine; Ctrl-C stops everything
+cluster:
+    deploy/cluster
+
 # Attack the service with strangers' tools and test cases; a name runs one tool, --list prints them, --readme writes the table into tests/hostile/README.md
 attack *ARGS:
     .ci/attack {{ARGS}}
