@@ -52,6 +52,10 @@ soak *ARGS:
 cluster:
     deploy/cluster
 
+# Break such a cluster under load, and compare what clients were told with the rows of all nodes; --ci two faults, or their names
+test-cluster *ARGS:
+    .ci/test-cluster {{ARGS}}
+
 # Attack the service with strangers' tools and test cases; a name runs one tool, --list prints them, --readme writes the table into tests/hostile/README.md
 attack *ARGS:
     .ci/attack {{ARGS}}

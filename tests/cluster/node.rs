@@ -69,13 +69,13 @@ impl Node {
             ("BINLOG", path("binlog")),
             ("SOCKET", path("sock")),
             ("PID_FILE", path("pid")),
-            ("LOG", path("log")),
+            ("LOG", path("error.log")),
         ];
         let configuration = render("galera.cnf", &values).await;
         std::fs::write(directory.join("node.cnf"), configuration).unwrap();
         // The user of the nodes may be unable to read this clone.
         std::fs::copy(deployed("node"), directory.join("start")).unwrap();
-        File::create(directory.join("log")).unwrap();
+        File::create(directory.join("error.log")).unwrap();
         let node = Self {
             name,
             directory,
@@ -172,7 +172,7 @@ impl Node {
     pub fn transfer(&self) -> Transfer {
         let log = self.log();
         let log = &log[self.log_before..];
-        if log.contains("--role 'joiner'") {
+        if log.contains("rsync SST completed on joiner") {
             Transfer::Whole
         } else if log.contains("IST received") {
             Transfer::Incremental
@@ -187,7 +187,7 @@ impl Node {
     }
 
     pub fn log(&self) -> String {
-        let log = std::fs::read(self.directory.join("log")).unwrap();
+        let log = std::fs::read(self.directory.join("error.log")).unwrap();
         String::from_utf8_lossy(&log).into_owned()
     }
 
