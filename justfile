@@ -56,6 +56,10 @@ cluster:
 test-cluster *ARGS:
     .ci/test-cluster {{ARGS}}
 
+# Check the scripts, HAProxy's configuration, the systemd unit and the container image of deploy/
+check-deploy:
+    .ci/deploy
+
 # Attack the service with strangers' tools and test cases; a name runs one tool, --list prints them, --readme writes the table into tests/hostile/README.md
 attack *ARGS:
     .ci/attack {{ARGS}}
