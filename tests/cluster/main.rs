@@ -27,6 +27,7 @@ mod comparison;
 mod faults;
 mod network;
 mod node;
+mod reads;
 mod scene;
 
 use std::os::unix::process::CommandExt;
@@ -79,6 +80,9 @@ struct Arguments {
     /// Only the two faults that CI runs
     #[arg(long)]
     ci: bool,
+    /// Without any fault, measure what reads cost that wait until their node has applied all transactions
+    #[arg(long)]
+    measure_reads: bool,
     /// Only these faults, in this order
     faults: Vec<Fault>,
 }
@@ -107,6 +111,10 @@ fn main() -> ExitCode {
         .build()
         .unwrap();
     let tasks = LocalSet::new();
+    if arguments.measure_reads {
+        runtime.block_on(tasks.run_until(measure_reads()));
+        return ExitCode::SUCCESS;
+    }
     let problems = runtime.block_on(tasks.run_until(run(faults)));
     for problem in &problems {
         println!("FAILED: {problem}");
@@ -163,6 +171,13 @@ async fn run(faults: &[Fault]) -> Vec<String> {
         }
     }
     problems
+}
+
+async fn measure_reads() {
+    let root = Root::create().await;
+    let cluster = Cluster::start(&root).await;
+    let scene = Scene::build(&cluster).await;
+    reads::measure(&cluster, &scene).await;
 }
 
 /// A client that repeats each request with its key until it has a response, through any replica.
