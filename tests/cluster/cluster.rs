@@ -37,8 +37,9 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts all processes, with an empty shop.
-    pub async fn start(root: &Root) -> Self {
+    /// Starts all processes, with an empty shop. With two writers, each replica uses another node, as behind
+    /// two HAProxys that disagree.
+    pub async fn start(root: &Root, has_two_writers: bool) -> Self {
         network::create().await;
         let members = "10.0.0.11:4567,10.0.0.12:4567,10.0.0.13:4567";
         let mut nodes: Vec<Node> = vec![];
@@ -68,7 +69,12 @@ impl Cluster {
         }
         let database = SocketAddr::from((Ipv4Addr::LOCALHOST, 3306));
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 8088));
-        let replicas = replicas(root, database).await;
+        let databases = if has_two_writers {
+            [0, 1].map(|index| SocketAddr::from((nodes[index].host.address, PORT)))
+        } else {
+            [database; 2]
+        };
+        let replicas = replicas(root, databases).await;
         let haproxy = haproxy(&root.directory, database, address, &nodes, &replicas).await;
         let mut cluster = Self {
             nodes,
@@ -78,10 +84,9 @@ impl Cluster {
             directory: root.directory.clone(),
             _haproxy: haproxy,
         };
+        // One after the other, since the first one migrates, which only one may do on all nodes at a time.
         for replica in &mut cluster.replicas {
             replica.start().await;
-        }
-        for replica in &cluster.replicas {
             let mut client = Client::new(replica.address);
             wait_until("the replica is ready", async || {
                 let outcome = client.send(Method::GET, "/health", None).await;
@@ -185,9 +190,9 @@ impl Cluster {
 }
 
 /// The replicas, which do not run yet.
-async fn replicas(root: &Root, database: SocketAddr) -> Vec<Api> {
+async fn replicas(root: &Root, databases: [SocketAddr; 2]) -> Vec<Api> {
     let mut replicas = vec![];
-    for number in 1..=2 {
+    for (number, database) in (1..).zip(databases) {
         let directory = root.directory.join(format!("replica{number}"));
         std::fs::create_dir(&directory).unwrap();
         let mut replica = Api::new(&directory, vec![]);

@@ -67,6 +67,8 @@ const FAULTS: &[Fault] = &[
 ];
 /// The faults that CI runs.
 const CI_FAULTS: &[Fault] = &[Fault::KillWriter, Fault::KillReplica];
+/// Those of a run with two writers: each replica keeps its node.
+const FAULTS_OF_TWO_WRITERS: &[Fault] = &[Fault::KillReplica, Fault::KillReplica];
 /// The load before the first fault, and after each.
 const CALM: Duration = Duration::from_secs(3);
 /// The clients that repeat their requests with an `Idempotency-Key`, beside those of `load`.
@@ -80,6 +82,9 @@ struct Arguments {
     /// Only the two faults that CI runs
     #[arg(long)]
     ci: bool,
+    /// Each replica uses a node of its own, and only replicas are killed
+    #[arg(long, conflicts_with_all = ["ci", "faults"])]
+    two_writers: bool,
     /// Without any fault, measure what reads cost that wait until their node has applied all transactions
     #[arg(long)]
     measure_reads: bool,
@@ -98,10 +103,11 @@ fn main() -> ExitCode {
         eprintln!("unshare does not start: {error}");
         return ExitCode::FAILURE;
     }
-    let faults = match (arguments.ci, &*arguments.faults) {
-        (true, _) => CI_FAULTS,
-        (false, []) => FAULTS,
-        (false, some) => some,
+    let faults = match &*arguments.faults {
+        _ if arguments.ci => CI_FAULTS,
+        _ if arguments.two_writers => FAULTS_OF_TWO_WRITERS,
+        [] => FAULTS,
+        some => some,
     };
     // Without a backtrace.
     std::panic::set_hook(Box::new(|info| eprintln!("{info}")));
@@ -115,7 +121,7 @@ fn main() -> ExitCode {
         runtime.block_on(tasks.run_until(measure_reads()));
         return ExitCode::SUCCESS;
     }
-    let problems = runtime.block_on(tasks.run_until(run(faults)));
+    let problems = runtime.block_on(tasks.run_until(run(faults, arguments.two_writers)));
     for problem in &problems {
         println!("FAILED: {problem}");
     }
@@ -131,10 +137,10 @@ fn main() -> ExitCode {
 }
 
 /// Runs the load and the faults; what was wrong.
-async fn run(faults: &[Fault]) -> Vec<String> {
+async fn run(faults: &[Fault], has_two_writers: bool) -> Vec<String> {
     let root = Root::create().await;
     binlogs::check_explanations();
-    let mut cluster = Cluster::start(&root).await;
+    let mut cluster = Cluster::start(&root, has_two_writers).await;
     let scene = Scene::build(&cluster).await;
     let mut clients = load::start(&scene);
     clients.extend((0..CLIENTS_WITH_KEYS).map(|_| spawn_local(with_keys(Rc::clone(&scene)))));
@@ -175,7 +181,7 @@ async fn run(faults: &[Fault]) -> Vec<String> {
 
 async fn measure_reads() {
     let root = Root::create().await;
-    let cluster = Cluster::start(&root).await;
+    let cluster = Cluster::start(&root, false).await;
     let scene = Scene::build(&cluster).await;
     reads::measure(&cluster, &scene).await;
 }
