@@ -48,6 +48,18 @@ faults *ARGS:
 soak *ARGS:
     .ci/faults --soak {{ARGS}}
 
+# Run three nodes of Galera, HAProxy and two replicas of the service on this machine; Ctrl-C stops everything
+cluster:
+    deploy/cluster
+
+# Break such a cluster under load, and compare what clients were told with the rows of all nodes; --ci two faults, or their names
+test-cluster *ARGS:
+    .ci/test-cluster {{ARGS}}
+
+# Check the scripts, HAProxy's configuration, the systemd unit and the container image of deploy/
+check-deploy:
+    .ci/deploy
+
 # Attack the service with strangers' tools and test cases; a name runs one tool, --list prints them, --readme writes the table into tests/hostile/README.md
 attack *ARGS:
     .ci/attack {{ARGS}}

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use poem::http::{HeaderValue, Response, StatusCode};
+use sd_notify::NotifyState;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 
@@ -151,7 +152,10 @@ async fn run(
     let address = listener.local_addr().context("cannot read the port")?;
 
     // One future for the start and for serving, so that no signal between the two is lost.
-    let mut stop_signal = pin!(server::shutdown_signal());
+    let mut stop_signal = pin!(async {
+        server::shutdown_signal().await;
+        tell_supervisor(NotifyState::Stopping);
+    });
     let target = tokio::select! {
         // Polls the branches in order, so that signals are handled before anything is started.
         biased;
@@ -178,6 +182,7 @@ async fn run(
     tracing::info!(
         "listening on {scheme}://{address}, documentation at {scheme}://{address}/api/docs"
     );
+    tell_supervisor(NotifyState::Ready);
     let client_limits = Limits {
         shutdown_delay: Duration::from_secs(settings.shutdown_delay.into()),
         shutdown_grace: limits.shutdown,
@@ -198,6 +203,13 @@ async fn run(
     tokio::select! {
         () = serving => Ok(()),
         end = wait_for_exit(embedded) => Err(anyhow!("the private MariaDB ended by itself: {end}")),
+    }
+}
+
+/// Tells systemd about the state, if it waits for that (`Type=notify`).
+fn tell_supervisor(state: NotifyState) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "cannot notify the supervisor, whose socket is in NOTIFY_SOCKET");
     }
 }
 

@@ -71,6 +71,8 @@ impl Supervised {
                 .stderr(log.file.try_clone()?)
                 // Ctrl-C in a terminal must reach this process alone, which then stops the server.
                 .process_group(0)
+                // Only this process tells systemd when it serves; MariaDB would, too.
+                .env_remove("NOTIFY_SOCKET")
                 .spawn()
         };
         let child = spawn().map_err(io_error("run", program))?;

@@ -165,7 +165,7 @@ pub async fn connect_to_socket(socket: &Path, database: &str) -> Option<Conn> {
 pub struct Api {
     pub address: SocketAddr,
     directory: PathBuf,
-    variables: Vec<(String, String)>,
+    pub variables: Vec<(String, String)>,
     child: Option<Child>,
 }
 
@@ -246,7 +246,7 @@ impl Api {
     }
 }
 
-fn send(child: &Child, signal: Signal) {
+pub fn send(child: &Child, signal: Signal) {
     let pid = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
     // The process may have ended by itself.
     let _ = pid.map(|pid| kill_process(pid, signal));
@@ -254,7 +254,7 @@ fn send(child: &Child, signal: Signal) {
 
 /// A command whose process is killed when this process ends, however it ends. The kernel does so at
 /// the end of the thread that starts it, which is the main thread here.
-fn bound(program: &str) -> Command {
+pub fn bound(program: &str) -> Command {
     let mut command = command("setpriv");
     command.args(["--pdeathsig", "KILL", program]);
     command.kill_on_drop(true);

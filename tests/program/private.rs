@@ -1,12 +1,13 @@
 //! Subcommands without `DATABASE_URL`: the private MariaDB starts and stops with the program.
 
 use std::fs;
+use std::os::unix::net::UnixDatagram;
 
 use rustix::process::Signal;
 
 use crate::http::{get, send, send_json};
 use crate::mariadb::Mariadb;
-use crate::process::{Server, directory, run_in};
+use crate::process::{LIMIT, Server, directory, run_in};
 
 #[test]
 fn a_first_and_a_second_start() {
@@ -72,6 +73,28 @@ fn empty(server: &Server) {
             assert_eq!(response.status, 200, "{response:?}");
         }
     }
+}
+
+#[test]
+fn systemd_is_told_when_the_program_serves_and_when_it_stops() {
+    let directory = directory();
+    let socket = directory.path().join("notify");
+    let supervisor = UnixDatagram::bind(&socket).unwrap();
+    supervisor.set_read_timeout(Some(LIMIT)).unwrap();
+    let message = || {
+        let mut bytes = [0; 1000];
+        let length = supervisor.recv(&mut bytes).unwrap();
+        String::from_utf8(bytes[..length].to_vec()).unwrap()
+    };
+    let variables = [("NOTIFY_SOCKET", socket.to_str().unwrap())];
+    let mut server = Server::launch(directory.path(), &variables);
+    // MariaDB, which would send more, does not know the socket.
+    assert_eq!(message().trim(), "READY=1");
+    let address = server.await_line("listening on http");
+    assert!(address.contains("http://"), "{address}");
+    server.signal(Signal::TERM);
+    assert_eq!(message().trim(), "STOPPING=1");
+    assert_eq!(server.end(), Some(0), "{:#?}", server.log());
 }
 
 #[test]
