@@ -12,11 +12,13 @@
 //! - `slots`: how many connections there are, and which one is closed in favour of another
 //! - `timer`, `reading`, `stream`, `body`: how long a connection waits for its client
 //! - `tls`: the certificate, and the handshake of connections with TLS
+//! - `monitoring`: another server, for those who observe this one
 //! - `descriptors`, `signals`: the process's limit of open files, and the signals that it handles
 
 mod body;
 mod connection;
 mod descriptors;
+mod monitoring;
 mod reading;
 mod rejection;
 mod signals;
@@ -41,7 +43,9 @@ use tokio::time::timeout;
 
 use crate::clients::Network;
 use crate::deadlines;
+use crate::metrics::Connections;
 
+pub use monitoring::MonitoringServer;
 pub use signals::{Hangups, shutdown_signal};
 pub use tls::{KeyPair, Tls, keep_current};
 
@@ -60,6 +64,11 @@ pub trait Application: Endpoint {
     /// The network that the connections of `peer` are counted by; `None` if there may be as many as there
     /// are slots.
     fn network(&self, peer: IpAddr) -> Option<Network>;
+
+    /// Where connections and their bytes are counted. By default nobody reads the counts.
+    fn metrics_of_connections(&self) -> Connections {
+        Connections::default()
+    }
 
     /// Called once, when the server was told to stop. From now on the application reports that it is
     /// not ready for further clients; requests are still passed to it.
@@ -143,6 +152,7 @@ pub async fn serve<A: Application + 'static>(
     let stage = watch::Sender::new(Stage::Serving);
     let slots = descriptors::raise_limit_for(limits.max_connections);
     let mut acceptor = Acceptor {
+        metrics: app.metrics_of_connections(),
         app: Arc::new(app),
         http: Arc::new(connection::protocols()),
         tls,
@@ -204,6 +214,7 @@ struct Acceptor<A> {
     /// A connection that was accepted and has no slot yet.
     waiting: Option<Accepted>,
     stage: watch::Receiver<Stage>,
+    metrics: Connections,
     connections: JoinSet<()>,
 }
 
@@ -274,7 +285,9 @@ impl<A: Application + 'static> Acceptor<A> {
             Arc::clone(&slot.timer),
             self.stage.clone(),
         );
+        let counted = self.metrics.open();
         self.connections.spawn(async move {
+            let _counted = counted;
             connection::serve_connection(stream, peer, app, &http, tls, timer, stage).await;
             drop(slot);
         });

@@ -1,5 +1,5 @@
-//! The log line of each request, written when the last byte of its response has been passed to the
-//! server, or when the response cannot be completed any more.
+//! The log line of each request, and its part in the metrics: written when the last byte of its response
+//! has been passed to the server, or when the response cannot be completed any more.
 //!
 //! The request ends with the body, not with the handler: a list is sent long after its handler has
 //! returned.
@@ -22,6 +22,8 @@ use poem::{Body, Request, Response};
 use tracing::Span;
 
 use crate::clients::Client;
+use crate::contract::Operation;
+use crate::metrics::{Counted, Metrics, NO_OPERATION};
 
 /// The largest number of bytes of a path that are logged.
 const MAX_PATH: usize = 512;
@@ -48,7 +50,15 @@ impl CutOff {
     }
 }
 
-/// The data of one request for the log. The line is written when this value is dropped.
+/// The outcomes of requests, in the log and in the metrics.
+const COMPLETE: &str = "complete";
+const BROKEN_OFF: &str = "broken off";
+const CUT_OFF: &str = "cut off";
+const PANICKED: &str = "panicked";
+const DISCONNECTED: &str = "client disconnected";
+
+/// The data of one request for the log and the metrics. The line is written, and the request is counted,
+/// when this value is dropped.
 pub(super) struct RequestLog {
     pub request_id: Arc<str>,
     pub start: Instant,
@@ -65,6 +75,8 @@ pub(super) struct RequestLog {
     /// How the body ended; `None` until then.
     end: Option<End>,
     cut_off: CutOff,
+    metrics: Arc<Metrics>,
+    _in_flight: Counted,
 }
 
 /// How the body of a response ended.
@@ -80,7 +92,12 @@ enum End {
 
 impl RequestLog {
     /// The log of a request of `client` to `operation`, which has just arrived.
-    pub(super) fn begin(request: &Request, operation: &'static str, client: Client) -> Self {
+    pub(super) fn begin(
+        request: &Request,
+        operation: &'static str,
+        client: Client,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
         Self {
             request_id: request_id(request),
             start: Instant::now(),
@@ -93,6 +110,8 @@ impl RequestLog {
             bytes: 0,
             end: None,
             cut_off: request.data::<CutOff>().cloned().unwrap_or_default(),
+            metrics: Arc::clone(metrics),
+            _in_flight: Counted::in_gauge(&metrics.http.in_flight),
         }
     }
 
@@ -127,13 +146,37 @@ impl RequestLog {
     /// How the request ended, when this value is being dropped.
     fn outcome(&self) -> &'static str {
         match self.end {
-            Some(End::Complete) => "complete",
-            Some(End::BrokenOff) => "broken off",
-            Some(End::CutOff) => "cut off",
-            None if std::thread::panicking() => "panicked",
-            None if self.cut_off.is_set() => "cut off",
-            None => "client disconnected",
+            Some(End::Complete) => COMPLETE,
+            Some(End::BrokenOff) => BROKEN_OFF,
+            Some(End::CutOff) => CUT_OFF,
+            None if std::thread::panicking() => PANICKED,
+            None if self.cut_off.is_set() => CUT_OFF,
+            None => DISCONNECTED,
         }
+    }
+
+    /// Counts the request, which has ended like this, in the metrics.
+    fn count(&self, outcome: &'static str, duration: Duration) {
+        let operation = match self.operation {
+            "" => NO_OPERATION,
+            operation => operation,
+        };
+        let status = self.status.map(|status| status.as_u16());
+        self.metrics.http.ended(operation, status, duration);
+        if outcome != COMPLETE {
+            self.metrics.http.ended_incompletely(outcome);
+        }
+    }
+}
+
+/// Shows the metrics of requests to these operations before the first request.
+pub(super) fn show_in(metrics: &Metrics, operations: impl Iterator<Item = &'static Operation>) {
+    for operation in operations {
+        let statuses = operation.statuses();
+        metrics.http.show_operation(&operation.id, statuses);
+    }
+    for outcome in [BROKEN_OFF, CUT_OFF, PANICKED, DISCONNECTED] {
+        metrics.http.show_outcome(outcome);
     }
 }
 
@@ -141,6 +184,8 @@ impl Drop for RequestLog {
     fn drop(&mut self) {
         let microseconds = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
         let duration = Duration::from_micros(microseconds);
+        let outcome = self.outcome();
+        self.count(outcome, duration);
         tracing::info!(
             target: "ecommerce_api::request",
             parent: None,
@@ -151,7 +196,7 @@ impl Drop for RequestLog {
             status = self.status.map(|status| u64::from(status.as_u16())),
             duration_ms = duration.div_duration_f64(Duration::from_millis(1)),
             bytes = self.bytes,
-            outcome = self.outcome(),
+            outcome,
             peer = self.address().map(tracing::field::display),
             "request"
         );
@@ -252,6 +297,7 @@ mod tests {
     use http_body_util::BodyExt;
 
     use crate::clients::Rules;
+    use crate::metrics::Format;
 
     use super::*;
 
@@ -270,11 +316,21 @@ mod tests {
         let response = Response::builder().body(body);
         let request = Request::default();
         let client = Rules::default().client(None, request.headers());
-        let response = RequestLog::begin(&request, "", client).watch(response, Span::none());
+        let metrics = Arc::default();
+        let begun = RequestLog::begin(&request, "", client, &metrics);
+        let response = begun.watch(response, Span::none());
         let body: BoxBody<Bytes, io::Error> = response.into_body().into();
         assert!(tokio::spawn(body.collect()).await.unwrap_err().is_panic());
         let log = String::from_utf8(log.lock().unwrap().clone()).unwrap();
         assert!(log.contains("outcome=\"panicked\""), "{log}");
+        let metrics = metrics.text(Format::Prometheus);
+        for line in [
+            "ecommerce_api_http_responses_incomplete_total{outcome=\"panicked\"} 1",
+            "ecommerce_api_http_requests_in_flight 0",
+            "ecommerce_api_http_request_duration_seconds_count{operation=\"none\",status=\"200\"} 1",
+        ] {
+            assert!(metrics.lines().any(|shown| shown == line), "{metrics}");
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::clients::{self, Connection, Network};
 use crate::contract::{self, Contract, Operation};
 use crate::deadlines::{self, Limits};
 use crate::error::Error;
+use crate::metrics::{Connections, Metrics};
 
 use super::body_memory::BodyMemory;
 use super::capacity::Capacity;
@@ -68,6 +69,7 @@ pub struct Pipeline {
     time_limit: Duration,
     /// Whether the server is shutting down.
     pub(super) is_stopping: Arc<AtomicBool>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 /// The target of a request: an operation, and the service that has it.
@@ -92,6 +94,7 @@ impl Pipeline {
             settings,
             time_limit: Limits::DEFAULT.operation,
             is_stopping: Arc::default(),
+            metrics: Arc::default(),
         }
     }
 
@@ -101,9 +104,14 @@ impl Pipeline {
         Self { time_limit, ..self }
     }
 
-    /// Records that the server is shutting down, which `/health` reports.
+    /// Records that the server is shutting down, which `/health` and `/health/ready` report.
     pub(crate) fn announce_shutdown(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// The metrics of connections.
+    pub(crate) fn metrics_of_connections(&self) -> Connections {
+        self.metrics.http.connections.clone()
     }
 
     /// The network that the connections of `peer` are counted by; `None` for one without limits.
@@ -250,6 +258,7 @@ impl Pipeline {
 
     /// The response to a request that the server rejects with `status` before it reaches the pipeline.
     pub(crate) fn reject(&self, status: StatusCode) -> http::Response<Bytes> {
+        self.metrics.http.malformed(status.as_u16());
         let failure = malformed::failure(status);
         let mut response = failure.response();
         self.finish(&mut response, None, &new_request_id());
@@ -291,7 +300,10 @@ impl Pipeline {
 
         let arrival = tokio::time::Instant::now();
         let passed = Box::pin(self.pass(request, target, log)).await;
-        if target.is_some() && passed.as_ref().is_err_and(Overload::is_cause_of) {
+        if let Some(Target { operation, .. }) = target
+            && passed.as_ref().is_err_and(Overload::is_cause_of)
+        {
+            self.metrics.http.shed(&operation.id);
             tokio::time::sleep_until(arrival + deadlines::REJECTION).await;
         }
         let mut response = passed.unwrap_or_else(envelope);
@@ -301,7 +313,8 @@ impl Pipeline {
             response.headers_mut().insert(header::CONNECTION, close);
         } else if let Some(Target { operation, .. }) = target {
             let validation = self.settings.validation;
-            let checked = validation.check(operation, &method, response).await;
+            let checked = validation.check(operation, &method, response, &self.metrics);
+            let checked = checked.await;
             response = checked.unwrap_or_else(|failure| {
                 let mut response = failure.response();
                 self.finish(&mut response, origin.as_ref(), &log.request_id);
@@ -325,7 +338,7 @@ impl Endpoint for Pipeline {
         let operation = target.map_or("", |target| target.operation.id.as_str());
         let connection = request.data::<Connection>();
         let client = self.settings.clients.client(connection, request.headers());
-        let log = RequestLog::begin(&request, operation, client);
+        let log = RequestLog::begin(&request, operation, client, &self.metrics);
         // The span has the highest level, so that no log level removes the request id from warnings.
         let span = tracing::error_span!("request", id = &*log.request_id);
         // Boxed, since each layer around it would copy the whole future.

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 
 use crate::api::hosts::Hosts;
 use crate::api::validation::Validation;
-use crate::api::{self, Pipeline};
+use crate::api::{self, Monitoring, Pipeline};
 use crate::clients::{self, Network};
 use crate::config::{ContractValidation, Settings};
 use crate::db::session::Session;
@@ -22,7 +22,8 @@ use crate::db::{Database, check, limits, migrations, seed};
 use crate::deadlines;
 use crate::embedded::Embedded;
 use crate::memory;
-use crate::server::{self, Application, Hangups, KeyPair, Limits, Tls};
+use crate::metrics::Connections;
+use crate::server::{self, Application, Hangups, KeyPair, Limits, MonitoringServer, Tls};
 
 use super::database::{require_tables, unusable_password_hash};
 use super::target::Target;
@@ -44,9 +45,25 @@ impl Application for Pipeline {
         Pipeline::network(self, peer)
     }
 
+    fn metrics_of_connections(&self) -> Connections {
+        Pipeline::metrics_of_connections(self)
+    }
+
     fn announce_shutdown(&self) {
         Pipeline::announce_shutdown(self);
     }
+}
+
+impl Application for Monitoring {
+    fn reject(&self, status: StatusCode) -> Response<Bytes> {
+        Monitoring::reject(status)
+    }
+
+    fn network(&self, _peer: IpAddr) -> Option<Network> {
+        None
+    }
+
+    fn announce_shutdown(&self) {}
 }
 
 /// Serves until SIGTERM or Ctrl-C.
@@ -56,6 +73,7 @@ impl Application for Pipeline {
 /// fit, or the private MariaDB ends by itself.
 pub fn serve(settings: &Settings) -> anyhow::Result<()> {
     let api_settings = api_settings(settings)?;
+    check_metrics_addr(settings)?;
     let tls = load_tls(settings)?;
     // Dropped last, so that lines that are logged during the shutdown are written, too.
     let _log = logging::start(settings)?;
@@ -101,6 +119,18 @@ fn api_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
     })
 }
 
+/// Checks that the metrics have a port of their own: the port of the API is often open to everyone.
+fn check_metrics_addr(settings: &Settings) -> Result<(), BadSetting> {
+    let is_shared =
+        |address: SocketAddr| address.port() != 0 && address.port() == settings.server_port;
+    if settings.metrics_addr.is_some_and(is_shared) {
+        let problem = "METRICS_ADDR has the port of SERVER_PORT: \
+                       give it another one, such as 127.0.0.1:9464";
+        return Err(BadSetting(problem.to_owned()));
+    }
+    Ok(())
+}
+
 /// Reads the certificate and its key; `None` without TLS.
 fn load_tls(settings: &Settings) -> Result<Option<Tls>, BadSetting> {
     let Some((cert, key)) = settings.tls_files().map_err(BadSetting)? else {
@@ -124,19 +154,12 @@ async fn run(
         tracing::warn!("{warning}");
     }
     let address = SocketAddr::new(settings.server_host, settings.server_port);
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::AddrInUse => {
-                anyhow!(
-                    "port {} on {} is in use: stop what uses it, or set SERVER_PORT",
-                    address.port(),
-                    address.ip()
-                )
-            }
-            _ => anyhow!("cannot listen on {address}: {error}; see SERVER_HOST and SERVER_PORT"),
-        })?;
+    let listener = listen(address, "SERVER_PORT", "SERVER_HOST and SERVER_PORT").await?;
     let address = listener.local_addr().context("cannot read the port")?;
+    let monitoring_listener = match settings.metrics_addr {
+        Some(address) => Some(listen(address, "METRICS_ADDR", "METRICS_ADDR").await?),
+        None => None,
+    };
 
     // One future for the start and for serving, so that no signal between the two is lost.
     let mut stop_signal = pin!(server::shutdown_signal());
@@ -155,6 +178,11 @@ async fn run(
         limits,
     );
     let app = api::service(&db, api_settings);
+    // Dropped last, so that the shutdown can be observed.
+    let _monitoring = match monitoring_listener {
+        Some(listener) => Some(serve_monitoring(listener, api::monitoring(&db, &app))?),
+        None => None,
+    };
     memory::return_when_freed().context("cannot start threads")?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     tracing::info!(
@@ -181,6 +209,28 @@ async fn run(
         () = serving => Ok(()),
         end = wait_for_exit(embedded) => Err(anyhow!("the private MariaDB ended by itself: {end}")),
     }
+}
+
+/// Listens at `address`, whose port is in the setting `port`, and all of it in `settings`.
+async fn listen(address: SocketAddr, port: &str, settings: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::AddrInUse => anyhow!(
+                "port {} on {} is in use: stop what uses it, or set {port}",
+                address.port(),
+                address.ip()
+            ),
+            _ => anyhow!("cannot listen on {address}: {error}; see {settings}"),
+        })
+}
+
+/// Serves what monitoring systems read, beside the service.
+fn serve_monitoring(listener: TcpListener, app: Monitoring) -> anyhow::Result<MonitoringServer> {
+    let address = listener.local_addr().context("cannot read the port")?;
+    let server = MonitoringServer::start(listener, app).context("cannot start threads")?;
+    tracing::info!("metrics at http://{address}/metrics");
+    Ok(server)
 }
 
 /// Runs [`prepare`] on a thread that may block.

@@ -24,7 +24,7 @@ const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
 /// The pages that do not depend on the contracts.
-const FIXED: [Page; 7] = [
+const FIXED: [Page; 9] = [
     Page {
         path: Cow::Borrowed("/"),
         statuses: &[200],
@@ -35,6 +35,20 @@ const FIXED: [Page; 7] = [
     Page {
         path: Cow::Borrowed("/health"),
         statuses: &[200, 503],
+        content_type: JSON,
+        cache_control: "no-store",
+        headers: &[],
+    },
+    Page {
+        path: Cow::Borrowed("/health/ready"),
+        statuses: &[200, 503],
+        content_type: JSON,
+        cache_control: "no-store",
+        headers: &[],
+    },
+    Page {
+        path: Cow::Borrowed("/health/live"),
+        statuses: &[200],
         content_type: JSON,
         cache_control: "no-store",
         headers: &[],

@@ -16,8 +16,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("passwords", &["deadlines", "error"]),
     ("embedded", &[]),
     ("memory", &[]),
+    ("metrics", &[]),
     ("contract", &["violation"]),
-    ("db", &["deadlines", "violation", "error", "passwords"]),
+    (
+        "db",
+        &["deadlines", "violation", "error", "passwords", "metrics"],
+    ),
     (
         "api",
         &[
@@ -26,11 +30,15 @@ const LAYERS: &[(&str, &[&str])] = &[
             "violation",
             "error",
             "passwords",
+            "metrics",
             "contract",
             "db",
         ],
     ),
-    ("server", &["clients", "deadlines", "error", "api"]),
+    (
+        "server",
+        &["clients", "deadlines", "error", "metrics", "api"],
+    ),
     (
         "commands",
         &[
@@ -41,6 +49,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "passwords",
             "embedded",
             "memory",
+            "metrics",
             "contract",
             "db",
             "api",
@@ -52,6 +61,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 
 /// The crates that a module must not use. A name stands for every crate whose name begins with it.
 const FORBIDDEN_CRATES: &[(&str, &[&str])] = &[
+    ("metrics", &["poem", "hyper", "diesel"]),
     ("contract", &["poem", "diesel"]),
     ("db", &["poem"]),
     ("api", &["diesel", "mysql"]),

@@ -9,6 +9,7 @@ mod common;
 mod connections;
 mod harness;
 mod http2;
+mod monitoring;
 mod rejections;
 mod shutdown;
 mod silence;

@@ -153,7 +153,7 @@ where
     R: Send + 'static,
     Q: Query<R>,
 {
-    let validator = source.validator;
+    let validator = source.validator.as_ref();
     let limit = batch.limit;
     let deadline = Instant::now() + limit;
     let list = (source.query)(snapshot, ListRange::Page(page, batch.known));
@@ -220,7 +220,7 @@ fn landmark(page: Page, end: Position) -> Option<Landmark> {
 async fn next_chunk<L, R>(
     writer: &mut Writer<L>,
     rows: &mut Rows<'_, R>,
-    validator: Option<RowValidator>,
+    validator: Option<&RowValidator>,
     deadline: Instant,
 ) -> Result<Option<Chunk>, Error>
 where
