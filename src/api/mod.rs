@@ -34,6 +34,7 @@ mod shop;
 pub mod site;
 mod sorting;
 mod tags;
+mod trace_context;
 pub mod types;
 pub mod users;
 pub mod validation;

@@ -25,6 +25,8 @@ use crate::clients::Client;
 use crate::contract::Operation;
 use crate::metrics::{Counted, Metrics, NO_OPERATION};
 
+use super::trace_context;
+
 /// The largest number of bytes of a path that are logged.
 const MAX_PATH: usize = 512;
 
@@ -69,6 +71,8 @@ pub(super) struct RequestLog {
     /// The other end of the connection.
     peer: Option<SocketAddr>,
     pub client: Client,
+    /// The id of the trace that the request belongs to.
+    trace_id: Option<Box<str>>,
     status: Option<StatusCode>,
     /// The number of bytes of the body that have been passed to the server.
     bytes: u64,
@@ -106,6 +110,7 @@ impl RequestLog {
             operation,
             peer: request.remote_addr().as_socket_addr().copied(),
             client,
+            trace_id: trace_context::trace_id(request.headers()).map(Box::from),
             status: None,
             bytes: 0,
             end: None,
@@ -198,6 +203,7 @@ impl Drop for RequestLog {
             bytes = self.bytes,
             outcome,
             peer = self.address().map(tracing::field::display),
+            trace_id = self.trace_id.as_deref(),
             "request"
         );
     }
