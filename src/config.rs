@@ -84,14 +84,14 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "0", value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(0..=3600))]
     pub shutdown_delay: u16,
 
-    /// MiB of memory for the bodies of all requests together; one client address may use a quarter
-    #[arg(long, env, global = true, default_value = "64", value_name = "MIB", value_parser = clap::value_parser!(u16).range(8..=4096))]
-    pub body_memory: u16,
-
     /// Address and port for monitoring, without TLS: /metrics, /health, /health/live, /health/ready. Not
     /// SERVER_PORT; best a loopback address
     #[arg(long, env, global = true, value_name = "ADDRESS:PORT")]
     pub metrics_addr: Option<SocketAddr>,
+
+    /// MiB of memory for the bodies of all requests together; one client address may use a quarter
+    #[arg(long, env, global = true, default_value = "64", value_name = "MIB", value_parser = clap::value_parser!(u16).range(8..=4096))]
+    pub body_memory: u16,
 
     /// The addresses and networks whose clients have no limits of their own, or none
     #[arg(

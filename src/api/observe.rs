@@ -4,7 +4,8 @@
 //! The request ends with the body, not with the handler: a list is sent long after its handler has
 //! returned.
 
-use std::borrow::Cow;
+mod path;
+
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -26,9 +27,7 @@ use crate::contract::Operation;
 use crate::metrics::{Counted, Metrics, NO_OPERATION};
 
 use super::trace_context;
-
-/// The largest number of bytes of a path that are logged.
-const MAX_PATH: usize = 512;
+use path::printable_path;
 
 /// The longest request id that is accepted from a client.
 const MAX_REQUEST_ID: usize = 128;
@@ -270,31 +269,6 @@ pub(super) fn new_request_id() -> Arc<str> {
     format!("{:032x}", rand::random::<u128>()).into()
 }
 
-/// The beginning of a path for the log. A path with other characters than ASCII is escaped, since
-/// these could control a terminal.
-fn printable_path(path: &str) -> Cow<'_, str> {
-    let is_cut = path.len() > MAX_PATH;
-    let path = &path[..path.floor_char_boundary(MAX_PATH)];
-    match (path.is_ascii(), is_cut) {
-        (true, false) => path.into(),
-        (true, true) => format!("{path}…").into(),
-        (false, _) => {
-            let escaped = path.escape_debug().to_string();
-            let end = escaped.floor_char_boundary(MAX_PATH);
-            format!(
-                "{}{}",
-                &escaped[..end],
-                if is_cut || end < escaped.len() {
-                    "…"
-                } else {
-                    ""
-                }
-            )
-            .into()
-        }
-    }
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
@@ -337,16 +311,6 @@ mod tests {
         ] {
             assert!(metrics.lines().any(|shown| shown == line), "{metrics}");
         }
-    }
-
-    #[test]
-    fn a_path_is_cut_when_it_is_longer_than_the_limit() {
-        let longest = "a".repeat(MAX_PATH);
-        assert_eq!(printable_path(&longest), longest);
-        assert_eq!(
-            printable_path(&format!("{longest}a")),
-            format!("{longest}…")
-        );
     }
 
     struct Writer(Arc<Mutex<Vec<u8>>>);

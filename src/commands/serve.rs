@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 
 use crate::api::hosts::Hosts;
 use crate::api::validation::Validation;
-use crate::api::{self, Monitoring, Pipeline};
+use crate::api::{self, Pipeline};
 use crate::clients::{self, Network};
 use crate::config::{ContractValidation, Settings};
 use crate::db::session::Session;
@@ -23,11 +23,11 @@ use crate::deadlines;
 use crate::embedded::Embedded;
 use crate::memory;
 use crate::metrics::Connections;
-use crate::server::{self, Application, Hangups, KeyPair, Limits, MonitoringServer, Tls};
+use crate::server::{self, Application, Hangups, KeyPair, Limits, Tls};
 
 use super::database::{require_tables, unusable_password_hash};
 use super::target::Target;
-use super::{BadSetting, logging};
+use super::{BadSetting, logging, monitoring};
 
 /// How often the program checks that the private MariaDB still runs.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -54,18 +54,6 @@ impl Application for Pipeline {
     }
 }
 
-impl Application for Monitoring {
-    fn reject(&self, status: StatusCode) -> Response<Bytes> {
-        Monitoring::reject(status)
-    }
-
-    fn network(&self, _peer: IpAddr) -> Option<Network> {
-        None
-    }
-
-    fn announce_shutdown(&self) {}
-}
-
 /// Serves until SIGTERM or Ctrl-C.
 ///
 /// # Errors
@@ -73,7 +61,7 @@ impl Application for Monitoring {
 /// fit, or the private MariaDB ends by itself.
 pub fn serve(settings: &Settings) -> anyhow::Result<()> {
     let api_settings = api_settings(settings)?;
-    check_metrics_addr(settings)?;
+    monitoring::check_address(settings)?;
     let tls = load_tls(settings)?;
     // Dropped last, so that lines that are logged during the shutdown are written, too.
     let _log = logging::start(settings)?;
@@ -117,18 +105,6 @@ fn api_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
         max_operations: usize::from(settings.database_pool_size) * api::OPERATIONS_PER_CONNECTION,
         body_memory: usize::from(settings.body_memory) * 1024 * 1024,
     })
-}
-
-/// Checks that the metrics have a port of their own: the port of the API is often open to everyone.
-fn check_metrics_addr(settings: &Settings) -> Result<(), BadSetting> {
-    let is_shared =
-        |address: SocketAddr| address.port() != 0 && address.port() == settings.server_port;
-    if settings.metrics_addr.is_some_and(is_shared) {
-        let problem = "METRICS_ADDR has the port of SERVER_PORT: \
-                       give it another one, such as 127.0.0.1:9464";
-        return Err(BadSetting(problem.to_owned()));
-    }
-    Ok(())
 }
 
 /// Reads the certificate and its key; `None` without TLS.
@@ -180,7 +156,7 @@ async fn run(
     let app = api::service(&db, api_settings);
     // Dropped last, so that the shutdown can be observed.
     let _monitoring = match monitoring_listener {
-        Some(listener) => Some(serve_monitoring(listener, api::monitoring(&db, &app))?),
+        Some(listener) => Some(monitoring::serve(listener, api::monitoring(&db, &app))?),
         None => None,
     };
     memory::return_when_freed().context("cannot start threads")?;
@@ -223,14 +199,6 @@ async fn listen(address: SocketAddr, port: &str, settings: &str) -> anyhow::Resu
             ),
             _ => anyhow!("cannot listen on {address}: {error}; see {settings}"),
         })
-}
-
-/// Serves what monitoring systems read, beside the service.
-fn serve_monitoring(listener: TcpListener, app: Monitoring) -> anyhow::Result<MonitoringServer> {
-    let address = listener.local_addr().context("cannot read the port")?;
-    let server = MonitoringServer::start(listener, app).context("cannot start threads")?;
-    tracing::info!("metrics at http://{address}/metrics");
-    Ok(server)
 }
 
 /// Runs [`prepare`] on a thread that may block.

@@ -143,7 +143,7 @@ impl Http {
         );
         registry.register(
             "contract_violations",
-            "Responses that CONTRACT_VALIDATION found not to conform to the contract",
+            "Responses, and chunks of long lists, that CONTRACT_VALIDATION found not to conform to the contract",
             self.nonconforming.clone(),
         );
     }
