@@ -69,10 +69,3 @@ pub fn service(db: &Database, settings: Settings) -> Pipeline {
     pipeline.metrics = Arc::clone(db.metrics());
     pipeline
 }
-
-/// What a monitoring system reads of the service `pipeline`, which uses `db`.
-#[must_use]
-pub fn monitoring(db: &Database, pipeline: &Pipeline) -> Monitoring {
-    let readiness = Readiness::new(db, &pipeline.is_stopping);
-    Monitoring::new(db.metrics(), readiness)
-}

@@ -4,32 +4,49 @@
 //! These requests pass through no pipeline: they are not logged, not counted in the metrics, and not
 //! limited with those of clients.
 //!
-//! Imports `metrics`, and `health` and `site` for the state of the service.
+//! The port is served before the database is prepared, which may take long: meanwhile the process is alive
+//! and not ready, and there are no metrics.
+//!
+//! Imports `db`, `error` and `metrics`, and `health` and `site` for the state of the service.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use poem::http::{self, Method, StatusCode, header};
 use poem::{Endpoint, Request, Response};
 
+use crate::db::Database;
+use crate::error::Error;
 use crate::metrics::{Format, Metrics};
 
 use super::failures::Failure;
 use super::health::Readiness;
+use super::pipeline::Pipeline;
 use super::{malformed, site};
 
-/// The endpoint of the listener for monitoring.
-pub struct Monitoring {
+/// The endpoint of the listener for monitoring; clones show the same service.
+#[derive(Clone, Default)]
+pub struct Monitoring(Arc<OnceLock<Service>>);
+
+/// The service that is shown, once it has started.
+struct Service {
     metrics: Arc<Metrics>,
     readiness: Readiness,
 }
 
 impl Monitoring {
-    pub(super) fn new(metrics: &Arc<Metrics>, readiness: Readiness) -> Self {
-        Self {
-            metrics: Arc::clone(metrics),
-            readiness,
-        }
+    /// Shows the service `pipeline`, which uses `db`, from now on.
+    pub fn show(&self, db: &Database, pipeline: &Pipeline) {
+        // Only the first service is shown.
+        let _ = self.0.set(Service {
+            metrics: Arc::clone(db.metrics()),
+            readiness: Readiness::new(db, &pipeline.is_stopping),
+        });
+    }
+
+    fn service(&self) -> Result<&Service, Failure> {
+        let starting = || Error::Busy("the service is starting").into();
+        self.0.get().ok_or_else(starting)
     }
 
     /// The response to a request that the server rejects with `status` because it is not valid HTTP.
@@ -43,12 +60,12 @@ impl Monitoring {
         response.map(|_| failure.body())
     }
 
-    fn metrics(&self, request: &Request) -> Response {
+    fn metrics(metrics: &Metrics, request: &Request) -> Response {
         let format = format(request.header(header::ACCEPT).unwrap_or_default());
         Response::builder()
             .header(header::CONTENT_TYPE, format.content_type())
             .header(header::CACHE_CONTROL, "no-store")
-            .body(self.metrics.text(format))
+            .body(metrics.text(format))
     }
 }
 
@@ -60,8 +77,11 @@ impl Endpoint for Monitoring {
             return Err(Failure::method_not_allowed("GET, HEAD".to_owned()).into());
         }
         match request.uri().path() {
-            "/metrics" => Ok(self.metrics(&request)),
-            "/health" | "/health/ready" => site::health(self.readiness.clone().check()).await,
+            "/metrics" => Ok(Self::metrics(&self.service()?.metrics, &request)),
+            "/health" | "/health/ready" => {
+                let readiness = self.service()?.readiness.clone();
+                site::health(readiness.check()).await
+            }
             "/health/live" => Ok(site::live()),
             _ => Err(Failure::with_message(
                 StatusCode::NOT_FOUND,

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 
 use crate::api::hosts::Hosts;
 use crate::api::validation::Validation;
-use crate::api::{self, Pipeline};
+use crate::api::{self, Monitoring, Pipeline};
 use crate::clients::{self, Network};
 use crate::config::{ContractValidation, Settings};
 use crate::db::session::Session;
@@ -132,8 +132,13 @@ async fn run(
     let address = SocketAddr::new(settings.server_host, settings.server_port);
     let listener = listen(address, "SERVER_PORT", "SERVER_HOST and SERVER_PORT").await?;
     let address = listener.local_addr().context("cannot read the port")?;
-    let monitoring_listener = match settings.metrics_addr {
-        Some(address) => Some(listen(address, "METRICS_ADDR", "METRICS_ADDR").await?),
+    let monitoring = Monitoring::default();
+    // Dropped last, so that the shutdown can be observed.
+    let _monitoring_server = match settings.metrics_addr {
+        Some(address) => {
+            let listener = listen(address, "METRICS_ADDR", "METRICS_ADDR").await?;
+            Some(monitoring::serve(listener, monitoring.clone())?)
+        }
         None => None,
     };
 
@@ -154,11 +159,7 @@ async fn run(
         limits,
     );
     let app = api::service(&db, api_settings);
-    // Dropped last, so that the shutdown can be observed.
-    let _monitoring = match monitoring_listener {
-        Some(listener) => Some(monitoring::serve(listener, api::monitoring(&db, &app))?),
-        None => None,
-    };
+    monitoring.show(&db, &app);
     memory::return_when_freed().context("cannot start threads")?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     tracing::info!(

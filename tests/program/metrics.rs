@@ -24,10 +24,16 @@ fn serve(database: &Database, variables: &[(&str, &str)]) -> (Server, String) {
         ("METRICS_ADDR", "127.0.0.1:0"),
     ];
     let server = Server::start(directory().path(), &[&fixed, variables].concat());
+    let address = monitoring_address(&server);
+    (server, address)
+}
+
+/// The address of the port for monitoring, from the log.
+#[track_caller]
+fn monitoring_address(server: &Server) -> String {
     let line = server.await_line("metrics at http://");
     let address = line.split("http://").nth(1).unwrap();
-    let address = address.trim_end_matches("/metrics").to_owned();
-    (server, address)
+    address.trim_end_matches("/metrics").to_owned()
 }
 
 /// The response to a request on a connection of its own: its head and its body.
@@ -316,6 +322,28 @@ fn only_readiness_ends_with_the_shutdown() {
     assert_eq!(statuses(&monitoring), [503, 503, 200]);
     for (path, status) in [("/health/ready", 503), ("/health/live", 200)] {
         assert_eq!(get(&server.address, path, &[]).status, status, "{path}");
+    }
+    server.signal(Signal::TERM);
+    assert_eq!(server.end(), Some(0), "{:#?}", server.log());
+}
+
+#[test]
+fn a_process_that_waits_for_its_database_is_alive_and_not_ready() {
+    let variables = [
+        ("DATABASE_URL", "mysql://shop@127.0.0.1:1/shop"),
+        ("DATABASE_WAIT", "3600"),
+        ("METRICS_ADDR", "127.0.0.1:0"),
+    ];
+    let mut server = Server::launch(directory().path(), &variables);
+    let monitoring = monitoring_address(&server);
+    server.await_line("waiting for the database, up to ");
+    for (path, status) in [
+        ("/health/live", 200),
+        ("/health/ready", 503),
+        ("/health", 503),
+        ("/metrics", 503),
+    ] {
+        assert_eq!(read(&monitoring, path).0, status, "{path}");
     }
     server.signal(Signal::TERM);
     assert_eq!(server.end(), Some(0), "{:#?}", server.log());
