@@ -1,7 +1,7 @@
 //! The accept loop: accepts connections, passes requests to the application, and shuts down in
 //! order.
 //!
-//! Imports `deadlines`, `clients`, and `api` to tell the log of requests that a connection was cut off; the
+//! Imports `deadlines`, `clients`, `metrics`, and `api` to tell the log of requests that a connection was cut off; the
 //! application is any [`Application`]. Compared with `poem::Server` it
 //! limits how long a client may keep a connection waiting and how many connections there are, in all and
 //! of one network, survives running out of file descriptors, and breaks the transfer when a body fails half-way: a

@@ -21,7 +21,7 @@
 //! A server that refuses another connection because of a limit does not fail a request: see
 //! `turns`.
 //!
-//! Imports `db::availability`, `db::connect`, `db::connection`, `db::errors` and
+//! Imports `metrics`, `db::availability`, `db::connect`, `db::connection`, `db::errors` and
 //! `db::session_settings`.
 
 mod turns;
@@ -103,13 +103,12 @@ impl Pool {
         let (shown, pool) = (self.metrics.clone(), self.connections.weak());
         metrics.before_each_reading(move || {
             if let Some(pool) = pool.upgrade() {
-                let status = pool.status();
                 let Status {
                     size,
                     available,
                     max_size,
                     waiting,
-                } = status;
+                } = pool.status();
                 shown.show(size, available, max_size, waiting);
             }
         });
@@ -151,6 +150,7 @@ impl Pool {
         self.connections.status().size > 0
     }
 
+    /// A connection. Observes how long it takes to get one.
     async fn object(&self) -> Result<Object<Connector>, Error> {
         let began = Instant::now();
         let object = self.find_object().await;

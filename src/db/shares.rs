@@ -11,7 +11,7 @@
 //!   one connection of its own, so that a locked table stops only the kinds that read it. The kinds
 //!   share the rest of the pool.
 //!
-//! Imports the pool.
+//! Imports the pool and `metrics`.
 
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
