@@ -60,6 +60,10 @@ test-cluster *ARGS:
 check-deploy:
     .ci/deploy
 
+# Start the service and a real Prometheus, send a known load, and compare what Prometheus says with what was sent
+test-metrics:
+    .ci/metrics
+
 # Attack the service with strangers' tools and test cases; a name runs one tool, --list prints them, --readme writes the table into tests/hostile/README.md
 attack *ARGS:
     .ci/attack {{ARGS}}

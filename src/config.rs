@@ -9,7 +9,7 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::builder::{BoolishValueParser, Resettable};
@@ -84,6 +84,11 @@ pub struct Settings {
     /// longer than the load balancer takes to notice
     #[arg(long, env, global = true, default_value = "0", value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(0..=3600))]
     pub shutdown_delay: u16,
+
+    /// Address and port for monitoring, without TLS: /metrics, /health, /health/live, /health/ready. Not
+    /// SERVER_PORT; best a loopback address
+    #[arg(long, env, global = true, value_name = "ADDRESS:PORT")]
+    pub metrics_addr: Option<SocketAddr>,
 
     /// MiB of memory for the bodies of all requests together; one client address may use a quarter
     #[arg(long, env, global = true, default_value = "64", value_name = "MIB", value_parser = clap::value_parser!(u16).range(8..=4096))]

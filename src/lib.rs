@@ -18,6 +18,7 @@
 //! |            | [`tokens`]    | access tokens                                                       |
 //! |            | [`embedded`]  | a private MariaDB as a child process                                |
 //! |            | [`memory`]    | the return of freed memory to the operating system                  |
+//! |            | [`metrics`]   | what an operator sees of the running service                        |
 //! | middle     | [`db`]        | connection pools, queries, migrations, the check of the tables      |
 //! |            | [`contract`]  | contracts as values: parsing, validation, differences, evolution    |
 //! | api        | [`api`]       | the HTTP service: the pipeline, the 17 operations, the site         |
@@ -35,6 +36,7 @@ pub mod deadlines;
 pub mod embedded;
 pub mod error;
 pub mod memory;
+pub mod metrics;
 pub mod passwords;
 pub mod server;
 pub mod tokens;

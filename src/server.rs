@@ -1,7 +1,7 @@
 //! The accept loop: accepts connections, passes requests to the application, and shuts down in
 //! order.
 //!
-//! Imports `deadlines`, `clients`, and `api` to tell the log of requests that a connection was cut off; the
+//! Imports `deadlines`, `clients`, `metrics`, and `api` to tell the log of requests that a connection was cut off; the
 //! application is any [`Application`]. Compared with `poem::Server` it
 //! limits how long a client may keep a connection waiting and how many connections there are, in all and
 //! of one network, survives running out of file descriptors, and breaks the transfer when a body fails half-way: a
@@ -14,11 +14,13 @@
 //! - `streams`: the tasks of HTTP/2 streams, which can be aborted
 //! - `proxied`: the header of the PROXY protocol, with the address of the client
 //! - `tls`: the certificate, and the handshake of connections with TLS
+//! - `monitoring`: another server, for those who observe this one
 //! - `descriptors`, `signals`: the process's limit of open files, and the signals that it handles
 
 mod body;
 mod connection;
 mod descriptors;
+mod monitoring;
 mod proxied;
 mod reading;
 mod rejection;
@@ -45,7 +47,9 @@ use tokio::time::timeout;
 
 use crate::clients::{Network, Opening};
 use crate::deadlines;
+use crate::metrics::Connections;
 
+pub use monitoring::MonitoringServer;
 pub use signals::{Hangups, shutdown_signal};
 pub use tls::{KeyPair, Tls, keep_current};
 
@@ -67,6 +71,10 @@ pub trait Application: Endpoint {
 
     /// How a connection of `peer` begins.
     fn opening(&self, peer: IpAddr) -> Opening;
+    /// Where connections and their bytes are counted. By default nobody reads the counts.
+    fn metrics_of_connections(&self) -> Connections {
+        Connections::default()
+    }
 
     /// Called once, when the server was told to stop. From now on the application reports that it is
     /// not ready for further clients; requests are still passed to it.
@@ -152,6 +160,7 @@ pub async fn serve<A: Application + 'static>(
     let stage = watch::Sender::new(Stage::Serving);
     let slots = descriptors::raise_limit_for(limits.max_connections);
     let mut acceptor = Acceptor {
+        metrics: app.metrics_of_connections(),
         app: Arc::new(app),
         http: Arc::new(connection::protocols()),
         tls,
@@ -213,6 +222,7 @@ struct Acceptor<A> {
     /// A connection that was accepted and has no slot yet.
     waiting: Option<Accepted>,
     stage: watch::Receiver<Stage>,
+    metrics: Connections,
     connections: JoinSet<()>,
 }
 
@@ -284,7 +294,9 @@ impl<A: Application + 'static> Acceptor<A> {
             Arc::clone(&slot.timer),
             self.stage.clone(),
         );
+        let counted = self.metrics.open();
         self.connections.spawn(async move {
+            let _counted = counted;
             if has_proxy_header {
                 let network_of = |client| app.network(client);
                 let client =

@@ -28,6 +28,7 @@ use tracing::Instrument;
 
 use crate::db::{Database, ListRange, Page, Scope};
 use crate::error::Error;
+use crate::metrics::{Counted, observe_size};
 
 use super::context::RequestContext;
 use super::validation::Validation;
@@ -98,12 +99,13 @@ impl Lists {
         L::Item: From<R>,
         R: Send + 'static,
     {
+        let metrics = self.db.metrics();
         let source = Source {
             db: self.db.clone(),
             query,
             range: ListRange::After(0),
             position: Position::default(),
-            validator: self.validation.row_validator(context.operation),
+            validator: self.validation.row_validator(context.operation, metrics),
         };
         let key = || Key {
             operation: &context.operation.id,
@@ -114,7 +116,9 @@ impl Lists {
         let chunks = if let Some(page) = page {
             let (subscriber, chunks) = mpsc::channel(pages::CHANNEL_CAPACITY);
             let (memory, connections) = (self.pages.memory(), self.shares.connections.clone());
-            let read = move |requests, release| {
+            let sizes = metrics.lists.pages.clone();
+            let read = move |requests: Vec<_>, release| {
+                observe_size(&sizes, requests.len());
                 let (memory, connections) = (memory.clone(), connections.clone());
                 pages::read::<L, R, _>(source.clone(), memory, connections, requests, release)
             };
@@ -125,14 +129,17 @@ impl Lists {
             let limit = self.db.limits().share;
             let connection = self.shares.wait(&context.client, limit).await?;
             let (sender, chunks) = mpsc::channel(subscriber::CHANNEL_CAPACITY);
-            let subscriber = Subscriber {
-                chunks: sender,
-                connection,
-            };
+            let counted = Counted::in_gauge(&metrics.lists.subscribers);
+            let subscriber = Subscriber::new(sender, connection, counted);
+            let sizes = metrics.lists.whole.clone();
             if is_plain {
-                let send = move |subscribers| sending::send::<L, R, _>(source, subscribers);
+                let send = move |subscribers: Vec<_>| {
+                    observe_size(&sizes, subscribers.len());
+                    sending::send::<L, R, _>(source, subscribers)
+                };
                 self.queries.join(key(), subscriber, send);
             } else {
+                observe_size(&sizes, 1);
                 let task = sending::send::<L, R, _>(source, vec![subscriber]);
                 tokio::spawn(task.in_current_span());
             }

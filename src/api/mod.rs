@@ -1,7 +1,7 @@
 //! The HTTP service: the operations of all contracts, the other paths (see [`site`]), and the pipeline
 //! that every request passes through.
 //!
-//! Imports `db`, `contract`, `error`, `deadlines`, `clients`, `budget` and `passwords`; knows no SQL.
+//! Imports `db`, `contract`, `error`, `deadlines`, `clients`, `budget`, `metrics` and `passwords`; knows no SQL.
 
 mod body;
 mod capacity;
@@ -15,11 +15,13 @@ mod descriptions;
 mod details;
 mod document;
 pub mod failures;
+mod health;
 pub mod hosts;
 mod idempotency;
 pub mod json;
 mod lists;
 mod malformed;
+mod monitoring;
 mod observe;
 mod parameters;
 mod pipeline;
@@ -32,17 +34,19 @@ mod shop;
 pub mod site;
 mod sorting;
 mod tags;
+mod trace_context;
 pub mod types;
 pub mod users;
 pub mod validation;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::db::Database;
-use crate::error::Error;
+
+use health::Readiness;
 
 pub use capacity::OPERATIONS_PER_CONNECTION;
+pub use monitoring::Monitoring;
 pub use observe::CutOff;
 pub use pipeline::{Pipeline, Service, Settings};
 
@@ -54,22 +58,14 @@ pub fn service(db: &Database, settings: Settings) -> Pipeline {
         .iter()
         .map(|it| it.service(db, settings.validation));
     let services = services.collect();
-    let is_stopping = Arc::new(AtomicBool::new(false));
-    let ping = {
-        let (db, is_stopping) = (db.clone(), Arc::clone(&is_stopping));
-        move || {
-            let (db, is_stopping) = (db.clone(), Arc::clone(&is_stopping));
-            async move {
-                if is_stopping.load(Ordering::Relaxed) {
-                    return Err(Error::Busy("the server is shutting down"));
-                }
-                db.ping().await
-            }
-        }
-    };
-    let site = site::routes(published.iter().map(site::Document::of), ping);
+    let is_stopping = Arc::default();
+    let readiness = Readiness::new(db, &is_stopping);
+    let documents = published.iter().map(site::Document::of);
+    let site = site::routes(documents, move || readiness.clone().check());
     let pipeline = Pipeline::new(services, site, settings);
     let mut pipeline = pipeline.with_time_limit(db.limits().operation);
     pipeline.is_stopping = is_stopping;
+    observe::show_in(db.metrics(), contracts::operations());
+    pipeline.metrics = Arc::clone(db.metrics());
     pipeline
 }

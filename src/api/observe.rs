@@ -1,10 +1,11 @@
-//! The log line of each request, written when the last byte of its response has been passed to the
-//! server, or when the response cannot be completed any more.
+//! The log line of each request, and its part in the metrics: written when the last byte of its response
+//! has been passed to the server, or when the response cannot be completed any more.
 //!
 //! The request ends with the body, not with the handler: a list is sent long after its handler has
 //! returned.
 
-use std::borrow::Cow;
+mod path;
+
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -22,9 +23,11 @@ use poem::{Body, Request, Response};
 use tracing::Span;
 
 use crate::clients::Client;
+use crate::contract::Operation;
+use crate::metrics::{Counted, Metrics, NO_OPERATION};
 
-/// The largest number of bytes of a path that are logged.
-const MAX_PATH: usize = 512;
+use super::trace_context;
+use path::printable_path;
 
 /// The longest request id that is accepted from a client.
 const MAX_REQUEST_ID: usize = 128;
@@ -62,7 +65,15 @@ impl CutOff {
     }
 }
 
-/// The data of one request for the log. The line is written when this value is dropped.
+/// The outcomes of requests, in the log and in the metrics.
+const COMPLETE: &str = "complete";
+const BROKEN_OFF: &str = "broken off";
+const CUT_OFF: &str = "cut off";
+const PANICKED: &str = "panicked";
+const DISCONNECTED: &str = "client disconnected";
+
+/// The data of one request for the log and the metrics. The line is written, and the request is counted,
+/// when this value is dropped.
 pub(super) struct RequestLog {
     pub request_id: Arc<str>,
     pub start: Instant,
@@ -73,12 +84,16 @@ pub(super) struct RequestLog {
     /// The other end of the connection.
     peer: Option<SocketAddr>,
     pub client: Client,
+    /// The id of the trace that the request belongs to.
+    trace_id: Option<Box<str>>,
     status: Option<StatusCode>,
     /// The number of bytes of the body that have been passed to the server.
     bytes: u64,
     /// How the body ended; `None` until then.
     end: Option<End>,
     cut_off: CutOff,
+    metrics: Arc<Metrics>,
+    _in_flight: Counted,
 }
 
 /// How the body of a response ended.
@@ -94,7 +109,12 @@ enum End {
 
 impl RequestLog {
     /// The log of a request of `client` to `operation`, which has just arrived.
-    pub(super) fn begin(request: &Request, operation: &'static str, client: Client) -> Self {
+    pub(super) fn begin(
+        request: &Request,
+        operation: &'static str,
+        client: Client,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
         Self {
             request_id: request_id(request),
             start: Instant::now(),
@@ -103,10 +123,13 @@ impl RequestLog {
             operation,
             peer: request.remote_addr().as_socket_addr().copied(),
             client,
+            trace_id: trace_context::trace_id(request.headers()).map(Box::from),
             status: None,
             bytes: 0,
             end: None,
             cut_off: request.data::<CutOff>().cloned().unwrap_or_default(),
+            metrics: Arc::clone(metrics),
+            _in_flight: Counted::in_gauge(&metrics.http.in_flight),
         }
     }
 
@@ -142,14 +165,38 @@ impl RequestLog {
     fn outcome(&self) -> &'static str {
         match self.end {
             // The server has not passed on the end of the body.
-            Some(End::Complete) if self.cut_off.is_set() => "cut off",
-            Some(End::Complete) => "complete",
-            Some(End::BrokenOff) => "broken off",
-            Some(End::CutOff) => "cut off",
-            None if std::thread::panicking() => "panicked",
-            None if self.cut_off.is_set() => "cut off",
-            None => "client disconnected",
+            Some(End::Complete) if self.cut_off.is_set() => CUT_OFF,
+            Some(End::Complete) => COMPLETE,
+            Some(End::BrokenOff) => BROKEN_OFF,
+            Some(End::CutOff) => CUT_OFF,
+            None if std::thread::panicking() => PANICKED,
+            None if self.cut_off.is_set() => CUT_OFF,
+            None => DISCONNECTED,
         }
+    }
+
+    /// Counts the request, which has ended like this, in the metrics.
+    fn count(&self, outcome: &'static str, duration: Duration) {
+        let operation = match self.operation {
+            "" => NO_OPERATION,
+            operation => operation,
+        };
+        let status = self.status.map(|status| status.as_u16());
+        self.metrics.http.ended(operation, status, duration);
+        if outcome != COMPLETE {
+            self.metrics.http.ended_incompletely(outcome);
+        }
+    }
+}
+
+/// Shows the metrics of requests to these operations before the first request.
+pub(super) fn show_in(metrics: &Metrics, operations: impl Iterator<Item = &'static Operation>) {
+    for operation in operations {
+        let statuses = operation.statuses();
+        metrics.http.show_operation(&operation.id, statuses);
+    }
+    for outcome in [BROKEN_OFF, CUT_OFF, PANICKED, DISCONNECTED] {
+        metrics.http.show_outcome(outcome);
     }
 }
 
@@ -157,6 +204,8 @@ impl Drop for RequestLog {
     fn drop(&mut self) {
         let microseconds = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
         let duration = Duration::from_micros(microseconds);
+        let outcome = self.outcome();
+        self.count(outcome, duration);
         tracing::info!(
             target: "ecommerce_api::request",
             parent: None,
@@ -167,8 +216,9 @@ impl Drop for RequestLog {
             status = self.status.map(|status| u64::from(status.as_u16())),
             duration_ms = duration.div_duration_f64(Duration::from_millis(1)),
             bytes = self.bytes,
-            outcome = self.outcome(),
+            outcome,
             peer = self.address().map(tracing::field::display),
+            trace_id = self.trace_id.as_deref(),
             "request"
         );
     }
@@ -235,31 +285,6 @@ pub(super) fn new_request_id() -> Arc<str> {
     format!("{:032x}", rand::random::<u128>()).into()
 }
 
-/// The beginning of a path for the log. A path with other characters than ASCII is escaped, since
-/// these could control a terminal.
-fn printable_path(path: &str) -> Cow<'_, str> {
-    let is_cut = path.len() > MAX_PATH;
-    let path = &path[..path.floor_char_boundary(MAX_PATH)];
-    match (path.is_ascii(), is_cut) {
-        (true, false) => path.into(),
-        (true, true) => format!("{path}…").into(),
-        (false, _) => {
-            let escaped = path.escape_debug().to_string();
-            let end = escaped.floor_char_boundary(MAX_PATH);
-            format!(
-                "{}{}",
-                &escaped[..end],
-                if is_cut || end < escaped.len() {
-                    "…"
-                } else {
-                    ""
-                }
-            )
-            .into()
-        }
-    }
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
@@ -268,6 +293,7 @@ mod tests {
     use http_body_util::BodyExt;
 
     use crate::clients::Rules;
+    use crate::metrics::Format;
 
     use super::*;
 
@@ -286,21 +312,21 @@ mod tests {
         let response = Response::builder().body(body);
         let request = Request::default();
         let client = Rules::default().client(None, request.headers());
-        let response = RequestLog::begin(&request, "", client).watch(response, Span::none());
+        let metrics = Arc::default();
+        let begun = RequestLog::begin(&request, "", client, &metrics);
+        let response = begun.watch(response, Span::none());
         let body: BoxBody<Bytes, io::Error> = response.into_body().into();
         assert!(tokio::spawn(body.collect()).await.unwrap_err().is_panic());
         let log = String::from_utf8(log.lock().unwrap().clone()).unwrap();
         assert!(log.contains("outcome=\"panicked\""), "{log}");
-    }
-
-    #[test]
-    fn a_path_is_cut_when_it_is_longer_than_the_limit() {
-        let longest = "a".repeat(MAX_PATH);
-        assert_eq!(printable_path(&longest), longest);
-        assert_eq!(
-            printable_path(&format!("{longest}a")),
-            format!("{longest}…")
-        );
+        let metrics = metrics.text(Format::Prometheus);
+        for line in [
+            "ecommerce_api_http_responses_incomplete_total{outcome=\"panicked\"} 1",
+            "ecommerce_api_http_requests_in_flight 0",
+            "ecommerce_api_http_request_duration_seconds_count{operation=\"none\",status=\"200\"} 1",
+        ] {
+            assert!(metrics.lines().any(|shown| shown == line), "{metrics}");
+        }
     }
 
     struct Writer(Arc<Mutex<Vec<u8>>>);

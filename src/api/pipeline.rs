@@ -22,6 +22,7 @@ use crate::clients::{self, Connection, Network, Opening};
 use crate::contract::{self, Contract, Operation};
 use crate::deadlines::{self, Limits};
 use crate::error::Error;
+use crate::metrics::{Connections, Metrics};
 
 use super::capacity;
 use super::context::{Caller, RequestContext};
@@ -75,6 +76,7 @@ pub struct Pipeline {
     time_limit: Duration,
     /// Whether the server is shutting down.
     pub(super) is_stopping: Arc<AtomicBool>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 /// The target of a request: an operation, and the service that has it.
@@ -100,6 +102,7 @@ impl Pipeline {
             settings,
             time_limit: Limits::DEFAULT.operation,
             is_stopping: Arc::default(),
+            metrics: Arc::default(),
         }
     }
 
@@ -109,9 +112,14 @@ impl Pipeline {
         Self { time_limit, ..self }
     }
 
-    /// Records that the server is shutting down, which `/health` reports.
+    /// Records that the server is shutting down, which `/health` and `/health/ready` report.
     pub(crate) fn announce_shutdown(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// The metrics of connections.
+    pub(crate) fn metrics_of_connections(&self) -> Connections {
+        self.metrics.http.connections.clone()
     }
 
     /// The network that the connections of `peer` are counted by; `None` for one without limits.
@@ -273,6 +281,7 @@ impl Pipeline {
 
     /// The response to a request that the server rejects with `status` before it reaches the pipeline.
     pub(crate) fn reject(&self, status: StatusCode) -> http::Response<Bytes> {
+        self.metrics.http.malformed(status.as_u16());
         let failure = malformed::failure(status);
         let mut response = failure.response();
         self.finish(&mut response, None, &new_request_id());
@@ -318,7 +327,10 @@ impl Pipeline {
         let arrival = tokio::time::Instant::now();
         let passed = Box::pin(self.pass(request, target, log)).await;
         let counted = self.count(passed, &method, log).await;
-        if target.is_some() && counted.as_ref().is_err_and(Overload::is_cause_of) {
+        if let Some(Target { operation, .. }) = target
+            && counted.as_ref().is_err_and(Overload::is_cause_of)
+        {
+            self.metrics.http.shed(&operation.id);
             tokio::time::sleep_until(arrival + deadlines::REJECTION).await;
         }
         let mut response = counted.unwrap_or_else(envelope);
@@ -333,7 +345,8 @@ impl Pipeline {
             response.headers_mut().insert(header::CONNECTION, close);
         } else if let Some(Target { operation, .. }) = target {
             let validation = self.settings.validation;
-            let checked = validation.check(operation, &method, response).await;
+            let checked = validation.check(operation, &method, response, &self.metrics);
+            let checked = checked.await;
             response = checked.unwrap_or_else(|failure| {
                 let mut response = failure.response();
                 self.finish(&mut response, origin.as_ref(), &log.request_id);
@@ -381,7 +394,7 @@ impl Endpoint for Pipeline {
         let rules = &self.settings.clients;
         let client = rules.client(connection, request.headers());
         let is_forwarded_https = rules.is_forwarded_https(connection, request.headers());
-        let log = RequestLog::begin(&request, operation, client);
+        let log = RequestLog::begin(&request, operation, client, &self.metrics);
         // The span has the highest level, so that no log level removes the request id from warnings.
         let span = tracing::error_span!("request", id = &*log.request_id);
         // Boxed, since each layer around it would copy the whole future.

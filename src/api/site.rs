@@ -1,5 +1,5 @@
-//! The paths that are in no contract: `/`, `/health`, each contract itself as `/api/<name>.yaml` and
-//! `/api/<name>.json` (the first one also as `/api/swagger.json`), the pages of `/api/docs`, and what browsers
+//! The paths that are in no contract: `/`, `/health`, `/health/live`, `/health/ready`, each contract itself as
+//! `/api/<name>.yaml` and `/api/<name>.json` (the first one also as `/api/swagger.json`), the pages of `/api/docs`, and what browsers
 //! and crawlers ask for: `/favicon.svg`, `/favicon.ico` and `/robots.txt`.
 //!
 //! Imports `error`, and `contracts` for the documents. The caller passes in the function that checks the
@@ -7,8 +7,6 @@
 
 mod docs;
 pub(super) mod home;
-
-use std::sync::Arc;
 
 use bytes::Bytes;
 use poem::endpoint::{make, make_sync};
@@ -47,18 +45,17 @@ impl Document {
     }
 }
 
-/// The routes of the site. `ping` checks that the database responds; it has a time limit of its own.
+/// The routes of the site. `ping` checks that the service is ready; it has a time limit of its own.
 pub fn routes<P, F>(documents: impl IntoIterator<Item = Document>, ping: P) -> Route
 where
-    P: Fn() -> F + Send + Sync + 'static,
+    P: Fn() -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<(), Error>> + Send + 'static,
 {
     let root = root();
-    let ping = Arc::new(ping);
     let home = {
-        let ping = Arc::clone(&ping);
+        let ping = ping.clone();
         make(move |request: Request| {
-            let (ping, root) = (Arc::clone(&ping), root.clone());
+            let (ping, root) = (ping.clone(), root.clone());
             async move {
                 if !home::is_wanted(request.headers()) {
                     return success(&root);
@@ -70,6 +67,7 @@ where
         })
     };
     let icon = || poem::get(make_sync(|_| content("image/svg+xml", FAVICON)));
+    let ready = ping.clone();
     let mut route = Route::new()
         .at("/", poem::get(home))
         .at(
@@ -84,7 +82,9 @@ where
             "/robots.txt",
             poem::get(make_sync(|_| content("text/plain; charset=utf-8", ROBOTS))),
         )
-        .at("/health", poem::get(make(move |_| health(ping()))));
+        .at("/health", poem::get(make(move |_| health(ping()))))
+        .at("/health/ready", poem::get(make(move |_| health(ready()))))
+        .at("/health/live", poem::get(make_sync(|_| live())));
     let mut names = Vec::new();
     for Document { name, json, yaml } in documents {
         let as_json = || contract("application/json", &json);
@@ -136,8 +136,16 @@ fn root() -> Bytes {
     )
 }
 
-/// Responds with 200, or with 503 when the database does not respond.
-async fn health(ping: impl Future<Output = Result<(), Error>>) -> poem::Result<Response> {
+/// The response with status 200 of a process that responds at all. The database is not asked: a new
+/// process would not reach it either.
+pub(super) fn live() -> Response {
+    success(&envelope(&json!({"process": "up"}), "The process responds"))
+}
+
+/// Responds with 200, or with 503 when the service is not ready: when the database does not respond.
+pub(super) async fn health(
+    ping: impl Future<Output = Result<(), Error>>,
+) -> poem::Result<Response> {
     ping.await.map_err(Failure::from)?;
     Ok(success(&envelope(
         &json!({"database": "up"}),

@@ -10,6 +10,7 @@ use poem::{Body, Response};
 
 use crate::contract::Operation;
 use crate::error::Error;
+use crate::metrics::{Counter, Metrics};
 use crate::violation::Violation;
 
 use super::failures::Failure;
@@ -34,12 +35,14 @@ impl Validation {
     /// With [`Self::Enforce`], the response to send in place of a nonconforming one.
     pub(super) async fn check(
         self,
-        operation: &Operation,
+        operation: &'static Operation,
         method: &Method,
         mut response: Response,
+        metrics: &Metrics,
     ) -> Result<Response, Failure> {
+        let nonconforming = || metrics.http.nonconforming(&operation.id);
         if *method == Method::HEAD || response.extensions().get::<CheckedByChunk>().is_some() {
-            self.check_head(operation, &response)?;
+            self.check_head(operation, &response, nonconforming)?;
             return Ok(response);
         }
         if !self.is_sampled() {
@@ -49,6 +52,7 @@ impl Validation {
         let body = body.map_err(|error| Error::Internal(error.into()))?;
         let violations = violations(operation, &response, &body);
         if !violations.is_empty() {
+            nonconforming().inc();
             self.report(operation, response.status().as_u16(), &violations)?;
         }
         response.set_body(Body::from_bytes(body));
@@ -56,7 +60,12 @@ impl Validation {
     }
 
     /// Checks everything but the body: for a response to HEAD, and for one whose body is streamed.
-    fn check_head(self, operation: &Operation, response: &Response) -> Result<(), Error> {
+    fn check_head(
+        self,
+        operation: &Operation,
+        response: &Response,
+        nonconforming: impl FnOnce() -> Counter,
+    ) -> Result<(), Error> {
         if self == Self::Off {
             return Ok(());
         }
@@ -65,14 +74,20 @@ impl Validation {
         if violations.is_empty() {
             return Ok(());
         }
+        nonconforming().inc();
         self.report(operation, status, &violations)
     }
 
     /// The validator of the rows of a list; `None` when this list is not checked.
-    pub(super) fn row_validator(self, operation: &'static Operation) -> Option<RowValidator> {
-        self.is_sampled().then_some(RowValidator {
+    pub(super) fn row_validator(
+        self,
+        operation: &'static Operation,
+        metrics: &Metrics,
+    ) -> Option<RowValidator> {
+        self.is_sampled().then(|| RowValidator {
             validation: self,
             operation,
+            nonconforming: metrics.http.nonconforming(&operation.id),
         })
     }
 
@@ -106,10 +121,11 @@ impl Validation {
 const LIST: &str = "/data";
 
 /// Checks the rows of a list of several chunks. Each chunk is checked before it is sent.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct RowValidator {
     validation: Validation,
     operation: &'static Operation,
+    nonconforming: Counter,
 }
 
 impl RowValidator {
@@ -118,11 +134,12 @@ impl RowValidator {
     ///
     /// # Errors
     /// With [`Validation::Enforce`], when a row does not conform.
-    pub(super) fn check_rows(self, rows: &[u8], before: usize) -> Result<(), Error> {
+    pub(super) fn check_rows(&self, rows: &[u8], before: usize) -> Result<(), Error> {
         let violations = self.operation.row_violations(200, LIST, before, rows);
         if violations.is_empty() {
             return Ok(());
         }
+        self.nonconforming.inc();
         self.validation.report(self.operation, 200, &violations)
     }
 }
@@ -173,8 +190,12 @@ mod tests {
                 .content_type("application/json")
                 .header("x-request-id", "1")
                 .finish();
-            let checked = validation.check(operation.unwrap(), &Method::HEAD, untagged);
+            let metrics = Metrics::new();
+            let operation = operation.unwrap();
+            let checked = validation.check(operation, &Method::HEAD, untagged, &metrics);
             assert_eq!(checked.await.is_ok(), passes, "{validation:?}");
+            let counted = metrics.http.nonconforming(&operation.id).get();
+            assert_eq!(counted > 0, validation != Validation::Off, "{validation:?}");
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod database;
 mod logging;
+mod monitoring;
 mod openapi;
 mod serve;
 mod target;

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 
 use crate::api::hosts::Hosts;
 use crate::api::validation::Validation;
-use crate::api::{self, Pipeline};
+use crate::api::{self, Monitoring, Pipeline};
 use crate::clients::{self, Network, Opening};
 use crate::config::{ContractValidation, Settings};
 use crate::db::session::Session;
@@ -23,11 +23,12 @@ use crate::db::{Database, check, limits, migrations, seed};
 use crate::deadlines;
 use crate::embedded::Embedded;
 use crate::memory;
+use crate::metrics::Connections;
 use crate::server::{self, Application, Hangups, KeyPair, Limits, Tls};
 
 use super::database::{require_tables, unusable_password_hash};
 use super::target::Target;
-use super::{BadSetting, logging};
+use super::{BadSetting, logging, monitoring};
 
 /// How often the program checks that the private MariaDB still runs.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -49,6 +50,10 @@ impl Application for Pipeline {
         Pipeline::opening(self, peer)
     }
 
+    fn metrics_of_connections(&self) -> Connections {
+        Pipeline::metrics_of_connections(self)
+    }
+
     fn announce_shutdown(&self) {
         Pipeline::announce_shutdown(self);
     }
@@ -61,6 +66,7 @@ impl Application for Pipeline {
 /// fit, or the private MariaDB ends by itself.
 pub fn serve(settings: &Settings) -> anyhow::Result<()> {
     let api_settings = api_settings(settings)?;
+    monitoring::check_address(settings)?;
     let tls = load_tls(settings)?;
     // Dropped last, so that lines that are logged during the shutdown are written, too.
     let _log = logging::start(settings)?;
@@ -137,19 +143,17 @@ async fn run(
         tracing::warn!("{warning}");
     }
     let address = SocketAddr::new(settings.server_host, settings.server_port);
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::AddrInUse => {
-                anyhow!(
-                    "port {} on {} is in use: stop what uses it, or set SERVER_PORT",
-                    address.port(),
-                    address.ip()
-                )
-            }
-            _ => anyhow!("cannot listen on {address}: {error}; see SERVER_HOST and SERVER_PORT"),
-        })?;
+    let listener = listen(address, "SERVER_PORT", "SERVER_HOST and SERVER_PORT").await?;
     let address = listener.local_addr().context("cannot read the port")?;
+    let monitoring = Monitoring::default();
+    // Dropped last, so that the shutdown can be observed.
+    let _monitoring_server = match settings.metrics_addr {
+        Some(address) => {
+            let listener = listen(address, "METRICS_ADDR", "METRICS_ADDR").await?;
+            Some(monitoring::serve(listener, monitoring.clone())?)
+        }
+        None => None,
+    };
 
     // One future for the start and for serving, so that no signal between the two is lost.
     let mut stop_signal = pin!(async {
@@ -171,6 +175,7 @@ async fn run(
         limits,
     );
     let app = api::service(&db, api_settings);
+    monitoring.show(&db, &app);
     memory::return_when_freed().context("cannot start threads")?;
     let database = if target.embedded.is_some() {
         "the private MariaDB at "
@@ -211,6 +216,20 @@ fn tell_supervisor(state: NotifyState) {
     if let Err(error) = sd_notify::notify(&[state]) {
         tracing::warn!(%error, "cannot notify the supervisor, whose socket is in NOTIFY_SOCKET");
     }
+}
+
+/// Listens at `address`, whose port is in the setting `port`, and all of it in `settings`.
+async fn listen(address: SocketAddr, port: &str, settings: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::AddrInUse => anyhow!(
+                "port {} on {} is in use: stop what uses it, or set {port}",
+                address.port(),
+                address.ip()
+            ),
+            _ => anyhow!("cannot listen on {address}: {error}; see {settings}"),
+        })
 }
 
 /// Runs [`prepare`] on a thread that may block.

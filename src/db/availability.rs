@@ -6,7 +6,7 @@
 //! probes the database until it responds. Connections that are open are still used, and an error of
 //! a statement changes nothing here.
 //!
-//! Imports `deadlines`, `error`, `db::connect` and `db::probe`.
+//! Imports `deadlines`, `metrics`, `db::connect` and `db::probe`.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 use crate::deadlines;
+use crate::metrics::Metrics;
 
 use super::connect::ConnectError;
 use super::probe::Probe;
@@ -52,6 +53,16 @@ impl Availability {
             connecting: Semaphore::new(CONNECTING),
             attempts: Mutex::default(),
         }
+    }
+
+    /// Shows in `metrics` whether the database is there.
+    pub(super) fn show_in(self: &Arc<Self>, metrics: &Metrics) {
+        let (shown, availability) = (metrics.database.available(), Arc::downgrade(self));
+        metrics.before_each_reading(move || {
+            let availability = availability.upgrade();
+            let is_there = availability.is_some_and(|it| it.check().is_ok());
+            shown.set(is_there.into());
+        });
     }
 
     /// Fails while the database counts as away.
@@ -107,5 +118,33 @@ async fn wait_for_response(availability: Weak<Availability>) {
             tracing::info!("the database responds again");
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Format;
+
+    /// Whether the metrics show the database as available.
+    fn is_shown(metrics: &Metrics) -> bool {
+        let text = metrics.text(Format::Prometheus);
+        text.contains("\necommerce_api_database_available 1\n")
+    }
+
+    #[tokio::test]
+    async fn the_metrics_show_when_requests_fail_at_once() {
+        let availability = Arc::new(Availability::new(&Opts::default()));
+        let metrics = Metrics::new();
+        availability.show_in(&metrics);
+        let cause = ConnectError::Unreachable("as a test".to_owned());
+        for _ in 1..FAILURES {
+            availability.failed(&cause);
+            assert!(is_shown(&metrics));
+        }
+        availability.failed(&cause);
+        assert!(!is_shown(&metrics));
+        availability.responded();
+        assert!(is_shown(&metrics));
     }
 }

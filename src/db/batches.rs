@@ -12,6 +12,7 @@ use scoped_futures::{ScopedBoxFuture, ScopedFutureExt};
 use tokio::sync::OnceCell;
 
 use crate::error::Error;
+use crate::metrics;
 
 use super::Connection;
 use super::cart::additions::{self, Outcome};
@@ -79,7 +80,7 @@ pub(super) struct Batches {
 impl Batches {
     /// The batches of a pool that is divided into `shares`. The groups of additions have a pool of
     /// their own.
-    pub(super) fn new(shares: &Arc<Shares>, group_pool: Pool) -> Self {
+    pub(super) fn new(shares: &Arc<Shares>, group_pool: Pool, metrics: &metrics::Database) -> Self {
         let allowance = &Arc::new(Allowance::new(shares.pool_size()));
         let limit = group_pool.limits().queries;
         let carts_share = shares.kind();
@@ -93,25 +94,30 @@ impl Batches {
                 (allowance, limit),
                 |conn, ids| User::with_ids(conn, ids).scope_boxed(),
                 |user| user.id,
-            ),
+            )
+            .counted_in(metrics.batch("users")),
             products: by_id(
                 shares.kind(),
                 (allowance, limit),
                 |conn, ids| Product::with_ids(conn, ids).scope_boxed(),
                 |product| product.id,
-            ),
+            )
+            .counted_in(metrics.batch("products")),
             items: by_id(
                 shares.kind(),
                 (allowance, limit),
                 |conn, ids| cart::with_ids(conn, ids).scope_boxed(),
                 |(item, ..)| item.id,
-            ),
+            )
+            .counted_in(metrics.batch("cart_items")),
             carts: Coalescer::new(allowance, Measured::Yes, limit, move |keys: Vec<Key>| {
                 carts(carts_share.clone(), ids(&keys))
-            }),
+            })
+            .counted_in(metrics.batch("carts")),
             additions: Coalescer::new(allowance, Measured::No, limit, move |items| {
                 add(Arc::clone(&groups), items)
-            }),
+            })
+            .counted_in(metrics.batch("additions")),
         }
     }
 }

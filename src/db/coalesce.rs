@@ -25,7 +25,7 @@
 //! - An error reaches all calls of its batch, and no others.
 //! - The queue is bounded: a call that finds it full fails at once.
 //!
-//! Imports `error`; knows nothing of SQL. Each call gets the result for its key, so
+//! Imports `error` and `metrics`; knows nothing of SQL. Each call gets the result for its key, so
 //! the key must contain everything that decides what the caller may see (see `scope`).
 
 mod allowance;
@@ -42,6 +42,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::error::Error;
+use crate::metrics::{self, observe_size};
 
 pub(super) use allowance::Allowance;
 use detached::RunsToEnd;
@@ -85,6 +86,7 @@ struct State<K, T> {
     measured: Measured,
     /// How long a batch may take until its callers are told to try again.
     limit: Duration,
+    metrics: metrics::Batch,
     queue: Mutex<Queue<K, T>>,
 }
 
@@ -100,6 +102,7 @@ struct Queue<K, T> {
 
 struct Call<K, T> {
     key: K,
+    arrived: Instant,
     result: oneshot::Sender<Result<T, Error>>,
 }
 
@@ -123,6 +126,7 @@ impl<K: Copy + Send + 'static, T: Send + 'static> Coalescer<K, T> {
                 allowance: Arc::clone(allowance),
                 measured,
                 limit,
+                metrics: metrics::Batch::default(),
                 queue: Mutex::new(Queue {
                     waiting: VecDeque::new(),
                     workers: 0,
@@ -133,6 +137,13 @@ impl<K: Copy + Send + 'static, T: Send + 'static> Coalescer<K, T> {
         }
     }
 
+    /// Observes the batches in `metrics`. To be called before the first call.
+    pub(super) fn counted_in(mut self, metrics: metrics::Batch) -> Self {
+        let state = Arc::get_mut(&mut self.state);
+        state.expect("only calls share the state").metrics = metrics;
+        self
+    }
+
     /// The result for `key`.
     ///
     /// # Errors
@@ -141,6 +152,7 @@ impl<K: Copy + Send + 'static, T: Send + 'static> Coalescer<K, T> {
         let (sender, result) = oneshot::channel();
         let call = Call {
             key,
+            arrived: Instant::now(),
             result: sender,
         };
         match self.state.enqueue(call)? {
@@ -287,6 +299,11 @@ where
     let expected = keys.len();
     let owned = Arc::clone(state);
     let started = Instant::now();
+    observe_size(&state.metrics.calls, expected);
+    for call in &batch {
+        let waited = started.duration_since(call.arrived);
+        state.metrics.waits.observe(waited.as_secs_f64());
+    }
     // Within a future, so that a panic while `work` is called is caught too.
     let work = async move { (owned.work)(keys).await };
     let results = within_timeout(state.limit, work).await.and_then(|results| {

@@ -16,6 +16,7 @@ use tracing::Instrument;
 
 use crate::deadlines::{self, Limits};
 use crate::error::Error;
+use crate::metrics::Metrics;
 
 use super::availability::Availability;
 use super::batches::{Batches, Cart, Key};
@@ -46,6 +47,7 @@ pub struct Database {
     list_pool: Pool,
     batches: Arc<Batches>,
     availability: Arc<Availability>,
+    metrics: Arc<Metrics>,
     limits: Limits,
     key_turns: Arc<KeyTurns>,
     /// Whether each index of [`ListIndex::ALL`] was found to exist.
@@ -64,22 +66,27 @@ impl Database {
     /// As [`Self::new`], with these limits.
     #[must_use]
     pub fn with_limits(options: &Opts, size: usize, list_size: usize, limits: Limits) -> Self {
+        let metrics = Arc::new(Metrics::new());
         let availability = Arc::new(Availability::new(options));
+        availability.show_in(&metrics);
         let turns = Arc::new(Turns::default());
-        let pool = |purpose, size| Pool::new(options, purpose, size, limits, &availability, &turns);
-        let requests = pool(Purpose::Requests, size);
-        let shares = Arc::new(Shares::new(requests.clone()));
+        let pool = |name, purpose, size| {
+            let pool = Pool::new(options, purpose, size, limits, &availability, &turns);
+            pool.shown_in(&metrics, name)
+        };
+        let requests = pool("requests", Purpose::Requests, size);
+        let groups = pool("groups", Purpose::Groups, GROUP_CONNECTIONS.into());
+        let shares = Shares::new(requests.clone(), metrics.database.shares());
+        let shares = Arc::new(shares);
         Self {
-            batches: Arc::new(Batches::new(
-                &shares,
-                pool(Purpose::Groups, GROUP_CONNECTIONS.into()),
-            )),
+            batches: Arc::new(Batches::new(&shares, groups, &metrics.database)),
             shares,
-            list_pool: pool(Purpose::Lists, list_size),
+            list_pool: pool("lists", Purpose::Lists, list_size),
             pool: requests,
             key_turns: Arc::default(),
             has_index: Arc::default(),
             availability,
+            metrics,
             limits,
         }
     }
@@ -88,6 +95,12 @@ impl Database {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// The metrics of this database and of the service that uses it.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     /// The largest number of lists that are read at a time.

@@ -21,7 +21,7 @@
 //! A server that refuses another connection because of a limit does not fail a request: see
 //! `turns`.
 //!
-//! Imports `db::availability`, `db::connect`, `db::connection`, `db::errors` and
+//! Imports `metrics`, `db::availability`, `db::connect`, `db::connection`, `db::errors` and
 //! `db::session_settings`.
 
 mod turns;
@@ -29,16 +29,17 @@ mod turns;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use deadpool::Runtime;
 use deadpool::managed::{
     self, Manager, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType,
 };
+use deadpool::{Runtime, Status};
 use diesel_async::SimpleAsyncConnection;
 use futures_util::FutureExt;
 use mysql_async::{Opts, OptsBuilder};
 
 use crate::deadlines::{self, Limits};
 use crate::error::Error;
+use crate::metrics;
 
 use super::availability::Availability;
 use super::connect::{ConnectError, connect};
@@ -59,6 +60,7 @@ const IDLE_LIST_CONNECTIONS: usize = 4;
 pub(super) struct Pool {
     connections: managed::Pool<Connector>,
     limits: Limits,
+    metrics: metrics::Pool,
 }
 
 impl Pool {
@@ -91,7 +93,26 @@ impl Pool {
         Self {
             connections,
             limits,
+            metrics: metrics::Pool::default(),
         }
+    }
+
+    /// Shows the pool in `metrics` under this name.
+    pub(super) fn shown_in(mut self, metrics: &metrics::Metrics, name: &'static str) -> Self {
+        self.metrics = metrics.database.pool(name);
+        let (shown, pool) = (self.metrics.clone(), self.connections.weak());
+        metrics.before_each_reading(move || {
+            if let Some(pool) = pool.upgrade() {
+                let Status {
+                    size,
+                    available,
+                    max_size,
+                    waiting,
+                } = pool.status();
+                shown.show(size, available, max_size, waiting);
+            }
+        });
+        self
     }
 
     /// The most connections of this pool.
@@ -129,7 +150,15 @@ impl Pool {
         self.connections.status().size > 0
     }
 
+    /// A connection. Observes how long it takes to get one.
     async fn object(&self) -> Result<Object<Connector>, Error> {
+        let began = Instant::now();
+        let object = self.find_object().await;
+        self.metrics.waits.observe(began.elapsed().as_secs_f64());
+        object
+    }
+
+    async fn find_object(&self) -> Result<Object<Connector>, Error> {
         let availability = &self.connections.manager().availability;
         let mut timeouts = self.connections.timeouts();
         if availability.check().is_err() {

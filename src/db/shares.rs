@@ -11,15 +11,19 @@
 //!   one connection of its own, so that a locked table stops only the kinds that read it. The kinds
 //!   share the rest of the pool.
 //!
-//! Imports the pool.
+//! Imports the pool and `metrics`.
 
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout};
 
 use crate::error::Error;
+use crate::metrics::{self, Histogram};
 
 use super::Connection;
 use super::pool::{Pool, Pooled};
@@ -47,6 +51,7 @@ pub(super) struct Shares {
     /// The connections that all kinds of reads share, besides those of their own.
     reads: Arc<Semaphore>,
     rows: Arc<Rows>,
+    metrics: metrics::Shares,
 }
 
 /// The semaphore of each row that a change holds or waits for.
@@ -82,8 +87,8 @@ impl DerefMut for Leased {
 }
 
 impl Shares {
-    /// The division of a pool.
-    pub(super) fn new(pool: Pool) -> Self {
+    /// The division of a pool. Waits for a share are observed in `metrics`.
+    pub(super) fn new(pool: Pool, metrics: metrics::Shares) -> Self {
         let size = pool.max_size();
         let changes = (size * 3 / 8).max(1);
         let reads = size.saturating_sub(changes + KINDS).max(1);
@@ -92,6 +97,7 @@ impl Shares {
             changes: Arc::new(Semaphore::new(changes)),
             reads: Arc::new(Semaphore::new(reads)),
             rows: Arc::default(),
+            metrics,
         }
     }
 
@@ -120,7 +126,8 @@ impl Shares {
         // Each wait is limited, and so is their sum.
         let limits = self.pool.limits();
         let leasing = async {
-            let Ok((share, places)) = tokio::time::timeout(limits.pool, waiting).await else {
+            let waited = observed(&self.metrics.changes, limits.pool, waiting).await;
+            let Ok((share, places)) = waited else {
                 return Err(Error::Busy("other changes wait for locks of the database"));
             };
             Ok(Leased {
@@ -129,7 +136,7 @@ impl Shares {
                 _places: places,
             })
         };
-        match tokio::time::timeout(limits.queries, leasing).await {
+        match timeout(limits.queries, leasing).await {
             Ok(leased) => leased,
             Err(_) => Err(Error::Busy("every connection to the database is in use")),
         }
@@ -164,7 +171,8 @@ impl Kind {
                 share = acquire(&self.shares.reads) => share,
             }
         };
-        let Ok(share) = tokio::time::timeout(self.shares.pool.limits().pool, waiting).await else {
+        let limit = self.shares.pool.limits().pool;
+        let Ok(share) = observed(&self.shares.metrics.reads, limit, waiting).await else {
             return Err(Error::Busy("other reads wait for a table of the database"));
         };
         Ok(Leased {
@@ -212,6 +220,18 @@ impl Drop for Place {
             known.remove(&self.row);
         }
     }
+}
+
+/// Waits until `limit`, and observes how long it took.
+async fn observed<T>(
+    waits: &Histogram,
+    limit: Duration,
+    waiting: impl Future<Output = T>,
+) -> Result<T, Elapsed> {
+    let began = Instant::now();
+    let ended = timeout(limit, waiting).await;
+    waits.observe(began.elapsed().as_secs_f64());
+    ended
 }
 
 async fn acquire(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
@@ -267,7 +287,7 @@ mod tests {
     #[test]
     fn the_shares_of_a_pool_leave_one_connection_for_each_kind_of_reads() {
         for size in [8, 12, 16, 64] {
-            let shares = Shares::new(pool(size));
+            let shares = Shares::new(pool(size), metrics::Shares::default());
             let changes = shares.changes.available_permits();
             let reads = shares.reads.available_permits();
             assert_eq!(changes + reads + KINDS, size);

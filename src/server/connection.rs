@@ -195,7 +195,9 @@ async fn serve_http<S, A>(
             response
         }
     };
-    let io = TokioIo::new(TimedStream::new(stream, Arc::clone(&timer), reject));
+    let metrics = app.metrics_of_connections();
+    let io = TimedStream::new(stream, Arc::clone(&timer), reject, metrics);
+    let io = TokioIo::new(io);
     let goaway = Arc::new(Notify::new());
     let service = hyper::service::service_fn({
         let (timer, cut_off) = (Arc::clone(&timer), cut_off.clone());

@@ -1,7 +1,7 @@
-//! A connection's socket: reports every byte to the [`ClientTimer`], replaces hyper's own
-//! responses, and closes in a way that lets the client read the last response.
+//! A connection's socket: reports every byte to the [`ClientTimer`] and to the metrics, replaces hyper's
+//! own responses, and closes in a way that lets the client read the last response.
 //!
-//! Imports `server::rejection` and `server::timer`.
+//! Imports `metrics`, `server::rejection` and `server::timer`.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -13,6 +13,8 @@ use bytes::{Buf as _, Bytes};
 use poem::http::{Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::metrics::Connections;
+
 use super::rejection;
 use super::timer::ClientTimer;
 
@@ -23,6 +25,7 @@ pub(super) struct TimedStream<S, R> {
     is_shut: bool,
     reject: R,
     replacement: Option<Replacement>,
+    metrics: Connections,
 }
 
 /// A response that is written instead of one of hyper's own.
@@ -33,13 +36,14 @@ struct Replacement {
 }
 
 impl<S, R: Fn(StatusCode) -> Response<Bytes>> TimedStream<S, R> {
-    pub(super) fn new(stream: S, timer: Arc<ClientTimer>, reject: R) -> Self {
+    pub(super) fn new(stream: S, timer: Arc<ClientTimer>, reject: R, metrics: Connections) -> Self {
         Self {
             stream,
             timer,
             is_shut: false,
             reject,
             replacement: None,
+            metrics,
         }
     }
 
@@ -69,7 +73,10 @@ impl<S: AsyncWrite + Unpin, R> TimedStream<S, R> {
         while replacement.rest.has_remaining() {
             match ready!(Pin::new(&mut self.stream).poll_write(cx, &replacement.rest)) {
                 Ok(0) => return Poll::Ready(Some(Err(io::ErrorKind::WriteZero.into()))),
-                Ok(written) => replacement.rest.advance(written),
+                Ok(written) => {
+                    replacement.rest.advance(written);
+                    self.metrics.sent(written);
+                }
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
             self.timer.record_write();
@@ -88,8 +95,10 @@ impl<S: AsyncRead + Unpin, R: Unpin> AsyncRead for TimedStream<S, R> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        if buf.filled().len() > before {
+        let read = buf.filled().len() - before;
+        if read > 0 {
             self.timer.record_read();
+            self.metrics.received(read);
         }
         Poll::Ready(Ok(()))
     }
@@ -111,6 +120,7 @@ where
         }
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
         self.timer.record_write();
+        self.metrics.sent(written);
         Poll::Ready(Ok(written))
     }
 
@@ -126,6 +136,7 @@ where
         }
         let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs))?;
         self.timer.record_write();
+        self.metrics.sent(written);
         Poll::Ready(Ok(written))
     }
 

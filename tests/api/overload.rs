@@ -51,7 +51,14 @@ async fn beyond_the_capacity_operations_are_503_and_the_rest_of_the_site_respond
         }
         let user = json!({"email": "eve@example.com", "password": "secret", "role": "USER"});
         assert_eq!(shop.post("/api/users", &user).await.status, 503);
-        for path in ["/", "/health", "/api/docs", "/api/openapi.yaml"] {
+        for path in [
+            "/",
+            "/health",
+            "/health/ready",
+            "/health/live",
+            "/api/docs",
+            "/api/openapi.yaml",
+        ] {
             assert_eq!(shop.get(path).await.status, 200, "{path}");
         }
         release.send(()).unwrap();

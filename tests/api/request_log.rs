@@ -91,6 +91,28 @@ async fn a_request_is_logged_with_the_number_of_bytes_that_were_sent() {
 }
 
 #[tokio::test]
+async fn a_request_is_logged_with_the_trace_of_its_caller() {
+    let shop = Shop::open().await;
+    let (log, _guard) = captured_log();
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let valid = format!("00-{trace}-00f067aa0ba902b7-01");
+    let upper = valid.to_uppercase();
+    for (id, traceparent, logged) in [
+        ("valid", Some(&valid), Value::from(trace)),
+        ("upper", Some(&upper), Value::Null),
+        ("absent", None, Value::Null),
+    ] {
+        let mut headers = vec![("x-request-id", id)];
+        headers.extend(traceparent.map(|value| ("traceparent", value.as_str())));
+        let response = shop.send(Method::GET, "/api/users", &headers, Vec::new());
+        let response = response.await;
+        assert_eq!(response.status, 200);
+        assert_eq!(response.header("traceparent"), None);
+        assert_eq!(end_line(&log, id).await["trace_id"], logged, "{id}");
+    }
+}
+
+#[tokio::test]
 async fn a_head_is_logged_as_complete_with_no_bytes() {
     let shop = Shop::open_sample().await;
     let (log, _guard) = captured_log();

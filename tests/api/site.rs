@@ -100,6 +100,20 @@ async fn health_follows_the_database() {
 }
 
 #[tokio::test]
+async fn readiness_follows_the_database_and_liveness_does_not() {
+    let shop = Shop::open().await;
+    shop.get("/health/ready").await.expect(200);
+    let broken = Shop::without_database().await;
+    let response = broken.get("/health/ready").await;
+    assert_eq!(response.error(503).0, "SERVICE_UNAVAILABLE");
+    assert_eq!(response.header("retry-after"), Some("1"));
+    assert_eq!(
+        broken.get("/health/live").await.expect(200)["process"],
+        "up"
+    );
+}
+
+#[tokio::test]
 async fn the_documentation_needs_no_inline_script() {
     let shop = Shop::open().await;
     let page = shop.get("/api/docs").await;

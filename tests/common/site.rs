@@ -25,7 +25,7 @@ const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
 /// The pages that do not depend on the contracts.
-const FIXED: [Page; 12] = [
+const FIXED: [Page; 14] = [
     Page {
         path: Cow::Borrowed("/"),
         statuses: &[200],
@@ -66,6 +66,20 @@ const FIXED: [Page; 12] = [
         statuses: &[200],
         content_type: "text/plain; charset=utf-8",
         cache_control: "no-cache",
+        headers: &[],
+    },
+    Page {
+        path: Cow::Borrowed("/health/ready"),
+        statuses: &[200, 503],
+        content_type: JSON,
+        cache_control: "no-store",
+        headers: &[],
+    },
+    Page {
+        path: Cow::Borrowed("/health/live"),
+        statuses: &[200],
+        content_type: JSON,
+        cache_control: "no-store",
         headers: &[],
     },
     Page {

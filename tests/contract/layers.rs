@@ -18,8 +18,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("tokens", &[]),
     ("embedded", &[]),
     ("memory", &[]),
+    ("metrics", &[]),
     ("contract", &["violation"]),
-    ("db", &["deadlines", "violation", "error", "passwords"]),
+    (
+        "db",
+        &["deadlines", "violation", "error", "passwords", "metrics"],
+    ),
     (
         "api",
         &[
@@ -30,11 +34,15 @@ const LAYERS: &[(&str, &[&str])] = &[
             "error",
             "passwords",
             "tokens",
+            "metrics",
             "contract",
             "db",
         ],
     ),
-    ("server", &["clients", "deadlines", "error", "api"]),
+    (
+        "server",
+        &["clients", "deadlines", "error", "metrics", "api"],
+    ),
     (
         "commands",
         &[
@@ -46,6 +54,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "tokens",
             "embedded",
             "memory",
+            "metrics",
             "contract",
             "db",
             "api",
@@ -58,6 +67,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 
 /// The crates that a module must not use. A name stands for every crate whose name begins with it.
 const FORBIDDEN_CRATES: &[(&str, &[&str])] = &[
+    ("metrics", &["poem", "hyper", "diesel"]),
     ("contract", &["poem", "diesel"]),
     ("db", &["poem"]),
     ("api", &["diesel", "mysql"]),

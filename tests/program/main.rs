@@ -17,6 +17,7 @@ mod failed_starts;
 mod http;
 mod mariadb;
 mod memory;
+mod metrics;
 mod pages;
 mod private;
 mod process;

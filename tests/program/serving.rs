@@ -126,8 +126,12 @@ fn a_request_is_one_line_of_the_log() {
     let server = serve(&Database::empty("request_line"), &[]);
     let response = get(&server.address, "/api/users/77?page=hunter2", &[]);
     let id = response.header("x-request-id").unwrap().to_owned();
-    get(&server.address, "/health", &[("X-Request-Id", "my-id.7")]);
-    server.await_line("my-id.7");
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let headers = [("X-Request-Id", "my-id.7"), ("traceparent", trace)];
+    get(&server.address, "/health", &headers);
+    let traced = server.await_line("my-id.7");
+    let shown = "id=my-id.7 127.0.0.1 trace=4bf92f3577b34da6a3ce929d0e0e4736";
+    assert!(traced.ends_with(shown), "{traced}");
     let log = server.log();
     let lines: Vec<&String> = log.iter().filter(|line| line.contains(&id)).collect();
     assert_eq!(lines.len(), 1, "{log:#?}");
@@ -161,6 +165,7 @@ fn the_log_can_be_json() {
     assert_eq!(line["request_id"], id);
     assert_eq!(line.to_string().matches(&id).count(), 1, "{line}");
     assert_eq!(line["method"], "GET");
+    assert_eq!(line.get("trace_id"), None);
     assert_eq!(line["path"], "/api/products/1");
     assert_eq!(line["status"], 404);
     assert!(line["duration_ms"].is_number(), "{line}");

@@ -9,6 +9,7 @@ mod common;
 mod connections;
 mod harness;
 mod http2;
+mod monitoring;
 mod proxied;
 mod rejections;
 mod shutdown;

@@ -179,7 +179,7 @@ where
                 return Err(Error::Unavailable(cause.into()));
             }
         }
-        writer.check_rows(source.validator)?;
+        writer.check_rows(source.validator.as_ref())?;
         let chunk = writer.take_chunk();
         for slow in send_to_all(subscribers, &chunk).await {
             let continued = Source {
@@ -203,7 +203,7 @@ where
     }
     *has_unread_rows = false;
     if writer.has_earlier_chunks {
-        writer.check_rows(source.validator)?;
+        writer.check_rows(source.validator.as_ref())?;
     }
     Ok(Some(writer.last_chunk()))
 }

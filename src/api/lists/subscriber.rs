@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use crate::clients::Client;
 use crate::deadlines;
 use crate::error::Error;
+use crate::metrics::Counted;
 
 use super::shares::{Shares, Unit};
 use super::writer::Chunk;
@@ -50,9 +51,19 @@ pub(super) struct Subscriber {
     pub chunks: ChunkSender,
     /// The unit of the client's share of the list connections.
     pub connection: Unit,
+    /// Counts the subscriber in the metrics.
+    _counted: Counted,
 }
 
 impl Subscriber {
+    pub(super) fn new(chunks: ChunkSender, connection: Unit, counted: Counted) -> Self {
+        Self {
+            chunks,
+            connection,
+            _counted: counted,
+        }
+    }
+
     /// Waits until the client has taken all chunks. Returns `false` when it has disconnected, or was cut off
     /// at the limit.
     pub(super) async fn has_taken_all(&self, limit: Duration) -> bool {
@@ -159,6 +170,8 @@ mod tests {
     use bytes::Bytes;
     use tokio::time::Instant;
 
+    use crate::metrics::Gauge;
+
     use super::*;
 
     const CLIENT: Client = Client {
@@ -197,6 +210,7 @@ mod tests {
         let mut subscribers = vec![Subscriber {
             chunks: sender,
             connection: connections.wait(&client).await,
+            _counted: Counted::in_gauge(&Gauge::default()),
         }];
         send_to_all(&mut subscribers, &chunk(1)).await;
         assert_eq!(subscribers.len(), 1);

@@ -103,7 +103,7 @@ impl<L: ListResponse> Writer<L> {
     }
 
     /// Checks the rows in the buffer against the contract.
-    pub(super) fn check_rows(&self, validator: Option<RowValidator>) -> Result<(), Error> {
+    pub(super) fn check_rows(&self, validator: Option<&RowValidator>) -> Result<(), Error> {
         let rows = &self.buffer[self.rows_start..];
         let rows = rows.strip_prefix(b",").unwrap_or(rows);
         validator.map_or(Ok(()), |validator| {

@@ -23,7 +23,8 @@ use record::{FieldValue, Record};
 
 /// The target of the event that each request ends with. Its fields: `request_id`, `method`, `path`,
 /// `operation`, `status` (absent without a response), `duration_ms`, `bytes`, `outcome`
-/// ("complete", "broken off", "cut off", "panicked" or "client disconnected"), `peer`.
+/// ("complete", "broken off", "cut off", "panicked" or "client disconnected"), `peer`, `trace_id` (absent
+/// without a valid `traceparent`).
 const REQUEST: &str = "ecommerce_api::request";
 /// The outcome of most requests, which text lines omit.
 const COMPLETE: &str = "complete";
@@ -88,6 +89,10 @@ fn request_line(line: &mut Writer<'_>, record: &Record) -> fmt::Result {
     let id = record.request_id.as_deref().unwrap_or_default();
     let peer = without_port(record.text("peer"));
     write!(line, " id={} {}", Escaped(id), Escaped(peer))?;
+    let trace_id = record.text("trace_id");
+    if !trace_id.is_empty() {
+        write!(line, " trace={}", Escaped(trace_id))?;
+    }
     let outcome = record.text("outcome");
     if outcome != COMPLETE {
         let bytes = record.number("bytes").unwrap_or_default();

@@ -154,7 +154,7 @@ where
     R: Send + 'static,
     Q: Query<R>,
 {
-    let validator = source.validator;
+    let validator = source.validator.as_ref();
     let limit = batch.limit;
     let deadline = Instant::now() + limit;
     let list = (source.query)(snapshot, ListRange::Page(page, batch.known));
@@ -221,7 +221,7 @@ fn landmark(page: Page, end: Position) -> Option<Landmark> {
 async fn next_chunk<L, R>(
     writer: &mut Writer<L>,
     rows: &mut Rows<'_, R>,
-    validator: Option<RowValidator>,
+    validator: Option<&RowValidator>,
     deadline: Instant,
 ) -> Result<Option<Chunk>, Error>
 where

@@ -14,7 +14,7 @@ use tracing_subscriber::registry::LookupSpan;
 /// The name of the span that requests run in; its field `id` is the request id.
 const REQUEST_SPAN: &str = "request";
 /// The number of fields of a request's event.
-const FIELDS: usize = 8;
+const FIELDS: usize = 9;
 
 /// The contents of an event.
 pub(super) struct Record {
