@@ -56,6 +56,10 @@ attack *ARGS:
 count-instructions *ARGS:
     .ci/instructions {{ARGS}}
 
+# Print how long it takes to refuse a login: for an unknown email, a wrong password, a row in plain text
+login-timing:
+    cargo test --locked --lib login_timing -- --ignored --nocapture
+
 # Generate a client with each generator of tests/clients into target/clients; a name selects one
 clients *NAMES:
     .ci/clients {{NAMES}}

@@ -1,10 +1,15 @@
-//! Hashes passwords with Argon2id. No other module does.
+//! Hashes passwords with Argon2id and verifies them. No other module does.
 //!
 //! Imports `deadlines` and `error`. Hashing is slow and takes 19 MiB on purpose, so it runs on
-//! blocking threads, on all cores but one: however many passwords wait, other requests go on. The
-//! memory is reused (see `memory`).
+//! blocking threads, on all cores but one: however many passwords wait, other requests go on.
+//!
+//! - `common`: the rules for new passwords
+//! - `memory`: the memory for hashing, which is reused
+//! - `stored`: verification against rows that other programs may have written
 
+mod common;
 mod memory;
+mod stored;
 
 use std::num::NonZero;
 use std::sync::{Arc, LazyLock};
@@ -19,6 +24,9 @@ use crate::deadlines;
 use crate::error::Error;
 
 use memory::Memory;
+
+pub use common::{MIN_LENGTH, WeakPassword, check_new};
+pub use stored::{Verified, refuse_plain_text, verify_nobody, verify_stored};
 
 /// The most memory that the verification of a hash may need, in KiB: three times as much as any
 /// recommendation of OWASP. Hashes of this program need 19 MiB.
