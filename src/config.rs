@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{BoolishValueParser, Resettable};
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, Command, ValueEnum};
+use clap::{ArgAction, ArgMatches, Args, Command, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 
 /// The settings, the same for every subcommand.
@@ -78,6 +78,11 @@ pub struct Settings {
         num_args = 0..=1, require_equals = true, value_parser = BoolishValueParser::new()
     )]
     pub migrate_on_start: bool,
+
+    /// Whether passwords that other programs stored in plain text are accepted; the first login replaces
+    /// them by a hash. Hashes of other programs are always accepted
+    #[arg(long, env, global = true, default_value = "true", action = ArgAction::Set, value_parser = BoolishValueParser::new())]
+    pub legacy_passwords: bool,
 
     /// How many seconds new connections are still accepted after SIGTERM, while /health is 503 already:
     /// longer than the load balancer takes to notice

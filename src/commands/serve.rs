@@ -22,6 +22,7 @@ use crate::db::{Database, check, limits, migrations, seed};
 use crate::deadlines;
 use crate::embedded::Embedded;
 use crate::memory;
+use crate::passwords;
 use crate::server::{self, Application, Hangups, KeyPair, Limits, Tls};
 
 use super::database::{require_tables, unusable_password_hash};
@@ -57,6 +58,9 @@ impl Application for Pipeline {
 pub fn serve(settings: &Settings) -> anyhow::Result<()> {
     let api_settings = api_settings(settings)?;
     let tls = load_tls(settings)?;
+    if !settings.legacy_passwords {
+        passwords::refuse_plain_text();
+    }
     // Dropped last, so that lines that are logged during the shutdown are written, too.
     let _log = logging::start(settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -48,6 +48,7 @@ fn every_setting_can_stand_in_dotenv() {
         ("DATABASE_POOL_SIZE=0 # none", "--database-pool-size"),
         ("REQUEST_TIMEOUT=0.5", "--request-timeout"),
         ("MIGRATE_ON_START=maybe", "--migrate-on-start"),
+        ("LEGACY_PASSWORDS=maybe", "--legacy-passwords"),
         ("CORS_ALLOW_ORIGIN=\"shop.example\"", "CORS_ALLOW_ORIGIN"),
         ("LOG_FORMAT=xml", "--log-format"),
         ("RUST_LOG=ecommerce_api=loud", "RUST_LOG"),
