@@ -28,6 +28,7 @@ pub mod products;
 pub mod responses;
 pub mod rows;
 pub mod schemas;
+mod security_headers;
 mod shop;
 pub mod site;
 mod sorting;

@@ -30,7 +30,7 @@ use super::failures::{Failure, Overload};
 use super::hosts::Hosts;
 use super::observe::{REQUEST_ID, RequestLog, new_request_id};
 use super::validation::Validation;
-use super::{body, compression, malformed, parameters};
+use super::{body, compression, malformed, parameters, security_headers};
 
 /// The settings of the service that an operator can change.
 #[derive(Debug, Clone)]
@@ -267,10 +267,7 @@ impl Pipeline {
         headers
             .entry(header::CACHE_CONTROL)
             .or_insert(HeaderValue::from_static("no-store"));
-        headers.insert(
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        );
+        security_headers::add(headers);
         headers.insert(header::VARY, self.settings.cors.vary());
         if let Ok(request_id) = HeaderValue::from_str(request_id) {
             headers.insert(REQUEST_ID, request_id);

@@ -14,7 +14,7 @@ use super::site::Page;
 type Condition = fn(&Exchange<'_>, &str) -> bool;
 
 /// All headers that the contracts do not document.
-const TABLE: [(&str, Condition); 16] = [
+const TABLE: [(&str, Condition); 20] = [
     // ── Transfer ──
     ("date", |_, _| true),
     ("connection", |_, value| {
@@ -57,6 +57,19 @@ const TABLE: [(&str, Condition); 16] = [
         _ => value == "no-store",
     }),
     ("x-content-type-options", |_, value| value == "nosniff"),
+    ("x-frame-options", |_, value| value == "DENY"),
+    ("referrer-policy", |_, value| value == "no-referrer"),
+    ("cross-origin-resource-policy", |_, value| {
+        value == "same-origin"
+    }),
+    ("content-security-policy", |exchange, value| {
+        let is_html = exchange
+            .content_type()
+            .is_some_and(|it| it.starts_with("text/html"));
+        is_html == value.contains("script-src 'self'")
+            && value.starts_with("default-src 'none'; ")
+            && value.ends_with("frame-ancestors 'none'")
+    }),
     ("x-request-id", |exchange, value| {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         let is_valid = |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(plain);
@@ -95,10 +108,14 @@ const TABLE: [(&str, Condition); 16] = [
 ];
 
 /// The headers of every response.
-const ALWAYS: [&str; 4] = [
+const ALWAYS: [&str; 8] = [
     "vary",
     "cache-control",
+    "content-security-policy",
+    "cross-origin-resource-policy",
+    "referrer-policy",
     "x-content-type-options",
+    "x-frame-options",
     "x-request-id",
 ];
 
@@ -180,7 +197,7 @@ pub fn methods() -> BTreeSet<String> {
 }
 
 /// The request headers that a page of another origin must be allowed to send: the parameters of the
-/// contracts, and the content type.
+/// contracts, the content type, and access tokens.
 pub fn sendable() -> BTreeSet<String> {
     let names = operations().flat_map(|(document, operation)| {
         let parameters = operation["parameters"].as_array().into_iter().flatten();
@@ -189,7 +206,7 @@ pub fn sendable() -> BTreeSet<String> {
         headers.map(|header| header["name"].as_str().unwrap_or_default())
     });
     let mut names: BTreeSet<String> = names.map(str::to_ascii_lowercase).collect();
-    names.insert("content-type".to_owned());
+    names.extend(["content-type", "authorization"].map(str::to_owned));
     names
 }
 

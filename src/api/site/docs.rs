@@ -68,14 +68,9 @@ pub(super) fn add_to(route: Route, contracts: &[String]) -> Route {
     let page = make_sync(|_| {
         let page = PAGE.replace("{version}", &SWAGGER_UI.version);
         let mut response = content("text/html; charset=utf-8", page);
-        for (name, value) in [
-            (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-            (header::REFERRER_POLICY, "no-referrer"),
-        ] {
-            response
-                .headers_mut()
-                .insert(name, header::HeaderValue::from_static(value));
-        }
+        let policy = header::HeaderValue::from_static(CONTENT_SECURITY_POLICY);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
         response
     });
     let page_with_slash = make_sync(|_| {
