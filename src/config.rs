@@ -113,6 +113,23 @@ pub struct Settings {
     )]
     pub trusted_proxies: String,
 
+    /// Requests of one client address that verify a password: 20/m for example (s, m, h or d), or off. Not
+    /// those of ADDRESS_LIMIT_EXEMPT
+    #[arg(long, env, global = true, value_name = "QUOTA")]
+    pub rate_limit_login: Option<String>,
+
+    /// New users of one client address without an account: 20/h for example, or off
+    #[arg(long, env, global = true, value_name = "QUOTA")]
+    pub rate_limit_sign_up: Option<String>,
+
+    /// Requests of one client address, and of one account, that change something: 600/m for example, or off
+    #[arg(long, env, global = true, value_name = "QUOTA")]
+    pub rate_limit_writes: Option<String>,
+
+    /// Rows of lists that one client address reads without an account: 1000000/h for example, or off
+    #[arg(long, env, global = true, value_name = "QUOTA")]
+    pub rate_limit_rows: Option<String>,
+
     /// Connections of one address (IPv6: of one /64) at a time, at most a quarter of all 4096; further
     /// ones are closed at once
     #[arg(long, env, global = true, default_value = "256", value_name = "CONNECTIONS", value_parser = clap::value_parser!(u16).range(1..=1024))]

@@ -138,6 +138,6 @@ impl Lists {
             }
             chunks
         };
-        Listing::receive(chunks, &context.query).await
+        Listing::receive(chunks, context).await
     }
 }

@@ -1,7 +1,7 @@
 //! The HTTP service: the operations of all contracts, the other paths (see [`site`]), and the pipeline
 //! that every request passes through.
 //!
-//! Imports `db`, `contract`, `error`, `deadlines` and `passwords`; knows no SQL.
+//! Imports `db`, `contract`, `error`, `deadlines`, `clients` and `passwords`; knows no SQL.
 
 mod body;
 mod body_memory;
@@ -25,6 +25,7 @@ mod observe;
 mod parameters;
 mod pipeline;
 pub mod products;
+pub mod rates;
 pub mod responses;
 pub mod rows;
 pub mod schemas;

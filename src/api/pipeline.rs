@@ -29,8 +29,9 @@ use super::cors::{self, Cors};
 use super::failures::{Failure, Overload};
 use super::hosts::Hosts;
 use super::observe::{REQUEST_ID, RequestLog, new_request_id};
+use super::rates::{Quotas, Rates};
 use super::validation::Validation;
-use super::{body, compression, malformed, parameters, security_headers};
+use super::{body, compression, malformed, parameters, rates, security_headers};
 
 /// The settings of the service that an operator can change.
 #[derive(Debug, Clone)]
@@ -43,6 +44,8 @@ pub struct Settings {
     pub clients: clients::Rules,
     /// Which responses are checked against the contract.
     pub validation: Validation,
+    /// How many requests a client may send in a time.
+    pub quotas: Quotas,
     /// How many operations may be in progress.
     pub max_operations: usize,
     /// How many bytes the bodies of all requests may hold together.
@@ -61,6 +64,7 @@ pub struct Service {
 pub struct Pipeline {
     services: Vec<Service>,
     site: BoxEndpoint<'static, Response>,
+    rates: Rates,
     capacity: Capacity,
     body_memory: BodyMemory,
     settings: Settings,
@@ -87,6 +91,7 @@ impl Pipeline {
         Self {
             services,
             site: site.into_endpoint().map_to_response().boxed(),
+            rates: Rates::new(settings.quotas),
             capacity: Capacity::new(settings.max_operations),
             body_memory: BodyMemory::new(settings.body_memory),
             settings,
@@ -111,12 +116,13 @@ impl Pipeline {
         self.settings.clients.network_of_connections(peer)
     }
 
-    /// Passes a request through all stages, from top to bottom.
+    /// Passes a request through all stages, from top to bottom. `fields` gets what its rate limit allows.
     async fn pass(
         &self,
         mut request: Request,
         target: Option<Target<'_>>,
         log: &RequestLog,
+        fields: &mut Option<rates::Fields>,
     ) -> poem::Result<Response> {
         // Host.
         self.settings.hosts.check(&request)?;
@@ -137,7 +143,9 @@ impl Pipeline {
         // Authentication: there is none, so callers are not distinguished.
         let caller = Caller::Anyone;
 
-        // Rate limit: there is none.
+        // Rate limit.
+        let network = log.client.network;
+        let row_meter = self.rates.check(operation, network, None, fields)?;
 
         // Capacity. It is looked at before the body is read, so that a rejection costs little, but a place
         // is taken only afterwards, so that clients that send slowly have none.
@@ -171,6 +179,7 @@ impl Pipeline {
             operation,
             caller,
             client: log.client,
+            row_meter,
             request_id: log.request_id.clone(),
             query: request.uri().query().unwrap_or_default().into(),
             start: log.start,
@@ -287,12 +296,16 @@ impl Pipeline {
         let has_known_end = malformed::check_transfer_codings(request.headers()).is_ok();
 
         let arrival = tokio::time::Instant::now();
-        let passed = Box::pin(self.pass(request, target, log)).await;
+        let mut fields = None;
+        let passed = Box::pin(self.pass(request, target, log, &mut fields)).await;
         if target.is_some() && passed.as_ref().is_err_and(Overload::is_cause_of) {
             tokio::time::sleep_until(arrival + deadlines::REJECTION).await;
         }
         let mut response = passed.unwrap_or_else(envelope);
         self.finish(&mut response, origin.as_ref(), &log.request_id);
+        if let Some(fields) = fields {
+            fields.add_to(response.headers_mut());
+        }
         if !has_known_end {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);

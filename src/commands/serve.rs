@@ -13,6 +13,7 @@ use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 
 use crate::api::hosts::Hosts;
+use crate::api::rates::Quotas;
 use crate::api::validation::Validation;
 use crate::api::{self, Pipeline};
 use crate::clients::{self, Network};
@@ -95,7 +96,15 @@ fn api_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
     };
     let clients = clients::Rules::parse(&settings.address_limit_exempt, &settings.trusted_proxies)
         .map_err(BadSetting)?;
+    let quotas = [
+        settings.rate_limit_login.as_deref(),
+        settings.rate_limit_sign_up.as_deref(),
+        settings.rate_limit_writes.as_deref(),
+        settings.rate_limit_rows.as_deref(),
+    ];
+    let quotas = Quotas::parse(quotas, false).map_err(BadSetting)?;
     Ok(api::Settings {
+        quotas,
         clients,
         cors,
         hosts,

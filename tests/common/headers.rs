@@ -14,7 +14,7 @@ use super::site::Page;
 type Condition = fn(&Exchange<'_>, &str) -> bool;
 
 /// All headers that the contracts do not document.
-const TABLE: [(&str, Condition); 20] = [
+const TABLE: [(&str, Condition); 22] = [
     // ── Transfer ──
     ("date", |_, _| true),
     ("connection", |_, value| {
@@ -98,6 +98,18 @@ const TABLE: [(&str, Condition); 20] = [
     ("access-control-max-age", |exchange, value| {
         exchange.is_preflight() && value == "600"
     }),
+    // ── Rate limits ──
+    ("ratelimit", |exchange, value| {
+        is_limit(value, &["r", "t"]) && exchange.received.header("ratelimit-policy").is_some()
+    }),
+    ("ratelimit-policy", |exchange, value| {
+        let parameters = if value.contains(";qu=") {
+            &["q", "qu", "w"][..]
+        } else {
+            &["q", "w"]
+        };
+        is_limit(value, parameters) && exchange.received.header("ratelimit").is_some()
+    }),
     // ── Methods ──
     ("allow", |exchange, value| {
         let status = exchange.received.status;
@@ -106,6 +118,17 @@ const TABLE: [(&str, Condition); 20] = [
         (status == 405 || is_options) && value == exchange.endpoint.methods().join(", ")
     }),
 ];
+
+/// Whether a header value is the name of a limit with these parameters, such as `"login";r=9;t=6`.
+fn is_limit(value: &str, parameters: &[&str]) -> bool {
+    let mut parts = value.split(';');
+    let name = parts.next().unwrap_or_default();
+    let names = parts.map(|part| part.split_once('=').map_or("", |(name, _)| name));
+    name.len() > 2
+        && name.starts_with('"')
+        && name.ends_with('"')
+        && names.eq(parameters.iter().copied())
+}
 
 /// The headers of every response.
 const ALWAYS: [&str; 8] = [
@@ -210,15 +233,15 @@ pub fn sendable() -> BTreeSet<String> {
     names
 }
 
-/// The response headers that a page of another origin must be able to read: those of the contracts, and
-/// that of a 405.
+/// The response headers that a page of another origin must be able to read: those of the contracts, that
+/// of a 405, and those of rate limits.
 pub fn exposed() -> BTreeSet<String> {
     let headers = operations().flat_map(|(document, operation)| {
         let responses = entries(&operation["responses"]);
         responses.flat_map(move |(_, response)| entries(&resolve(document, response)["headers"]))
     });
     let mut names: BTreeSet<String> = headers.map(|(name, _)| name.to_ascii_lowercase()).collect();
-    names.insert("allow".to_owned());
+    names.extend(["allow", "ratelimit", "ratelimit-policy"].map(str::to_owned));
     names
 }
 

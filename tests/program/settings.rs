@@ -50,6 +50,7 @@ fn every_setting_can_stand_in_dotenv() {
         ("MIGRATE_ON_START=maybe", "--migrate-on-start"),
         ("LEGACY_PASSWORDS=maybe", "--legacy-passwords"),
         ("CORS_ALLOW_ORIGIN=\"shop.example\"", "CORS_ALLOW_ORIGIN"),
+        ("RATE_LIMIT_ROWS=many", "RATE_LIMIT_ROWS: \"many\""),
         ("LOG_FORMAT=xml", "--log-format"),
         ("RUST_LOG=ecommerce_api=loud", "RUST_LOG"),
         ("DATABASE_URL_FILE=nowhere", "DATABASE_URL_FILE"),
