@@ -181,6 +181,7 @@ impl From<Error> for Failure {
                 ..Error::Conflict(Conflict::RuleViolated).into()
             },
             Error::KeyReused => Self::new(StatusCode::UNPROCESSABLE_ENTITY),
+            Error::RateLimited { seconds } => Self::rate_limited(seconds),
             Error::Unavailable(cause) => Self::logged(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "database unavailable",
