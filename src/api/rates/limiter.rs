@@ -89,7 +89,7 @@ impl Limiter {
 
 impl<C: Clock> Limiter<C> {
     pub(super) fn with_clock(name: &'static str, quota: Quota, unit: Unit, clock: C) -> Self {
-        let (count, unit_parameter) = match unit {
+        let (capacity, unit_parameter) = match unit {
             Unit::Requests => (quota.count, ""),
             Unit::Rows => (
                 quota
@@ -99,7 +99,9 @@ impl<C: Clock> Limiter<C> {
             ),
         };
         let bucket = Bucket::with_period(quota.interval().max(Duration::from_nanos(1)));
-        let bucket = bucket.expect("the period is not zero").allow_burst(count);
+        let bucket = bucket
+            .expect("the period is not zero")
+            .allow_burst(capacity);
         let mut policy = format!("\"{name}\";q={}{unit_parameter}", quota.count);
         let _ = write!(policy, ";w={}", quota.window.as_secs());
         Self {
@@ -107,7 +109,7 @@ impl<C: Clock> Limiter<C> {
             quota,
             unit,
             policy: HeaderValue::from_str(&policy).expect("the text is ASCII"),
-            capacity: count,
+            capacity,
             cleaned: Mutex::new(clock.now()),
             buckets: RateLimiter::new(bucket, Buckets::default(), clock),
         }
