@@ -72,6 +72,14 @@ attack *ARGS:
 count-instructions *ARGS:
     .ci/instructions {{ARGS}}
 
+# Check the licences and sources of the dependencies; `advisories` checks them for known vulnerabilities
+deny *CHECKS:
+    .ci/deny {{CHECKS}}
+
+# Print how long it takes to refuse a login: for an unknown email, a wrong password, a row in plain text
+login-timing:
+    cargo test --locked --lib login_timing -- --ignored --nocapture
+
 # Generate a client with each generator of tests/clients into target/clients; a name selects one
 clients *NAMES:
     .ci/clients {{NAMES}}

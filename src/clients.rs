@@ -61,6 +61,21 @@ impl From<IpAddr> for Network {
     }
 }
 
+impl Network {
+    /// The larger network around this one, which one provider has: the first 16 bits of an IPv4 address, or
+    /// the first 32 of an IPv6 address.
+    #[must_use]
+    pub fn region(self) -> Self {
+        Self(match self.0 {
+            IpAddr::V4(address) => {
+                let prefix = address.to_bits() & 0xFFFF_0000;
+                Ipv4Addr::from_bits(prefix).into()
+            }
+            IpAddr::V6(prefix) => Ipv6Addr::from_bits(prefix.to_bits() >> 96 << 96).into(),
+        })
+    }
+}
+
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
@@ -269,6 +284,16 @@ mod tests {
     fn an_ipv4_client_is_counted_by_its_address_also_on_an_ipv6_socket() {
         assert_eq!(network("192.0.2.1"), "192.0.2.1");
         assert_eq!(network("::ffff:192.0.2.1"), "192.0.2.1");
+    }
+
+    #[test]
+    fn a_region_is_the_network_of_a_provider() {
+        let region = |address: &str| {
+            let network = Network::from(address.parse::<IpAddr>().unwrap());
+            network.region().0.to_string()
+        };
+        assert_eq!(region("192.0.2.1"), "192.0.0.0");
+        assert_eq!(region("2001:db8:1:2::9"), "2001:db8::");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{BoolishValueParser, Resettable};
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, Command, ValueEnum};
+use clap::{ArgAction, ArgMatches, Args, Command, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 
 /// The settings, the same for every subcommand.
@@ -80,6 +80,11 @@ pub struct Settings {
     )]
     pub migrate_on_start: bool,
 
+    /// Whether passwords that other programs stored in plain text are accepted; the first login replaces
+    /// them by a hash. Hashes of other programs are always accepted
+    #[arg(long, env, global = true, default_value = "true", action = ArgAction::Set, value_parser = BoolishValueParser::new())]
+    pub legacy_passwords: bool,
+
     /// How many seconds new connections are still accepted after SIGTERM, while /health is 503 already:
     /// longer than the load balancer takes to notice
     #[arg(long, env, global = true, default_value = "0", value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(0..=3600))]
@@ -122,6 +127,23 @@ pub struct Settings {
         num_args = 0..=1, require_equals = true, value_parser = BoolishValueParser::new()
     )]
     pub proxy_protocol: bool,
+
+    /// Requests of one client address that verify a password: 20/m for example (s, m, h or d), or off. Not
+    /// those of ADDRESS_LIMIT_EXEMPT
+    #[arg(long, env, global = true, value_name = "QUOTA")]
+    pub rate_limit_login: Option<String>,
+
+    /// New users of one client address without an account: 20/h for example, or off
+    #[arg(long, env, global = true, value_name = "QUOTA")]
+    pub rate_limit_sign_up: Option<String>,
+
+    /// Requests of one client address, and of one account, that change something: 600/m for example, or off
+    #[arg(long, env, global = true, value_name = "QUOTA")]
+    pub rate_limit_writes: Option<String>,
+
+    /// Rows of lists that one client address reads without an account: 1000000/h for example, or off
+    #[arg(long, env, global = true, value_name = "QUOTA")]
+    pub rate_limit_rows: Option<String>,
 
     /// Connections of one address (IPv6: of one /64) at a time, at most a quarter of all 4096; a further one
     /// closes the one that has been idle longest, or is closed at once

@@ -62,6 +62,11 @@ pub enum Error {
     RuleViolated(Cause),
     /// The request has the idempotency key of an earlier request with another body.
     KeyReused,
+    /// The caller has sent too many requests, and may try again after this number of seconds.
+    RateLimited {
+        /// The number of seconds.
+        seconds: u16,
+    },
     /// The database cannot be reached or cannot serve the request at present; the same request may
     /// succeed later. The cause is for the log.
     Unavailable(Cause),
@@ -83,6 +88,7 @@ impl Error {
             Self::Conflict(why) => Self::Conflict(*why),
             Self::RuleViolated(cause) => Self::RuleViolated(cause.to_string().into()),
             Self::KeyReused => Self::KeyReused,
+            Self::RateLimited { seconds } => Self::RateLimited { seconds: *seconds },
             Self::Unavailable(cause) => Self::Unavailable(cause.to_string().into()),
             Self::Busy(what) => Self::Busy(what),
             Self::Internal(cause) => Self::Internal(cause.to_string().into()),
@@ -108,6 +114,9 @@ impl fmt::Display for Error {
             Self::Conflict(why) => why.fmt(f),
             Self::RuleViolated(cause) => write!(f, "a rule of the database is violated: {cause}"),
             Self::KeyReused => f.write_str("the idempotency key belongs to another request"),
+            Self::RateLimited { seconds } => {
+                write!(f, "too many requests; try again after {seconds} s")
+            }
             Self::Unavailable(cause) => write!(f, "the database is unavailable: {cause}"),
             Self::Busy(what) => write!(f, "too busy: {what}"),
             Self::Internal(cause) => write!(f, "internal error: {cause}"),

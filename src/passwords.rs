@@ -1,11 +1,18 @@
-//! Hashes passwords with Argon2id. No other module does.
+//! Hashes passwords with Argon2id and verifies them. No other module does.
 //!
 //! Imports `budget`, `clients`, `deadlines` and `error`. Hashing is slow and takes 19 MiB on purpose,
 //! so it runs on blocking threads, on all cores but one: however many passwords wait, other requests go
-//! on (see `queue`). The memory is reused (see `memory`).
+//! on (see `queue`).
+//!
+//! - `common`: the rules for new passwords
+//! - `memory`: the memory for hashing, which is reused
+//! - `queue`: which passwords wait, and for how long
+//! - `stored`: verification against rows that other programs may have written
 
+mod common;
 mod memory;
 mod queue;
+mod stored;
 
 use std::num::NonZero;
 use std::sync::LazyLock;
@@ -20,6 +27,9 @@ use crate::error::Error;
 
 use memory::Memory;
 use queue::Queue;
+
+pub use common::{MIN_LENGTH, WeakPassword, check_new};
+pub use stored::{Verified, refuse_plain_text, verify_nobody, verify_stored};
 
 /// The most memory that the verification of a hash may need, in KiB: three times as much as any
 /// recommendation of OWASP. Hashes of this program need 19 MiB.

@@ -7,6 +7,8 @@ use crate::clients::Client;
 use crate::contract::{Contract, Operation};
 use crate::db::Scope;
 
+use super::rates::RowMeter;
+
 /// What the pipeline knows of a request before its handler begins, in the request's extensions.
 #[derive(Clone)]
 pub struct RequestContext {
@@ -16,6 +18,8 @@ pub struct RequestContext {
     pub operation: &'static Operation,
     /// The client, by which limits are counted. It says nothing of what the caller may do.
     pub client: Client,
+    /// Counts the rows of a list, if they are limited.
+    pub row_meter: Option<RowMeter>,
     /// The caller.
     pub caller: Caller,
     /// The id of the request, as in the response and in the log.

@@ -1,5 +1,8 @@
 //! CORS: which web pages of other origins may call the API from a browser.
 //!
+//! `Access-Control-Allow-Credentials` is never sent. A page adds the access token to its requests itself, so
+//! a browser sends nothing of the user that the page does not have, and `*` as the origin is safe.
+//!
 //! Imports nothing else of the crate.
 
 use std::str::FromStr;
@@ -10,11 +13,12 @@ use poem::{Request, Response};
 /// The methods and headers that a page may send.
 const ALLOW_METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, DELETE");
 const ALLOW_HEADERS: HeaderValue = HeaderValue::from_static(
-    "Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id",
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id",
 );
 /// The response headers that a page may read, beside the few that browsers always expose.
 const EXPOSE_HEADERS: HeaderValue = HeaderValue::from_static(
-    "Allow, ETag, Idempotent-Replayed, Link, Location, Retry-After, X-Request-Id, X-Total-Count",
+    "Allow, ETag, Idempotent-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, \
+     X-Request-Id, X-Total-Count",
 );
 /// The number of seconds for which a browser may cache the response to a preflight request.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
@@ -143,6 +147,26 @@ mod tests {
                 .fold(request, |request, name| request.header(*name, "x"));
             let response = preflight(&request.finish());
             assert_eq!(response.is_some(), is_preflight, "{sent} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn no_origin_may_send_cookies() {
+        for cors in [Cors::Any, "https://shop.example".parse().unwrap()] {
+            let mut headers = HeaderMap::new();
+            let origin = HeaderValue::from_static("https://shop.example");
+            cors.mark(Some(&origin), &mut headers);
+            assert!(headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN));
+            assert!(!headers.contains_key(header::ACCESS_CONTROL_ALLOW_CREDENTIALS));
+        }
+    }
+
+    #[test]
+    fn a_response_depends_on_the_origin_unless_every_origin_is_allowed() {
+        let vary = |cors: &str| cors.parse::<Cors>().unwrap().vary();
+        assert_eq!(vary("*"), "Accept-Encoding");
+        for some in ["https://shop.example", ""] {
+            assert_eq!(vary(some), "Origin, Accept-Encoding", "{some:?}");
         }
     }
 

@@ -42,7 +42,7 @@ pub(super) struct Kind {
 
 /// Every status with which a request can fail.
 #[rustfmt::skip]
-pub(super) static KINDS: [Kind; 13] = [
+pub(super) static KINDS: [Kind; 14] = [
     kind(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", EVERY,
         "The request does not keep to the contract",
         "The request does not keep to the contract; `details` names the violations"),
@@ -70,6 +70,10 @@ pub(super) static KINDS: [Kind; 13] = [
     kind(StatusCode::UNPROCESSABLE_ENTITY, "IDEMPOTENCY_KEY_REUSED", CREATES,
         "The Idempotency-Key belongs to an earlier request with another body",
         "The `Idempotency-Key` belongs to an earlier request with another body; nothing was changed"),
+    kind(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", NONE,
+        "Too many requests; try again later",
+        "")
+        .retry_after(1),
     kind(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "REQUEST_HEADER_FIELDS_TOO_LARGE", NONE,
         "The URL and the headers are larger than 16 KiB, or there are more than 100 headers",
         ""),

@@ -145,6 +145,6 @@ impl Lists {
             }
             chunks
         };
-        Listing::receive(chunks, &context.query).await
+        Listing::receive(chunks, context).await
     }
 }

@@ -30,9 +30,10 @@ use super::cors::{self, Cors};
 use super::failures::{Failure, Overload};
 use super::hosts::Hosts;
 use super::observe::{REQUEST_ID, RequestLog, new_request_id};
+use super::rates::{Quotas, Rates};
 use super::response_memory::ResponseMemory;
 use super::validation::Validation;
-use super::{body, compression, malformed, parameters, site};
+use super::{body, compression, malformed, parameters, rates, security_headers, site};
 
 /// The settings of the service that an operator can change.
 #[derive(Debug, Clone)]
@@ -45,6 +46,8 @@ pub struct Settings {
     pub clients: clients::Rules,
     /// Which responses are checked against the contract.
     pub validation: Validation,
+    /// How many requests a client may send in a time.
+    pub quotas: Quotas,
     /// How many operations may be in progress.
     pub max_operations: usize,
     /// How many bytes the bodies of all requests may hold together.
@@ -66,6 +69,7 @@ pub struct Service {
 pub struct Pipeline {
     services: Vec<Service>,
     site: BoxEndpoint<'static, Response>,
+    rates: Rates,
     /// The operations in progress.
     operations: Budget,
     /// The bytes of the bodies of requests.
@@ -96,6 +100,7 @@ impl Pipeline {
         Self {
             services,
             site: site.into_endpoint().map_to_response().boxed(),
+            rates: Rates::new(settings.quotas),
             operations: capacity::operations(settings.max_operations),
             bodies: capacity::bodies(settings.body_memory),
             response_memory: ResponseMemory::default(),
@@ -132,12 +137,13 @@ impl Pipeline {
         self.settings.clients.opening(peer)
     }
 
-    /// Passes a request through all stages, from top to bottom.
+    /// Passes a request through all stages, from top to bottom. `fields` gets what its rate limit allows.
     async fn pass(
         &self,
         mut request: Request,
         target: Option<Target<'_>>,
         log: &RequestLog,
+        fields: &mut Option<rates::Fields>,
     ) -> poem::Result<Response> {
         // Host.
         self.settings.hosts.check(&request)?;
@@ -158,7 +164,9 @@ impl Pipeline {
         // Authentication: there is none, so callers are not distinguished.
         let caller = Caller::Anyone;
 
-        // Rate limit: there is none.
+        // Rate limit.
+        let network = log.client.network;
+        let row_meter = self.rates.check(operation, network, None, fields)?;
 
         // Capacity. It is looked at before the body is read, so that a rejection costs little, but a place
         // is taken only afterwards, so that clients that send slowly have none.
@@ -202,6 +210,7 @@ impl Pipeline {
             operation,
             caller,
             client: log.client,
+            row_meter,
             request_id: log.request_id.clone(),
             query: request.uri().query().unwrap_or_default().into(),
             start: log.start,
@@ -299,10 +308,7 @@ impl Pipeline {
         headers
             .entry(header::CACHE_CONTROL)
             .or_insert(HeaderValue::from_static("no-store"));
-        headers.insert(
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        );
+        security_headers::add(headers);
         headers.insert(header::VARY, self.settings.cors.vary());
         if let Ok(request_id) = HeaderValue::from_str(request_id) {
             headers.insert(REQUEST_ID, request_id);
@@ -325,7 +331,8 @@ impl Pipeline {
         let has_known_end = malformed::check_transfer_codings(request.headers()).is_ok();
 
         let arrival = tokio::time::Instant::now();
-        let passed = Box::pin(self.pass(request, target, log)).await;
+        let mut fields = None;
+        let passed = Box::pin(self.pass(request, target, log, &mut fields)).await;
         let counted = self.count(passed, &method, log).await;
         if let Some(Target { operation, .. }) = target
             && counted.as_ref().is_err_and(Overload::is_cause_of)
@@ -340,6 +347,9 @@ impl Pipeline {
             response = site::home::failure_instead_of(&response, &path);
         }
         self.finish(&mut response, origin.as_ref(), &log.request_id);
+        if let Some(fields) = fields {
+            fields.add_to(response.headers_mut());
+        }
         if !has_known_end {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);

@@ -248,7 +248,7 @@ impl Users {
             && !is_reversed
             && let Some(items) = self.db.small_cart(id.0.0).await?
         {
-            return Ok(Listing::from_rows(items)?);
+            return Ok(Listing::from_rows(context.0, items)?);
         }
         let id = id.0.0;
         let list = self.lists.read(

@@ -14,6 +14,7 @@ use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 
 use crate::api::hosts::Hosts;
+use crate::api::rates::Quotas;
 use crate::api::validation::Validation;
 use crate::api::{self, Monitoring, Pipeline};
 use crate::clients::{self, Network, Opening};
@@ -24,6 +25,7 @@ use crate::deadlines;
 use crate::embedded::Embedded;
 use crate::memory;
 use crate::metrics::Connections;
+use crate::passwords;
 use crate::server::{self, Application, Hangups, KeyPair, Limits, Tls};
 
 use super::database::{require_tables, unusable_password_hash};
@@ -68,6 +70,9 @@ pub fn serve(settings: &Settings) -> anyhow::Result<()> {
     let api_settings = api_settings(settings)?;
     monitoring::check_address(settings)?;
     let tls = load_tls(settings)?;
+    if !settings.legacy_passwords {
+        passwords::refuse_plain_text();
+    }
     // Dropped last, so that lines that are logged during the shutdown are written, too.
     let _log = logging::start(settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -103,7 +108,15 @@ fn api_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
     let clients = clients::Rules::parse(&settings.address_limit_exempt, &settings.trusted_proxies)
         .and_then(|rules| rules.with_proxy_protocol(settings.proxy_protocol))
         .map_err(BadSetting)?;
+    let quotas = [
+        settings.rate_limit_login.as_deref(),
+        settings.rate_limit_sign_up.as_deref(),
+        settings.rate_limit_writes.as_deref(),
+        settings.rate_limit_rows.as_deref(),
+    ];
+    let quotas = Quotas::parse(quotas, false).map_err(BadSetting)?;
     Ok(api::Settings {
+        quotas,
         clients,
         cors,
         hosts,

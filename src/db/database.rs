@@ -24,6 +24,7 @@ use super::cart::additions;
 use super::cart::{self, NewCartItem};
 use super::idempotency::{self, Kept, Key as IdempotencyKey, KeyTurn, KeyTurns, Outcome, Response};
 use super::indexes::{self, ListIndex};
+use super::logins::{self, Attempt, Attempts, Origin};
 use super::pages::Snapshot;
 use super::pool::{ListConnection, Pool, Turns};
 use super::products::{self, NewProduct, ProductChanges};
@@ -50,6 +51,7 @@ pub struct Database {
     metrics: Arc<Metrics>,
     limits: Limits,
     key_turns: Arc<KeyTurns>,
+    login_attempts: Arc<Attempts>,
     /// Whether each index of [`ListIndex::ALL`] was found to exist.
     has_index: Arc<[AtomicBool; ListIndex::ALL.len()]>,
 }
@@ -84,6 +86,7 @@ impl Database {
             list_pool: pool("lists", Purpose::Lists, list_size),
             pool: requests,
             key_turns: Arc::default(),
+            login_attempts: Arc::default(),
             has_index: Arc::default(),
             availability,
             metrics,
@@ -420,6 +423,37 @@ impl Database {
             tokio::spawn(deleting.in_current_span());
         }
         result
+    }
+
+    /// Counts an attempt to log in, before its password is verified. To be called in the same way for an email
+    /// that nobody has.
+    ///
+    /// # Errors
+    /// `RateLimited` when there were too many failures.
+    pub async fn begin_login(&self, origin: Origin) -> Result<Attempt, Error> {
+        if self.login_attempts.count() {
+            let db = self.clone();
+            let deleting = async move {
+                let deleted = db.change(&[], |conn| logins::delete_expired(conn).boxed());
+                if let Err(cause) = deleted.await {
+                    tracing::warn!(%cause, "expired attempts to log in were not deleted");
+                }
+            };
+            tokio::spawn(deleting.in_current_span());
+        }
+        self.change(&[], move |conn| logins::begin(conn, origin).boxed())
+            .await
+    }
+
+    /// Records that the password of an attempt to log in was right.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn login_succeeded(&self, attempt: Attempt) -> Result<(), Error> {
+        self.change(&[], move |conn| {
+            async move { logins::succeed(conn, &attempt).await }.boxed()
+        })
+        .await
     }
 
     /// Removes one item from its cart.

@@ -7,6 +7,18 @@ pub mod sql_types {
 }
 
 diesel::table! {
+    auth_login_attempts (id) {
+        id -> Unsigned<Bigint>,
+        #[max_length = 32]
+        account -> Binary,
+        #[max_length = 32]
+        network -> Nullable<Binary>,
+        has_succeeded -> Bool,
+        expires_at -> Datetime,
+    }
+}
+
+diesel::table! {
     cart (id) {
         id -> Integer,
         user_id -> Integer,
@@ -60,4 +72,10 @@ diesel::table! {
 diesel::joinable!(cart -> products (product_id));
 diesel::joinable!(cart -> users (user_id));
 
-diesel::allow_tables_to_appear_in_same_query!(cart, idempotency_keys, products, users,);
+diesel::allow_tables_to_appear_in_same_query!(
+    auth_login_attempts,
+    cart,
+    idempotency_keys,
+    products,
+    users,
+);

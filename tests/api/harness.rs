@@ -8,6 +8,7 @@ use bytes::Bytes;
 use ecommerce_api::api::contracts;
 use ecommerce_api::api::cors::Cors;
 use ecommerce_api::api::hosts::Hosts;
+use ecommerce_api::api::rates::Quotas;
 use ecommerce_api::api::validation::Validation;
 use ecommerce_api::api::{Settings, service};
 use ecommerce_api::clients;
@@ -127,6 +128,19 @@ impl Shop {
     pub async fn open_with_capacity(operations: usize) -> Self {
         Self::open_with_settings(Settings {
             max_operations: operations,
+            ..settings(Validation::Off)
+        })
+        .await
+    }
+
+    /// Opens an empty shop with these rate limits, also for the clients of this machine.
+    pub async fn open_with_quotas(quotas: Quotas) -> Self {
+        Self::open_with_settings(Settings {
+            quotas,
+            clients: clients::Rules {
+                exempt: clients::Networks::NONE,
+                ..clients::Rules::default()
+            },
             ..settings(Validation::Off)
         })
         .await
@@ -362,6 +376,7 @@ pub fn settings(validation: Validation) -> Settings {
         hosts: Hosts::Loopback,
         validation,
         max_operations: 512,
+        quotas: Quotas::OFF,
         body_memory: 64 * 1024 * 1024,
         hsts: None,
     }

@@ -27,6 +27,7 @@ mod paging;
 mod paused_client;
 mod products;
 mod properties;
+mod rates;
 mod raw;
 mod request_log;
 mod requests;

@@ -2,6 +2,7 @@
 
 use ecommerce_api::api::cors::Cors;
 use ecommerce_api::api::hosts::Hosts;
+use ecommerce_api::api::rates::Quotas;
 use ecommerce_api::api::validation::Validation;
 use ecommerce_api::api::{Settings, service};
 use ecommerce_api::clients;
@@ -149,6 +150,7 @@ async fn rejections_are_paced() {
         hosts: Hosts::Any,
         validation: Validation::Off,
         max_operations: 0,
+        quotas: Quotas::OFF,
         body_memory: 0,
         hsts: None,
     };

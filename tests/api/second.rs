@@ -10,6 +10,7 @@ use std::time::Duration;
 use ecommerce_api::api::cors::Cors;
 use ecommerce_api::api::hosts::Hosts;
 use ecommerce_api::api::json::{JsonBody, OptionalJsonBody};
+use ecommerce_api::api::rates::Quotas;
 use ecommerce_api::api::validation::Validation;
 use ecommerce_api::api::{Pipeline, Service, Settings, contracts};
 use ecommerce_api::clients;
@@ -68,6 +69,7 @@ fn settings() -> Settings {
         hosts: Hosts::Any,
         validation: Validation::Enforce,
         max_operations: 16,
+        quotas: Quotas::OFF,
         body_memory: 1024 * 1024,
         hsts: None,
     }

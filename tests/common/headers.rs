@@ -14,7 +14,7 @@ use super::site::Page;
 type Condition = fn(&Exchange<'_>, &str) -> bool;
 
 /// All headers that the contracts do not document.
-const TABLE: [(&str, Condition); 17] = [
+const TABLE: [(&str, Condition); 23] = [
     // ── Transfer ──
     ("date", |_, _| true),
     ("connection", |_, value| {
@@ -61,6 +61,19 @@ const TABLE: [(&str, Condition); 17] = [
         // Whether the client is a trusted proxy, the tests know.
         exchange.sent.header("x-forwarded-proto") == Some("https") && value.starts_with("max-age=")
     }),
+    ("x-frame-options", |_, value| value == "DENY"),
+    ("referrer-policy", |_, value| value == "no-referrer"),
+    ("cross-origin-resource-policy", |_, value| {
+        value == "same-origin"
+    }),
+    ("content-security-policy", |exchange, value| {
+        let is_html = exchange
+            .content_type()
+            .is_some_and(|it| it.starts_with("text/html"));
+        is_html == value.contains("style-src 'self'")
+            && value.starts_with("default-src 'none'; ")
+            && value.ends_with("frame-ancestors 'none'")
+    }),
     ("x-request-id", |exchange, value| {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         let is_valid = |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(plain);
@@ -89,6 +102,18 @@ const TABLE: [(&str, Condition); 17] = [
     ("access-control-max-age", |exchange, value| {
         exchange.is_preflight() && value == "600"
     }),
+    // ── Rate limits ──
+    ("ratelimit", |exchange, value| {
+        is_limit(value, &["r", "t"]) && exchange.received.header("ratelimit-policy").is_some()
+    }),
+    ("ratelimit-policy", |exchange, value| {
+        let parameters = if value.contains(";qu=") {
+            &["q", "qu", "w"][..]
+        } else {
+            &["q", "w"]
+        };
+        is_limit(value, parameters) && exchange.received.header("ratelimit").is_some()
+    }),
     // ── Methods ──
     ("allow", |exchange, value| {
         let status = exchange.received.status;
@@ -98,11 +123,26 @@ const TABLE: [(&str, Condition); 17] = [
     }),
 ];
 
+/// Whether a header value is the name of a limit with these parameters, such as `"login";r=9;t=6`.
+fn is_limit(value: &str, parameters: &[&str]) -> bool {
+    let mut parts = value.split(';');
+    let name = parts.next().unwrap_or_default();
+    let names = parts.map(|part| part.split_once('=').map_or("", |(name, _)| name));
+    name.len() > 2
+        && name.starts_with('"')
+        && name.ends_with('"')
+        && names.eq(parameters.iter().copied())
+}
+
 /// The headers of every response.
-const ALWAYS: [&str; 4] = [
+const ALWAYS: [&str; 8] = [
     "vary",
     "cache-control",
+    "content-security-policy",
+    "cross-origin-resource-policy",
+    "referrer-policy",
     "x-content-type-options",
+    "x-frame-options",
     "x-request-id",
 ];
 
@@ -184,7 +224,7 @@ pub fn methods() -> BTreeSet<String> {
 }
 
 /// The request headers that a page of another origin must be allowed to send: the parameters of the
-/// contracts, and the content type.
+/// contracts, the content type, and access tokens.
 pub fn sendable() -> BTreeSet<String> {
     let names = operations().flat_map(|(document, operation)| {
         let parameters = operation["parameters"].as_array().into_iter().flatten();
@@ -193,19 +233,19 @@ pub fn sendable() -> BTreeSet<String> {
         headers.map(|header| header["name"].as_str().unwrap_or_default())
     });
     let mut names: BTreeSet<String> = names.map(str::to_ascii_lowercase).collect();
-    names.insert("content-type".to_owned());
+    names.extend(["content-type", "authorization"].map(str::to_owned));
     names
 }
 
-/// The response headers that a page of another origin must be able to read: those of the contracts, and
-/// that of a 405.
+/// The response headers that a page of another origin must be able to read: those of the contracts, that
+/// of a 405, and those of rate limits.
 pub fn exposed() -> BTreeSet<String> {
     let headers = operations().flat_map(|(document, operation)| {
         let responses = entries(&operation["responses"]);
         responses.flat_map(move |(_, response)| entries(&resolve(document, response)["headers"]))
     });
     let mut names: BTreeSet<String> = headers.map(|(name, _)| name.to_ascii_lowercase()).collect();
-    names.insert("allow".to_owned());
+    names.extend(["allow", "ratelimit", "ratelimit-policy"].map(str::to_owned));
     names
 }
 

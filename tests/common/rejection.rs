@@ -6,13 +6,17 @@ use super::headers::transfer_violations;
 use super::wire::Received;
 
 /// The headers of every response of the service, and the content type.
-const HEADERS: [&str; 7] = [
+const HEADERS: [&str; 11] = [
     "access-control-allow-origin",
     "access-control-expose-headers",
     "cache-control",
+    "content-security-policy",
     "content-type",
+    "cross-origin-resource-policy",
+    "referrer-policy",
     "vary",
     "x-content-type-options",
+    "x-frame-options",
     "x-request-id",
 ];
 
@@ -24,6 +28,13 @@ pub fn violations(received: &Received) -> Vec<String> {
         ("connection", "close"),
         ("content-type", "application/json"),
         ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-resource-policy", "same-origin"),
+        (
+            "content-security-policy",
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
         ("content-length", &received.body.len().to_string()),
     ] {
         if received.header(name) != Some(value) {

@@ -87,7 +87,7 @@ const FIXED: [Page; 14] = [
         statuses: &[200],
         content_type: "text/html; charset=utf-8",
         cache_control: "no-cache",
-        headers: &["content-security-policy", "referrer-policy"],
+        headers: &[],
     },
     Page {
         path: Cow::Borrowed("/api/docs/"),

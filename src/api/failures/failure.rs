@@ -23,6 +23,8 @@ pub struct Failure {
     details: Option<Vec<Violation>>,
     /// The value of `Allow`.
     allow: Option<Box<str>>,
+    /// The value of `Retry-After`, unless it is that of the kind.
+    retry_after: Option<u16>,
     /// The log message and its cause, which are never sent to the client.
     logged: Option<Box<(&'static str, Cause)>>,
     is_overload: bool,
@@ -49,6 +51,7 @@ impl Failure {
             reason: None,
             details: None,
             allow: None,
+            retry_after: None,
             logged: None,
             is_overload: false,
         }
@@ -79,6 +82,14 @@ impl Failure {
         Self {
             allow: Some(allow.into()),
             ..Self::with_message(StatusCode::METHOD_NOT_ALLOWED, message)
+        }
+    }
+
+    /// 429: the client may try again after this number of seconds.
+    pub(in crate::api) fn rate_limited(seconds: u16) -> Self {
+        Self {
+            retry_after: Some(seconds),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS)
         }
     }
 
@@ -124,7 +135,7 @@ impl Failure {
         self.log();
         let mut response = json(self.kind.status, &self.envelope());
         let headers = response.headers_mut();
-        if let Some(seconds) = self.kind.retry_after {
+        if let Some(seconds) = self.retry_after.or(self.kind.retry_after) {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
         if let Some(allow) = &self.allow
@@ -170,6 +181,7 @@ impl From<Error> for Failure {
                 ..Error::Conflict(Conflict::RuleViolated).into()
             },
             Error::KeyReused => Self::new(StatusCode::UNPROCESSABLE_ENTITY),
+            Error::RateLimited { seconds } => Self::rate_limited(seconds),
             Error::Unavailable(cause) => Self::logged(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "database unavailable",

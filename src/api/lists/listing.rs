@@ -14,6 +14,8 @@ use tokio::sync::mpsc;
 
 use crate::error::Error;
 
+use super::super::context::RequestContext;
+use super::super::rates::RowMeter;
 use super::super::responses::{self, CheckedByChunk, MEDIA_TYPE, response_header, success};
 use super::list_response::ListResponse;
 use super::paging::{self, Paged};
@@ -32,22 +34,39 @@ enum Content {
     /// The whole list.
     Whole(Bytes),
     /// The first chunk, and the channel of the others.
-    Chunks(Bytes, mpsc::Receiver<Result<Chunk, Error>>),
+    Chunks(Bytes, Chunks),
+}
+
+/// The further chunks of a list, whose rows are counted as they are sent.
+struct Chunks {
+    channel: mpsc::Receiver<Result<Chunk, Error>>,
+    meter: Option<RowMeter>,
+}
+
+impl Chunks {
+    async fn next(&mut self) -> Result<Chunk, Error> {
+        let chunk = self.channel.recv().await;
+        let chunk = chunk.unwrap_or_else(|| Err(missing_last_chunk()))?;
+        if let Some(meter) = &self.meter {
+            meter.count(chunk.rows);
+        }
+        Ok(chunk)
+    }
 }
 
 impl<L: ListResponse> Listing<L> {
-    /// Waits for the first chunk of a list. `query` is the query of the request.
+    /// Waits for the first chunk of a list.
     ///
     /// # Errors
-    /// The error that `chunks` has in place of the first chunk.
+    /// The error that `channel` has in place of the first chunk.
     pub(super) async fn receive(
-        mut chunks: mpsc::Receiver<Result<Chunk, Error>>,
-        query: &str,
+        channel: mpsc::Receiver<Result<Chunk, Error>>,
+        context: &RequestContext,
     ) -> Result<Self, Error> {
-        let first = chunks
-            .recv()
-            .await
-            .unwrap_or_else(|| Err(missing_last_chunk()))?;
+        let meter = context.row_meter.clone();
+        let mut chunks = Chunks { channel, meter };
+        let first = chunks.next().await?;
+        let query = &*context.query;
         Ok(Self {
             paged: first.paged.map(|paged| (paged, query.to_owned())),
             content: if first.is_last {
@@ -60,10 +79,16 @@ impl<L: ListResponse> Listing<L> {
     }
 
     /// The response with these rows.
-    pub(in crate::api) fn from_rows<R>(rows: Vec<R>) -> Result<Self, Error>
+    pub(in crate::api) fn from_rows<R>(
+        context: &RequestContext,
+        rows: Vec<R>,
+    ) -> Result<Self, Error>
     where
         L::Item: From<R>,
     {
+        if let Some(meter) = &context.row_meter {
+            meter.count(rows.len());
+        }
         let mut writer = Writer::<L>::new(Position::default(), None);
         for row in rows {
             writer.push(&L::Item::from(row))?;
@@ -82,12 +107,8 @@ impl<L: Send> IntoResponse for Listing<L> {
             Content::Whole(bytes) => responses::json_bytes(StatusCode::OK, bytes),
             Content::Chunks(first, chunks) => {
                 let rest = stream::unfold(Some(chunks), async |chunks| {
-                    let mut chunks = chunks?;
-                    match chunks
-                        .recv()
-                        .await
-                        .unwrap_or_else(|| Err(missing_last_chunk()))
-                    {
+                    let mut chunks: Chunks = chunks?;
+                    match chunks.next().await {
                         Ok(chunk) => Some((Ok(chunk.bytes), (!chunk.is_last).then_some(chunks))),
                         Err(error) => Some((Err(broken(error)), None)),
                     }
@@ -174,7 +195,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_list_whose_task_ends_before_the_last_chunk_is_a_broken_transfer() {
-        let (task, chunks) = mpsc::channel(1);
+        let (task, channel) = mpsc::channel(1);
+        let chunks = Chunks {
+            channel,
+            meter: None,
+        };
         let list = Listing::<ProductListResponse> {
             paged: None,
             content: Content::Chunks(Bytes::from_static(b"{"), chunks),

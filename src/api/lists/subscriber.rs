@@ -182,6 +182,7 @@ mod tests {
 
     fn chunk(length: usize) -> Chunk {
         Chunk {
+            rows: 0,
             paged: None,
             bytes: Bytes::from(vec![b'x'; length]),
             is_last: false,

@@ -25,6 +25,8 @@ pub(super) struct Chunk {
     /// For a page: its position in the list.
     pub paged: Option<Paged>,
     pub bytes: Bytes,
+    /// The number of rows that end in the chunk.
+    pub rows: usize,
     pub is_last: bool,
 }
 
@@ -115,6 +117,7 @@ impl<L: ListResponse> Writer<L> {
     pub(super) fn take_chunk(&mut self) -> Chunk {
         self.has_earlier_chunks = true;
         self.rows_start = 0;
+        let rows = self.position.rows - self.rows_before;
         self.rows_before = self.position.rows;
         let next = Vec::with_capacity(self.buffer.len() + self.buffer.len() / 16);
         let mut bytes = std::mem::replace(&mut self.buffer, next);
@@ -124,6 +127,7 @@ impl<L: ListResponse> Writer<L> {
         Chunk {
             paged: self.paged,
             bytes: bytes.into(),
+            rows,
             is_last: false,
         }
     }
@@ -150,6 +154,7 @@ impl<L: ListResponse> Writer<L> {
         self.buffer.extend_from_slice(&end.as_bytes()[1..]);
         Chunk {
             paged: self.paged,
+            rows: self.position.rows - self.rows_before,
             bytes: self.buffer.into(),
             is_last: true,
         }

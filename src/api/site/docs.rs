@@ -38,14 +38,9 @@ pub(super) fn add_to(route: Route, contracts: &[String]) -> Route {
         .replace("{style}", &hash_of(STYLE));
     let page = make_sync(move |_| {
         let mut response = content("text/html; charset=utf-8", page.clone());
-        for (name, value) in [
-            (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-            (header::REFERRER_POLICY, "no-referrer"),
-        ] {
-            response
-                .headers_mut()
-                .insert(name, header::HeaderValue::from_static(value));
-        }
+        let policy = header::HeaderValue::from_static(CONTENT_SECURITY_POLICY);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
         response
     });
     let page_with_slash = make_sync(|_| {

@@ -139,7 +139,6 @@ fn respond(status: StatusCode, page: Markup) -> Response {
     for (name, value) in [
         (header::CACHE_CONTROL, "no-store"),
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-        (header::REFERRER_POLICY, "no-referrer"),
     ] {
         let headers = response.headers_mut();
         headers.insert(name, HeaderValue::from_static(value));

@@ -94,7 +94,7 @@ async fn pages_of_other_origins_may_send_requests() {
             .contains("PUT")
     );
     let allowed = response.header("access-control-allow-headers").unwrap();
-    for name in ["content-type", "if-match", "if-none-match"] {
+    for name in ["authorization", "content-type", "if-match", "if-none-match"] {
         assert!(allowed.to_lowercase().contains(name), "{name}: {allowed}");
     }
     for path in ["/api/users", "/api/users/0", "/nothing"] {

@@ -73,6 +73,7 @@ mod tests {
         let chunk = Chunk {
             paged: None,
             bytes: Bytes::from_static(&[b'x'; 16 * 1024]),
+            rows: 1,
             is_last: false,
         };
         vec![chunk; count]
