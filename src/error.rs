@@ -60,6 +60,8 @@ pub enum Error {
     /// The request violates a rule that is kept in the database ([`Conflict::RuleViolated`]). The
     /// cause is for the log.
     RuleViolated(Cause),
+    /// The request does not confirm a change with the user's present password.
+    WrongPassword,
     /// The request has the idempotency key of an earlier request with another body.
     KeyReused,
     /// The database cannot be reached or cannot serve the request at present; the same request may
@@ -82,6 +84,7 @@ impl Error {
             Self::Stale(what) => Self::Stale(what),
             Self::Conflict(why) => Self::Conflict(*why),
             Self::RuleViolated(cause) => Self::RuleViolated(cause.to_string().into()),
+            Self::WrongPassword => Self::WrongPassword,
             Self::KeyReused => Self::KeyReused,
             Self::Unavailable(cause) => Self::Unavailable(cause.to_string().into()),
             Self::Busy(what) => Self::Busy(what),
@@ -107,6 +110,7 @@ impl fmt::Display for Error {
             Self::Stale(what) => write!(f, "{what} is not in the state that the request requires"),
             Self::Conflict(why) => why.fmt(f),
             Self::RuleViolated(cause) => write!(f, "a rule of the database is violated: {cause}"),
+            Self::WrongPassword => f.write_str("the current password is another one"),
             Self::KeyReused => f.write_str("the idempotency key belongs to another request"),
             Self::Unavailable(cause) => write!(f, "the database is unavailable: {cause}"),
             Self::Busy(what) => write!(f, "too busy: {what}"),

@@ -42,7 +42,7 @@ impl Cart {
     /// List cart items
     ///
     /// The items in all carts, or one page of them, each with its user and product, ordered by id
-    /// unless `sort` is given.
+    /// unless `sort` is given. Users see only the items in their own cart.
     #[oai(path = "/api/cart", method = "get", operation_id = "listCartItems")]
     async fn list(
         &self,
@@ -71,7 +71,7 @@ impl Cart {
     /// Add a product to a cart
     ///
     /// Adds one item; adding the same product twice adds two. 409 when the user or the product does
-    /// not exist.
+    /// not exist. Users may add only to their own cart.
     #[oai(path = "/api/cart", method = "post", operation_id = "addCartItem")]
     async fn add(
         &self,
@@ -96,7 +96,7 @@ impl Cart {
 
     /// Get a cart item
     ///
-    /// One cart item, by id, with its user and product.
+    /// One cart item, by id, with its user and product. Users see only the items in their own cart.
     #[oai(path = "/api/cart/:id", method = "get", operation_id = "getCartItem")]
     async fn get(
         &self,
@@ -110,7 +110,8 @@ impl Cart {
 
     /// Remove a cart item
     ///
-    /// Removes one item from its cart; the user and the product remain.
+    /// Removes one item from its cart; the user and the product remain. Users may remove only the items
+    /// in their own cart.
     #[oai(
         path = "/api/cart/:id",
         method = "delete",
@@ -129,7 +130,7 @@ impl Cart {
     /// Empty a user's cart
     ///
     /// Removes every item from one user's cart. 404 when the user does not exist; no item is
-    /// removed when the cart is already empty.
+    /// removed when the cart is already empty. Users may empty only their own cart.
     #[oai(
         path = "/api/cart/user/:user_id",
         method = "delete",

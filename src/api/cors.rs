@@ -10,11 +10,12 @@ use poem::{Request, Response};
 /// The methods and headers that a page may send.
 const ALLOW_METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, DELETE");
 const ALLOW_HEADERS: HeaderValue = HeaderValue::from_static(
-    "Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id",
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id",
 );
 /// The response headers that a page may read, beside the few that browsers always expose.
 const EXPOSE_HEADERS: HeaderValue = HeaderValue::from_static(
-    "Allow, ETag, Idempotent-Replayed, Link, Location, Retry-After, X-Request-Id, X-Total-Count",
+    "Allow, ETag, Idempotent-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, \
+     WWW-Authenticate, X-Request-Id, X-Total-Count",
 );
 /// The number of seconds for which a browser may cache the response to a preflight request.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");

@@ -3,6 +3,7 @@
 //!
 //! Imports `db`, `contract`, `error`, `deadlines` and `passwords`; knows no SQL.
 
+mod authorization;
 mod body;
 mod body_memory;
 mod capacity;

@@ -22,6 +22,12 @@ failure `{\"success\": false, \"error\": {\"code\": \"…\", \"message\": \"…\
 `details`, one entry for each violation, and never repeats the values that were sent. \
 A `reason` tells failures with the same code apart.
 
+**Authentication.** Callers identify themselves with an access token: `Authorization: Bearer …`. A \
+request whose token is not valid is a 401, also where a token is optional. Users read and change what \
+belongs to them. What belongs to others is a 404 for them, as if it did not exist, and what only \
+administrators may do is a 403. A server with `AUTH_MODE=off` lets requests without a token do \
+everything.
+
 **Lists.** Without parameters a list has every row, ordered by id. With `page` or `limit` it has \
 that page, a `pagination` object, and the headers `Link` and `X-Total-Count`. `sort` orders the \
 list, other parameters filter it. An unknown query parameter is refused.

@@ -56,7 +56,7 @@ impl Users {
     /// List users
     ///
     /// All users, or one page of them, ordered by id unless `sort` is given. A user has to match
-    /// each of the filters `q`, `email` and `role` that is given.
+    /// each of the filters `q`, `email` and `role` that is given. Only for administrators.
     #[expect(
         clippy::too_many_arguments,
         reason = "one for each parameter of the operation"
@@ -112,7 +112,7 @@ impl Users {
     /// Create a user
     ///
     /// The email must not belong to another user, in any letter case. The password is stored as an
-    /// Argon2id hash and never shown.
+    /// Argon2id hash and never shown. Only administrators may create administrators.
     #[oai(path = "/api/users", method = "post", operation_id = "createUser")]
     async fn create(
         &self,
@@ -149,7 +149,7 @@ impl Users {
 
     /// Get a user
     ///
-    /// One user, by id.
+    /// One user, by id. Users see only themselves.
     #[oai(path = "/api/users/:id", method = "get", operation_id = "getUser")]
     async fn get(
         &self,
@@ -165,7 +165,9 @@ impl Users {
     ///
     /// Changes the properties that are present and leaves the others as they are; an empty object
     /// changes nothing. The `data` of a response may be sent as it is, `id` included, and changes
-    /// nothing either, provided that it keeps to the schema of the body.
+    /// nothing either, provided that it keeps to the schema of the body. Users may change only
+    /// themselves, and not their role; to change their email or password, they send
+    /// `current_password` with it.
     #[oai(path = "/api/users/:id", method = "put", operation_id = "updateUser")]
     async fn update(
         &self,
@@ -179,7 +181,9 @@ impl Users {
             email,
             password,
             role,
+            current_password,
         } = body.0;
+        let _ = current_password;
         check_id(id_in_body, id.0)?;
         let password = match password {
             Some(password) => {
@@ -202,7 +206,8 @@ impl Users {
     /// Delete a user
     ///
     /// Deletes the user and everything in the user's cart, in one transaction. 409 when other
-    /// tables of the shop, orders for example, still refer to the user.
+    /// tables of the shop, orders for example, still refer to the user. Users may delete only
+    /// themselves.
     #[oai(
         path = "/api/users/:id",
         method = "delete",
@@ -221,6 +226,7 @@ impl Users {
     /// List a user's cart
     ///
     /// The items in one user's cart, each with its product, ordered by id unless `sort` is given.
+    /// Users see only their own cart.
     #[oai(
         path = "/api/users/:id/cart",
         method = "get",

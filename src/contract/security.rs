@@ -89,21 +89,21 @@ pub(super) fn check_scheme(scheme: &Located<'_>) -> Result<(), ParseError> {
 #[must_use]
 pub fn made_optional(document: &Value) -> Value {
     let mut document = document.clone();
-    add_alternative(document.get_mut("security"));
+    add_alternative(&mut document);
     let items = document.get_mut("paths").and_then(Value::as_object_mut);
     for (_, item) in items.into_iter().flatten() {
         for method in METHODS {
-            let operation = item.get_mut(method);
-            add_alternative(operation.and_then(|operation| operation.get_mut("security")));
+            item.get_mut(method).into_iter().for_each(add_alternative);
         }
     }
     document
 }
 
-/// Adds the alternative without credentials, unless it is there or there is no other.
-fn add_alternative(security: Option<&mut Value>) {
+/// Adds the alternative without credentials to the security of an operation or document, unless it is there
+/// or there is no other.
+fn add_alternative(secured: &mut Value) {
     let without = json!({});
-    if let Some(Value::Array(alternatives)) = security
+    if let Some(Value::Array(alternatives)) = secured.get_mut("security")
         && !alternatives.is_empty()
         && !alternatives.contains(&without)
     {

@@ -163,6 +163,7 @@ async fn pages_of_other_origins_may_send_and_read_all_that_the_contract_has() {
     let expected = [
         vec!["delete", "get", "post", "put"],
         vec![
+            "authorization",
             "content-type",
             "idempotency-key",
             "if-match",
@@ -175,7 +176,10 @@ async fn pages_of_other_origins_may_send_and_read_all_that_the_contract_has() {
             "idempotent-replayed",
             "link",
             "location",
+            "ratelimit",
+            "ratelimit-policy",
             "retry-after",
+            "www-authenticate",
             "x-request-id",
             "x-total-count",
         ],

@@ -180,7 +180,7 @@ pub fn methods() -> BTreeSet<String> {
 }
 
 /// The request headers that a page of another origin must be allowed to send: the parameters of the
-/// contracts, and the content type.
+/// contracts, the access token and the content type.
 pub fn sendable() -> BTreeSet<String> {
     let names = operations().flat_map(|(document, operation)| {
         let parameters = operation["parameters"].as_array().into_iter().flatten();
@@ -189,7 +189,7 @@ pub fn sendable() -> BTreeSet<String> {
         headers.map(|header| header["name"].as_str().unwrap_or_default())
     });
     let mut names: BTreeSet<String> = names.map(str::to_ascii_lowercase).collect();
-    names.insert("content-type".to_owned());
+    names.extend(["authorization", "content-type"].map(str::to_owned));
     names
 }
 

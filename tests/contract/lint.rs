@@ -70,6 +70,22 @@ const TAGGED: [(&str, &str); 11] = [
     ("removeCartItem", "m"),
 ];
 
+/// The operations that can be called without a token.
+const PUBLIC: [&str; 3] = ["createUser", "listProducts", "getProduct"];
+
+/// The operations that some callers must not call at all, or not with every body.
+const GUARDED: [&str; 9] = [
+    "listUsers",
+    "createUser",
+    "updateUser",
+    "createProduct",
+    "updateProduct",
+    "deleteProduct",
+    "getProductCarts",
+    "addCartItem",
+    "clearUserCart",
+];
+
 /// Whether an operation uses tags in this way.
 fn uses_tag(operation: &str, way: char) -> bool {
     let known = TAGGED.iter().find(|(id, _)| *id == operation);
@@ -128,6 +144,7 @@ fn complaints(document: &Value) -> Vec<String> {
     for operation in operations(document) {
         let mut own = Vec::new();
         prose(document, &operation, &mut own);
+        security(&operation, &mut own);
         parameters(document, &operation, &mut own);
         request(document, &operation, &mut own);
         responses(document, &operation, &mut own);
@@ -194,7 +211,13 @@ fn references(document: &Value, complaints: &mut Vec<String>) {
             complaints.push(format!("$ref {target} leads nowhere"));
         }
     }
-    let reached = reached_from(document, &document["paths"]);
+    let mut reached = reached_from(document, &document["paths"]);
+    let schemes: Vec<String> = operations(document)
+        .iter()
+        .flat_map(|operation| items(&operation.body["security"]).flat_map(entries))
+        .map(|(scheme, _)| format!("#/components/securitySchemes/{scheme}"))
+        .collect();
+    reached.extend(schemes.iter().map(String::as_str));
     for (section, components) in entries(&document["components"]) {
         for (name, _) in entries(components) {
             let pointer = format!("#/components/{section}/{name}");
@@ -251,6 +274,19 @@ fn prose(document: &Value, operation: &Operation<'_>, complaints: &mut Vec<Strin
         |tag: &Value| items(&document["tags"]).any(|declared| declared["name"] == *tag);
     if tags.len() != 1 || !tags.iter().all(|tag| is_declared(tag)) {
         complaints.push("needs exactly one tag, a declared one".to_owned());
+    }
+}
+
+/// An access token is needed, or may be absent where everyone may call.
+fn security(operation: &Operation<'_>, complaints: &mut Vec<String>) {
+    let token = json!({"bearerAuth": []});
+    let wanted = if PUBLIC.contains(&operation.id()) {
+        json!([token, {}])
+    } else {
+        json!([token])
+    };
+    if operation.body["security"] != wanted {
+        complaints.push(format!("its security is not {wanted}"));
     }
 }
 
@@ -402,7 +438,10 @@ fn responses(document: &Value, operation: &Operation<'_>, complaints: &mut Vec<S
     } else {
         "200"
     };
-    let mut wanted = BTreeSet::from([success, "400", "500", "503"]);
+    let mut wanted = BTreeSet::from([success, "400", "401", "429", "500", "503"]);
+    if GUARDED.contains(&operation.id()) {
+        wanted.insert("403");
+    }
     if operation.path.contains('{') {
         wanted.insert("404");
     }
@@ -465,7 +504,8 @@ fn response_rules(document: &Value, status: &str, response: &Value, complaints: 
     let mut headers = vec!["X-Request-Id"];
     match status {
         "201" => headers.push("Location"),
-        "503" => headers.push("Retry-After"),
+        "401" => headers.push("WWW-Authenticate"),
+        "429" | "503" => headers.push("Retry-After"),
         _ => {}
     }
     for name in headers {

@@ -13,7 +13,7 @@ use super::super::details::{MORE_VIOLATIONS, details};
 use super::super::responses::json;
 use super::super::schemas::{ErrorInfo, ErrorResponse};
 use super::super::types::Constant;
-use super::{Kind, reason};
+use super::{Kind, WRONG_PASSWORD, reason};
 
 /// A failed request, with everything that its response contains.
 pub struct Failure {
@@ -23,6 +23,8 @@ pub struct Failure {
     details: Option<Vec<Violation>>,
     /// The value of `Allow`.
     allow: Option<Box<str>>,
+    /// The value of `WWW-Authenticate`, in a 401.
+    challenge: &'static str,
     /// The log message and its cause, which are never sent to the client.
     logged: Option<Box<(&'static str, Cause)>>,
     is_overload: bool,
@@ -49,6 +51,7 @@ impl Failure {
             reason: None,
             details: None,
             allow: None,
+            challenge: "Bearer",
             logged: None,
             is_overload: false,
         }
@@ -127,6 +130,10 @@ impl Failure {
         if let Some(seconds) = self.kind.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
+        if self.kind.status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static(self.challenge);
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
         if let Some(allow) = &self.allow
             && let Ok(allow) = HeaderValue::from_str(allow)
         {
@@ -168,6 +175,10 @@ impl From<Error> for Failure {
             Error::RuleViolated(cause) => Self {
                 logged: Some(Box::new(("a rule of the database is violated", cause))),
                 ..Error::Conflict(Conflict::RuleViolated).into()
+            },
+            Error::WrongPassword => Self {
+                reason: Some(WRONG_PASSWORD),
+                ..Self::with_message(StatusCode::FORBIDDEN, "The current password is another one")
             },
             Error::KeyReused => Self::new(StatusCode::UNPROCESSABLE_ENTITY),
             Error::Unavailable(cause) => Self::logged(

@@ -35,6 +35,31 @@ fn every_rule_reports_a_contract_that_breaks_it() {
             "listUsers: has no description",
         ),
         (
+            format!("{list}/security"),
+            None,
+            "listUsers: its security is not",
+        ),
+        (
+            format!("{create}/security"),
+            Some(json!([{"bearerAuth": []}])),
+            "createUser: its security is not",
+        ),
+        (
+            "/components/securitySchemes/other".to_owned(),
+            Some(json!({})),
+            "nothing uses #/components/securitySchemes/other",
+        ),
+        (
+            format!("{list}/responses/403"),
+            None,
+            "listUsers: documents",
+        ),
+        (
+            "/components/headers/WWWAuthenticate/required".to_owned(),
+            None,
+            "401 does not promise and describe the header WWW-Authenticate",
+        ),
+        (
             format!("{list}/tags"),
             Some(json!(["Users", "Cart"])),
             "needs exactly one tag",
