@@ -64,6 +64,10 @@ pub enum Error {
     WrongPassword,
     /// The request has the idempotency key of an earlier request with another body.
     KeyReused,
+    /// The caller has not proved who it is. The text says to the client what is wrong.
+    Unauthenticated(&'static str),
+    /// The database lacks the tables for sessions.
+    TablesMissing,
     /// The database cannot be reached or cannot serve the request at present; the same request may
     /// succeed later. The cause is for the log.
     Unavailable(Cause),
@@ -86,6 +90,8 @@ impl Error {
             Self::RuleViolated(cause) => Self::RuleViolated(cause.to_string().into()),
             Self::WrongPassword => Self::WrongPassword,
             Self::KeyReused => Self::KeyReused,
+            Self::Unauthenticated(why) => Self::Unauthenticated(why),
+            Self::TablesMissing => Self::TablesMissing,
             Self::Unavailable(cause) => Self::Unavailable(cause.to_string().into()),
             Self::Busy(what) => Self::Busy(what),
             Self::Internal(cause) => Self::Internal(cause.to_string().into()),
@@ -112,6 +118,10 @@ impl fmt::Display for Error {
             Self::RuleViolated(cause) => write!(f, "a rule of the database is violated: {cause}"),
             Self::WrongPassword => f.write_str("the current password is another one"),
             Self::KeyReused => f.write_str("the idempotency key belongs to another request"),
+            Self::Unauthenticated(why) => write!(f, "not authenticated: {why}"),
+            Self::TablesMissing => f.write_str(
+                "the database has no tables for sessions: `ecommerce-api migrate run` creates them",
+            ),
             Self::Unavailable(cause) => write!(f, "the database is unavailable: {cause}"),
             Self::Busy(what) => write!(f, "too busy: {what}"),
             Self::Internal(cause) => write!(f, "internal error: {cause}"),

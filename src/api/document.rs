@@ -55,7 +55,7 @@ impl<T: OpenApi> OpenApi for Combined<T> {
 }
 
 /// The name of the security scheme in the contracts.
-const SECURITY_SCHEME: &str = "bearerAuth";
+pub(super) const SECURITY_SCHEME: &str = "bearerAuth";
 
 fn security_scheme() -> MetaSecurityScheme {
     MetaSecurityScheme {

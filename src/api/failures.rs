@@ -22,8 +22,8 @@ pub(super) use failure::Overload;
 
 pub use failure::Failure;
 pub use operation_error::{
-    ChangeError, CreateError, EmptyError, FindError, GuardedChangeError, OperationError,
-    RequestError,
+    ChangeError, CreateError, EmptyError, FindError, GuardedChangeError, GuardedError,
+    OperationError, RequestError,
 };
 
 /// The properties of all failures with one status.
@@ -49,7 +49,7 @@ pub(super) static KINDS: [Kind; 16] = [
         "The request does not keep to the contract; `details` names the violations"),
     kind(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", EVERY,
         "Send a valid access token: Authorization: Bearer …",
-        "The request needs an access token, or has one that is not valid"),
+        "The caller is not authenticated: the request has no valid access token, or a wrong password or refresh token"),
     kind(StatusCode::FORBIDDEN, "FORBIDDEN", GUARDED,
         "You may not do this",
         "The caller may not do this; nothing was changed"),

@@ -1,8 +1,10 @@
 //! The HTTP service: the operations of all contracts, the other paths (see [`site`]), and the pipeline
 //! that every request passes through.
 //!
-//! Imports `db`, `contract`, `error`, `deadlines` and `passwords`; knows no SQL.
+//! Imports `db`, `contract`, `error`, `deadlines`, `passwords` and `tokens`; knows no SQL.
 
+mod audit;
+pub mod auth;
 mod authorization;
 mod body;
 mod body_memory;
@@ -51,9 +53,7 @@ pub use pipeline::{Pipeline, Service, Settings};
 #[must_use]
 pub fn service(db: &Database, settings: Settings) -> Pipeline {
     let published = contracts::contracts();
-    let services = published
-        .iter()
-        .map(|it| it.service(db, settings.validation));
+    let services = published.iter().map(|it| it.service(db, &settings));
     let services = services.collect();
     let is_stopping = Arc::new(AtomicBool::new(false));
     let ping = {

@@ -21,6 +21,7 @@ use crate::clients::{self, Connection, Network};
 use crate::contract::{self, Contract, Operation};
 use crate::deadlines::{self, Limits};
 use crate::error::Error;
+use crate::tokens::Keys;
 
 use super::body_memory::BodyMemory;
 use super::capacity::Capacity;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub max_operations: usize,
     /// How many bytes the bodies of all requests may hold together.
     pub body_memory: usize,
+    /// What access tokens are signed and verified with.
+    pub keys: Arc<Keys>,
 }
 
 /// A contract, and the handlers of its operations.

@@ -10,6 +10,7 @@ use crate::db::Database;
 use super::cart::Cart;
 use super::document::{self, Combined};
 use super::lists::Lists;
+use super::pipeline::Settings;
 use super::products::Products;
 use super::users::Users;
 use super::validation::Validation;
@@ -78,8 +79,8 @@ fn service(db: &Database, validation: Validation) -> OpenApiService<Shop, ()> {
 }
 
 /// The handlers of all operations, over `db`.
-pub(super) fn handlers(db: &Database, validation: Validation) -> BoxEndpoint<'static, Response> {
-    document::handlers(service(db, validation))
+pub(super) fn handlers(db: &Database, settings: &Settings) -> BoxEndpoint<'static, Response> {
+    document::handlers(service(db, settings.validation))
 }
 
 /// The document that poem-openapi generates from the types and handlers. Needs no database.

@@ -4,6 +4,7 @@
 //! lines that say what is wrong, where, and what to do.
 
 mod database;
+mod keys;
 mod logging;
 mod openapi;
 mod serve;

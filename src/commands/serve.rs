@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -26,7 +27,7 @@ use crate::server::{self, Application, Hangups, KeyPair, Limits, Tls};
 
 use super::database::{require_tables, unusable_password_hash};
 use super::target::Target;
-use super::{BadSetting, logging};
+use super::{BadSetting, keys, logging};
 
 /// How often the program checks that the private MariaDB still runs.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -70,7 +71,8 @@ pub fn serve(settings: &Settings) -> anyhow::Result<()> {
     outcome
 }
 
-fn api_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
+/// The settings of the service. Without `SECRET_KEY` they have random keys.
+fn api_settings(settings: &Settings) -> anyhow::Result<api::Settings> {
     let cors = settings.cors_allow_origin.parse();
     let cors = cors.map_err(|error| BadSetting(format!("CORS_ALLOW_ORIGIN: {error}")))?;
     let validation = match settings.contract_validation {
@@ -98,6 +100,7 @@ fn api_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
         validation,
         max_operations: usize::from(settings.database_pool_size) * api::OPERATIONS_PER_CONNECTION,
         body_memory: usize::from(settings.body_memory) * 1024 * 1024,
+        keys: Arc::new(keys::given(settings)?.map_or_else(keys::random, Ok)?),
     })
 }
 
@@ -116,7 +119,7 @@ fn load_tls(settings: &Settings) -> Result<Option<Tls>, BadSetting> {
 
 async fn run(
     settings: Settings,
-    api_settings: api::Settings,
+    mut api_settings: api::Settings,
     tls: Option<Tls>,
 ) -> anyhow::Result<()> {
     let hangups = Hangups::listen();
@@ -154,6 +157,15 @@ async fn run(
         settings.database_list_pool_size.into(),
         limits,
     );
+    if keys::given(&settings)?.is_none() {
+        if target.embedded.is_some() {
+            api_settings.keys = Arc::new(keys::in_data_directory(&settings.data_dir)?);
+        } else {
+            tracing::info!("no SECRET_KEY: sessions end when this process ends");
+        }
+    }
+    // Before the first request, so that no session is accepted that has ended before.
+    db.watch_sessions().await;
     let app = api::service(&db, api_settings);
     memory::return_when_freed().context("cannot start threads")?;
     let scheme = if tls.is_some() { "https" } else { "http" };

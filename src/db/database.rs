@@ -4,9 +4,11 @@
 //! [`ListConnection`]. Imports the pool, the batches and the query functions; none of them imports
 //! this module.
 
+mod sessions;
+
 use std::ops::DerefMut;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -28,12 +30,16 @@ use super::pool::{ListConnection, Pool, Turns};
 use super::products::{self, NewProduct, ProductChanges};
 use super::rows::{CartItem, FullItem, Product, User};
 use super::session_settings::Purpose;
+use super::sessions::Ended;
 use super::shares::{Row, Shares};
 use super::users::{self, NewUser, UserChanges};
 use super::{Condition, Connection, errors};
 
 /// The number of connections for groups of additions, which never wait for a lock.
 pub(super) const GROUP_CONNECTIONS: u16 = 4;
+
+/// The number of connections to read which sessions have ended.
+pub(super) const SESSION_CONNECTIONS: u16 = 1;
 
 /// The shop's database; cheap to clone.
 #[derive(Clone)]
@@ -49,6 +55,9 @@ pub struct Database {
     key_turns: Arc<KeyTurns>,
     /// Whether each index of [`ListIndex::ALL`] was found to exist.
     has_index: Arc<[AtomicBool; ListIndex::ALL.len()]>,
+    ended_sessions: Arc<Ended>,
+    /// The number of refresh tokens that this process has issued.
+    issued_tokens: Arc<AtomicUsize>,
 }
 
 impl Database {
@@ -67,6 +76,14 @@ impl Database {
         let turns = Arc::new(Turns::default());
         let pool = |purpose, size| Pool::new(options, purpose, size, limits, &availability, &turns);
         let requests = pool(Purpose::Requests, size);
+        let reader = Pool::new(
+            options,
+            Purpose::Requests,
+            SESSION_CONNECTIONS.into(),
+            Ended::LIMITS,
+            &availability,
+            &turns,
+        );
         let shares = Arc::new(Shares::new(requests.clone()));
         Self {
             batches: Arc::new(Batches::new(
@@ -78,6 +95,8 @@ impl Database {
             pool: requests,
             key_turns: Arc::default(),
             has_index: Arc::default(),
+            ended_sessions: Arc::new(Ended::new(reader, limits.operation)),
+            issued_tokens: Arc::default(),
             availability,
             limits,
         }
@@ -210,8 +229,14 @@ impl Database {
         changes: UserChanges,
         condition: Option<Condition<User>>,
     ) -> Result<User, Error> {
+        let ended = Arc::clone(&self.ended_sessions);
         self.change(&[Row::User(id)], move |conn| {
-            async move { users::update(conn, id, &changes, condition.as_ref()).await }.boxed()
+            async move {
+                let updated = users::update(conn, id, &changes, condition.as_ref()).await?;
+                ended.add(&updated.ended_sessions);
+                Ok(updated.result)
+            }
+            .boxed()
         })
         .await
     }
@@ -226,8 +251,14 @@ impl Database {
         id: i32,
         condition: Option<Condition<User>>,
     ) -> Result<usize, Error> {
+        let ended = Arc::clone(&self.ended_sessions);
         self.change(&[Row::User(id)], move |conn| {
-            async move { users::delete(conn, id, condition.as_ref()).await }.boxed()
+            async move {
+                let deleted = users::delete(conn, id, condition.as_ref()).await?;
+                ended.add(&deleted.ended_sessions);
+                Ok(deleted.result)
+            }
+            .boxed()
         })
         .await
     }

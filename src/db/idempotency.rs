@@ -25,7 +25,7 @@ use blake2::digest::consts::U32;
 use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind::UniqueViolation;
 use diesel::result::Error as DieselError;
-use diesel::sql_types::{Bool, Datetime, Text};
+use diesel::sql_types::Bool;
 use diesel_async::RunQueryDsl;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OwnedMutexGuard;
@@ -35,6 +35,7 @@ use crate::error::Error;
 use super::Connection;
 use super::schema::idempotency_keys as keys;
 use super::scope::Scope;
+use super::times::{addtime, utc_timestamp};
 
 /// How long a response is kept, as a time of MySQL.
 const LIFETIME: &str = "24:00:00";
@@ -45,16 +46,6 @@ const DELETION_INTERVAL: usize = 32;
 
 /// How many expired rows are deleted at a time.
 const DELETION_BATCH: i64 = 100;
-
-diesel::define_sql_function! {
-    /// The present time of the database server, in UTC.
-    fn utc_timestamp() -> Datetime;
-}
-
-diesel::define_sql_function! {
-    /// The time `at`, moved by `by`.
-    fn addtime(at: Datetime, by: Text) -> Datetime;
-}
 
 /// A 256-bit hash: BLAKE2b.
 type Hash = [u8; 32];

@@ -7,6 +7,33 @@ pub mod sql_types {
 }
 
 diesel::table! {
+    auth_ended_sessions (session_id) {
+        session_id -> Unsigned<Bigint>,
+        ended_at -> Datetime,
+    }
+}
+
+diesel::table! {
+    auth_refresh_tokens (hash) {
+        #[max_length = 32]
+        hash -> Binary,
+        session_id -> Unsigned<Bigint>,
+        used_at -> Nullable<Datetime>,
+        #[max_length = 32]
+        successor -> Nullable<Binary>,
+        expires_at -> Datetime,
+    }
+}
+
+diesel::table! {
+    auth_sessions (id) {
+        id -> Unsigned<Bigint>,
+        user_id -> Integer,
+        expires_at -> Datetime,
+    }
+}
+
+diesel::table! {
     cart (id) {
         id -> Integer,
         user_id -> Integer,
@@ -60,4 +87,12 @@ diesel::table! {
 diesel::joinable!(cart -> products (product_id));
 diesel::joinable!(cart -> users (user_id));
 
-diesel::allow_tables_to_appear_in_same_query!(cart, idempotency_keys, products, users,);
+diesel::allow_tables_to_appear_in_same_query!(
+    auth_ended_sessions,
+    auth_refresh_tokens,
+    auth_sessions,
+    cart,
+    idempotency_keys,
+    products,
+    users,
+);

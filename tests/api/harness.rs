@@ -1,8 +1,8 @@
 //! The environment of a test: a database of its own, the real service on a real socket, and a client that
 //! checks every response against the contract.
 
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use ecommerce_api::api::contracts;
@@ -15,11 +15,13 @@ use ecommerce_api::db::session::{self, Session};
 use ecommerce_api::db::url::DatabaseUrl;
 use ecommerce_api::db::{Database, seed};
 use ecommerce_api::server::{self, Limits};
+use ecommerce_api::tokens::{Bearer, Keys};
 use http_body_util::Full;
 use hyper::{Method, Request};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -279,6 +281,36 @@ impl Shop {
             .expect("an id")
     }
 
+    /// Logs a user in whose password is that of [`Self::create_user`].
+    pub async fn log_in(&self, email: &str) -> Tokens {
+        let body = json!({"email": email, "password": "secret"});
+        Tokens::of(&self.post("/api/auth/login", &body).await)
+    }
+
+    /// Uses a refresh token.
+    pub async fn refresh(&self, token: &str) -> ClientResponse {
+        let body = json!({"refresh_token": token});
+        self.post("/api/auth/refresh", &body).await
+    }
+
+    /// Sends a request with an access token and a JSON body, unless the body is null.
+    pub async fn send_as(
+        &self,
+        access_token: &str,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> ClientResponse {
+        let authorization = format!("Bearer {access_token}");
+        let mut headers = vec![("authorization", authorization.as_str())];
+        let mut bytes = Vec::new();
+        if !body.is_null() {
+            headers.push(JSON);
+            bytes = body.to_string().into();
+        }
+        self.send(method, path, &headers, bytes).await
+    }
+
     /// Creates a product with this title. Returns its id.
     pub async fn create_product(&self, title: &str) -> i64 {
         self.post("/api/products", &json!({"title": title}))
@@ -352,6 +384,49 @@ pub fn settings(validation: Validation) -> Settings {
         validation,
         max_operations: 512,
         body_memory: 64 * 1024 * 1024,
+        keys: keys(),
+    }
+}
+
+/// The keys of all services, which are replicas of each other where they have one database.
+pub fn keys() -> Arc<Keys> {
+    static KEYS: LazyLock<Arc<Keys>> = LazyLock::new(|| {
+        let secret = "the secret of the tests, at least 32 bytes";
+        Arc::new(Keys::new(&secret.into(), None).expect("the secret is long enough"))
+    });
+    Arc::clone(&KEYS)
+}
+
+/// A valid access token of a user without the role ADMIN.
+pub fn access_token(user: i32, session: u64) -> String {
+    let bearer = Bearer {
+        user,
+        is_admin: false,
+        session,
+    };
+    let token = keys().sign(bearer, SystemTime::now()).expect("a token");
+    token.expose_secret().to_owned()
+}
+
+/// The tokens of a session.
+#[derive(Debug, Clone)]
+pub struct Tokens {
+    /// The access token.
+    pub access: String,
+    /// The refresh token.
+    pub refresh: String,
+}
+
+impl Tokens {
+    /// The tokens in a response that must be a 200.
+    #[track_caller]
+    pub fn of(response: &ClientResponse) -> Self {
+        let data = response.expect(200);
+        let text = |name: &str| data[name].as_str().expect("a token").to_owned();
+        Self {
+            access: text("access_token"),
+            refresh: text("refresh_token"),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::harness::{Shop, connections, eventually};
+use crate::harness::{Shop, connections, eventually, keys};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn beyond_the_capacity_operations_are_503_and_the_rest_of_the_site_responds() {
@@ -95,6 +95,7 @@ async fn rejections_are_paced() {
         validation: Validation::Off,
         max_operations: 0,
         body_memory: 0,
+        keys: keys(),
     };
     let pipeline = service(&Database::nowhere(), settings);
     let start = tokio::time::Instant::now();

@@ -22,6 +22,8 @@ use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi, OpenApiService};
 use serde_json::{Value, json};
 
+use crate::harness::keys;
+
 static NOTES: LazyLock<Contract> = LazyLock::new(|| {
     Contract::parse("notes", include_str!("second/notes.yaml")).unwrap_or_else(|it| panic!("{it}"))
 });
@@ -69,6 +71,7 @@ fn settings() -> Settings {
         validation: Validation::Enforce,
         max_operations: 16,
         body_memory: 1024 * 1024,
+        keys: keys(),
     }
 }
 
@@ -77,7 +80,7 @@ fn pipeline() -> Pipeline {
     let settings = settings();
     let shop = contracts::contracts().iter();
     let mut services: Vec<Service> = shop
-        .map(|published| published.service(&Database::nowhere(), settings.validation))
+        .map(|published| published.service(&Database::nowhere(), &settings))
         .collect();
     let notes = OpenApiService::new(Notes, "notes", "1.0.0").into_endpoint();
     services.push(Service {

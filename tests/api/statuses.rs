@@ -1,5 +1,7 @@
 //! Every operation responds with each status that the contract documents for it.
 
+mod auth;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use ecommerce_api::api::contracts::operations;
@@ -7,7 +9,7 @@ use ecommerce_api::contract::{Body, Operation};
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{ClientResponse, JSON, Shop, reached};
+use crate::harness::{ClientResponse, JSON, Shop, access_token, reached};
 
 /// Documented pairs of operation and status that no test can provoke: at most three, each with its reason.
 const UNREACHABLE: [(&str, u16); 0] = [];
@@ -166,12 +168,18 @@ async fn every_operation_reaches_each_status_that_it_documents() {
     let mut all = BTreeSet::new();
     for operation in operations() {
         for status in operation.statuses() {
-            if AWAITED.contains(&status) {
+            if AWAITED.contains(&status)
+                && !(auth::has(operation) && auth::reaches(operation, status))
+            {
                 continue;
             }
             all.insert((operation.id.as_str(), status));
             if !UNREACHABLE.contains(&(operation.id.as_str(), status)) {
-                let response = provoke(operation, status).await;
+                let response = if auth::has(operation) {
+                    auth::provoke(operation, status).await
+                } else {
+                    provoke(operation, status).await
+                };
                 assert_eq!(
                     response.status.as_u16(),
                     status,
@@ -204,13 +212,14 @@ async fn every_operation_with_a_body_validates_it() {
     let shop = Shop::open().await;
     let mut rejected = BTreeMap::new();
     for operation in operations().filter(|operation| operation.body.is_some()) {
-        let response = send(
-            &shop,
-            operation,
-            &path(operation, 1),
-            &json!({"nonsense": 1}),
-        )
-        .await;
+        let authorization = format!("Bearer {}", access_token(1, 1));
+        let headers = if auth::needs_token(operation) {
+            vec![("authorization", authorization.as_str())]
+        } else {
+            Vec::new()
+        };
+        let (path, body) = (path(operation, 1), json!({"nonsense": 1}));
+        let response = send_with(&shop, operation, &path, &body, &headers).await;
         let violations = response.violations();
         let unknown = "/nonsense is not a known property".to_owned();
         assert!(
@@ -220,7 +229,7 @@ async fn every_operation_with_a_body_validates_it() {
         );
         rejected.insert(operation.id.as_str(), violations.len());
     }
-    assert_eq!(rejected.len(), 5);
+    assert_eq!(rejected.len(), 9);
     record("bodies", &json!(rejected));
 }
 

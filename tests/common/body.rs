@@ -61,8 +61,8 @@ pub fn violations(exchange: &Exchange<'_>) -> Vec<String> {
         );
     }
     check(
-        error.get("reason").is_some() == (status == 409),
-        "`reason` must be present exactly in a 409",
+        status == 403 || error.get("reason").is_some() == (status == 409),
+        "`reason` must be present in a 409, and otherwise only in a 403",
     );
     check(
         error["message"].is_string(),

@@ -11,10 +11,11 @@ use crate::server::empty_database;
 const BASELINE: &str = "2026-11-21-000000_baseline";
 const SEARCH: &str = "2026-11-25-000000_search";
 const KEYS: &str = "2026-11-25-120000_idempotency_keys";
+const SESSIONS: &str = "2026-11-25-180000_sessions";
 
-/// Reverts the two newest migrations, which drop no table of the shop.
+/// Reverts the three newest migrations, which drop no table of the shop.
 fn revert_search(session: &mut Session) {
-    for name in [KEYS, SEARCH] {
+    for name in [SESSIONS, KEYS, SEARCH] {
         let reverted = migrations::revert(session, false).unwrap().unwrap();
         assert_eq!(reverted.name, name);
         assert!(reverted.dropped.is_empty() && reverted.kept.is_empty());
@@ -42,7 +43,7 @@ fn the_tables_that_a_run_creates_fit_the_program() {
     let mut session = empty_database().session();
     assert_eq!(
         migrations::run(&mut session).unwrap(),
-        [BASELINE, SEARCH, KEYS]
+        [BASELINE, SEARCH, KEYS, SESSIONS]
     );
     assert_eq!(mismatches(&mut session).unwrap(), Vec::<String>::new());
     assert_eq!(migrations::run(&mut session).unwrap(), Vec::<String>::new());
@@ -52,7 +53,7 @@ fn the_tables_that_a_run_creates_fit_the_program() {
 fn status_only_reads() {
     let mut session = empty_database().session();
     let status = migrations::status(&mut session).unwrap();
-    assert_eq!(status.len(), 3);
+    assert_eq!(status.len(), 4);
     assert!(status.iter().all(|migration| !migration.applied));
     assert_eq!(tables(&mut session), Vec::<String>::new());
     migrations::run(&mut session).unwrap();
@@ -75,7 +76,7 @@ fn reverting_drops_empty_tables_and_allows_another_run() {
     assert_eq!(dropped, ["cart", "products", "users"]);
     assert_eq!(tables(&mut session), ["__diesel_schema_migrations"]);
     assert_eq!(migrations::revert(&mut session, false).unwrap(), None);
-    assert_eq!(migrations::run(&mut session).unwrap().len(), 3);
+    assert_eq!(migrations::run(&mut session).unwrap().len(), 4);
 }
 
 #[test]
@@ -146,7 +147,7 @@ fn an_existing_table_that_cannot_be_referred_to_is_a_clear_error() {
     // The failed migration is not recorded, and can be run again.
     assert!(!migrations::status(&mut session).unwrap()[0].applied);
     session.batch_execute("DROP TABLE users").unwrap();
-    assert_eq!(migrations::run(&mut session).unwrap().len(), 3);
+    assert_eq!(migrations::run(&mut session).unwrap().len(), 4);
 }
 
 #[test]
@@ -238,10 +239,14 @@ fn the_indexes_for_searching_are_created_and_dropped_by_their_migration() {
     revert_search(&mut session);
     assert_eq!(search_indexes(&mut session), Vec::<String>::new());
     let warned = warnings(&mut session).unwrap();
-    assert_eq!(warned.len(), 2, "{warned:?}");
+    assert_eq!(warned.len(), 3, "{warned:?}");
     assert!(warned[0].starts_with("products.title: "), "{warned:?}");
     assert!(warned[1].starts_with("idempotency_keys: "), "{warned:?}");
-    assert_eq!(migrations::run(&mut session).unwrap(), [SEARCH, KEYS]);
+    assert!(warned[2].starts_with("auth_sessions, "), "{warned:?}");
+    assert_eq!(
+        migrations::run(&mut session).unwrap(),
+        [SEARCH, KEYS, SESSIONS]
+    );
     assert_eq!(search_indexes(&mut session), all);
 }
 
@@ -330,4 +335,25 @@ fn an_existing_table_of_the_same_name_as_that_of_keys_is_kept() {
         tables.contains(&"idempotency_keys".to_owned()),
         "{tables:?}"
     );
+}
+
+#[test]
+fn existing_tables_of_the_same_names_as_those_of_sessions_are_kept() {
+    let mut session = empty_database().session();
+    let names = [
+        "auth_ended_sessions",
+        "auth_refresh_tokens",
+        "auth_sessions",
+    ];
+    for name in names {
+        session
+            .batch_execute(&format!("CREATE TABLE {name} (id INT PRIMARY KEY)"))
+            .unwrap();
+    }
+    migrations::run(&mut session).unwrap();
+    revert_search(&mut session);
+    let tables = tables(&mut session);
+    for name in names {
+        assert!(tables.contains(&name.to_owned()), "{tables:?}");
+    }
 }

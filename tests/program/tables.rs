@@ -6,6 +6,7 @@ use crate::process::{Outcome, run};
 const BASELINE: &str = "2026-11-21-000000_baseline";
 const SEARCH: &str = "2026-11-25-000000_search";
 const KEYS: &str = "2026-11-25-120000_idempotency_keys";
+const SESSIONS: &str = "2026-11-25-180000_sessions";
 
 fn on(database: &Database, arguments: &[&str]) -> Outcome {
     run(arguments, &[database.setting()])
@@ -15,25 +16,33 @@ fn on(database: &Database, arguments: &[&str]) -> Outcome {
 fn migrating_and_reverting() {
     let database = Database::empty("migrating");
     let on = |arguments: &[&str]| on(&database, arguments);
-    let status = |baseline: &str, search: &str, keys: &str| {
-        assert_eq!(
-            on(&["migrate", "status"]).success(),
-            format!("{baseline}  {BASELINE}\n{search}  {SEARCH}\n{keys}  {KEYS}\n")
-        );
+    let names = [BASELINE, SEARCH, KEYS, SESSIONS];
+    let status = |states: [&str; 4]| {
+        let lines = names.iter().zip(states);
+        let lines = lines.map(|(name, state)| format!("{state}  {name}\n"));
+        let lines = lines.collect::<Vec<_>>().concat();
+        assert_eq!(on(&["migrate", "status"]).success(), lines);
     };
-    status("pending", "pending", "pending");
-    let applied = format!("applied {BASELINE}\napplied {SEARCH}\napplied {KEYS}\n");
+    status(["pending"; 4]);
+    let applied = names.map(|name| format!("applied {name}\n")).concat();
     assert_eq!(on(&["migrate", "run"]).success(), applied);
-    status("applied", "applied", "applied");
+    status(["applied"; 4]);
     let idle = "nothing to do: every migration is applied\n";
     assert_eq!(on(&["migrate", "run"]).success(), idle);
     let fits = on(&["check"]).success();
     assert!(fits.ends_with("database migrating fit\n"), "{fits}");
     assert_eq!(fits.lines().count(), 1, "no warning: {fits}");
 
+    let sessions = format!("reverted {SESSIONS}\n");
+    assert_eq!(on(&["migrate", "revert"]).success(), sessions);
+    status(["applied", "applied", "applied", "pending"]);
+    let warned = on(&["check"]).success();
+    assert!(warned.starts_with("warning: auth_sessions, "), "{warned}");
+    assert!(warned.ends_with("database migrating fit\n"), "{warned}");
+
     let keys = format!("reverted {KEYS}\n");
     assert_eq!(on(&["migrate", "revert"]).success(), keys);
-    status("applied", "applied", "pending");
+    status(["applied", "applied", "pending", "pending"]);
     let warned = on(&["check"]).success();
     assert!(
         warned.starts_with("warning: idempotency_keys: there is no such table"),
@@ -43,7 +52,7 @@ fn migrating_and_reverting() {
 
     let search = format!("reverted {SEARCH}\n");
     assert_eq!(on(&["migrate", "revert"]).success(), search);
-    status("applied", "pending", "pending");
+    status(["applied", "pending", "pending", "pending"]);
     let warned = on(&["check"]).success();
     assert!(
         warned.starts_with("warning: products.title: no index"),
@@ -57,7 +66,7 @@ fn migrating_and_reverting() {
             "reverted {BASELINE}\ndropped cart: 0 rows\ndropped products: 0 rows\ndropped users: 0 rows\n"
         )
     );
-    status("pending", "pending", "pending");
+    status(["pending"; 4]);
     let idle = "nothing to do: no migration is applied\n";
     assert_eq!(on(&["migrate", "revert"]).success(), idle);
 }
@@ -68,8 +77,9 @@ fn reverting_drops_tables_with_rows_only_with_the_flag() {
     let on = |arguments: &[&str]| on(&database, arguments);
     on(&["migrate", "run"]).success();
     on(&["seed", "--users", "2", "--products=1", "--cart=3"]).success();
-    on(&["migrate", "revert"]).success();
-    on(&["migrate", "revert"]).success();
+    for _ in [SESSIONS, KEYS, SEARCH] {
+        on(&["migrate", "revert"]).success();
+    }
     let message = on(&["migrate", "revert"]).failure(1);
     let counts = "cart: 3 rows, products: 1 row, users: 2 rows";
     assert!(message.contains(counts), "{message}");
@@ -95,8 +105,9 @@ fn tables_that_no_migration_created_stay() {
     );
     on(&["migrate", "run"]).success();
     on(&["check"]).success();
-    on(&["migrate", "revert"]).success();
-    on(&["migrate", "revert"]).success();
+    for _ in [SESSIONS, KEYS, SEARCH] {
+        on(&["migrate", "revert"]).success();
+    }
     let report = on(&["migrate", "revert", "--drop-tables"]).success();
     assert!(
         report.contains("kept products, which was there before\n"),

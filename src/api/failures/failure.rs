@@ -15,6 +15,10 @@ use super::super::schemas::{ErrorInfo, ErrorResponse};
 use super::super::types::Constant;
 use super::{Kind, WRONG_PASSWORD, reason};
 
+/// The message of a request that needs a session, where the database has no tables for them.
+const NO_SESSIONS: &str =
+    "Nobody can log in here: the database lacks tables that `ecommerce-api migrate run` creates";
+
 /// A failed request, with everything that its response contains.
 pub struct Failure {
     pub(super) kind: &'static Kind,
@@ -179,6 +183,13 @@ impl From<Error> for Failure {
             Error::WrongPassword => Self {
                 reason: Some(WRONG_PASSWORD),
                 ..Self::with_message(StatusCode::FORBIDDEN, "The current password is another one")
+            },
+            Error::Unauthenticated(message) => {
+                Self::with_message(StatusCode::UNAUTHORIZED, message)
+            }
+            Error::TablesMissing => Self {
+                message: NO_SESSIONS.into(),
+                ..Self::logged(StatusCode::SERVICE_UNAVAILABLE, "nobody can log in", error)
             },
             Error::KeyReused => Self::new(StatusCode::UNPROCESSABLE_ENTITY),
             Error::Unavailable(cause) => Self::logged(

@@ -23,6 +23,9 @@ pub type EmptyError = OperationError<EMPTIES>;
 /// The failures of operations that change something that has to exist, in a state that the client may
 /// name, where the change has to fit the stored data.
 pub type ChangeError = OperationError<CHANGES>;
+/// The failures of operations that need no stored resource, where the handler itself decides what the caller may
+/// do.
+pub type GuardedError = OperationError<{ PLAIN | GUARDED }>;
 /// As [`ChangeError`], where the handler itself decides what the caller may change.
 pub type GuardedChangeError = OperationError<{ CHANGES | GUARDED }>;
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::contract;
-use super::complaints;
+use super::{OPERATIONS, complaints};
 
 /// One edit for each rule: the place, its new value (`None` removes it), and the expected complaint.
 #[expect(clippy::too_many_lines, reason = "one table, rule by rule")]
@@ -283,7 +283,7 @@ fn every_rule_reports_a_contract_that_breaks_it() {
             Some(value) => drop(parent.insert(key, value)),
             None => drop(parent.remove(&key).expect("something to remove")),
         }
-        let complaints = complaints(&document);
+        let complaints = complaints(&document, &OPERATIONS);
         assert!(
             complaints
                 .iter()
