@@ -3,6 +3,7 @@
 //!
 //! Imports `db`, `contract`, `error`, `deadlines` and `passwords`; knows no SQL.
 
+pub mod authentication;
 mod authorization;
 mod body;
 mod body_memory;
@@ -68,7 +69,9 @@ pub fn service(db: &Database, settings: Settings) -> Pipeline {
             }
         }
     };
-    let site = site::routes(published.iter().map(site::Document::of), ping);
+    let mode = settings.authentication.mode;
+    let documents = published.iter().map(|it| site::Document::of(it, mode));
+    let site = site::routes(documents, ping);
     let pipeline = Pipeline::new(services, site, settings);
     let mut pipeline = pipeline.with_time_limit(db.limits().operation);
     pipeline.is_stopping = is_stopping;

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -22,9 +22,11 @@ use crate::contract::{self, Contract, Operation};
 use crate::deadlines::{self, Limits};
 use crate::error::Error;
 
+use super::authentication::Authentication;
+use super::authorization;
 use super::body_memory::BodyMemory;
 use super::capacity::Capacity;
-use super::context::{Caller, RequestContext};
+use super::context::RequestContext;
 use super::cors::{self, Cors};
 use super::failures::{Failure, Overload};
 use super::hosts::Hosts;
@@ -39,6 +41,8 @@ pub struct Settings {
     pub cors: Cors,
     /// The hosts to which requests may be addressed.
     pub hosts: Hosts,
+    /// How callers are authenticated.
+    pub authentication: Authentication,
     /// Which client a request is from.
     pub clients: clients::Rules,
     /// Which responses are checked against the contract.
@@ -134,8 +138,12 @@ impl Pipeline {
             return self.pass_to_site(request).await;
         };
 
-        // Authentication: there is none, so callers are not distinguished.
-        let caller = Caller::Anyone;
+        // Authentication.
+        let authentication = &self.settings.authentication;
+        let caller = authentication.caller(request.headers(), SystemTime::now())?;
+
+        // Authorization, as far as path and caller decide.
+        let permission = authorization::permit(operation, caller, request.uri().path())?;
 
         // Rate limit: there is none.
 
@@ -148,19 +156,23 @@ impl Pipeline {
         // What the body holds is counted until the handler has returned.
         let mut memory = self.body_memory.account(log.client.network);
         let mut violations = parameters::check(operation, &mut request);
+        let mut checked = None;
         let is_pointless = !violations.is_empty() && body::is_held_back(&request);
         if let Some(contract) = operation.body.as_ref().filter(|_| !is_pointless) {
             match body::check(contract, &mut request, &mut memory).await {
-                Ok(Some(body)) => {
-                    request.set_data(body);
-                }
-                Ok(None) => {}
+                Ok(body) => checked = body,
                 Err(failure) if violations.is_empty() => return Err(failure.into()),
                 Err(failure) => violations.extend(failure.into_violations()),
             }
         }
         if !violations.is_empty() {
             return Err(Failure::from(Error::Invalid(violations)).into());
+        }
+
+        // Authorization, as far as the body decides.
+        if let Some(body) = checked {
+            body.inspect(|body| permission.check_body(body))?;
+            request.set_data(body);
         }
 
         // The handler.
@@ -170,6 +182,7 @@ impl Pipeline {
             contract: service.contract,
             operation,
             caller,
+            scope: permission.scope,
             client: log.client,
             request_id: log.request_id.clone(),
             query: request.uri().query().unwrap_or_default().into(),

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -12,17 +13,19 @@ use poem::http::{Response, StatusCode};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 
+use crate::api::authentication::{Authentication, Mode};
 use crate::api::hosts::Hosts;
 use crate::api::validation::Validation;
 use crate::api::{self, Pipeline};
 use crate::clients::{self, Network};
-use crate::config::{ContractValidation, Settings};
+use crate::config::{AuthMode, ContractValidation, Settings};
 use crate::db::session::Session;
 use crate::db::{Database, check, limits, migrations, seed};
 use crate::deadlines;
 use crate::embedded::Embedded;
 use crate::memory;
 use crate::server::{self, Application, Hangups, KeyPair, Limits, Tls};
+use crate::tokens::Keys;
 
 use super::database::{require_tables, unusable_password_hash};
 use super::target::Target;
@@ -89,9 +92,14 @@ fn api_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
         None if settings.server_host.is_loopback() => Hosts::Loopback,
         None => Hosts::Any,
     };
+    let authentication = Authentication {
+        mode: auth_mode(settings)?,
+        keys: Arc::new(process_keys().map_err(BadSetting)?),
+    };
     let clients = clients::Rules::parse(&settings.address_limit_exempt, &settings.trusted_proxies)
         .map_err(BadSetting)?;
     Ok(api::Settings {
+        authentication,
         clients,
         cors,
         hosts,
@@ -99,6 +107,28 @@ fn api_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
         max_operations: usize::from(settings.database_pool_size) * api::OPERATIONS_PER_CONNECTION,
         body_memory: usize::from(settings.body_memory) * 1024 * 1024,
     })
+}
+
+/// Whether callers have to authenticate themselves. Elsewhere than on this machine, that nobody has to must
+/// be said.
+fn auth_mode(settings: &Settings) -> Result<Mode, BadSetting> {
+    match settings.auth_mode {
+        Some(AuthMode::Required) => Ok(Mode::Required),
+        Some(AuthMode::Off) => Ok(Mode::Off),
+        None if settings.server_host.is_loopback() => Ok(Mode::Off),
+        None => Err(BadSetting(format!(
+            "SERVER_HOST {} can be reached from elsewhere: set AUTH_MODE=required, or AUTH_MODE=off if \
+             everyone who reaches it may do everything",
+            settings.server_host
+        ))),
+    }
+}
+
+/// Keys that are forgotten when the program ends.
+fn process_keys() -> Result<Keys, String> {
+    let secret: [u128; 2] = rand::random();
+    let secret = format!("{:032x}{:032x}", secret[0], secret[1]);
+    Ok(Keys::new(&secret.into(), None)?)
 }
 
 /// Reads the certificate and its key; `None` without TLS.
@@ -122,6 +152,9 @@ async fn run(
     let hangups = Hangups::listen();
     if let Some(warning) = tls.as_ref().and_then(Tls::warning) {
         tracing::warn!("{warning}");
+    }
+    if api_settings.authentication.mode == Mode::Off && !settings.server_host.is_loopback() {
+        tracing::warn!("AUTH_MODE=off: everyone who reaches this server may do everything");
     }
     let address = SocketAddr::new(settings.server_host, settings.server_port);
     let listener = TcpListener::bind(address)
@@ -209,6 +242,9 @@ fn prepare(settings: &Settings) -> anyhow::Result<Target> {
         tracing::info!(socket = %embedded.socket().display(), "the private MariaDB runs");
     }
     require_tables(&mut session, &target.url)?;
+    if settings.auth_mode == Some(AuthMode::Required) {
+        require_migrations(&mut session)?;
+    }
     for warning in check::warnings(&mut session)? {
         tracing::warn!("{warning}");
     }
@@ -220,6 +256,24 @@ fn prepare(settings: &Settings) -> anyhow::Result<Target> {
         tracing::warn!("{warning}");
     }
     Ok(target)
+}
+
+/// Checks that every migration is applied: authentication needs the tables that the program adds to those of
+/// a shop.
+fn require_migrations(session: &mut Session) -> anyhow::Result<()> {
+    let pending: Vec<String> = migrations::status(session)?
+        .into_iter()
+        .filter(|migration| !migration.applied)
+        .map(|migration| migration.name)
+        .collect();
+    if pending.is_empty() {
+        return Ok(());
+    }
+    Err(anyhow!(
+        "AUTH_MODE=required needs tables that this database lacks: run `ecommerce-api migrate run` \
+         (pending: {})",
+        pending.join(", ")
+    ))
 }
 
 fn offer_sample_shop(settings: &Settings, session: &mut Session) -> anyhow::Result<()> {

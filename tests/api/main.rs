@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod authorization;
 mod body_memory;
 mod cart;
 mod character_sets;

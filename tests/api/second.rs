@@ -7,6 +7,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use ecommerce_api::api::authentication::Mode;
 use ecommerce_api::api::cors::Cors;
 use ecommerce_api::api::hosts::Hosts;
 use ecommerce_api::api::json::{JsonBody, OptionalJsonBody};
@@ -63,6 +64,7 @@ impl Notes {
 
 fn settings() -> Settings {
     Settings {
+        authentication: crate::harness::authentication(Mode::Off),
         clients: clients::Rules::default(),
         cors: Cors::Any,
         hosts: Hosts::Any,
