@@ -25,6 +25,11 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "127.0.0.1")]
     pub server_host: IpAddr,
 
+    /// Whether requests without an access token may do everything (off), or only what everyone may
+    /// (required). By default off while SERVER_HOST is a loopback address; elsewhere it has to be set
+    #[arg(long, env, global = true)]
+    pub auth_mode: Option<AuthMode>,
+
     /// Port to listen on; 0 takes a free one
     #[arg(long, env, global = true, default_value = "8088")]
     pub server_port: u16,
@@ -170,6 +175,15 @@ pub enum LogFormat {
     Text,
     /// One JSON object on each line, for machines.
     Json,
+}
+
+/// Whether requests without an access token are restricted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AuthMode {
+    /// They may do everything.
+    Off,
+    /// They may do what everyone may.
+    Required,
 }
 
 /// What happens to a response that does not conform to the contract.

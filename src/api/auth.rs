@@ -9,9 +9,9 @@ mod schemas;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use poem::Response;
 use poem::endpoint::BoxEndpoint;
 use poem::web::Data;
-use poem::{EndpointExt, Response};
 use poem_openapi::{ContactObject, LicenseObject, OpenApi, OpenApiService, ServerObject};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -35,7 +35,7 @@ use super::schemas::UserResponse;
 use super::tags::AuthTag;
 use super::types::Constant;
 
-use bearer::{Authenticated, Verifier};
+use bearer::Authenticated;
 use schemas::{
     EndedSessionsResponse, Login, PasswordChange, RefreshTokenUse, Tokens, TokensResponse,
 };
@@ -285,12 +285,7 @@ fn service(db: &Database, keys: Arc<Keys>) -> OpenApiService<Auth, ()> {
 
 /// The handlers of all operations, over `db`.
 pub(super) fn handlers(db: &Database, settings: &Settings) -> BoxEndpoint<'static, Response> {
-    let (db, keys) = (db.clone(), Arc::clone(&settings.keys));
-    let handlers = document::handlers(service(&db, Arc::clone(&keys)));
-    handlers
-        .data(Verifier { db, keys })
-        .map_to_response()
-        .boxed()
+    document::handlers(service(db, Arc::clone(&settings.authentication.keys)))
 }
 
 /// The document that poem-openapi generates from the types and handlers. Needs no database.

@@ -57,13 +57,14 @@ impl Cart {
     ) -> Result<Listing<CartItemListResponse>, RequestError> {
         let page = page(number.0, size.0);
         let is_reversed = sort.0.is_some_and(|sort| sort.0.is_reversed);
+        let scope = context.scope;
         let list = self.lists.read(
             context.0,
             None,
             page,
             !is_reversed,
             is_reversed,
-            move |conn, range| db::cart::list(conn, is_reversed, range).boxed(),
+            move |conn, range| db::cart::list(conn, scope, is_reversed, range).boxed(),
         );
         Ok(list.await?)
     }
@@ -100,10 +101,11 @@ impl Cart {
     #[oai(path = "/api/cart/:id", method = "get", operation_id = "getCartItem")]
     async fn get(
         &self,
+        context: Data<&RequestContext>,
         id: Path<Id>,
         #[oai(name = "If-None-Match")] if_none_match: Header<Option<EntityTags>>,
     ) -> Result<Conditional<CartItemResponse>, FindError> {
-        let item = self.db.cart_item(id.0.0).await?;
+        let item = self.db.cart_item(id.0.0, context.scope).await?;
         let body = CartItemResponse::new(item, "Cart item found");
         Ok(Conditional::new(if_none_match.0, body))
     }
@@ -119,11 +121,13 @@ impl Cart {
     )]
     async fn remove(
         &self,
+        context: Data<&RequestContext>,
         id: Path<Id>,
         #[oai(name = "If-Match")] if_match: Header<Option<EntityTags>>,
     ) -> Result<Success<RemovalResponse>, ChangeError> {
         let condition = condition::<_, CartItem>(if_match.0);
-        self.db.remove_cart_item(id.0.0, condition).await?;
+        let (id, scope) = (id.0.0, context.scope);
+        self.db.remove_cart_item(id, scope, condition).await?;
         Ok(Success(RemovalResponse::of_cart_items(1)))
     }
 

@@ -55,7 +55,7 @@ impl<T: OpenApi> OpenApi for Combined<T> {
 }
 
 /// The name of the security scheme in the contracts.
-pub(super) const SECURITY_SCHEME: &str = "bearerAuth";
+const SECURITY_SCHEME: &str = "bearerAuth";
 
 fn security_scheme() -> MetaSecurityScheme {
     MetaSecurityScheme {
@@ -73,7 +73,7 @@ fn security_scheme() -> MetaSecurityScheme {
 /// Adds the security of an operation, from the table of who may call it.
 fn add_security(operation: &mut MetaOperation) {
     let id = operation.operation_id.unwrap_or_default();
-    let Some(rule) = authorization::rule(id) else {
+    let Some(rule) = authorization::rule(id).filter(|rule| rule.takes_token()) else {
         return;
     };
     operation.security = vec![HashMap::from([(SECURITY_SCHEME, Vec::new())])];

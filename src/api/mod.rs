@@ -5,6 +5,7 @@
 
 mod audit;
 pub mod auth;
+pub mod authentication;
 mod authorization;
 mod body;
 mod body_memory;
@@ -68,8 +69,10 @@ pub fn service(db: &Database, settings: Settings) -> Pipeline {
             }
         }
     };
-    let site = site::routes(published.iter().map(site::Document::of), ping);
-    let pipeline = Pipeline::new(services, site, settings);
+    let mode = settings.authentication.mode;
+    let documents = published.iter().map(|it| site::Document::of(it, mode));
+    let site = site::routes(documents, ping);
+    let pipeline = Pipeline::new(services, site, settings).with_sessions_of(db);
     let mut pipeline = pipeline.with_time_limit(db.limits().operation);
     pipeline.is_stopping = is_stopping;
     pipeline

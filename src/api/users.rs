@@ -13,7 +13,7 @@ use crate::passwords;
 
 use super::conditions::{EntityTags, condition};
 use super::context::RequestContext;
-use super::failures::{ChangeError, CreateError, FindError, RequestError};
+use super::failures::{ChangeError, CreateError, FindError, GuardedChangeError, RequestError};
 use super::idempotency;
 use super::json::JsonBody;
 use super::lists::paging::page;
@@ -43,6 +43,16 @@ async fn new_user(draft: UserDraft) -> Result<db::users::NewUser, Error> {
         password: passwords::hash(draft.password.0.into()).await?,
         role: draft.role.into(),
     })
+}
+
+/// Checks that `password` is the present one of a user.
+async fn confirm(db: &Database, id: i32, password: SecretString) -> Result<(), Error> {
+    let stored = db.password(id).await?;
+    if passwords::verify(password, &stored).await? {
+        Ok(())
+    } else {
+        Err(Error::WrongPassword)
+    }
 }
 
 /// The response to the creation of `user`.
@@ -171,11 +181,12 @@ impl Users {
     #[oai(path = "/api/users/:id", method = "put", operation_id = "updateUser")]
     async fn update(
         &self,
+        context: Data<&RequestContext>,
         id: Path<Id>,
         #[oai(name = "If-Match")] if_match: Header<Option<EntityTags>>,
         /// The changes
         body: JsonBody<UserChanges>,
-    ) -> Result<Updated<UserResponse>, ChangeError> {
+    ) -> Result<Updated<UserResponse>, GuardedChangeError> {
         let UserChanges {
             id: id_in_body,
             email,
@@ -183,8 +194,12 @@ impl Users {
             role,
             current_password,
         } = body.0;
-        let _ = current_password;
         check_id(id_in_body, id.0)?;
+        let is_of_oneself = context.caller.is_ordinary_user();
+        if is_of_oneself && (email.is_some() || password.is_some()) {
+            let present = current_password.map_or_else(String::new, |password| password.0);
+            confirm(&self.db, id.0.0, present.into()).await?;
+        }
         let password = match password {
             Some(password) => {
                 // An id that does not exist costs no hash.
@@ -196,7 +211,8 @@ impl Users {
         let changes = db::users::UserChanges {
             email: email.map(|email| email.0),
             password,
-            role: role.map(Into::into),
+            // The role of a user who is no administrator stays the same: another one is a 403.
+            role: role.filter(|_| !is_of_oneself).map(Into::into),
         };
         let condition = condition::<_, User>(if_match.0);
         let user = self.db.update_user(id.0.0, changes, condition).await?;

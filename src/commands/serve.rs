@@ -13,11 +13,12 @@ use poem::http::{Response, StatusCode};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 
+use crate::api::authentication::{Authentication, Mode};
 use crate::api::hosts::Hosts;
 use crate::api::validation::Validation;
 use crate::api::{self, Pipeline};
 use crate::clients::{self, Network};
-use crate::config::{ContractValidation, Settings};
+use crate::config::{AuthMode, ContractValidation, Settings};
 use crate::db::session::Session;
 use crate::db::{Database, check, limits, migrations, seed};
 use crate::deadlines;
@@ -91,17 +92,36 @@ fn api_settings(settings: &Settings) -> anyhow::Result<api::Settings> {
         None if settings.server_host.is_loopback() => Hosts::Loopback,
         None => Hosts::Any,
     };
+    let authentication = Authentication {
+        mode: auth_mode(settings)?,
+        keys: Arc::new(keys::given(settings)?.map_or_else(keys::random, Ok)?),
+    };
     let clients = clients::Rules::parse(&settings.address_limit_exempt, &settings.trusted_proxies)
         .map_err(BadSetting)?;
     Ok(api::Settings {
+        authentication,
         clients,
         cors,
         hosts,
         validation,
         max_operations: usize::from(settings.database_pool_size) * api::OPERATIONS_PER_CONNECTION,
         body_memory: usize::from(settings.body_memory) * 1024 * 1024,
-        keys: Arc::new(keys::given(settings)?.map_or_else(keys::random, Ok)?),
     })
+}
+
+/// Whether callers have to authenticate themselves. Elsewhere than on this machine, that nobody has to must
+/// be said.
+fn auth_mode(settings: &Settings) -> Result<Mode, BadSetting> {
+    match settings.auth_mode {
+        Some(AuthMode::Required) => Ok(Mode::Required),
+        Some(AuthMode::Off) => Ok(Mode::Off),
+        None if settings.server_host.is_loopback() => Ok(Mode::Off),
+        None => Err(BadSetting(format!(
+            "SERVER_HOST {} can be reached from elsewhere: set AUTH_MODE=required, or AUTH_MODE=off if \
+             everyone who reaches it may do everything",
+            settings.server_host
+        ))),
+    }
 }
 
 /// Reads the certificate and its key; `None` without TLS.
@@ -125,6 +145,9 @@ async fn run(
     let hangups = Hangups::listen();
     if let Some(warning) = tls.as_ref().and_then(Tls::warning) {
         tracing::warn!("{warning}");
+    }
+    if api_settings.authentication.mode == Mode::Off && !settings.server_host.is_loopback() {
+        tracing::warn!("AUTH_MODE=off: everyone who reaches this server may do everything");
     }
     let address = SocketAddr::new(settings.server_host, settings.server_port);
     let listener = TcpListener::bind(address)
@@ -159,7 +182,8 @@ async fn run(
     );
     if keys::given(&settings)?.is_none() {
         if target.embedded.is_some() {
-            api_settings.keys = Arc::new(keys::in_data_directory(&settings.data_dir)?);
+            let keys = keys::in_data_directory(&settings.data_dir)?;
+            api_settings.authentication.keys = Arc::new(keys);
         } else {
             tracing::info!("no SECRET_KEY: sessions end when this process ends");
         }
@@ -221,6 +245,9 @@ fn prepare(settings: &Settings) -> anyhow::Result<Target> {
         tracing::info!(socket = %embedded.socket().display(), "the private MariaDB runs");
     }
     require_tables(&mut session, &target.url)?;
+    if settings.auth_mode == Some(AuthMode::Required) {
+        require_migrations(&mut session)?;
+    }
     for warning in check::warnings(&mut session)? {
         tracing::warn!("{warning}");
     }
@@ -232,6 +259,24 @@ fn prepare(settings: &Settings) -> anyhow::Result<Target> {
         tracing::warn!("{warning}");
     }
     Ok(target)
+}
+
+/// Checks that every migration is applied: authentication needs the tables that the program adds to those of
+/// a shop.
+fn require_migrations(session: &mut Session) -> anyhow::Result<()> {
+    let pending: Vec<String> = migrations::status(session)?
+        .into_iter()
+        .filter(|migration| !migration.applied)
+        .map(|migration| migration.name)
+        .collect();
+    if pending.is_empty() {
+        return Ok(());
+    }
+    Err(anyhow!(
+        "AUTH_MODE=required needs tables that this database lacks: run `ecommerce-api migrate run` \
+         (pending: {})",
+        pending.join(", ")
+    ))
 }
 
 fn offer_sample_shop(settings: &Settings, session: &mut Session) -> anyhow::Result<()> {

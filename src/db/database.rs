@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use mysql_async::Opts;
+use secrecy::SecretString;
 use tokio::time::timeout;
 use tracing::Instrument;
 
@@ -29,6 +30,7 @@ use super::pages::Snapshot;
 use super::pool::{ListConnection, Pool, Turns};
 use super::products::{self, NewProduct, ProductChanges};
 use super::rows::{CartItem, FullItem, Product, User};
+use super::scope::Scope;
 use super::session_settings::Purpose;
 use super::sessions::Ended;
 use super::shares::{Row, Shares};
@@ -176,6 +178,15 @@ impl Database {
     pub async fn user(&self, id: i32) -> Result<User, Error> {
         let user = self.batches.users.call(Key::for_everyone(id)).await??;
         user.ok_or(Error::NotFound("User"))
+    }
+
+    /// The stored password of the user with this id.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn password(&self, id: i32) -> Result<SecretString, Error> {
+        self.run(move |conn| users::password(conn, id).boxed())
+            .await
     }
 
     /// Checks that no user has this email, before its password is hashed.
@@ -333,12 +344,12 @@ impl Database {
         .await
     }
 
-    /// The cart item with this id, with its user and product.
+    /// The cart item with this id, with its user and product, if it is in this scope.
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn cart_item(&self, id: i32) -> Result<FullItem, Error> {
-        let item = self.batches.items.call(Key::for_everyone(id)).await??;
+    pub async fn cart_item(&self, id: i32, scope: Scope) -> Result<FullItem, Error> {
+        let item = self.batches.items.call(Key { scope, id }).await??;
         item.ok_or(Error::NotFound("Cart item"))
     }
 
@@ -437,17 +448,18 @@ impl Database {
         result
     }
 
-    /// Removes one item from its cart.
+    /// Removes one item from its cart, if it is in this scope.
     ///
     /// # Errors
     /// `NotFound`, or `Stale` when the condition does not hold.
     pub async fn remove_cart_item(
         &self,
         id: i32,
+        scope: Scope,
         condition: Option<Condition<FullItem>>,
     ) -> Result<(), Error> {
         self.change(&[Row::CartItem(id)], move |conn| {
-            async move { cart::remove(conn, id, condition.as_ref()).await }.boxed()
+            async move { cart::remove(conn, id, scope, condition.as_ref()).await }.boxed()
         })
         .await
     }

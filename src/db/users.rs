@@ -176,6 +176,16 @@ pub(super) async fn check_email_is_free(conn: &mut Connection, email: &str) -> R
     same.map_or(Ok(()), |_| Err(Error::Conflict(Conflict::EmailTaken)))
 }
 
+/// The stored password of a user.
+///
+/// # Errors
+/// `NotFound`.
+pub(super) async fn password(conn: &mut Connection, id: i32) -> Result<SecretString, Error> {
+    let password = users::table.find(id).select(users::password);
+    let stored: String = password.first(conn).await.map_err(or_missing("User"))?;
+    Ok(stored.into())
+}
+
 /// Stores a new user.
 ///
 /// # Errors

@@ -105,7 +105,6 @@ async fn a_token_is_needed_and_has_to_be_valid() {
         Some(tokens.access.as_str()),
         Some(&format!("Bearer {forged}")),
         Some(&format!("Bearer {}", tokens.refresh)),
-        Some(&format!("Bearer  {}", tokens.access)),
     ] {
         let headers: Vec<_> = header
             .map(|value| ("authorization", value))
@@ -114,7 +113,8 @@ async fn a_token_is_needed_and_has_to_be_valid() {
         for (method, path) in [(Method::GET, ME), (Method::POST, "/api/auth/logout-all")] {
             let refused = shop.send(method, path, &headers, Vec::new()).await;
             assert_eq!(refused.error(401).0, "UNAUTHENTICATED", "{header:?}");
-            assert_eq!(refused.header("www-authenticate"), Some("Bearer"));
+            let challenge = refused.header("www-authenticate").unwrap();
+            assert!(challenge.starts_with("Bearer"), "{challenge}");
         }
     }
     let headers = [("authorization", &*format!("bearer {}", tokens.access))];

@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use ecommerce_api::api::authentication::{Authentication, Mode};
 use ecommerce_api::api::contracts;
 use ecommerce_api::api::cors::Cors;
 use ecommerce_api::api::hosts::Hosts;
@@ -14,6 +15,7 @@ use ecommerce_api::clients;
 use ecommerce_api::db::session::{self, Session};
 use ecommerce_api::db::url::DatabaseUrl;
 use ecommerce_api::db::{Database, seed};
+use ecommerce_api::passwords;
 use ecommerce_api::server::{self, Limits};
 use ecommerce_api::tokens::{Bearer, Keys};
 use http_body_util::Full;
@@ -21,7 +23,7 @@ use hyper::{Method, Request};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -88,10 +90,15 @@ impl Shop {
         Self::over(&few, url, Validation::Off, Limits::default()).await
     }
 
-    /// Opens the sample shop: users 1 to 5, products 1 to 12 and cart items 1 to 7.
+    /// Opens the sample shop: users 1 to 5, whose password is `secret`, products 1 to 12 and cart items 1
+    /// to 7.
     pub async fn open_sample() -> Self {
+        static HASH: LazyLock<SecretString> = LazyLock::new(|| {
+            let hash = passwords::hash_blocking(&"secret".into());
+            hash.expect("a hash")
+        });
         let shop = Self::open().await;
-        let filled = shop.sql(|session| seed::sample_shop(session, "a hash"));
+        let filled = shop.sql(|session| seed::sample_shop(session, HASH.expose_secret()));
         assert!(
             filled.await.expect("the rows are inserted"),
             "the shop was empty"
@@ -111,6 +118,19 @@ impl Shop {
     pub async fn another(&self) -> Self {
         let url = self.url.clone();
         let mut shop = Self::over(&url.clone(), url, Validation::Off, Limits::default()).await;
+        shop.drops_database = false;
+        shop
+    }
+
+    /// Opens another service over the database of this shop, in which requests without a token are
+    /// restricted.
+    pub async fn requiring_tokens(&self) -> Self {
+        let settings = Settings {
+            authentication: authentication(Mode::Required),
+            ..settings(Validation::Off)
+        };
+        let url = self.url.clone();
+        let mut shop = Self::with_settings(&url.clone(), url, Limits::default(), settings).await;
         shop.drops_database = false;
         shop
     }
@@ -378,23 +398,19 @@ impl Drop for Shop {
 /// The settings of a service with limits that no test reaches.
 pub fn settings(validation: Validation) -> Settings {
     Settings {
+        authentication: authentication(Mode::Off),
         clients: clients::Rules::default(),
         cors: Cors::Any,
         hosts: Hosts::Loopback,
         validation,
         max_operations: 512,
         body_memory: 64 * 1024 * 1024,
-        keys: keys(),
     }
 }
 
-/// The keys of all services, which are replicas of each other where they have one database.
+/// The keys of every service in the tests.
 pub fn keys() -> Arc<Keys> {
-    static KEYS: LazyLock<Arc<Keys>> = LazyLock::new(|| {
-        let secret = "the secret of the tests, at least 32 bytes";
-        Arc::new(Keys::new(&secret.into(), None).expect("the secret is long enough"))
-    });
-    Arc::clone(&KEYS)
+    authentication(Mode::Off).keys
 }
 
 /// A valid access token of a user without the role ADMIN.
@@ -428,6 +444,32 @@ impl Tokens {
             refresh: text("refresh_token"),
         }
     }
+}
+
+/// The secret of every service in the tests.
+pub const SECRET: &str = "the secret of every service in the tests";
+
+/// The authentication of every service in the tests: all have the same keys.
+pub fn authentication(mode: Mode) -> Authentication {
+    let keys = Keys::new(&SECRET.into(), None);
+    let keys = Arc::new(keys.expect("the secret is long enough"));
+    Authentication { mode, keys }
+}
+
+/// The value of `Authorization` with a valid token of this user, who is an administrator or not.
+pub fn token(user: i64, is_admin: bool) -> String {
+    token_issued(SystemTime::now(), user, is_admin)
+}
+
+/// As [`token`], with a token that was issued at this time.
+pub fn token_issued(time: SystemTime, user: i64, is_admin: bool) -> String {
+    let bearer = Bearer {
+        user: user.try_into().expect("an id"),
+        is_admin,
+        session: 1,
+    };
+    let token = authentication(Mode::Off).keys.sign(bearer, time);
+    format!("Bearer {}", token.expect("a token").expose_secret())
 }
 
 /// Waits until `condition` holds, for at most ten seconds.

@@ -5,6 +5,7 @@
 mod common;
 
 mod auth;
+mod authorization;
 mod body_memory;
 mod cart;
 mod character_sets;

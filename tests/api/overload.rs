@@ -1,5 +1,6 @@
 //! More requests than the service can handle.
 
+use ecommerce_api::api::authentication::Mode;
 use ecommerce_api::api::cors::Cors;
 use ecommerce_api::api::hosts::Hosts;
 use ecommerce_api::api::validation::Validation;
@@ -13,7 +14,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::harness::{Shop, connections, eventually, keys};
+use crate::harness::{Shop, connections, eventually};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn beyond_the_capacity_operations_are_503_and_the_rest_of_the_site_responds() {
@@ -89,13 +90,13 @@ async fn a_client_that_sends_its_body_slowly_takes_no_capacity() {
 #[tokio::test(start_paused = true)]
 async fn rejections_are_paced() {
     let settings = Settings {
+        authentication: crate::harness::authentication(Mode::Off),
         clients: clients::Rules::default(),
         cors: Cors::Any,
         hosts: Hosts::Any,
         validation: Validation::Off,
         max_operations: 0,
         body_memory: 0,
-        keys: keys(),
     };
     let pipeline = service(&Database::nowhere(), settings);
     let start = tokio::time::Instant::now();

@@ -7,6 +7,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use ecommerce_api::api::authentication::Mode;
 use ecommerce_api::api::cors::Cors;
 use ecommerce_api::api::hosts::Hosts;
 use ecommerce_api::api::json::{JsonBody, OptionalJsonBody};
@@ -21,8 +22,6 @@ use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi, OpenApiService};
 use serde_json::{Value, json};
-
-use crate::harness::keys;
 
 static NOTES: LazyLock<Contract> = LazyLock::new(|| {
     Contract::parse("notes", include_str!("second/notes.yaml")).unwrap_or_else(|it| panic!("{it}"))
@@ -65,13 +64,13 @@ impl Notes {
 
 fn settings() -> Settings {
     Settings {
+        authentication: crate::harness::authentication(Mode::Off),
         clients: clients::Rules::default(),
         cors: Cors::Any,
         hosts: Hosts::Any,
         validation: Validation::Enforce,
         max_operations: 16,
         body_memory: 1024 * 1024,
-        keys: keys(),
     }
 }
 

@@ -6,7 +6,7 @@ use ecommerce_api::db::products::NewProduct;
 use ecommerce_api::db::session::{self, Session};
 use ecommerce_api::db::url::DatabaseUrl;
 use ecommerce_api::db::users::{self, NewUser, Role, UserChanges};
-use ecommerce_api::db::{Database, ListRange, Order, migrations};
+use ecommerce_api::db::{Database, ListRange, Order, Scope, migrations};
 use futures_util::TryStreamExt;
 
 use crate::server::{SERVER, empty_database};
@@ -113,7 +113,10 @@ async fn a_user_with_rights_on_the_three_tables_can_serve() {
         product_id: product.id,
     };
     let (item, ..) = db.add_to_cart(item).await.unwrap();
-    assert_eq!(db.cart_item(item.id).await.unwrap().1.role, Role::Admin);
+    assert_eq!(
+        db.cart_item(item.id, Scope::Everyone).await.unwrap().1.role,
+        Role::Admin
+    );
     let mut conn = db.list_connection().await.unwrap();
     let filter = users::Filter::default();
     let list = users::list(&mut conn, &filter, Order::default(), ListRange::After(0));

@@ -89,6 +89,22 @@ impl Failure {
         }
     }
 
+    /// 401: the request has a token that is not valid.
+    pub(in crate::api) fn invalid_token() -> Self {
+        Self {
+            challenge: "Bearer error=\"invalid_token\"",
+            ..Self::new(StatusCode::UNAUTHORIZED)
+        }
+    }
+
+    /// 403: the caller may not send this body; `violation` says why not.
+    pub(in crate::api) fn forbidden_body(violation: Violation) -> Self {
+        Self {
+            details: Some(vec![violation]),
+            ..Self::new(StatusCode::FORBIDDEN)
+        }
+    }
+
     /// The violations of a 400; none for other statuses.
     pub(in crate::api) fn into_violations(self) -> Vec<Violation> {
         self.details.unwrap_or_default()
