@@ -12,6 +12,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use ecommerce_api::commands::{self, BadSetting, Document};
 use ecommerce_api::config::{self, Settings};
 use ecommerce_api::db::seed::Plan;
+use ecommerce_api::db::users::Role;
 
 /// How long the end of the process waits for its last message to be written.
 const FINAL_WRITE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -55,6 +56,11 @@ enum Command {
         #[arg(long)]
         rng_seed: Option<u64>,
     },
+    /// Administer users: a first administrator, roles, sessions
+    User {
+        #[command(subcommand)]
+        action: User,
+    },
     /// Print a contract as JSON; needs no database
     Openapi {
         /// Which contract; needed where there are several, except by --check, which checks them all
@@ -73,6 +79,39 @@ enum Command {
         #[arg(long, num_args = 1..=2, value_names = ["OLD.yaml", "NEW.yaml"], conflicts_with_all = ["generated", "check"])]
         compare: Vec<PathBuf>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum User {
+    /// Store an administrator; the password is asked for, or is the first line of standard input
+    CreateAdmin {
+        /// The email that the administrator logs in with
+        #[arg(long)]
+        email: String,
+    },
+    /// Change what a user may do; an administrator who becomes a USER is logged out
+    SetRole {
+        /// The user's email
+        #[arg(long)]
+        email: String,
+        /// The new role
+        #[arg(value_parser = role)]
+        role: Role,
+    },
+    /// Log a user out everywhere
+    RevokeSessions {
+        /// The user's email
+        #[arg(long)]
+        email: String,
+    },
+}
+
+fn role(text: &str) -> Result<Role, &'static str> {
+    match text {
+        "ADMIN" => Ok(Role::Admin),
+        "USER" => Ok(Role::User),
+        _ => Err("must be ADMIN or USER"),
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -137,6 +176,11 @@ fn run(Cli { command, settings }: Cli) -> anyhow::Result<()> {
             action: Migrate::Status,
         } => commands::migrate_status(&settings),
         Command::Check => commands::check(&settings),
+        Command::User { action } => match action {
+            User::CreateAdmin { email } => commands::create_admin(&settings, &email),
+            User::SetRole { email, role } => commands::set_role(&settings, &email, role),
+            User::RevokeSessions { email } => commands::revoke_sessions(&settings, &email),
+        },
         Command::Seed {
             users,
             products,

@@ -9,6 +9,7 @@ mod logging;
 mod openapi;
 mod serve;
 mod target;
+mod user;
 
 use std::io::{self, ErrorKind, Write};
 
@@ -17,6 +18,7 @@ use anyhow::Context as _;
 pub use database::{check, migrate_revert, migrate_run, migrate_status, seed};
 pub use openapi::{Document, compare, openapi};
 pub use serve::serve;
+pub use user::{create_admin, revoke_sessions, set_role};
 
 /// A failure that a wrong setting caused, for which the exit code is 2 instead of 1.
 #[derive(Debug)]

@@ -26,4 +26,5 @@ mod settings;
 mod tables;
 mod tls;
 mod unread_log;
+mod users;
 mod waiting;

@@ -15,7 +15,7 @@ use crate::harness::{JSON, SECRET, Shop, dump, token, token_issued};
 use crate::raw::{request_head, send_raw};
 
 /// Whether an operation looks at a token. The others take what proves who the caller is in the body.
-fn takes_token(operation: &&'static Operation) -> bool {
+fn takes_token(operation: &Operation) -> bool {
     operation.security.schemes().next().is_some()
 }
 
@@ -88,7 +88,7 @@ async fn a_token_that_is_not_valid_is_a_401_on_every_operation_in_both_modes() {
     let required = open.requiring_tokens().await;
     let before = open.sql(dump).await;
     for shop in [&open, &required] {
-        for operation in operations().filter(takes_token) {
+        for operation in operations().filter(|it| takes_token(it)) {
             for (fault, token) in invalid_tokens() {
                 let path = path(operation, 1);
                 let response =
@@ -118,7 +118,7 @@ async fn a_401_comes_before_every_other_fault_of_a_request_and_two_headers_befor
     let open = Shop::open_sample().await;
     let shop = open.requiring_tokens().await;
     let with_body = operations().filter(|operation| operation.body.is_some());
-    for operation in with_body.filter(takes_token) {
+    for operation in with_body.filter(|it| takes_token(it)) {
         let method = Method::from_bytes(operation.method.as_bytes()).unwrap();
         let path = format!("{}?nonsense=1", path(operation, 1));
         let bad = ("authorization", "Bearer x");

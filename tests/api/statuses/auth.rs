@@ -12,8 +12,11 @@ pub fn has(operation: &Operation) -> bool {
     operation.path.starts_with("/api/auth/")
 }
 
-/// Whether an operation needs an access token.
+/// Whether an operation needs an access token although authentication is off.
 pub fn needs_token(operation: &Operation) -> bool {
+    if !has(operation) {
+        return false;
+    }
     let path = &document_of(operation)["paths"][&operation.path];
     path[operation.method.to_lowercase()]["security"][0].is_object()
 }
