@@ -25,14 +25,14 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "127.0.0.1")]
     pub server_host: IpAddr,
 
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, env, global = true, default_value = "8088")]
+    pub server_port: u16,
+
     /// Whether requests without an access token may do everything (off), or only what everyone may
     /// (required). By default off while SERVER_HOST is a loopback address; elsewhere it has to be set
     #[arg(long, env, global = true)]
     pub auth_mode: Option<AuthMode>,
-
-    /// Port to listen on; 0 takes a free one
-    #[arg(long, env, global = true, default_value = "8088")]
-    pub server_port: u16,
 
     /// PEM file with the certificate for HTTPS, followed by those of its issuers; together with TLS_KEY.
     /// Read again when it changes, and at SIGHUP. Without it the port speaks HTTP

@@ -146,9 +146,6 @@ async fn run(
     if let Some(warning) = tls.as_ref().and_then(Tls::warning) {
         tracing::warn!("{warning}");
     }
-    if api_settings.authentication.mode == Mode::Off && !settings.server_host.is_loopback() {
-        tracing::warn!("AUTH_MODE=off: everyone who reaches this server may do everything");
-    }
     let address = SocketAddr::new(settings.server_host, settings.server_port);
     let listener = TcpListener::bind(address)
         .await
@@ -163,6 +160,9 @@ async fn run(
             _ => anyhow!("cannot listen on {address}: {error}; see SERVER_HOST and SERVER_PORT"),
         })?;
     let address = listener.local_addr().context("cannot read the port")?;
+    if api_settings.authentication.mode == Mode::Off && !address.ip().is_loopback() {
+        tracing::warn!("AUTH_MODE=off: everyone who reaches this server may do everything");
+    }
 
     // One future for the start and for serving, so that no signal between the two is lost.
     let mut stop_signal = pin!(server::shutdown_signal());

@@ -9,6 +9,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod auth_mode;
 mod client_memory;
 mod command_line;
 mod database;

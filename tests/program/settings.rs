@@ -47,6 +47,7 @@ fn every_setting_can_stand_in_dotenv() {
         ("export SERVER_PORT='70000'", "--server-port"),
         ("DATABASE_POOL_SIZE=0 # none", "--database-pool-size"),
         ("REQUEST_TIMEOUT=0.5", "--request-timeout"),
+        ("AUTH_MODE=on", "--auth-mode"),
         ("MIGRATE_ON_START=maybe", "--migrate-on-start"),
         ("CORS_ALLOW_ORIGIN=\"shop.example\"", "CORS_ALLOW_ORIGIN"),
         ("LOG_FORMAT=xml", "--log-format"),
