@@ -139,7 +139,7 @@ async fn enforce_responds_to_a_head_as_to_a_get() {
                 _ => &[],
             };
             // The harness compares the response with that of a GET.
-            let head = shop.send(Method::HEAD, &path, &headers, Vec::new()).await;
+            let head = shop.send(Method::HEAD, &path, headers, Vec::new()).await;
             let expected = if has_id { status } else { 200 };
             assert_eq!(head.status, expected, "{path}");
         }
