@@ -11,6 +11,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgGroup, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 use ecommerce_api::config::{self, Settings};
+use ecommerce_api::db::users::Role;
 
 /// A contract-first REST API over a MySQL/MariaDB shop database.
 ///
@@ -55,6 +56,11 @@ pub enum Command {
         #[arg(long)]
         rng_seed: Option<u64>,
     },
+    /// Administer users: a first administrator, roles, sessions
+    User {
+        #[command(subcommand)]
+        action: User,
+    },
     /// Print a contract as JSON or YAML; needs no database
     Openapi {
         /// Which contract; needed where there are several, except by --check, which checks them all
@@ -83,6 +89,40 @@ pub enum Command {
     },
     /// Print the manual page, for `man -l`
     Man,
+}
+
+/// The subcommands of `user`.
+#[derive(Debug, Subcommand)]
+pub enum User {
+    /// Store an administrator; the password is asked for, or is the first line of standard input
+    CreateAdmin {
+        /// The email that the administrator logs in with
+        #[arg(long)]
+        email: String,
+    },
+    /// Change what a user may do; an administrator who becomes a USER is logged out
+    SetRole {
+        /// The user's email
+        #[arg(long)]
+        email: String,
+        /// The new role
+        #[arg(value_parser = role)]
+        role: Role,
+    },
+    /// Log a user out everywhere
+    RevokeSessions {
+        /// The user's email
+        #[arg(long)]
+        email: String,
+    },
+}
+
+fn role(text: &str) -> Result<Role, &'static str> {
+    match text {
+        "ADMIN" => Ok(Role::Admin),
+        "USER" => Ok(Role::User),
+        _ => Err("must be ADMIN or USER"),
+    }
 }
 
 /// The subcommands of `migrate`.

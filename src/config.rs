@@ -29,6 +29,11 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "8088")]
     pub server_port: u16,
 
+    /// Whether requests without an access token may do everything (off), or only what everyone may
+    /// (required). By default off while SERVER_HOST is a loopback address; elsewhere it has to be set
+    #[arg(long, env, global = true)]
+    pub auth_mode: Option<AuthMode>,
+
     /// PEM file with the certificate for HTTPS, followed by those of its issuers; together with TLS_KEY.
     /// Read again when it changes, and at SIGHUP. Without it the port speaks HTTP
     #[arg(long, env, global = true, value_name = "FILE")]
@@ -52,6 +57,23 @@ pub struct Settings {
     /// File that holds the database's URL, for secrets that are mounted; instead of DATABASE_URL
     #[arg(long, env, global = true, value_name = "FILE")]
     database_url_file: Option<PathBuf>,
+
+    /// The secret that access tokens are signed with, at least 32 bytes, the same for every replica. Without
+    /// it the private MariaDB's data directory gets one; with DATABASE_URL sessions end with the process
+    #[arg(long, env, global = true, hide_env_values = true)]
+    secret_key: Option<SecretString>,
+
+    /// File that holds the secret, for secrets that are mounted; instead of SECRET_KEY
+    #[arg(long, env, global = true, value_name = "FILE")]
+    secret_key_file: Option<PathBuf>,
+
+    /// The secret before SECRET_KEY, whose tokens stay valid: for 15 minutes after a change
+    #[arg(long, env, global = true, hide_env_values = true)]
+    secret_key_previous: Option<SecretString>,
+
+    /// File that holds the previous secret; instead of SECRET_KEY_PREVIOUS
+    #[arg(long, env, global = true, value_name = "FILE")]
+    secret_key_previous_file: Option<PathBuf>,
 
     /// Connections to the database that requests share
     #[arg(long, env, global = true, default_value = "16", value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -192,6 +214,15 @@ pub enum LogFormat {
     Json,
 }
 
+/// Whether requests without an access token are restricted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AuthMode {
+    /// They may do everything.
+    Off,
+    /// They may do what everyone may.
+    Required,
+}
+
 /// What happens to a response that does not conform to the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ContractValidation {
@@ -256,46 +287,93 @@ impl Settings {
     /// # Errors
     /// One line, when the file cannot be read or is empty.
     pub fn database_url(&self) -> Result<Option<SecretString>, String> {
-        let Some(file) = &self.database_url_file else {
-            return Ok(self.database_url.clone());
-        };
-        let text = std::fs::read_to_string(file).map_err(|error| {
-            format!(
-                "DATABASE_URL_FILE {} cannot be read: {error}",
-                file.display()
-            )
-        })?;
-        match text.trim() {
-            "" => Err(format!("DATABASE_URL_FILE {} is empty", file.display())),
-            url => Ok(Some(url.into())),
-        }
+        secret(
+            self.database_url.as_ref(),
+            "DATABASE_URL_FILE",
+            self.database_url_file.as_deref(),
+        )
     }
 
-    /// Chooses between `DATABASE_URL` and `DATABASE_URL_FILE`: a flag wins over a variable.
-    /// `matches` has the arguments from which these settings were read.
+    /// The present and the previous secret that access tokens are signed with, from the settings themselves or
+    /// from the files they name.
+    ///
+    /// # Errors
+    /// One line, when a file cannot be read or is empty.
+    pub fn secret_keys(&self) -> Result<(Option<SecretString>, Option<SecretString>), String> {
+        let current = secret(
+            self.secret_key.as_ref(),
+            "SECRET_KEY_FILE",
+            self.secret_key_file.as_deref(),
+        );
+        let previous = secret(
+            self.secret_key_previous.as_ref(),
+            "SECRET_KEY_PREVIOUS_FILE",
+            self.secret_key_previous_file.as_deref(),
+        );
+        Ok((current?, previous?))
+    }
+
+    /// Chooses between each secret and its file: a flag wins over a variable. `matches` has the arguments from
+    /// which these settings were read.
     ///
     /// # Errors
     /// One line, when both are flags or both are variables.
     pub fn resolve(mut self, matches: &ArgMatches) -> Result<Self, String> {
-        if self.database_url.is_some() && self.database_url_file.is_some() {
-            let is_flag = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
-            match (is_flag("database_url"), is_flag("database_url_file")) {
-                (true, false) => self.database_url_file = None,
-                (false, true) => self.database_url = None,
-                _ => {
-                    return Err(
-                        "DATABASE_URL and DATABASE_URL_FILE are both set: leave one out \
-                         (an empty variable undoes a line of .env)"
-                            .into(),
-                    );
+        let mut pairs = [
+            (
+                "DATABASE_URL",
+                &mut self.database_url,
+                &mut self.database_url_file,
+            ),
+            (
+                "SECRET_KEY",
+                &mut self.secret_key,
+                &mut self.secret_key_file,
+            ),
+            (
+                "SECRET_KEY_PREVIOUS",
+                &mut self.secret_key_previous,
+                &mut self.secret_key_previous_file,
+            ),
+        ];
+        for (name, value, file) in &mut pairs {
+            if value.is_some() && file.is_some() {
+                let id = name.to_lowercase();
+                let is_flag = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+                match (is_flag(&id), is_flag(&format!("{id}_file"))) {
+                    (true, false) => **file = None,
+                    (false, true) => **value = None,
+                    _ => {
+                        return Err(format!(
+                            "{name} and {name}_FILE are both set: leave one out \
+                             (an empty variable undoes a line of .env)"
+                        ));
+                    }
                 }
             }
+            // An empty flag also stands for the default.
+            **value = value
+                .take()
+                .filter(|value| !value.expose_secret().trim().is_empty());
         }
-        // An empty flag also stands for the default.
-        self.database_url = self
-            .database_url
-            .filter(|url| !url.expose_secret().trim().is_empty());
         Ok(self)
+    }
+}
+
+/// A secret from a setting, or from the file that the setting called `name` names.
+fn secret(
+    value: Option<&SecretString>,
+    name: &str,
+    file: Option<&Path>,
+) -> Result<Option<SecretString>, String> {
+    let Some(file) = file else {
+        return Ok(value.cloned());
+    };
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| format!("{name} {} cannot be read: {error}", file.display()))?;
+    match text.trim() {
+        "" => Err(format!("{name} {} is empty", file.display())),
+        secret => Ok(Some(secret.into())),
     }
 }
 

@@ -60,6 +60,8 @@ pub enum Error {
     /// The request violates a rule that is kept in the database ([`Conflict::RuleViolated`]). The
     /// cause is for the log.
     RuleViolated(Cause),
+    /// The request does not confirm a change with the user's present password.
+    WrongPassword,
     /// The request has the idempotency key of an earlier request with another body.
     KeyReused,
     /// The caller has sent too many requests, and may try again after this number of seconds.
@@ -67,6 +69,10 @@ pub enum Error {
         /// The number of seconds.
         seconds: u16,
     },
+    /// The caller has not proved who it is. The text says to the client what is wrong.
+    Unauthenticated(&'static str),
+    /// The database lacks the tables for sessions.
+    TablesMissing,
     /// The database cannot be reached or cannot serve the request at present; the same request may
     /// succeed later. The cause is for the log.
     Unavailable(Cause),
@@ -87,8 +93,11 @@ impl Error {
             Self::Stale(what) => Self::Stale(what),
             Self::Conflict(why) => Self::Conflict(*why),
             Self::RuleViolated(cause) => Self::RuleViolated(cause.to_string().into()),
+            Self::WrongPassword => Self::WrongPassword,
             Self::KeyReused => Self::KeyReused,
             Self::RateLimited { seconds } => Self::RateLimited { seconds: *seconds },
+            Self::Unauthenticated(why) => Self::Unauthenticated(why),
+            Self::TablesMissing => Self::TablesMissing,
             Self::Unavailable(cause) => Self::Unavailable(cause.to_string().into()),
             Self::Busy(what) => Self::Busy(what),
             Self::Internal(cause) => Self::Internal(cause.to_string().into()),
@@ -113,10 +122,15 @@ impl fmt::Display for Error {
             Self::Stale(what) => write!(f, "{what} is not in the state that the request requires"),
             Self::Conflict(why) => why.fmt(f),
             Self::RuleViolated(cause) => write!(f, "a rule of the database is violated: {cause}"),
+            Self::WrongPassword => f.write_str("the current password is another one"),
             Self::KeyReused => f.write_str("the idempotency key belongs to another request"),
             Self::RateLimited { seconds } => {
                 write!(f, "too many requests; try again after {seconds} s")
             }
+            Self::Unauthenticated(why) => write!(f, "not authenticated: {why}"),
+            Self::TablesMissing => f.write_str(
+                "the database has no tables for sessions: `ecommerce-api migrate run` creates them",
+            ),
             Self::Unavailable(cause) => write!(f, "the database is unavailable: {cause}"),
             Self::Busy(what) => write!(f, "too busy: {what}"),
             Self::Internal(cause) => write!(f, "internal error: {cause}"),

@@ -13,7 +13,7 @@ use ecommerce_api::commands::{self, BadSetting, Document};
 use ecommerce_api::config;
 use ecommerce_api::db::seed::Plan;
 
-use cli::{Cli, Command, Migrate};
+use cli::{Cli, Command, Migrate, User};
 
 /// How long the end of the process waits for its last message to be written.
 const FINAL_WRITE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -50,6 +50,11 @@ fn run(Cli { command, settings }: Cli) -> anyhow::Result<()> {
             action: Migrate::Status,
         } => commands::migrate_status(&settings),
         Command::Check => commands::check(&settings),
+        Command::User { action } => match action {
+            User::CreateAdmin { email } => commands::create_admin(&settings, &email),
+            User::SetRole { email, role } => commands::set_role(&settings, &email, role),
+            User::RevokeSessions { email } => commands::revoke_sessions(&settings, &email),
+        },
         Command::Seed {
             users,
             products,

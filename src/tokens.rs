@@ -1,5 +1,5 @@
 //! Access tokens: JSON Web Tokens by RFC 9068, signed with HMAC-SHA-256. Signs and verifies; knows no
-//! HTTP and no database.
+//! HTTP and no database. Refresh tokens are in `refresh`.
 //!
 //! Imports no other module. The program signs every token that it verifies, so the verification is
 //! strict: the header must be, byte for byte, one that this program writes. No other algorithm, no
@@ -10,6 +10,8 @@
 //! Two keys can be valid at a time: all tokens are signed with the first one, and those of the second one
 //! are still accepted, so that a secret can be replaced without logging anybody out.
 
+mod refresh;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -18,6 +20,8 @@ use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+
+pub use refresh::RefreshToken;
 
 /// How long an access token is valid.
 pub const LIFETIME: Duration = Duration::from_mins(15);
@@ -96,6 +100,14 @@ struct Key {
     header: String,
 }
 
+/// A random secret, as text.
+///
+/// # Errors
+/// The machine has no randomness.
+pub fn random_secret() -> Result<SecretString, &'static str> {
+    RefreshToken::random().map(|token| token.0)
+}
+
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Keys")
@@ -115,6 +127,14 @@ impl Keys {
             current: Key::new(current)?,
             previous: previous.map(Key::new).transpose()?,
         })
+    }
+
+    /// Keys from a random secret, which no other process knows.
+    ///
+    /// # Errors
+    /// The machine has no randomness.
+    pub fn random() -> Result<Self, &'static str> {
+        Self::new(&random_secret()?, None)
     }
 
     /// A token for `bearer`, valid from `now` for [`LIFETIME`].

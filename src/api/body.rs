@@ -41,6 +41,15 @@ impl CheckedBody {
         Self(Arc::new(Mutex::new(Some(value))))
     }
 
+    /// Checks the body, unless it has been taken before.
+    pub(super) fn inspect(
+        &self,
+        check: impl FnOnce(&Value) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let body = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        body.as_ref().map_or(Ok(()), check)
+    }
+
     /// The body; `None` when it has been taken before.
     pub(super) fn take(&self) -> Option<Value> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()

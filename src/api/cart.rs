@@ -42,7 +42,7 @@ impl Cart {
     /// List cart items
     ///
     /// The items in all carts, or one page of them, each with its user and product, ordered by id
-    /// unless `sort` is given.
+    /// unless `sort` is given. Users see only the items in their own cart.
     #[oai(path = "/api/cart", method = "get", operation_id = "listCartItems")]
     async fn list(
         &self,
@@ -57,13 +57,14 @@ impl Cart {
     ) -> Result<Listing<CartItemListResponse>, RequestError> {
         let page = page(number.0, size.0);
         let is_reversed = sort.0.is_some_and(|sort| sort.0.is_reversed);
+        let scope = context.scope;
         let list = self.lists.read(
             context.0,
             None,
             page,
             !is_reversed,
             is_reversed,
-            move |conn, range| db::cart::list(conn, is_reversed, range).boxed(),
+            move |conn, range| db::cart::list(conn, scope, is_reversed, range).boxed(),
         );
         Ok(list.await?)
     }
@@ -71,7 +72,7 @@ impl Cart {
     /// Add a product to a cart
     ///
     /// Adds one item; adding the same product twice adds two. 409 when the user or the product does
-    /// not exist.
+    /// not exist. Users may add only to their own cart.
     #[oai(path = "/api/cart", method = "post", operation_id = "addCartItem")]
     async fn add(
         &self,
@@ -96,21 +97,23 @@ impl Cart {
 
     /// Get a cart item
     ///
-    /// One cart item, by id, with its user and product.
+    /// One cart item, by id, with its user and product. Users see only the items in their own cart.
     #[oai(path = "/api/cart/:id", method = "get", operation_id = "getCartItem")]
     async fn get(
         &self,
+        context: Data<&RequestContext>,
         id: Path<Id>,
         #[oai(name = "If-None-Match")] if_none_match: Header<Option<EntityTags>>,
     ) -> Result<Conditional<CartItemResponse>, FindError> {
-        let item = self.db.cart_item(id.0.0).await?;
+        let item = self.db.cart_item(id.0.0, context.scope).await?;
         let body = CartItemResponse::new(item, "Cart item found");
         Ok(Conditional::new(if_none_match.0, body))
     }
 
     /// Remove a cart item
     ///
-    /// Removes one item from its cart; the user and the product remain.
+    /// Removes one item from its cart; the user and the product remain. Users may remove only the items
+    /// in their own cart.
     #[oai(
         path = "/api/cart/:id",
         method = "delete",
@@ -118,18 +121,20 @@ impl Cart {
     )]
     async fn remove(
         &self,
+        context: Data<&RequestContext>,
         id: Path<Id>,
         #[oai(name = "If-Match")] if_match: Header<Option<EntityTags>>,
     ) -> Result<Success<RemovalResponse>, ChangeError> {
         let condition = condition::<_, CartItem>(if_match.0);
-        self.db.remove_cart_item(id.0.0, condition).await?;
+        let (id, scope) = (id.0.0, context.scope);
+        self.db.remove_cart_item(id, scope, condition).await?;
         Ok(Success(RemovalResponse::of_cart_items(1)))
     }
 
     /// Empty a user's cart
     ///
     /// Removes every item from one user's cart. 404 when the user does not exist; no item is
-    /// removed when the cart is already empty.
+    /// removed when the cart is already empty. Users may empty only their own cart.
     #[oai(
         path = "/api/cart/user/:user_id",
         method = "delete",

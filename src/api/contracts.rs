@@ -13,20 +13,20 @@ use serde_json::Value;
 use crate::contract::{Contract, Operation};
 use crate::db::Database;
 
-use super::pipeline::Service;
-use super::shop;
-use super::validation::Validation;
+use super::pipeline::{Service, Settings};
+use super::{auth, shop};
 
 /// An entry of the registry: the name of a contract, the content of `openapi/<name>.yaml`, the function
 /// that generates the same document from the Rust types, and the function that creates the handlers.
 type Source = (&'static str, &'static str, fn() -> Value, MakeHandlers);
 
-type MakeHandlers = fn(&Database, Validation) -> BoxEndpoint<'static, Response>;
+type MakeHandlers = fn(&Database, &Settings) -> BoxEndpoint<'static, Response>;
 
 /// Every contract, the main one first.
 #[rustfmt::skip]
 const PUBLISHED: &[Source] = &[
     ("openapi", include_str!("../../openapi/openapi.yaml"), shop::generated, shop::handlers),
+    ("auth", include_str!("../../openapi/auth.yaml"), auth::generated, auth::handlers),
 ];
 
 /// A contract that the service implements.
@@ -49,10 +49,10 @@ impl Published {
 
     /// The contract and the handlers of its operations, over `db`.
     #[must_use]
-    pub fn service(&'static self, db: &Database, validation: Validation) -> Service {
+    pub fn service(&'static self, db: &Database, settings: &Settings) -> Service {
         Service {
             contract: &self.contract,
-            handlers: (self.handlers)(db, validation),
+            handlers: (self.handlers)(db, settings),
         }
     }
 }

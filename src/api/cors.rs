@@ -18,7 +18,7 @@ const ALLOW_HEADERS: HeaderValue = HeaderValue::from_static(
 /// The response headers that a page may read, beside the few that browsers always expose.
 const EXPOSE_HEADERS: HeaderValue = HeaderValue::from_static(
     "Allow, ETag, Idempotent-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, \
-     X-Request-Id, X-Total-Count",
+     WWW-Authenticate, X-Request-Id, X-Total-Count",
 );
 /// The number of seconds for which a browser may cache the response to a preflight request.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");

@@ -1,26 +1,26 @@
 //! The OpenAPI document of an API, which the contract gate compares with its contract.
 //!
 //! This module adds what poem-openapi cannot know: the header `X-Request-Id` of requests and responses,
-//! 413 and 415 for each operation with a body, and that request bodies have no unknown properties. The
-//! extensions (`x-…`) come from the tables that the code itself uses.
+//! who may call an operation, 413 and 415 for each operation with a body, and that request bodies have no
+//! unknown properties. The extensions (`x-…`) come from the tables that the code itself uses.
 
 use std::collections::HashMap;
 
 use poem::endpoint::BoxEndpoint;
-use poem::http::{Method, StatusCode};
+use poem::http::Method;
 use poem::{EndpointExt, IntoEndpoint, Response};
 use poem_openapi::registry::{
     MetaApi, MetaOperation, MetaOperationParam, MetaParamIn, MetaPath, MetaSchema, MetaSchemaRef,
-    Registry,
+    MetaSecurityScheme, Registry,
 };
 use poem_openapi::{OpenApi, OpenApiService};
 use serde_json::Value;
 
 use crate::contract;
-use crate::error::Conflict;
 
+use super::authorization;
 use super::descriptions;
-use super::failures::{KINDS, body_failures, reason};
+use super::failures::{KINDS, body_failures, guarded_failures, reasons};
 use super::lists::paging;
 use super::responses::response_header;
 
@@ -46,6 +46,7 @@ impl<T: OpenApi> OpenApi for Combined<T> {
 
     fn register(registry: &mut Registry) {
         T::register(registry);
+        registry.create_security_scheme(SECURITY_SCHEME, security_scheme());
     }
 
     fn add_routes(self, routes: &mut HashMap<String, HashMap<Method, BoxEndpoint<'static>>>) {
@@ -53,8 +54,43 @@ impl<T: OpenApi> OpenApi for Combined<T> {
     }
 }
 
-/// Adds what is the same for all operations: the header `X-Request-Id`, and the failures of a body.
+/// The name of the security scheme in the contracts.
+const SECURITY_SCHEME: &str = "bearerAuth";
+
+fn security_scheme() -> MetaSecurityScheme {
+    MetaSecurityScheme {
+        ty: "http",
+        description: Some("An access token, which is valid for 15 minutes"),
+        name: None,
+        key_in: None,
+        scheme: Some("bearer"),
+        bearer_format: Some("JWT"),
+        flows: None,
+        openid_connect_url: None,
+    }
+}
+
+/// Adds the security of an operation, from the table of who may call it.
+fn add_security(operation: &mut MetaOperation) {
+    let id = operation.operation_id.unwrap_or_default();
+    let Some(rule) = authorization::rule(id).filter(|rule| rule.takes_token()) else {
+        return;
+    };
+    operation.security = vec![HashMap::from([(SECURITY_SCHEME, Vec::new())])];
+    if rule.is_public() {
+        operation.security.push(HashMap::new());
+    }
+    let responses = &mut operation.responses.responses;
+    if rule.can_forbid() {
+        let known: Vec<_> = responses.iter().map(|response| response.status).collect();
+        responses.extend(guarded_failures().filter(|it| !known.contains(&it.status)));
+    }
+}
+
+/// Adds what is the same for all operations: their security, the header `X-Request-Id`, and the failures of
+/// a body.
 fn add_common_parts(operation: &mut MetaOperation) {
+    add_security(operation);
     let responses = &mut operation.responses.responses;
     if operation.request.is_some() {
         responses.extend(body_failures());
@@ -112,9 +148,8 @@ fn add_error_codes(document: &mut Value) {
     };
     let codes = KINDS.iter().map(|kind| (kind.code, kind.status.as_u16()));
     properties["code"]["x-error-codes"] = codes.collect();
-    let conflict = StatusCode::CONFLICT.as_u16();
-    let reasons = Conflict::ALL.map(|why| (reason(why), conflict));
-    properties["reason"]["x-error-reasons"] = reasons.into_iter().collect();
+    let reasons = reasons().map(|(reason, status)| (reason, status.as_u16()));
+    properties["reason"]["x-error-reasons"] = reasons.collect();
 }
 
 /// Adds the extensions of the parameters of lists: the defaults of `page` and `limit`, and which other

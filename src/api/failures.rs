@@ -22,7 +22,8 @@ pub(super) use failure::Overload;
 
 pub use failure::Failure;
 pub use operation_error::{
-    ChangeError, CreateError, EmptyError, FindError, OperationError, RequestError,
+    ChangeError, CreateError, EmptyError, FindError, GuardedChangeError, GuardedError,
+    OperationError, RequestError,
 };
 
 /// The properties of all failures with one status.
@@ -42,10 +43,16 @@ pub(super) struct Kind {
 
 /// Every status with which a request can fail.
 #[rustfmt::skip]
-pub(super) static KINDS: [Kind; 14] = [
+pub(super) static KINDS: [Kind; 16] = [
     kind(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", EVERY,
         "The request does not keep to the contract",
         "The request does not keep to the contract; `details` names the violations"),
+    kind(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", EVERY,
+        "Send a valid access token: Authorization: Bearer …",
+        "The caller is not authenticated: the request has no valid access token, or a wrong password or refresh token"),
+    kind(StatusCode::FORBIDDEN, "FORBIDDEN", GUARDED,
+        "You may not do this",
+        "The caller may not do this; nothing was changed"),
     kind(StatusCode::NOT_FOUND, "NOT_FOUND", FINDS | EMPTIES | CHANGES,
         "There is nothing at this path; see /api/docs",
         "The user, product or cart item does not exist"),
@@ -70,9 +77,9 @@ pub(super) static KINDS: [Kind; 14] = [
     kind(StatusCode::UNPROCESSABLE_ENTITY, "IDEMPOTENCY_KEY_REUSED", CREATES,
         "The Idempotency-Key belongs to an earlier request with another body",
         "The `Idempotency-Key` belongs to an earlier request with another body; nothing was changed"),
-    kind(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", NONE,
+    kind(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", EVERY,
         "Too many requests; try again later",
-        "")
+        "The caller has sent too many requests; try again after `Retry-After` seconds. Nothing was changed")
         .retry_after(1),
     kind(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "REQUEST_HEADER_FIELDS_TOO_LARGE", NONE,
         "The URL and the headers are larger than 16 KiB, or there are more than 100 headers",
@@ -110,6 +117,8 @@ const EMPTIES: Operations = 1 << 3;
 const CHANGES: Operations = 1 << 4;
 /// Operations with a request body. They also belong to one of the other kinds.
 const HAS_BODY: Operations = 1 << 5;
+/// Operations that some callers may call, or not with every body. They also belong to one of the other kinds.
+const GUARDED: Operations = 1 << 6;
 const EVERY: Operations = PLAIN | FINDS | CREATES | EMPTIES | CHANGES;
 
 const fn kind(
@@ -145,8 +154,13 @@ impl Kind {
 
     /// The response in the generated document.
     fn document(&self) -> MetaResponse {
-        let headers = self.retry_after.map(|_| retry_after_header());
-        let headers = headers.into_iter().collect();
+        let headers = match self.status {
+            StatusCode::UNAUTHORIZED => vec![challenge_header()],
+            StatusCode::TOO_MANY_REQUESTS => rate_limit_headers(),
+            _ => Vec::new(),
+        };
+        let retry_after = self.retry_after.map(|_| retry_after_header());
+        let headers = headers.into_iter().chain(retry_after).collect();
         meta_response::<ErrorResponse>(self.status, self.description, headers)
     }
 }
@@ -161,6 +175,43 @@ fn retry_after_header() -> MetaHeader {
     response_header("retry-after", description, schema)
 }
 
+fn challenge_header() -> MetaHeader {
+    let description = "How to authenticate: `Bearer`, and after a token that is not valid also \
+                       `error=\"invalid_token\"` (RFC 6750)";
+    response_header("www-authenticate", description, short_text())
+}
+
+fn rate_limit_headers() -> Vec<MetaHeader> {
+    let header = |name, description| MetaHeader {
+        required: false,
+        ..response_header(name, description, short_text())
+    };
+    vec![
+        header(
+            "ratelimit",
+            "The limit that the request has met, how many requests it still allows (`r`), and the \
+             number of seconds after which it allows more (`t`)",
+        ),
+        header(
+            "ratelimit-policy",
+            "The limit that the request has met, and how many requests it allows (`q`) within how \
+             many seconds (`w`)",
+        ),
+    ]
+}
+
+fn short_text() -> MetaSchema {
+    MetaSchema {
+        max_length: Some(255),
+        ..MetaSchema::new("string")
+    }
+}
+
+/// The response in the generated document of operations that reject some callers, or some of their bodies.
+pub(super) fn guarded_failures() -> impl Iterator<Item = MetaResponse> {
+    documented(GUARDED)
+}
+
 /// The responses in the generated document of operations with a request body, beside those of their error
 /// type.
 pub(super) fn body_failures() -> impl Iterator<Item = MetaResponse> {
@@ -172,6 +223,16 @@ fn documented(operations: Operations) -> impl Iterator<Item = MetaResponse> {
     let kinds = KINDS.iter();
     let documented = kinds.filter(move |kind| kind.operations & operations != 0);
     documented.map(Kind::document)
+}
+
+/// The `reason` of a request that a user has not confirmed with the present password.
+pub(super) const WRONG_PASSWORD: &str = "WRONG_PASSWORD";
+
+/// Every `reason` in the error envelope, with its status.
+pub(super) fn reasons() -> impl Iterator<Item = (&'static str, StatusCode)> {
+    let conflicts = Conflict::ALL.map(|why| (reason(why), StatusCode::CONFLICT));
+    let wrong_password = (WRONG_PASSWORD, StatusCode::FORBIDDEN);
+    conflicts.into_iter().chain([wrong_password])
 }
 
 /// The `reason` of a conflict in the error envelope.

@@ -30,8 +30,8 @@ pub(super) fn key(
     header: Option<&str>,
     body: &impl ToJSON,
 ) -> Option<Key> {
-    let (scope, operation) = (context.caller.scope(), &context.operation.id);
-    header.map(|text| Key::new(scope, operation, text, canonical(body).as_bytes()))
+    let (user, operation) = (context.caller.user(), &context.operation.id);
+    header.map(|text| Key::new(user, operation, text, canonical(body).as_bytes()))
 }
 
 /// A body as JSON, in a form that equal bodies share: without `writeOnly` properties, which poem-openapi

@@ -111,7 +111,7 @@ impl Lists {
             operation: &context.operation.id,
             owner,
             selection: format!("{selection:?}"),
-            scope: context.caller.scope(),
+            scope: context.scope,
         };
         let chunks = if let Some(page) = page {
             let (subscriber, chunks) = mpsc::channel(pages::CHANNEL_CAPACITY);

@@ -1,8 +1,13 @@
 //! The HTTP service: the operations of all contracts, the other paths (see [`site`]), and the pipeline
 //! that every request passes through.
 //!
-//! Imports `db`, `contract`, `error`, `deadlines`, `clients`, `budget`, `metrics` and `passwords`; knows no SQL.
+//! Imports `db`, `contract`, `error`, `deadlines`, `clients`, `budget`, `metrics`, `passwords` and `tokens`; knows
+//! no SQL.
 
+mod audit;
+pub mod auth;
+pub mod authentication;
+mod authorization;
 mod body;
 mod capacity;
 pub mod cart;
@@ -56,15 +61,14 @@ pub use pipeline::{Pipeline, Service, Settings};
 #[must_use]
 pub fn service(db: &Database, settings: Settings) -> Pipeline {
     let published = contracts::contracts();
-    let services = published
-        .iter()
-        .map(|it| it.service(db, settings.validation));
+    let services = published.iter().map(|it| it.service(db, &settings));
     let services = services.collect();
     let is_stopping = Arc::default();
     let readiness = Readiness::new(db, &is_stopping);
-    let documents = published.iter().map(site::Document::of);
+    let mode = settings.authentication.mode;
+    let documents = published.iter().map(|it| site::Document::of(it, mode));
     let site = site::routes(documents, move || readiness.clone().check());
-    let pipeline = Pipeline::new(services, site, settings);
+    let pipeline = Pipeline::new(services, site, settings).with_sessions_of(db);
     let mut pipeline = pipeline.with_time_limit(db.limits().operation);
     pipeline.is_stopping = is_stopping;
     observe::show_in(db.metrics(), contracts::operations());

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -20,12 +20,15 @@ use tracing::Instrument;
 use crate::budget::Budget;
 use crate::clients::{self, Connection, Network, Opening};
 use crate::contract::{self, Contract, Operation};
+use crate::db::Database;
 use crate::deadlines::{self, Limits};
 use crate::error::Error;
 use crate::metrics::{Connections, Metrics};
 
+use super::authentication::{self, Authentication};
+use super::authorization;
 use super::capacity;
-use super::context::{Caller, RequestContext};
+use super::context::RequestContext;
 use super::cors::{self, Cors};
 use super::failures::{Failure, Overload};
 use super::hosts::Hosts;
@@ -42,6 +45,8 @@ pub struct Settings {
     pub cors: Cors,
     /// The hosts to which requests may be addressed.
     pub hosts: Hosts,
+    /// How callers are authenticated.
+    pub authentication: Authentication,
     /// Which client a request is from.
     pub clients: clients::Rules,
     /// Which responses are checked against the contract.
@@ -78,6 +83,8 @@ pub struct Pipeline {
     settings: Settings,
     /// The limit for a handler.
     time_limit: Duration,
+    /// Where it is known which sessions have ended.
+    sessions: Database,
     /// Whether the server is shutting down.
     pub(super) is_stopping: Arc<AtomicBool>,
     pub(super) metrics: Arc<Metrics>,
@@ -106,9 +113,17 @@ impl Pipeline {
             response_memory: ResponseMemory::default(),
             settings,
             time_limit: Limits::DEFAULT.operation,
+            sessions: Database::nowhere(),
             is_stopping: Arc::default(),
             metrics: Arc::default(),
         }
+    }
+
+    /// Sets the database whose sessions the access tokens belong to. Without it no token is accepted.
+    #[must_use]
+    pub fn with_sessions_of(self, db: &Database) -> Self {
+        let sessions = db.clone();
+        Self { sessions, ..self }
     }
 
     /// Sets how long a handler may take until its response begins.
@@ -161,12 +176,25 @@ impl Pipeline {
             return self.pass_to_site(request).await;
         };
 
-        // Authentication: there is none, so callers are not distinguished.
-        let caller = Caller::Anyone;
+        // Authentication.
+        let authentication = &self.settings.authentication;
+        let caller = if operation.security.schemes().next().is_some() {
+            let caller = authentication.caller(request.headers(), SystemTime::now())?;
+            authentication::check_session(caller, &self.sessions).await?;
+            caller
+        } else {
+            // What proves who the caller is, is in the body. A token, which may have expired, is not looked at.
+            authentication.without_token()
+        };
+
+        // Authorization, as far as path and caller decide.
+        let permission = authorization::permit(operation, caller, request.uri().path())?;
 
         // Rate limit.
         let network = log.client.network;
-        let row_meter = self.rates.check(operation, network, None, fields)?;
+        let row_meter = self
+            .rates
+            .check(operation, network, caller.user(), fields)?;
 
         // Capacity. It is looked at before the body is read, so that a rejection costs little, but a place
         // is taken only afterwards, so that clients that send slowly have none.
@@ -183,6 +211,7 @@ impl Pipeline {
         // What the body holds is counted until the handler has returned.
         let mut memory = self.bodies.account(network);
         let mut violations = parameters::check(operation, &mut request);
+        let mut checked = None;
         let is_pointless = !violations.is_empty() && body::is_held_back(&request);
         if operation.body.is_none() {
             // On HTTP/2 it would take the window of the connection from other requests.
@@ -190,16 +219,19 @@ impl Pipeline {
         }
         if let Some(contract) = operation.body.as_ref().filter(|_| !is_pointless) {
             match body::check(contract, &mut request, &mut memory).await {
-                Ok(Some(body)) => {
-                    request.set_data(body);
-                }
-                Ok(None) => {}
+                Ok(body) => checked = body,
                 Err(failure) if violations.is_empty() => return Err(failure.into()),
                 Err(failure) => violations.extend(failure.into_violations()),
             }
         }
         if !violations.is_empty() {
             return Err(Failure::from(Error::Invalid(violations)).into());
+        }
+
+        // Authorization, as far as the body decides.
+        if let Some(body) = checked {
+            body.inspect(|body| permission.check_body(body))?;
+            request.set_data(body);
         }
 
         // The handler.
@@ -209,6 +241,7 @@ impl Pipeline {
             contract: service.contract,
             operation,
             caller,
+            scope: permission.scope,
             client: log.client,
             row_meter,
             request_id: log.request_id.clone(),

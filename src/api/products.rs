@@ -87,7 +87,7 @@ impl Products {
 
     /// Create a product
     ///
-    /// Only the title is required.
+    /// Only the title is required. Only for administrators.
     #[oai(
         path = "/api/products",
         method = "post",
@@ -137,7 +137,7 @@ impl Products {
     /// Changes the properties that are present and leaves the others as they are; an empty object
     /// changes nothing, and `null` clears the image or the description. The `data` of a response
     /// may be sent as it is, `id` included, and changes nothing either, provided that it keeps to
-    /// the schema of the body.
+    /// the schema of the body. Only for administrators.
     #[oai(
         path = "/api/products/:id",
         method = "put",
@@ -160,7 +160,7 @@ impl Products {
     /// Delete a product
     ///
     /// Deletes the product and removes it from every cart, in one transaction. 409 when other
-    /// tables of the shop, orders for example, still refer to the product.
+    /// tables of the shop, orders for example, still refer to the product. Only for administrators.
     #[oai(
         path = "/api/products/:id",
         method = "delete",
@@ -179,7 +179,7 @@ impl Products {
     /// List the carts that hold a product
     ///
     /// The cart items that contain one product, each with its user, ordered by id unless `sort` is
-    /// given.
+    /// given. Only for administrators.
     #[oai(
         path = "/api/products/:id/carts",
         method = "get",

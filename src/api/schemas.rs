@@ -59,6 +59,10 @@ pub struct UserChanges {
     pub(super) role: Option<Role>,
     /// The user's id, which must be the one in the path
     pub(super) id: Option<Id>,
+    /// The user's present password, with which users confirm a change of their own email or password;
+    /// ignored in any other request
+    #[oai(write_only, validator(min_length = 1, max_length = 255))]
+    pub(super) current_password: Option<Password>,
 }
 
 /// A product of the shop

@@ -10,6 +10,7 @@ use crate::db::Database;
 use super::cart::Cart;
 use super::document::{self, Combined};
 use super::lists::Lists;
+use super::pipeline::Settings;
 use super::products::Products;
 use super::users::Users;
 use super::validation::Validation;
@@ -21,6 +22,12 @@ Users, products and the cart of a shop, over HTTP and JSON.
 failure `{\"success\": false, \"error\": {\"code\": \"…\", \"message\": \"…\"}}`; a 400 adds \
 `details`, one entry for each violation, and never repeats the values that were sent. \
 A `reason` tells failures with the same code apart.
+
+**Authentication.** Callers identify themselves with an access token: `Authorization: Bearer …`. A \
+request whose token is not valid is a 401, also where a token is optional. Users read and change what \
+belongs to them. What belongs to others is a 404 for them, as if it did not exist, and what only \
+administrators may do is a 403. A server with `AUTH_MODE=off` lets requests without a token do \
+everything.
 
 **Lists.** Without parameters a list has every row, ordered by id. With `page` or `limit` it has \
 that page, a `pagination` object, and the headers `Link` and `X-Total-Count`. `sort` orders the \
@@ -72,8 +79,8 @@ fn service(db: &Database, validation: Validation) -> OpenApiService<Shop, ()> {
 }
 
 /// The handlers of all operations, over `db`.
-pub(super) fn handlers(db: &Database, validation: Validation) -> BoxEndpoint<'static, Response> {
-    document::handlers(service(db, validation))
+pub(super) fn handlers(db: &Database, settings: &Settings) -> BoxEndpoint<'static, Response> {
+    document::handlers(service(db, settings.validation))
 }
 
 /// The document that poem-openapi generates from the types and handlers. Needs no database.

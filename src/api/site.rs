@@ -14,8 +14,10 @@ use poem::http::{HeaderValue, StatusCode, header};
 use poem::{Request, Response, Route, RouteMethod};
 use serde_json::{Value, json};
 
+use crate::contract::with_optional_security;
 use crate::error::Error;
 
+use super::authentication::Mode;
 use super::conditions::{ETag, EntityTags};
 use super::contracts::Published;
 use super::failures::Failure;
@@ -33,13 +35,21 @@ pub struct Document {
 }
 
 impl Document {
-    /// The document of a contract: its source in YAML, and the same in JSON.
+    /// The document of a contract: its source in YAML, and the same in JSON. In JSON, every operation can
+    /// be called without a token if `mode` says so.
     #[must_use]
-    pub fn of(published: &Published) -> Self {
+    pub fn of(published: &Published, mode: Mode) -> Self {
         let contract = &published.contract;
+        let document = contract.document();
+        let json = match mode {
+            // An operation of the contract `auth` that needs a token needs it always, since it is about the
+            // bearer.
+            Mode::Off if contract.name() != "auth" => with_optional_security(document).to_string(),
+            Mode::Off | Mode::Required => document.to_string(),
+        };
         Self {
             name: contract.name().to_owned(),
-            json: contract.document().to_string().into(),
+            json: json.into(),
             yaml: published.source.into(),
         }
     }

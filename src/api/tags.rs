@@ -1,8 +1,8 @@
-//! The tags that group the operations of the contract.
+//! The tags that group the operations of each contract.
 
 use poem_openapi::Tags;
 
-/// The tags, in the contract's order.
+/// The tags of the contract `openapi`, in its order.
 #[derive(Tags)]
 pub(super) enum Tag {
     /// Customers and administrators of the shop
@@ -11,4 +11,11 @@ pub(super) enum Tag {
     Products,
     /// The items in users' carts
     Cart,
+}
+
+/// The tags of the contract `auth`.
+#[derive(Tags)]
+pub(super) enum AuthTag {
+    /// Logging in and out, and the password
+    Authentication,
 }

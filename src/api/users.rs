@@ -10,11 +10,12 @@ use crate::clients::Network;
 use crate::db::idempotency::Outcome;
 use crate::db::{self, Database, ListIndex};
 use crate::error::Error;
-use crate::passwords;
+use crate::passwords::{self, Verified};
+use crate::violation::Violation;
 
 use super::conditions::{EntityTags, condition};
 use super::context::RequestContext;
-use super::failures::{ChangeError, CreateError, FindError, RequestError};
+use super::failures::{ChangeError, CreateError, FindError, GuardedChangeError, RequestError};
 use super::idempotency;
 use super::json::JsonBody;
 use super::lists::paging::page;
@@ -46,6 +47,29 @@ async fn new_user(draft: UserDraft, network: Option<Network>) -> Result<db::user
     })
 }
 
+/// Checks that `password` is the present one of a user. It comes from a client in `network`.
+async fn confirm(
+    db: &Database,
+    id: i32,
+    password: SecretString,
+    network: Option<Network>,
+) -> Result<(), Error> {
+    let stored = db.password(id).await?;
+    match passwords::verify_stored(password, &stored, network).await? {
+        Verified::Wrong => Err(Error::WrongPassword),
+        Verified::Right | Verified::RightAndOutdated => Ok(()),
+    }
+}
+
+/// Checks a password that somebody chooses for oneself; `pointer` leads to it in the body.
+///
+/// # Errors
+/// `Invalid` when it is too short or too common.
+pub(super) fn check_new_password(password: &SecretString, pointer: &str) -> Result<(), Error> {
+    let checked = passwords::check_new(password);
+    checked.map_err(|weak| Error::Invalid(vec![Violation::in_body(pointer, weak.to_string())]))
+}
+
 /// The response to the creation of `user`.
 fn created(user: db::users::User) -> Created<UserResponse> {
     let location = format!("/api/users/{}", user.id);
@@ -57,7 +81,7 @@ impl Users {
     /// List users
     ///
     /// All users, or one page of them, ordered by id unless `sort` is given. A user has to match
-    /// each of the filters `q`, `email` and `role` that is given.
+    /// each of the filters `q`, `email` and `role` that is given. Only for administrators.
     #[expect(
         clippy::too_many_arguments,
         reason = "one for each parameter of the operation"
@@ -113,7 +137,7 @@ impl Users {
     /// Create a user
     ///
     /// The email must not belong to another user, in any letter case. The password is stored as an
-    /// Argon2id hash and never shown.
+    /// Argon2id hash and never shown. Only administrators may create administrators.
     #[oai(path = "/api/users", method = "post", operation_id = "createUser")]
     async fn create(
         &self,
@@ -129,6 +153,9 @@ impl Users {
         let key = idempotency::key(context.0, key.0.as_deref(), &body.0);
         let network = context.client.network;
         let password = SecretString::from(body.0.password.0.clone());
+        if context.caller.chooses_for_oneself() {
+            check_new_password(&password, "/password")?;
+        }
         // The email is checked before the password is hashed, so that a taken one costs no hash. A caller
         // learns so whether an email is taken, as the 409 after hashing would tell anyway.
         let email = body.0.email.0.clone();
@@ -152,7 +179,7 @@ impl Users {
 
     /// Get a user
     ///
-    /// One user, by id.
+    /// One user, by id. Users see only themselves.
     #[oai(path = "/api/users/:id", method = "get", operation_id = "getUser")]
     async fn get(
         &self,
@@ -168,7 +195,9 @@ impl Users {
     ///
     /// Changes the properties that are present and leaves the others as they are; an empty object
     /// changes nothing. The `data` of a response may be sent as it is, `id` included, and changes
-    /// nothing either, provided that it keeps to the schema of the body.
+    /// nothing either, provided that it keeps to the schema of the body. Users may change only
+    /// themselves, and not their role; to change their email or password, they send
+    /// `current_password` with it.
     #[oai(path = "/api/users/:id", method = "put", operation_id = "updateUser")]
     async fn update(
         &self,
@@ -177,26 +206,38 @@ impl Users {
         #[oai(name = "If-Match")] if_match: Header<Option<EntityTags>>,
         /// The changes
         body: JsonBody<UserChanges>,
-    ) -> Result<Updated<UserResponse>, ChangeError> {
+    ) -> Result<Updated<UserResponse>, GuardedChangeError> {
         let UserChanges {
             id: id_in_body,
             email,
             password,
             role,
+            current_password,
         } = body.0;
         check_id(id_in_body, id.0)?;
+        let is_of_oneself = context.caller.is_ordinary_user();
+        if is_of_oneself && (email.is_some() || password.is_some()) {
+            let present = current_password.map_or_else(String::new, |password| password.0);
+            let network = context.client.network;
+            confirm(&self.db, id.0.0, present.into(), network).await?;
+        }
         let password = match password {
             Some(password) => {
                 // An id that does not exist costs no hash.
                 self.db.user(id.0.0).await?;
-                Some(passwords::hash(password.0.into(), context.client.network).await?)
+                let password = SecretString::from(password.0);
+                if is_of_oneself {
+                    check_new_password(&password, "/password")?;
+                }
+                Some(passwords::hash(password, context.client.network).await?)
             }
             None => None,
         };
         let changes = db::users::UserChanges {
             email: email.map(|email| email.0),
             password,
-            role: role.map(Into::into),
+            // The role of a user who is no administrator stays the same: another one is a 403.
+            role: role.filter(|_| !is_of_oneself).map(Into::into),
         };
         let condition = condition::<_, User>(if_match.0);
         let user = self.db.update_user(id.0.0, changes, condition).await?;
@@ -206,7 +247,8 @@ impl Users {
     /// Delete a user
     ///
     /// Deletes the user and everything in the user's cart, in one transaction. 409 when other
-    /// tables of the shop, orders for example, still refer to the user.
+    /// tables of the shop, orders for example, still refer to the user. Users may delete only
+    /// themselves.
     #[oai(
         path = "/api/users/:id",
         method = "delete",
@@ -225,6 +267,7 @@ impl Users {
     /// List a user's cart
     ///
     /// The items in one user's cart, each with its product, ordered by id unless `sort` is given.
+    /// Users see only their own cart.
     #[oai(
         path = "/api/users/:id/cart",
         method = "get",

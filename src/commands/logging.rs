@@ -12,6 +12,7 @@ use std::io::{self, IsTerminal as _};
 use std::panic;
 
 use anyhow::Context as _;
+use tracing::Level;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -23,6 +24,9 @@ use super::BadSetting;
 use format::{Json, RequestIdOfSpan, Text};
 
 pub(super) use queue::Log;
+
+/// The target of audit events.
+const AUDIT: &str = "audit";
 
 /// Starts the log for the whole process.
 ///
@@ -78,8 +82,20 @@ fn filter(directives: &str) -> Result<Targets, String> {
     }
     let directives = directives.split(',').map(str::trim);
     let directives: Vec<&str> = directives.filter(|text| !text.is_empty()).collect();
-    let targets = directives.join(",").parse();
-    targets.map_err(|error: ParseError| error.to_string())
+    let targets: Targets = directives
+        .join(",")
+        .parse()
+        .map_err(|error: ParseError| error.to_string())?;
+    // Audit events are logged unless their own target is named.
+    let is_named = directives.iter().any(|text| {
+        let name = text.split('=').next();
+        name == Some(AUDIT)
+    });
+    Ok(if is_named {
+        targets
+    } else {
+        targets.with_target(AUDIT, Level::INFO)
+    })
 }
 
 #[cfg(test)]
@@ -99,6 +115,16 @@ mod tests {
             let enabled = |target| filter.would_enable(target, &tracing::Level::INFO);
             assert_eq!(enabled("ecommerce_api::api"), ours, "{directives}");
             assert_eq!(enabled("mysql_async"), others, "{directives}");
+        }
+        for (directives, audited) in [
+            ("off", true),
+            ("error,mysql_async=debug", true),
+            ("info,audit=off", false),
+            ("audit=warn", false),
+        ] {
+            let filter = filter(directives).unwrap();
+            let is_logged = filter.would_enable(AUDIT, &tracing::Level::INFO);
+            assert_eq!(is_logged, audited, "{directives}");
         }
         for wrong in ["ecommerce_api=loud", "[request]=debug", "a=b=c"] {
             assert!(filter(wrong).is_err(), "{wrong}");

@@ -4,11 +4,13 @@
 //! lines that say what is wrong, where, and what to do.
 
 mod database;
+mod keys;
 mod logging;
 mod monitoring;
 mod openapi;
 mod serve;
 mod target;
+mod user;
 
 use std::io::{self, ErrorKind, Write};
 
@@ -17,6 +19,7 @@ use anyhow::Context as _;
 pub use database::{check, migrate_revert, migrate_run, migrate_status, seed};
 pub use openapi::{Document, compare, openapi};
 pub use serve::serve;
+pub use user::{create_admin, revoke_sessions, set_role};
 
 /// A failure that a wrong setting caused, for which the exit code is 2 instead of 1.
 #[derive(Debug)]

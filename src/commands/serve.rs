@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -13,12 +14,13 @@ use sd_notify::NotifyState;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 
+use crate::api::authentication::{Authentication, Mode};
 use crate::api::hosts::Hosts;
 use crate::api::rates::Quotas;
 use crate::api::validation::Validation;
 use crate::api::{self, Monitoring, Pipeline};
 use crate::clients::{self, Network, Opening};
-use crate::config::{ContractValidation, Settings};
+use crate::config::{AuthMode, ContractValidation, Settings};
 use crate::db::session::Session;
 use crate::db::{Database, check, limits, migrations, seed};
 use crate::deadlines;
@@ -30,7 +32,7 @@ use crate::server::{self, Application, Hangups, KeyPair, Limits, Tls};
 
 use super::database::{require_tables, unusable_password_hash};
 use super::target::Target;
-use super::{BadSetting, logging, monitoring};
+use super::{BadSetting, keys, logging, monitoring};
 
 /// How often the program checks that the private MariaDB still runs.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -86,7 +88,8 @@ pub fn serve(settings: &Settings) -> anyhow::Result<()> {
     outcome
 }
 
-fn api_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
+/// The settings of the service. Without `SECRET_KEY` they have random keys.
+fn api_settings(settings: &Settings) -> anyhow::Result<api::Settings> {
     let cors = settings.cors_allow_origin.parse();
     let cors = cors.map_err(|error| BadSetting(format!("CORS_ALLOW_ORIGIN: {error}")))?;
     let validation = match settings.contract_validation {
@@ -105,6 +108,10 @@ fn api_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
         None if settings.server_host.is_loopback() => Hosts::Loopback,
         None => Hosts::Any,
     };
+    let authentication = Authentication {
+        mode: auth_mode(settings)?,
+        keys: Arc::new(keys::given(settings)?.map_or_else(keys::random, Ok)?),
+    };
     let clients = clients::Rules::parse(&settings.address_limit_exempt, &settings.trusted_proxies)
         .and_then(|rules| rules.with_proxy_protocol(settings.proxy_protocol))
         .map_err(BadSetting)?;
@@ -114,8 +121,10 @@ fn api_settings(settings: &Settings) -> Result<api::Settings, BadSetting> {
         settings.rate_limit_writes.as_deref(),
         settings.rate_limit_rows.as_deref(),
     ];
-    let quotas = Quotas::parse(quotas, false).map_err(BadSetting)?;
+    let quotas =
+        Quotas::parse(quotas, authentication.mode == Mode::Required).map_err(BadSetting)?;
     Ok(api::Settings {
+        authentication,
         quotas,
         clients,
         cors,
@@ -133,6 +142,21 @@ fn hsts(settings: &Settings) -> Option<HeaderValue> {
     HeaderValue::try_from(format!("max-age={seconds}")).ok()
 }
 
+/// Whether callers have to authenticate themselves. Elsewhere than on this machine, that nobody has to must
+/// be said.
+fn auth_mode(settings: &Settings) -> Result<Mode, BadSetting> {
+    match settings.auth_mode {
+        Some(AuthMode::Required) => Ok(Mode::Required),
+        Some(AuthMode::Off) => Ok(Mode::Off),
+        None if settings.server_host.is_loopback() => Ok(Mode::Off),
+        None => Err(BadSetting(format!(
+            "SERVER_HOST {} can be reached from elsewhere: set AUTH_MODE=required, or AUTH_MODE=off if \
+             everyone who reaches it may do everything",
+            settings.server_host
+        ))),
+    }
+}
+
 /// Reads the certificate and its key; `None` without TLS.
 fn load_tls(settings: &Settings) -> Result<Option<Tls>, BadSetting> {
     let Some((cert, key)) = settings.tls_files().map_err(BadSetting)? else {
@@ -148,7 +172,7 @@ fn load_tls(settings: &Settings) -> Result<Option<Tls>, BadSetting> {
 
 async fn run(
     settings: Settings,
-    api_settings: api::Settings,
+    mut api_settings: api::Settings,
     tls: Option<Tls>,
 ) -> anyhow::Result<()> {
     let hangups = Hangups::listen();
@@ -167,6 +191,9 @@ async fn run(
         }
         None => None,
     };
+    if api_settings.authentication.mode == Mode::Off && !address.ip().is_loopback() {
+        tracing::warn!("AUTH_MODE=off: everyone who reaches this server may do everything");
+    }
 
     // One future for the start and for serving, so that no signal between the two is lost.
     let mut stop_signal = pin!(async {
@@ -187,6 +214,16 @@ async fn run(
         settings.database_list_pool_size.into(),
         limits,
     );
+    if keys::given(&settings)?.is_none() {
+        if target.embedded.is_some() {
+            let keys = keys::in_data_directory(&settings.data_dir)?;
+            api_settings.authentication.keys = Arc::new(keys);
+        } else {
+            tracing::info!("no SECRET_KEY: sessions end when this process ends");
+        }
+    }
+    // Before the first request, so that no session is accepted that has ended before.
+    db.watch_sessions().await;
     let app = api::service(&db, api_settings);
     monitoring.show(&db, &app);
     memory::return_when_freed().context("cannot start threads")?;
@@ -270,6 +307,9 @@ fn prepare(settings: &Settings) -> anyhow::Result<Target> {
         offer_sample_shop(settings, &mut session)?;
     }
     require_tables(&mut session, &target.url)?;
+    if settings.auth_mode == Some(AuthMode::Required) {
+        require_migrations(&mut session)?;
+    }
     for warning in check::warnings(&mut session)? {
         tracing::warn!("{warning}");
     }
@@ -281,6 +321,24 @@ fn prepare(settings: &Settings) -> anyhow::Result<Target> {
         tracing::warn!("{warning}");
     }
     Ok(target)
+}
+
+/// Checks that every migration is applied: authentication needs the tables that the program adds to those of
+/// a shop.
+fn require_migrations(session: &mut Session) -> anyhow::Result<()> {
+    let pending: Vec<String> = migrations::status(session)?
+        .into_iter()
+        .filter(|migration| !migration.applied)
+        .map(|migration| migration.name)
+        .collect();
+    if pending.is_empty() {
+        return Ok(());
+    }
+    Err(anyhow!(
+        "AUTH_MODE=required needs tables that this database lacks: run `ecommerce-api migrate run` \
+         (pending: {})",
+        pending.join(", ")
+    ))
 }
 
 fn offer_sample_shop(settings: &Settings, session: &mut Session) -> anyhow::Result<()> {

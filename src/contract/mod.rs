@@ -4,7 +4,9 @@
 //! [`Contract::parse`] supports or rejects every construct that restricts requests or responses. An
 //! error names the place of the construct by its JSON pointer. A parsed contract therefore has no
 //! construct that is ignored or causes a panic later. Paths are matched as the document has them:
-//! `servers` are ignored, and so is whether a request escapes characters that need no escape. `security`, `callbacks` and `links` are not checked.
+//! `servers` are ignored, and so is whether a request escapes characters that need no escape. Whether a
+//! caller satisfies the [`Security`] of an operation is for the service to check. `callbacks` and `links`
+//! are not checked.
 //!
 //! [`diff`] compares two documents. [`evolution`] classifies the changes from one edition of a contract to
 //! the next by their effect on clients. [`json`] parses bodies strictly.
@@ -25,6 +27,7 @@ mod parser;
 mod query;
 mod responses;
 mod schema;
+mod security;
 mod supported;
 mod text;
 mod translation;
@@ -41,6 +44,7 @@ pub use located::ParseError;
 pub use operation::{Body, Operation};
 pub use parameters::Parameter;
 pub use query::{QueryPair, normalise_path, query_pairs};
+pub use security::{Security, made_optional as with_optional_security};
 pub use violations::{MAX_VIOLATIONS, printable};
 
 /// A contract: an OpenAPI document, and the operations that it describes.

@@ -1,7 +1,7 @@
 //! An operation of a contract, and its parser.
 //!
 //! Imports `violation`, and the module's `located`, `matching`, `parameters`, `parser`, `query`,
-//! `responses`, `schema` and `validators`.
+//! `responses`, `schema`, `security` and `validators`.
 
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use super::parser::Parser;
 use super::query::normalise_path;
 use super::responses::{self, Responses};
 use super::schema::Direction;
+use super::security::{self, Security};
 use super::validators::Schema;
 
 /// One operation of a contract.
@@ -30,6 +31,8 @@ pub struct Operation {
     pub parameters: Vec<Parameter>,
     /// The request body, if the operation takes one.
     pub body: Option<Body>,
+    /// Who may call the operation.
+    pub security: Security,
     pub(super) template: Template,
     responses: Responses,
 }
@@ -185,6 +188,7 @@ pub(super) fn parse<'d>(
         path: path.to_owned(),
         parameters,
         body: parse_request_body(method, operation, parser)?,
+        security: security::parse(parser.document, operation)?,
         template,
         responses: responses::parse(&operation.require("responses")?, parser)?,
     })

@@ -1,7 +1,7 @@
 //! Parses the operations of a contract.
 //!
 //! Imports the module's `diff` (for the names of the methods), `located`, `operation`, `parameters`,
-//! `parser` and `responses`.
+//! `parser`, `responses` and `security`.
 
 use super::diff::METHODS;
 use super::located::{Located, ParseError};
@@ -9,6 +9,7 @@ use super::operation::{self, Operation};
 use super::parameters;
 use super::parser::Parser;
 use super::responses;
+use super::security;
 
 /// The keys of a document that are supported.
 const DOCUMENT_KEYS: [&str; 8] = [
@@ -25,7 +26,7 @@ const DOCUMENT_KEYS: [&str; 8] = [
 /// The keys of a path item that are supported, beside its operations.
 const PATH_ITEM_KEYS: [&str; 4] = ["summary", "description", "servers", "parameters"];
 
-/// The keys of the components. The last four do not restrict requests or responses.
+/// The keys of the components. The last three do not restrict requests or responses.
 const COMPONENTS_KEYS: [&str; 9] = [
     "schemas",
     "parameters",
@@ -95,6 +96,9 @@ fn check_components<'d>(root: &Located<'d>, parser: &Parser<'d>) -> Result<(), P
     }
     for (_, response) in members("responses")? {
         responses::parse_response("default", response, parser)?;
+    }
+    for (_, scheme) in members("securitySchemes")? {
+        security::check_scheme(&scheme)?;
     }
     for (_, body) in members("requestBodies")? {
         operation::parse_body(body, parser)?;

@@ -34,26 +34,20 @@ const MAX_CART_ROWS: usize = 4096;
 /// under the same key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key {
-    scope: Scope,
-    id: i32,
+    pub(super) scope: Scope,
+    pub(super) id: i32,
 }
 
 impl Key {
-    /// The key of a row that every caller sees.
+    /// The key of a row that is the same for every caller who may read it.
     pub(super) fn for_everyone(id: i32) -> Self {
         let scope = Scope::Everyone;
         Self { scope, id }
     }
 }
 
-/// The ids of these keys. One statement may read the rows of all of them, since every caller sees
-/// the same rows.
 fn ids(keys: &[Key]) -> Vec<i32> {
-    let id = |Key {
-                  scope: Scope::Everyone,
-                  id,
-              }: &Key| *id;
-    keys.iter().map(id).collect()
+    keys.iter().map(|key| key.id).collect()
 }
 
 /// The result of a batch for one user's cart.
@@ -92,22 +86,25 @@ impl Batches {
             users: by_id(
                 shares.kind(),
                 (allowance, limit),
-                |conn, ids| User::with_ids(conn, ids).scope_boxed(),
+                |conn, ids, _| User::with_ids(conn, ids).scope_boxed(),
                 |user| user.id,
+                |_, _| true,
             )
             .counted_in(metrics.batch("users")),
             products: by_id(
                 shares.kind(),
                 (allowance, limit),
-                |conn, ids| Product::with_ids(conn, ids).scope_boxed(),
+                |conn, ids, _| Product::with_ids(conn, ids).scope_boxed(),
                 |product| product.id,
+                |_, _| true,
             )
             .counted_in(metrics.batch("products")),
             items: by_id(
                 shares.kind(),
                 (allowance, limit),
-                |conn, ids| cart::with_ids(conn, ids).scope_boxed(),
+                |conn, ids, scope| cart::with_ids(conn, ids, scope).scope_boxed(),
                 |(item, ..)| item.id,
+                |(item, ..), scope| scope.has_rows_of(item.user_id),
             )
             .counted_in(metrics.batch("cart_items")),
             carts: Coalescer::new(allowance, Measured::Yes, limit, move |keys: Vec<Key>| {
@@ -122,31 +119,38 @@ impl Batches {
     }
 }
 
-/// A query function that reads what belongs to many ids.
-type Read<T> =
-    for<'a, 'c> fn(&'c mut Connection, &'a [i32]) -> ScopedBoxFuture<'a, 'c, Result<T, Error>>;
+/// A query function that reads what belongs to many ids, in a scope.
+type Read<T> = for<'a, 'c> fn(
+    &'c mut Connection,
+    &'a [i32],
+    Scope,
+) -> ScopedBoxFuture<'a, 'c, Result<T, Error>>;
 
-/// A coalescer for reads of single rows: `read` reads the rows of many ids, and `id` returns a
-/// row's id.
+/// A coalescer for reads of single rows: `read` reads the rows of many ids, `id` returns a row's id, and
+/// `is_in` says whether a row is in a scope. When all keys have the same scope, the statement reads no row
+/// out of it; when they have several, each caller gets a row only if it is in the scope of the caller.
 fn by_id<T: Clone + Send + 'static>(
     share: Kind,
     (allowance, limit): (&Arc<Allowance>, Duration),
     read: Read<Vec<T>>,
     id: fn(&T) -> i32,
+    is_in: fn(&T, Scope) -> bool,
 ) -> Coalescer<Key, Result<Option<T>, Error>> {
     Coalescer::new(allowance, Measured::Yes, limit, move |keys: Vec<Key>| {
         let (share, ids) = (share.clone(), ids(&keys));
+        let scope = Scope::common(keys.iter().map(|key| key.scope));
         async move {
             let lease = || share.get();
-            let (mut conn, rows) = read_again_if_closed(lease, |conn| read(conn, &ids)).await?;
+            let (mut conn, rows) =
+                read_again_if_closed(lease, |conn| read(conn, &ids, scope)).await?;
             let rows = match rows {
                 Ok(rows) => rows,
                 Err(Error::Internal(_)) if ids.len() > 1 => {
                     // One row cannot be read. Each is read alone now, so that the other reads
                     // succeed.
-                    let mut results = Vec::with_capacity(ids.len());
-                    for id in &ids {
-                        let rows = read(&mut conn, std::slice::from_ref(id)).await;
+                    let mut results = Vec::with_capacity(keys.len());
+                    for Key { id, scope } in &keys {
+                        let rows = read(&mut conn, std::slice::from_ref(id), *scope).await;
                         let rows = diagnose(&mut conn, rows).await;
                         results.push(rows.map(|mut rows| rows.pop()));
                     }
@@ -155,7 +159,8 @@ fn by_id<T: Clone + Send + 'static>(
                 Err(error) => return Err(error),
             };
             let rows: HashMap<i32, T> = rows.into_iter().map(|row| (id(&row), row)).collect();
-            Ok(ids.iter().map(|id| Ok(rows.get(id).cloned())).collect())
+            let row = |key: &Key| rows.get(&key.id).filter(|row| is_in(row, key.scope));
+            Ok(keys.iter().map(|key| Ok(row(key).cloned())).collect())
         }
     })
 }

@@ -20,6 +20,7 @@ use super::ids::Ids;
 use super::pages::{self, Known, Page, Window};
 use super::rows::{Product, User};
 use super::schema::{cart, products as products_table, users as users_table};
+use super::scope::Scope;
 use super::transaction::{Condition, check_precondition, transaction};
 use super::{Connection, List, ListRange};
 
@@ -85,12 +86,13 @@ async fn total_and_ids(
     pages::total_and_ids(conn, page, items(selection).count(), ids).await
 }
 
-/// The cart items with their users and products, in ascending or descending order of their ids.
+/// The cart items of a scope with their users and products, in ascending or descending order of their ids.
 ///
 /// # Errors
 /// Only those of the database.
 pub async fn list(
     conn: &mut Connection,
+    scope: Scope,
     is_reversed: bool,
     range: ListRange,
 ) -> Result<List<'_, FullItem>, Error> {
@@ -106,6 +108,10 @@ pub async fn list(
             Option::<Product>::as_select(),
         ))
         .into_boxed();
+    let (all, selection) = match scope {
+        Scope::Everyone => (all, Selection::All),
+        Scope::User(id) => (all.filter(cart::user_id.eq(id)), Selection::OfUser(id)),
+    };
     let all = if is_reversed {
         all.order(cart::id.desc())
     } else {
@@ -121,8 +127,7 @@ pub async fn list(
             Ok(List::whole(rows.map(move |row| row.and_then(complete))))
         }
         ListRange::Page(page, known) => {
-            let (total, ids) =
-                total_and_ids(conn, Selection::All, is_reversed, (page, known)).await?;
+            let (total, ids) = total_and_ids(conn, selection, is_reversed, (page, known)).await?;
             if ids.is_empty() {
                 return Ok(List::past_the_end(page, total));
             }
@@ -210,12 +215,16 @@ pub async fn with_product(
     }
 }
 
-/// The cart items with these ids, with their users and products, in any order. An id without an
-/// item is left out.
+/// The cart items with these ids, with their users and products, in any order. An id without an item in
+/// this scope is left out.
 ///
 /// # Errors
 /// Only those of the database.
-pub(super) async fn with_ids(conn: &mut Connection, ids: &[i32]) -> Result<Vec<FullItem>, Error> {
+pub(super) async fn with_ids(
+    conn: &mut Connection,
+    ids: &[i32],
+    scope: Scope,
+) -> Result<Vec<FullItem>, Error> {
     let items = cart::table
         .inner_join(users_table::table)
         .inner_join(products_table::table)
@@ -225,7 +234,10 @@ pub(super) async fn with_ids(conn: &mut Connection, ids: &[i32]) -> Result<Vec<F
             User::as_select(),
             Product::as_select(),
         ));
-    Ok(items.load(conn).await?)
+    Ok(match scope {
+        Scope::Everyone => items.load(conn).await?,
+        Scope::User(id) => items.filter(cart::user_id.eq(id)).load(conn).await?,
+    })
 }
 
 /// The carts of the users with these ids, by user id, each cart's items in any order. An id without
@@ -274,7 +286,7 @@ pub(super) async fn of_users(
     Ok((count <= limit && bytes <= MAX_TEXT).then_some(carts))
 }
 
-/// Removes one item from its cart.
+/// Removes one item from its cart, if it is in this scope.
 ///
 /// # Errors
 /// `NotFound`, or `Stale` when the precondition does not hold for the item with its user and
@@ -282,13 +294,11 @@ pub(super) async fn of_users(
 pub async fn remove(
     conn: &mut Connection,
     id: i32,
+    scope: Scope,
     condition: Option<&Condition<FullItem>>,
 ) -> Result<(), Error> {
     let removed = if condition.is_none() {
-        diesel::delete(cart::table.find(id))
-            .execute(conn)
-            .await
-            .map_err(QueryError::from)
+        delete(conn, id, scope).await.map_err(QueryError::from)
     } else {
         let removal = transaction(conn, |conn| {
             async move {
@@ -303,8 +313,12 @@ pub async fn remove(
                         Product::as_select(),
                     ))
                     .for_update();
-                check_precondition(condition, &item.first(conn).await?)?;
-                diesel::delete(cart::table.find(id)).execute(conn).await
+                let item = match scope {
+                    Scope::Everyone => item.first(conn).await?,
+                    Scope::User(id) => item.filter(cart::user_id.eq(id)).first(conn).await?,
+                };
+                check_precondition(condition, &item)?;
+                delete(conn, id, scope).await
             }
             .scope_boxed()
         });
@@ -313,6 +327,15 @@ pub async fn remove(
     match removed.map_err(or_missing("Cart item"))? {
         0 => Err(Error::NotFound("Cart item")),
         _ => Ok(()),
+    }
+}
+
+/// Deletes the item with this id, if it is in this scope; returns the number of deleted items.
+async fn delete(conn: &mut Connection, id: i32, scope: Scope) -> QueryResult<usize> {
+    let item = diesel::delete(cart::table.find(id));
+    match scope {
+        Scope::Everyone => item.execute(conn).await,
+        Scope::User(id) => item.filter(cart::user_id.eq(id)).execute(conn).await,
     }
 }
 

@@ -40,6 +40,7 @@ use super::idempotency;
 use super::indexes::ListIndex;
 use super::migrations::MARK;
 use super::session::Session;
+use super::sessions;
 
 use catalogue::TableFacts;
 use needed::{Kind, TABLES};
@@ -99,6 +100,15 @@ pub fn warnings(session: &mut Session) -> QueryResult<Vec<String>> {
         warnings.push(
             "idempotency_keys: there is no such table, or this user has no rights to it, so that requests \
              with an Idempotency-Key are rejected: `ecommerce-api migrate run` creates it"
+                .to_owned(),
+        );
+    }
+    let exist = sessions::TABLES_EXIST;
+    let found: Vec<Value> = session.load(&format!("SELECT IF({exist}, 'yes', NULL) AS value"))?;
+    if found.iter().all(|row| row.value.is_none()) {
+        warnings.push(
+            "auth_sessions, auth_refresh_tokens, auth_ended_sessions, auth_login_attempts: there are no such tables, or this user \
+             has no rights to them, so that nobody can log in: `ecommerce-api migrate run` creates them"
                 .to_owned(),
         );
     }

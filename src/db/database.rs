@@ -4,13 +4,16 @@
 //! [`ListConnection`]. Imports the pool, the batches and the query functions; none of them imports
 //! this module.
 
+mod sessions;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use mysql_async::Opts;
 use scoped_futures::{ScopedBoxFuture, ScopedFutureExt};
+use secrecy::SecretString;
 use tokio::time::timeout;
 use tracing::Instrument;
 
@@ -30,13 +33,18 @@ use super::pool::{ListConnection, Pool, Turns};
 use super::products::{self, NewProduct, ProductChanges};
 use super::reads::read_again_if_closed;
 use super::rows::{CartItem, FullItem, Product, User};
+use super::scope::Scope;
 use super::session_settings::Purpose;
+use super::sessions::Ended;
 use super::shares::{Row, Shares};
 use super::users::{self, NewUser, UserChanges};
 use super::{Condition, Connection, errors};
 
 /// The number of connections for groups of additions, which never wait for a lock.
 pub(super) const GROUP_CONNECTIONS: u16 = 4;
+
+/// The number of connections to read which sessions have ended.
+pub(super) const SESSION_CONNECTIONS: u16 = 1;
 
 /// The shop's database; cheap to clone.
 #[derive(Clone)]
@@ -54,6 +62,9 @@ pub struct Database {
     login_attempts: Arc<Attempts>,
     /// Whether each index of [`ListIndex::ALL`] was found to exist.
     has_index: Arc<[AtomicBool; ListIndex::ALL.len()]>,
+    ended_sessions: Arc<Ended>,
+    /// The number of refresh tokens that this process has issued.
+    issued_tokens: Arc<AtomicUsize>,
 }
 
 impl Database {
@@ -78,6 +89,14 @@ impl Database {
         };
         let requests = pool("requests", Purpose::Requests, size);
         let groups = pool("groups", Purpose::Groups, GROUP_CONNECTIONS.into());
+        let reader = Pool::new(
+            options,
+            Purpose::Requests,
+            SESSION_CONNECTIONS.into(),
+            Ended::LIMITS,
+            &availability,
+            &turns,
+        );
         let shares = Shares::new(requests.clone(), metrics.database.shares());
         let shares = Arc::new(shares);
         Self {
@@ -88,6 +107,8 @@ impl Database {
             key_turns: Arc::default(),
             login_attempts: Arc::default(),
             has_index: Arc::default(),
+            ended_sessions: Arc::new(Ended::new(reader, limits.operation)),
+            issued_tokens: Arc::default(),
             availability,
             metrics,
             limits,
@@ -179,6 +200,15 @@ impl Database {
         user.ok_or(Error::NotFound("User"))
     }
 
+    /// The stored password of the user with this id.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn password(&self, id: i32) -> Result<SecretString, Error> {
+        self.read(move |conn| users::password(conn, id).scope_boxed())
+            .await
+    }
+
     /// Checks that no user has this email, before its password is hashed.
     ///
     /// # Errors
@@ -231,8 +261,14 @@ impl Database {
         changes: UserChanges,
         condition: Option<Condition<User>>,
     ) -> Result<User, Error> {
+        let ended = Arc::clone(&self.ended_sessions);
         self.change(&[Row::User(id)], move |conn| {
-            async move { users::update(conn, id, &changes, condition.as_ref()).await }.boxed()
+            async move {
+                let updated = users::update(conn, id, &changes, condition.as_ref()).await?;
+                ended.add(&updated.ended_sessions);
+                Ok(updated.result)
+            }
+            .boxed()
         })
         .await
     }
@@ -247,8 +283,14 @@ impl Database {
         id: i32,
         condition: Option<Condition<User>>,
     ) -> Result<usize, Error> {
+        let ended = Arc::clone(&self.ended_sessions);
         self.change(&[Row::User(id)], move |conn| {
-            async move { users::delete(conn, id, condition.as_ref()).await }.boxed()
+            async move {
+                let deleted = users::delete(conn, id, condition.as_ref()).await?;
+                ended.add(&deleted.ended_sessions);
+                Ok(deleted.result)
+            }
+            .boxed()
         })
         .await
     }
@@ -323,12 +365,12 @@ impl Database {
         .await
     }
 
-    /// The cart item with this id, with its user and product.
+    /// The cart item with this id, with its user and product, if it is in this scope.
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn cart_item(&self, id: i32) -> Result<FullItem, Error> {
-        let item = self.batches.items.call(Key::for_everyone(id)).await??;
+    pub async fn cart_item(&self, id: i32, scope: Scope) -> Result<FullItem, Error> {
+        let item = self.batches.items.call(Key { scope, id }).await??;
         item.ok_or(Error::NotFound("Cart item"))
     }
 
@@ -429,7 +471,7 @@ impl Database {
     /// that nobody has.
     ///
     /// # Errors
-    /// `RateLimited` when there were too many failures.
+    /// `RateLimited` when there were too many failures, `TablesMissing`.
     pub async fn begin_login(&self, origin: Origin) -> Result<Attempt, Error> {
         if self.login_attempts.count() {
             let db = self.clone();
@@ -441,8 +483,8 @@ impl Database {
             };
             tokio::spawn(deleting.in_current_span());
         }
-        self.change(&[], move |conn| logins::begin(conn, origin).boxed())
-            .await
+        let begun = self.change(&[], move |conn| logins::begin(conn, origin).boxed());
+        self.or_tables_missing(begun.await).await
     }
 
     /// Records that the password of an attempt to log in was right.
@@ -456,17 +498,18 @@ impl Database {
         .await
     }
 
-    /// Removes one item from its cart.
+    /// Removes one item from its cart, if it is in this scope.
     ///
     /// # Errors
     /// `NotFound`, or `Stale` when the condition does not hold.
     pub async fn remove_cart_item(
         &self,
         id: i32,
+        scope: Scope,
         condition: Option<Condition<FullItem>>,
     ) -> Result<(), Error> {
         self.change(&[Row::CartItem(id)], move |conn| {
-            async move { cart::remove(conn, id, condition.as_ref()).await }.boxed()
+            async move { cart::remove(conn, id, scope, condition.as_ref()).await }.boxed()
         })
         .await
     }

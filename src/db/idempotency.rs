@@ -34,7 +34,6 @@ use crate::error::Error;
 
 use super::Connection;
 use super::schema::idempotency_keys as keys;
-use super::scope::Scope;
 use super::times::{addtime, utc_timestamp};
 
 /// How long a response is kept, as a time of MySQL.
@@ -58,14 +57,13 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key `text` of a caller for an operation, in a request with this body. Equal bodies must have
-    /// equal bytes; passwords must not be in them, since the hash is a fast one.
+    /// The key `text` of a caller for an operation, in a request with this body. Users have keys of their
+    /// own; all callers who are not known (`None`) have theirs together. Equal bodies must have equal bytes;
+    /// passwords must not be in them, since the hash is a fast one.
     #[must_use]
-    pub fn new(scope: Scope, operation: &str, text: &str, body: &[u8]) -> Self {
-        let scope = match scope {
-            Scope::Everyone => "everyone",
-        };
-        let id = [scope, operation, text].join("\0");
+    pub fn new(user: Option<i32>, operation: &str, text: &str, body: &[u8]) -> Self {
+        let caller = user.map_or_else(|| "everyone".to_owned(), |user| format!("user {user}"));
+        let id = [caller.as_str(), operation, text].join("\0");
         Self {
             id: Blake2b::<U32>::digest(id).into(),
             fingerprint: Blake2b::<U32>::digest(body).into(),
@@ -280,7 +278,16 @@ mod tests {
     use super::*;
 
     fn key(operation: &str, text: &str, body: &[u8]) -> Key {
-        Key::new(Scope::Everyone, operation, text, body)
+        Key::new(None, operation, text, body)
+    }
+
+    #[test]
+    fn every_user_has_keys_of_their_own() {
+        let keys = [None, Some(1), Some(2), Some(12)];
+        let keys = keys.map(|user| Key::new(user, "addCartItem", "k", b"{}"));
+        for (index, key) in keys.iter().enumerate() {
+            assert!(keys[..index].iter().all(|other| other.id != key.id));
+        }
     }
 
     #[test]

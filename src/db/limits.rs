@@ -7,8 +7,8 @@ use diesel::sql_types::BigInt;
 use super::database;
 use super::session::Session;
 
-/// The connections for groups of additions, and the two for probes.
-const MORE: u16 = database::GROUP_CONNECTIONS + 2;
+/// The connections for groups of additions and for sessions, and the two for probes.
+const MORE: u16 = database::GROUP_CONNECTIONS + database::SESSION_CONNECTIONS + 2;
 
 /// How many connections the server accepts: of all users, and of this user. 0 means no limit.
 #[derive(QueryableByName)]
@@ -20,7 +20,7 @@ struct Limits {
 }
 
 /// A warning when the server accepts fewer connections than the service may open: pools of `requests`
-/// and `lists` connections, and a few more for groups of additions and for probes.
+/// and `lists` connections, and a few more for groups of additions, sessions and probes.
 ///
 /// # Errors
 /// When the database cannot be read.

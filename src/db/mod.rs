@@ -48,6 +48,7 @@ mod scope;
 pub mod seed;
 pub mod session;
 mod session_settings;
+pub mod sessions;
 mod shares;
 mod texts;
 mod times;

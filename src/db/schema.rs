@@ -7,6 +7,13 @@ pub mod sql_types {
 }
 
 diesel::table! {
+    auth_ended_sessions (session_id) {
+        session_id -> Unsigned<Bigint>,
+        ended_at -> Datetime,
+    }
+}
+
+diesel::table! {
     auth_login_attempts (id) {
         id -> Unsigned<Bigint>,
         #[max_length = 32]
@@ -14,6 +21,26 @@ diesel::table! {
         #[max_length = 32]
         network -> Nullable<Binary>,
         has_succeeded -> Bool,
+        expires_at -> Datetime,
+    }
+}
+
+diesel::table! {
+    auth_refresh_tokens (hash) {
+        #[max_length = 32]
+        hash -> Binary,
+        session_id -> Unsigned<Bigint>,
+        used_at -> Nullable<Datetime>,
+        #[max_length = 32]
+        successor -> Nullable<Binary>,
+        expires_at -> Datetime,
+    }
+}
+
+diesel::table! {
+    auth_sessions (id) {
+        id -> Unsigned<Bigint>,
+        user_id -> Integer,
         expires_at -> Datetime,
     }
 }
@@ -73,7 +100,10 @@ diesel::joinable!(cart -> products (product_id));
 diesel::joinable!(cart -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
+    auth_ended_sessions,
     auth_login_attempts,
+    auth_refresh_tokens,
+    auth_sessions,
     cart,
     idempotency_keys,
     products,

@@ -1,4 +1,4 @@
-//! The queries on users. Imports `db::rows`, `db::pages`, `db::texts` and `db::transaction`.
+//! The queries on users. Imports `db::rows`, `db::pages`, `db::sessions`, `db::texts` and `db::transaction`.
 
 use diesel::mysql::Mysql;
 use diesel::prelude::*;
@@ -16,6 +16,7 @@ use super::idempotency::{self, Key, Outcome, Response};
 use super::ids::Ids;
 use super::pages::{Window, prepared_anew, total_and_ids};
 use super::schema::{cart, users};
+use super::sessions;
 use super::texts::{InUtf8mb4, fits, reject_unstorable};
 use super::transaction::{Condition, check_precondition, transaction};
 use super::{Connection, List, ListRange, Order, beginning_with, last_insert_id};
@@ -175,6 +176,16 @@ pub(super) async fn check_email_is_free(conn: &mut Connection, email: &str) -> R
     same.map_or(Ok(()), |_| Err(Error::Conflict(Conflict::EmailTaken)))
 }
 
+/// The stored password of a user.
+///
+/// # Errors
+/// `NotFound`.
+pub(super) async fn password(conn: &mut Connection, id: i32) -> Result<SecretString, Error> {
+    let password = users::table.find(id).select(users::password);
+    let stored: String = password.first(conn).await.map_err(or_missing("User"))?;
+    Ok(stored.into())
+}
+
 /// Stores a new user.
 ///
 /// # Errors
@@ -233,7 +244,16 @@ async fn insert(conn: &mut Connection, new: &NewUser) -> QueryResult<User> {
         .await
 }
 
-/// Changes a user; returns the changed row.
+/// The result of a change of a user, and the sessions that the change has ended.
+pub struct Change<T> {
+    /// The result.
+    pub result: T,
+    /// The ids of the sessions.
+    pub ended_sessions: Vec<u64>,
+}
+
+/// Changes a user; returns the changed row. A new password and the loss of the role ADMIN end the user's
+/// sessions.
 ///
 /// # Errors
 /// `NotFound`, `Stale` when the precondition does not hold, `Conflict` when another user has the new
@@ -243,16 +263,25 @@ pub async fn update(
     id: i32,
     changes: &UserChanges,
     condition: Option<&Condition<User>>,
-) -> Result<User, Error> {
+) -> Result<Change<User>, Error> {
     if changes.email.is_none() && changes.password.is_none() && changes.role.is_none() {
         let user = User::find(conn, id).await?;
         check_precondition(condition, &user).map_err(or_missing("User"))?;
-        return Ok(user);
+        return Ok(Change {
+            result: user,
+            ended_sessions: Vec::new(),
+        });
     }
+    let concerns_sessions = changes.password.is_some() || changes.role == Some(Role::User);
     let updated = transaction(conn, |conn| {
         async move {
-            if condition.is_some() {
-                check_precondition(condition, &lock(conn, id).await?)?;
+            let mut ended_sessions = Vec::new();
+            if condition.is_some() || concerns_sessions {
+                let user = lock(conn, id).await?;
+                check_precondition(condition, &user)?;
+                if concerns_sessions && (changes.password.is_some() || user.role == Role::Admin) {
+                    ended_sessions = sessions::end_all_of(conn, id).await?;
+                }
             }
             let columns = (
                 changes.email.as_ref().map(|email| users::email.eq(email)),
@@ -266,11 +295,11 @@ pub async fn update(
                 .set(columns)
                 .execute(conn)
                 .await?;
-            users::table
-                .find(id)
-                .select(User::as_select())
-                .first(conn)
-                .await
+            let user = users::table.find(id).select(User::as_select());
+            Ok(Change {
+                result: user.first(conn).await?,
+                ended_sessions,
+            })
         }
         .scope_boxed()
     })
@@ -287,7 +316,8 @@ async fn lock(conn: &mut Connection, id: i32) -> QueryResult<User> {
     user.for_update().first(conn).await
 }
 
-/// Deletes a user with the items of the user's cart; returns the number of these items.
+/// Deletes a user with the items of the user's cart, and ends the user's sessions; returns the number of the
+/// items.
 ///
 /// # Errors
 /// `NotFound`, `Stale` when the precondition does not hold, or `Conflict` when a table of another
@@ -296,7 +326,7 @@ pub async fn delete(
     conn: &mut Connection,
     id: i32,
     condition: Option<&Condition<User>>,
-) -> Result<usize, Error> {
+) -> Result<Change<usize>, Error> {
     let removed = transaction(conn, |conn| {
         async move {
             // While the user's row is locked, no other transaction adds to this cart.
@@ -304,8 +334,12 @@ pub async fn delete(
             let removed = diesel::delete(cart::table.filter(cart::user_id.eq(id)))
                 .execute(conn)
                 .await?;
+            let ended_sessions = sessions::end_all_of(conn, id).await?;
             diesel::delete(users::table.find(id)).execute(conn).await?;
-            Ok(removed)
+            Ok(Change {
+                result: removed,
+                ended_sessions,
+            })
         }
         .scope_boxed()
     });

@@ -1,10 +1,11 @@
 //! The environment of a test: a database of its own, the real service on a real socket, and a client that
 //! checks every response against the contract.
 
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use ecommerce_api::api::authentication::{Authentication, Mode};
 use ecommerce_api::api::contracts;
 use ecommerce_api::api::cors::Cors;
 use ecommerce_api::api::hosts::Hosts;
@@ -15,12 +16,15 @@ use ecommerce_api::clients;
 use ecommerce_api::db::session::{self, Session};
 use ecommerce_api::db::url::DatabaseUrl;
 use ecommerce_api::db::{Database, seed};
+use ecommerce_api::passwords;
 use ecommerce_api::server::{self, Limits};
+use ecommerce_api::tokens::{Bearer, Keys};
 use http_body_util::Full;
 use hyper::{Method, Request};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -87,10 +91,15 @@ impl Shop {
         Self::over(&few, url, Validation::Off, Limits::default()).await
     }
 
-    /// Opens the sample shop: users 1 to 5, products 1 to 12 and cart items 1 to 7.
+    /// Opens the sample shop: users 1 to 5, whose password is `secret`, products 1 to 12 and cart items 1
+    /// to 7.
     pub async fn open_sample() -> Self {
+        static HASH: LazyLock<SecretString> = LazyLock::new(|| {
+            let hash = passwords::hash_blocking(&"secret".into());
+            hash.expect("a hash")
+        });
         let shop = Self::open().await;
-        let filled = shop.sql(|session| seed::sample_shop(session, "a hash"));
+        let filled = shop.sql(|session| seed::sample_shop(session, HASH.expose_secret()));
         assert!(
             filled.await.expect("the rows are inserted"),
             "the shop was empty"
@@ -110,6 +119,19 @@ impl Shop {
     pub async fn another(&self) -> Self {
         let url = self.url.clone();
         let mut shop = Self::over(&url.clone(), url, Validation::Off, Limits::default()).await;
+        shop.drops_database = false;
+        shop
+    }
+
+    /// Opens another service over the database of this shop, in which requests without a token are
+    /// restricted.
+    pub async fn requiring_tokens(&self) -> Self {
+        let settings = Settings {
+            authentication: authentication(Mode::Required),
+            ..settings(Validation::Off)
+        };
+        let url = self.url.clone();
+        let mut shop = Self::with_settings(&url.clone(), url, Limits::default(), settings).await;
         shop.drops_database = false;
         shop
     }
@@ -304,6 +326,36 @@ impl Shop {
             .expect("an id")
     }
 
+    /// Logs a user in whose password is that of [`Self::create_user`].
+    pub async fn log_in(&self, email: &str) -> Tokens {
+        let body = json!({"email": email, "password": "secret"});
+        Tokens::of(&self.post("/api/auth/login", &body).await)
+    }
+
+    /// Uses a refresh token.
+    pub async fn refresh(&self, token: &str) -> ClientResponse {
+        let body = json!({"refresh_token": token});
+        self.post("/api/auth/refresh", &body).await
+    }
+
+    /// Sends a request with an access token and a JSON body, unless the body is null.
+    pub async fn send_as(
+        &self,
+        access_token: &str,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> ClientResponse {
+        let authorization = format!("Bearer {access_token}");
+        let mut headers = vec![("authorization", authorization.as_str())];
+        let mut bytes = Vec::new();
+        if !body.is_null() {
+            headers.push(JSON);
+            bytes = body.to_string().into();
+        }
+        self.send(method, path, &headers, bytes).await
+    }
+
     /// Creates a product with this title. Returns its id.
     pub async fn create_product(&self, title: &str) -> i64 {
         self.post("/api/products", &json!({"title": title}))
@@ -371,6 +423,7 @@ impl Drop for Shop {
 /// The settings of a service with limits that no test reaches.
 pub fn settings(validation: Validation) -> Settings {
     Settings {
+        authentication: authentication(Mode::Off),
         clients: clients::Rules::default(),
         cors: Cors::Any,
         hosts: Hosts::Loopback,
@@ -380,6 +433,70 @@ pub fn settings(validation: Validation) -> Settings {
         body_memory: 64 * 1024 * 1024,
         hsts: None,
     }
+}
+
+/// The keys of every service in the tests.
+pub fn keys() -> Arc<Keys> {
+    authentication(Mode::Off).keys
+}
+
+/// A valid access token of a user without the role ADMIN.
+pub fn access_token(user: i32, session: u64) -> String {
+    let bearer = Bearer {
+        user,
+        is_admin: false,
+        session,
+    };
+    let token = keys().sign(bearer, SystemTime::now()).expect("a token");
+    token.expose_secret().to_owned()
+}
+
+/// The tokens of a session.
+#[derive(Debug, Clone)]
+pub struct Tokens {
+    /// The access token.
+    pub access: String,
+    /// The refresh token.
+    pub refresh: String,
+}
+
+impl Tokens {
+    /// The tokens in a response that must be a 200.
+    #[track_caller]
+    pub fn of(response: &ClientResponse) -> Self {
+        let data = response.expect(200);
+        let text = |name: &str| data[name].as_str().expect("a token").to_owned();
+        Self {
+            access: text("access_token"),
+            refresh: text("refresh_token"),
+        }
+    }
+}
+
+/// The secret of every service in the tests.
+pub const SECRET: &str = "the secret of every service in the tests";
+
+/// The authentication of every service in the tests: all have the same keys.
+pub fn authentication(mode: Mode) -> Authentication {
+    let keys = Keys::new(&SECRET.into(), None);
+    let keys = Arc::new(keys.expect("the secret is long enough"));
+    Authentication { mode, keys }
+}
+
+/// The value of `Authorization` with a valid token of this user, who is an administrator or not.
+pub fn token(user: i64, is_admin: bool) -> String {
+    token_issued(SystemTime::now(), user, is_admin)
+}
+
+/// As [`token`], with a token that was issued at this time.
+pub fn token_issued(time: SystemTime, user: i64, is_admin: bool) -> String {
+    let bearer = Bearer {
+        user: user.try_into().expect("an id"),
+        is_admin,
+        session: 1,
+    };
+    let token = authentication(Mode::Off).keys.sign(bearer, time);
+    format!("Bearer {}", token.expect("a token").expose_secret())
 }
 
 /// Waits until `condition` holds, for at most ten seconds.

@@ -5,6 +5,8 @@
 mod common;
 
 mod additions;
+mod auth;
+mod authorization;
 mod body_memory;
 mod cart;
 mod character_sets;

@@ -1,5 +1,6 @@
 //! More requests than the service can handle.
 
+use ecommerce_api::api::authentication::Mode;
 use ecommerce_api::api::cors::Cors;
 use ecommerce_api::api::hosts::Hosts;
 use ecommerce_api::api::rates::Quotas;
@@ -145,6 +146,7 @@ async fn a_client_that_sends_its_body_slowly_takes_no_capacity() {
 #[tokio::test(start_paused = true)]
 async fn rejections_are_paced() {
     let settings = Settings {
+        authentication: crate::harness::authentication(Mode::Off),
         clients: clients::Rules::default(),
         cors: Cors::Any,
         hosts: Hosts::Any,

@@ -179,6 +179,7 @@ async fn pages_of_other_origins_may_send_and_read_all_that_the_contract_has() {
             "ratelimit",
             "ratelimit-policy",
             "retry-after",
+            "www-authenticate",
             "x-request-id",
             "x-total-count",
         ],

@@ -7,6 +7,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use ecommerce_api::api::authentication::Mode;
 use ecommerce_api::api::cors::Cors;
 use ecommerce_api::api::hosts::Hosts;
 use ecommerce_api::api::json::{JsonBody, OptionalJsonBody};
@@ -64,6 +65,7 @@ impl Notes {
 
 fn settings() -> Settings {
     Settings {
+        authentication: crate::harness::authentication(Mode::Off),
         clients: clients::Rules::default(),
         cors: Cors::Any,
         hosts: Hosts::Any,
@@ -80,7 +82,7 @@ fn pipeline() -> Pipeline {
     let settings = settings();
     let shop = contracts::contracts().iter();
     let mut services: Vec<Service> = shop
-        .map(|published| published.service(&Database::nowhere(), settings.validation))
+        .map(|published| published.service(&Database::nowhere(), &settings))
         .collect();
     let notes = OpenApiService::new(Notes, "notes", "1.0.0").into_endpoint();
     services.push(Service {

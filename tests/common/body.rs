@@ -60,19 +60,21 @@ pub fn violations(exchange: &Exchange<'_>) -> Vec<String> {
             "`x-error-reasons` must have `reason` with this status",
         );
     }
+    let has_reason = error.get("reason").is_some();
     check(
-        error.get("reason").is_some() == (status == 409),
-        "`reason` must be present exactly in a 409",
+        has_reason == (status == 409) || status == 403,
+        "`reason` must be present in a 409, and only there or in a 403",
     );
     check(
         error["message"].is_string(),
         "an error must have a `message`",
     );
-    check(
-        error.get("details").is_some() == (status == 400),
-        "`details` must be present exactly in a 400",
-    );
     let details = error["details"].as_array();
+    let names_property = details.is_some_and(|all| all.len() == 1 && all[0]["in"] == "body");
+    check(
+        error.get("details").is_some() == (status == 400) || status == 403 && names_property,
+        "`details` must be present in a 400, and only there or, for a property, in a 403",
+    );
     check(
         status != 400 || details.is_some_and(|all| (1..=100).contains(&all.len())),
         "there must be between 1 and 100 `details`",
@@ -82,7 +84,11 @@ pub fn violations(exchange: &Exchange<'_>) -> Vec<String> {
         let is_known = match detail["in"].as_str() {
             Some("body") => field.is_empty() || field.starts_with('/'),
             Some("path") => exchange.endpoint_has_parameter("path", field),
-            Some("header") => field == "Host" || exchange.endpoint_has_parameter("header", field),
+            Some("header") => {
+                field == "Host"
+                    || field == "Authorization" && exchange.endpoint_takes_tokens()
+                    || exchange.endpoint_has_parameter("header", field)
+            }
             // Unknown parameters may have any name.
             Some("query") => true,
             _ => false,
@@ -96,6 +102,13 @@ pub fn violations(exchange: &Exchange<'_>) -> Vec<String> {
 }
 
 impl Exchange<'_> {
+    fn endpoint_takes_tokens(&self) -> bool {
+        match &self.endpoint {
+            Endpoint::Operation(operation) => operation.security.schemes().next().is_some(),
+            _ => false,
+        }
+    }
+
     fn endpoint_has_parameter(&self, place: &str, name: &str) -> bool {
         let Endpoint::Operation(operation) = &self.endpoint else {
             return false;

@@ -224,7 +224,7 @@ pub fn methods() -> BTreeSet<String> {
 }
 
 /// The request headers that a page of another origin must be allowed to send: the parameters of the
-/// contracts, the content type, and access tokens.
+/// contracts, the access token and the content type.
 pub fn sendable() -> BTreeSet<String> {
     let names = operations().flat_map(|(document, operation)| {
         let parameters = operation["parameters"].as_array().into_iter().flatten();
@@ -233,7 +233,7 @@ pub fn sendable() -> BTreeSet<String> {
         headers.map(|header| header["name"].as_str().unwrap_or_default())
     });
     let mut names: BTreeSet<String> = names.map(str::to_ascii_lowercase).collect();
-    names.extend(["content-type", "authorization"].map(str::to_owned));
+    names.extend(["authorization", "content-type"].map(str::to_owned));
     names
 }
 

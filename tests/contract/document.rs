@@ -1,5 +1,7 @@
 //! The contract is unambiguous YAML, and valid `OpenAPI` 3.0.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use ecommerce_api::api::contracts::contracts;
 use ecommerce_api::contract;
 use serde_json::{Value, json};
@@ -98,5 +100,27 @@ fn every_yaml_parser_finds_the_same_booleans() {
         let strict: Value = serde_saphyr::from_str_with_options(published.source, options)
             .expect("the contract is YAML");
         assert_eq!(&strict, published.contract.document());
+    }
+}
+
+/// Clients of several contracts handle the errors of all of them alike.
+#[test]
+fn a_component_of_several_contracts_is_the_same_in_each() {
+    let mut shared = BTreeSet::new();
+    let mut first: BTreeMap<(&str, &str), (&str, &Value)> = BTreeMap::new();
+    for (contract, document) in super::documents() {
+        for (section, components) in document["components"].as_object().into_iter().flatten() {
+            for (name, component) in components.as_object().into_iter().flatten() {
+                let place = (section.as_str(), name.as_str());
+                let (other, known) = *first.entry(place).or_insert((contract, component));
+                assert_eq!(component, known, "{place:?} in {contract} and {other}");
+                if other != contract {
+                    shared.insert(place);
+                }
+            }
+        }
+    }
+    for name in ["ErrorResponse", "ErrorInfo", "ErrorDetail"] {
+        assert!(shared.contains(&("schemas", name)), "{name}: {shared:?}");
     }
 }

@@ -61,7 +61,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "server",
         ],
     ),
-    ("cli", &["config"]),
+    ("cli", &["config", "db"]),
     ("main", &["cli", "config", "commands", "db"]),
 ];
 

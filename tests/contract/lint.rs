@@ -1,5 +1,5 @@
-//! The contract is complete: it has the 17 operations, and each of them has prose, examples, limits and all
-//! responses of its kind.
+//! The contracts are complete: they have the operations of the inventory, and each of them has prose, examples,
+//! limits and all responses of its kind.
 
 mod broken;
 
@@ -9,8 +9,31 @@ use serde_json::{Value, json};
 
 use super::{documents, resolve};
 
-/// The inventory: method, path, `operationId` and tag of each operation.
-const OPERATIONS: [(&str, &str, &str, &str); 17] = [
+/// The method, path, `operationId` and tag of an operation.
+type Entry = (&'static str, &'static str, &'static str, &'static str);
+
+/// The inventory of the contract `auth`.
+const AUTH_OPERATIONS: [Entry; 6] = [
+    ("POST", "/api/auth/login", "login", "Authentication"),
+    ("POST", "/api/auth/refresh", "refresh", "Authentication"),
+    ("POST", "/api/auth/logout", "logout", "Authentication"),
+    (
+        "POST",
+        "/api/auth/logout-all",
+        "logoutAll",
+        "Authentication",
+    ),
+    ("GET", "/api/auth/me", "getMe", "Authentication"),
+    (
+        "PUT",
+        "/api/auth/password",
+        "changePassword",
+        "Authentication",
+    ),
+];
+
+/// The inventory of the contract `openapi`.
+const OPERATIONS: [Entry; 17] = [
     ("GET", "/api/users", "listUsers", "Users"),
     ("POST", "/api/users", "createUser", "Users"),
     ("GET", "/api/users/{id}", "getUser", "Users"),
@@ -70,6 +93,26 @@ const TAGGED: [(&str, &str); 11] = [
     ("removeCartItem", "m"),
 ];
 
+/// The operations that can be called without a token.
+const PUBLIC: [&str; 3] = ["createUser", "listProducts", "getProduct"];
+
+/// The operations that need no token and do not look at one: their callers prove who they are in the body.
+const WITHOUT_TOKEN: [&str; 3] = ["login", "refresh", "logout"];
+
+/// The operations that some callers must not call at all, or not with every body.
+const GUARDED: [&str; 10] = [
+    "listUsers",
+    "createUser",
+    "updateUser",
+    "createProduct",
+    "updateProduct",
+    "deleteProduct",
+    "getProductCarts",
+    "addCartItem",
+    "clearUserCart",
+    "changePassword",
+];
+
 /// Whether an operation uses tags in this way.
 fn uses_tag(operation: &str, way: char) -> bool {
     let known = TAGGED.iter().find(|(id, _)| *id == operation);
@@ -85,6 +128,11 @@ struct Operation<'a> {
 }
 
 impl Operation<'_> {
+    /// Whether the operation adds a resource.
+    fn creates(&self) -> bool {
+        self.method == "POST" && !AUTH_OPERATIONS.iter().any(|(.., id, _)| *id == self.id())
+    }
+
     fn id(&self) -> &str {
         self.body["operationId"]
             .as_str()
@@ -120,14 +168,15 @@ fn items(list: &Value) -> impl Iterator<Item = &Value> {
     list.as_array().into_iter().flatten()
 }
 
-/// The rules that a document breaks, one complaint each.
-fn complaints(document: &Value) -> Vec<String> {
+/// The rules that a document with these operations breaks, one complaint each.
+fn complaints(document: &Value, wanted: &[Entry]) -> Vec<String> {
     let mut complaints = Vec::new();
-    inventory(document, &mut complaints);
+    inventory(document, wanted, &mut complaints);
     references(document, &mut complaints);
     for operation in operations(document) {
         let mut own = Vec::new();
         prose(document, &operation, &mut own);
+        security(&operation, &mut own);
         parameters(document, &operation, &mut own);
         request(document, &operation, &mut own);
         responses(document, &operation, &mut own);
@@ -139,7 +188,7 @@ fn complaints(document: &Value) -> Vec<String> {
     complaints
 }
 
-fn inventory(document: &Value, complaints: &mut Vec<String>) {
+fn inventory(document: &Value, wanted: &[Entry], complaints: &mut Vec<String>) {
     let found: BTreeSet<(String, String, String, String)> = operations(document)
         .iter()
         .map(|operation| {
@@ -152,7 +201,7 @@ fn inventory(document: &Value, complaints: &mut Vec<String>) {
             )
         })
         .collect();
-    let wanted: BTreeSet<_> = OPERATIONS
+    let wanted: BTreeSet<_> = wanted
         .iter()
         .map(|(method, path, id, tag)| {
             (
@@ -194,7 +243,13 @@ fn references(document: &Value, complaints: &mut Vec<String>) {
             complaints.push(format!("$ref {target} leads nowhere"));
         }
     }
-    let reached = reached_from(document, &document["paths"]);
+    let mut reached = reached_from(document, &document["paths"]);
+    let schemes: Vec<String> = operations(document)
+        .iter()
+        .flat_map(|operation| items(&operation.body["security"]).flat_map(entries))
+        .map(|(scheme, _)| format!("#/components/securitySchemes/{scheme}"))
+        .collect();
+    reached.extend(schemes.iter().map(String::as_str));
     for (section, components) in entries(&document["components"]) {
         for (name, _) in entries(components) {
             let pointer = format!("#/components/{section}/{name}");
@@ -254,6 +309,21 @@ fn prose(document: &Value, operation: &Operation<'_>, complaints: &mut Vec<Strin
     }
 }
 
+/// An access token is needed, or may be absent where everyone may call.
+fn security(operation: &Operation<'_>, complaints: &mut Vec<String>) {
+    let token = json!({"bearerAuth": []});
+    let wanted = if WITHOUT_TOKEN.contains(&operation.id()) {
+        json!([])
+    } else if PUBLIC.contains(&operation.id()) {
+        json!([token, {}])
+    } else {
+        json!([token])
+    };
+    if operation.body["security"] != wanted {
+        complaints.push(format!("its security is not {wanted}"));
+    }
+}
+
 /// The path has exactly the declared path parameters; every parameter has a description, limits and an
 /// example.
 fn parameters(document: &Value, operation: &Operation<'_>, complaints: &mut Vec<String>) {
@@ -287,8 +357,8 @@ fn parameters(document: &Value, operation: &Operation<'_>, complaints: &mut Vec<
     let takes_key = all
         .iter()
         .any(|it| it["name"] == "Idempotency-Key" && it["in"] == "header");
-    if takes_key != (operation.method == "POST") {
-        complaints.push("should take Idempotency-Key if and only if it is a POST".to_owned());
+    if takes_key != operation.creates() {
+        complaints.push("should take Idempotency-Key if and only if it adds something".to_owned());
     }
     order(&all, complaints);
     for parameter in all {
@@ -397,12 +467,11 @@ fn responses(document: &Value, operation: &Operation<'_>, complaints: &mut Vec<S
     let statuses: BTreeSet<&str> = entries(&operation.body["responses"])
         .map(|(status, _)| status)
         .collect();
-    let success = if operation.method == "POST" {
-        "201"
-    } else {
-        "200"
-    };
-    let mut wanted = BTreeSet::from([success, "400", "500", "503"]);
+    let success = if operation.creates() { "201" } else { "200" };
+    let mut wanted = BTreeSet::from([success, "400", "401", "429", "500", "503"]);
+    if GUARDED.contains(&operation.id()) {
+        wanted.insert("403");
+    }
     if operation.path.contains('{') {
         wanted.insert("404");
     }
@@ -412,7 +481,7 @@ fn responses(document: &Value, operation: &Operation<'_>, complaints: &mut Vec<S
     if CONFLICTS.contains(&operation.id()) {
         wanted.insert("409");
     }
-    if operation.method == "POST" {
+    if operation.creates() {
         wanted.insert("422");
     }
     for (status, way) in [("304", 'n'), ("412", 'm')] {
@@ -465,7 +534,8 @@ fn response_rules(document: &Value, status: &str, response: &Value, complaints: 
     let mut headers = vec!["X-Request-Id"];
     match status {
         "201" => headers.push("Location"),
-        "503" => headers.push("Retry-After"),
+        "401" => headers.push("WWW-Authenticate"),
+        "429" | "503" => headers.push("Retry-After"),
         _ => {}
     }
     for name in headers {
@@ -481,7 +551,11 @@ fn response_rules(document: &Value, status: &str, response: &Value, complaints: 
 #[test]
 fn the_contract_is_complete() {
     for (name, document) in documents() {
-        let complaints = complaints(document);
+        let wanted: &[Entry] = match name {
+            "auth" => &AUTH_OPERATIONS,
+            _ => &OPERATIONS,
+        };
+        let complaints = complaints(document, wanted);
         assert!(complaints.is_empty(), "{name}: {}", complaints.join("\n"));
     }
 }

@@ -27,7 +27,9 @@ fn excuse(edit: &Edit) -> Option<&'static str> {
         }
         (
             Change::Reverse,
-            ["tags"] | [.., "required" | "enum" | "parameters" | "x-needs-paging"],
+            ["tags"]
+            | ["paths", _, _, "security"]
+            | [.., "required" | "enum" | "parameters" | "x-needs-paging"],
         )
         | (Change::ReverseMembers, _) => Some("order of names"),
         _ => None,

@@ -12,7 +12,7 @@ use ecommerce_api::db::products::{self, NewProduct};
 use ecommerce_api::db::session::Session;
 use ecommerce_api::db::url::DatabaseUrl;
 use ecommerce_api::db::users::{self, NewUser, Role, UserChanges};
-use ecommerce_api::db::{Database, Known, ListRange, Order, Page, migrations, session};
+use ecommerce_api::db::{Database, Known, ListRange, Order, Page, Scope, migrations, session};
 use ecommerce_api::deadlines::Limits;
 use ecommerce_api::error::{Conflict, Error};
 use futures_util::TryStreamExt;
@@ -287,7 +287,7 @@ fn a_table_that_is_missing_is_an_internal_error_with_its_number() {
     shop.execute("DROP TABLE cart");
     let results = shop.runtime.block_on(async {
         (
-            shop.db.cart_item(1).await.map(drop),
+            shop.db.cart_item(1, Scope::Everyone).await.map(drop),
             shop.db.delete_user(1, None).await.map(drop),
         )
     });

@@ -6,7 +6,7 @@ use ecommerce_api::db::products::NewProduct;
 use ecommerce_api::db::session::{self, Session};
 use ecommerce_api::db::url::DatabaseUrl;
 use ecommerce_api::db::users::{self, NewUser, Role, UserChanges};
-use ecommerce_api::db::{Database, ListRange, Order, migrations};
+use ecommerce_api::db::{Database, ListRange, Order, Scope, migrations};
 use futures_util::TryStreamExt;
 
 use crate::server::{SERVER, empty_database};
@@ -36,13 +36,20 @@ fn a_user_with_rights_on_the_three_tables_can_check_them() {
     let mut session = session::connect(&url).unwrap();
     let fits = Vec::<String>::new();
     assert_eq!(mismatches(&mut session).unwrap(), fits);
-    let keys = warnings(&mut session).unwrap();
-    assert!(
-        keys.len() == 1 && keys[0].starts_with("idempotency_keys: "),
-        "{keys:?}"
-    );
-    root.batch_execute("GRANT SELECT ON idempotency_keys TO checker")
-        .unwrap();
+    let [keys, sessions] = &warnings(&mut session).unwrap()[..] else {
+        panic!("two warnings");
+    };
+    assert!(keys.starts_with("idempotency_keys: "), "{keys}");
+    assert!(sessions.starts_with("auth_sessions, "), "{sessions}");
+    for table in [
+        "idempotency_keys",
+        "auth_sessions",
+        "auth_refresh_tokens",
+        "auth_ended_sessions",
+    ] {
+        root.batch_execute(&format!("GRANT SELECT ON {table} TO checker"))
+            .unwrap();
+    }
     assert_eq!(warnings(&mut session).unwrap(), fits);
     // The check sees what is wrong, too.
     root.batch_execute(
@@ -106,7 +113,10 @@ async fn a_user_with_rights_on_the_three_tables_can_serve() {
         product_id: product.id,
     };
     let (item, ..) = db.add_to_cart(item).await.unwrap();
-    assert_eq!(db.cart_item(item.id).await.unwrap().1.role, Role::Admin);
+    assert_eq!(
+        db.cart_item(item.id, Scope::Everyone).await.unwrap().1.role,
+        Role::Admin
+    );
     let mut conn = db.list_connection().await.unwrap();
     let filter = users::Filter::default();
     let list = users::list(&mut conn, &filter, Order::default(), ListRange::After(0));

@@ -9,7 +9,9 @@ use ecommerce_api::db::cart::{self, CartItem};
 use ecommerce_api::db::migrations;
 use ecommerce_api::db::products::{self, Product};
 use ecommerce_api::db::users::{self, Role, User};
-use ecommerce_api::db::{Database, Known, Landmark, List, ListConnection, ListRange, Order, Page};
+use ecommerce_api::db::{
+    Database, Known, Landmark, List, ListConnection, ListRange, Order, Page, Scope,
+};
 use ecommerce_api::error::Error;
 use futures_util::TryStreamExt;
 use tokio::runtime::Runtime;
@@ -363,7 +365,8 @@ fn cart_items_are_in_id_order_or_its_reverse() {
         runtime,
     } = &mut shop;
     assert_in_order(&[1, 2, 3, 4, 5], |is_reversed, range| {
-        let list = async { read(cart::list(connection, is_reversed, range).await).await };
+        let list =
+            async { read(cart::list(connection, Scope::Everyone, is_reversed, range).await).await };
         runtime.block_on(list).unwrap()
     });
     assert_in_order(&[1, 3, 4], |is_reversed, range| {

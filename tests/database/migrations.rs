@@ -11,11 +11,12 @@ use crate::server::empty_database;
 const BASELINE: &str = "2026-11-21-000000_baseline";
 const SEARCH: &str = "2026-11-25-000000_search";
 const KEYS: &str = "2026-11-25-120000_idempotency_keys";
+const SESSIONS: &str = "2026-11-25-180000_sessions";
 const LOGINS: &str = "2026-11-25-190000_login_attempts";
 
-/// Reverts the three newest migrations, which drop no table of the shop.
+/// Reverts the four newest migrations, which drop no table of the shop.
 fn revert_search(session: &mut Session) {
-    for name in [LOGINS, KEYS, SEARCH] {
+    for name in [LOGINS, SESSIONS, KEYS, SEARCH] {
         let reverted = migrations::revert(session, false).unwrap().unwrap();
         assert_eq!(reverted.name, name);
         assert!(reverted.dropped.is_empty() && reverted.kept.is_empty());
@@ -43,7 +44,7 @@ fn the_tables_that_a_run_creates_fit_the_program() {
     let mut session = empty_database().session();
     assert_eq!(
         migrations::run(&mut session).unwrap(),
-        [BASELINE, SEARCH, KEYS, LOGINS]
+        [BASELINE, SEARCH, KEYS, SESSIONS, LOGINS]
     );
     assert_eq!(mismatches(&mut session).unwrap(), Vec::<String>::new());
     assert_eq!(migrations::run(&mut session).unwrap(), Vec::<String>::new());
@@ -239,12 +240,13 @@ fn the_indexes_for_searching_are_created_and_dropped_by_their_migration() {
     revert_search(&mut session);
     assert_eq!(search_indexes(&mut session), Vec::<String>::new());
     let warned = warnings(&mut session).unwrap();
-    assert_eq!(warned.len(), 2, "{warned:?}");
+    assert_eq!(warned.len(), 3, "{warned:?}");
     assert!(warned[0].starts_with("products.title: "), "{warned:?}");
     assert!(warned[1].starts_with("idempotency_keys: "), "{warned:?}");
+    assert!(warned[2].starts_with("auth_sessions, "), "{warned:?}");
     assert_eq!(
         migrations::run(&mut session).unwrap(),
-        [SEARCH, KEYS, LOGINS]
+        [SEARCH, KEYS, SESSIONS, LOGINS]
     );
     assert_eq!(search_indexes(&mut session), all);
 }
@@ -328,6 +330,27 @@ fn existing_tables_of_the_same_names_as_those_of_keys_and_logins_are_kept() {
     for name in names {
         let create = format!("CREATE TABLE {name} (id INT PRIMARY KEY)");
         session.batch_execute(&create).unwrap();
+    }
+    migrations::run(&mut session).unwrap();
+    revert_search(&mut session);
+    let tables = tables(&mut session);
+    for name in names {
+        assert!(tables.contains(&name.to_owned()), "{tables:?}");
+    }
+}
+
+#[test]
+fn existing_tables_of_the_same_names_as_those_of_sessions_are_kept() {
+    let mut session = empty_database().session();
+    let names = [
+        "auth_ended_sessions",
+        "auth_refresh_tokens",
+        "auth_sessions",
+    ];
+    for name in names {
+        session
+            .batch_execute(&format!("CREATE TABLE {name} (id INT PRIMARY KEY)"))
+            .unwrap();
     }
     migrations::run(&mut session).unwrap();
     revert_search(&mut session);

@@ -11,7 +11,7 @@ use ecommerce_api::db::session::Session;
 use ecommerce_api::db::url::DatabaseUrl;
 use ecommerce_api::db::users::{NewUser, Role};
 use ecommerce_api::db::{
-    Connection, Database, Known, List, ListRange, Order, Page, migrations, session,
+    Connection, Database, Known, List, ListRange, Order, Page, Scope, migrations, session,
 };
 use ecommerce_api::error::{Conflict, Error};
 use futures_util::TryStreamExt;
@@ -342,7 +342,15 @@ async fn assert_additions(db: &Database, other: &Database) -> (i32, i32) {
         product_id: kettle,
     };
     let (item, ..) = db.add_to_cart(item).await.unwrap();
-    assert_eq!(other.cart_item(item.id).await.unwrap().2.id, kettle);
+    assert_eq!(
+        other
+            .cart_item(item.id, Scope::Everyone)
+            .await
+            .unwrap()
+            .2
+            .id,
+        kettle
+    );
     let orphan = NewCartItem {
         user_id: ada + 1,
         product_id: kettle,

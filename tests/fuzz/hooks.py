@@ -29,7 +29,7 @@ schemathesis.openapi.format("header-text", st.text(TEXT, max_size=200).map(str.s
 @schemathesis.hook
 def before_load_schema(context: schemathesis.HookContext, raw_schema: dict) -> None:
     parameters = raw_schema["components"]["parameters"]
-    for name in ["IfMatch", "IfNoneMatch"]:
+    for name in {"IfMatch", "IfNoneMatch"} & parameters.keys():
         parameters[name]["schema"]["format"] = "entity-tags"
     parameters["RequestId"]["schema"]["format"] = "header-text"
 

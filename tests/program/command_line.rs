@@ -151,7 +151,7 @@ fn help_is_printed_even_with_wrong_settings() {
 fn an_unknown_command_is_one_line_and_exit_code_2() {
     for (arguments, part) in [
         (&["frobnicate"][..], "unrecognized subcommand 'frobnicate'"),
-        (&["serv"], "a similar subcommand exists: 'serve'"),
+        (&["serv"], "similar subcommands exist: 'user', 'serve'"),
         (&["--frobnicate"], "unexpected argument '--frobnicate'"),
         (&["serve", "again"], "unexpected argument 'again'"),
         (&["migrate", "frobnicate"], "unrecognized subcommand"),

@@ -15,13 +15,14 @@ fn contract() -> &'static Value {
 
 #[test]
 fn the_contract_is_printed_as_json() {
-    let printed: Value = serde_json::from_str(&run(&["openapi"], &[]).success()).unwrap();
+    let printed: Value =
+        serde_json::from_str(&run(&["openapi", "--contract", "openapi"], &[]).success()).unwrap();
     assert_eq!(&printed, contract());
 }
 
 #[test]
 fn the_generated_document_has_the_contract_s_operations() {
-    let printed = run(&["openapi", "--generated"], &[]).success();
+    let printed = run(&["openapi", "--contract", "openapi", "--generated"], &[]).success();
     let printed: Value = serde_json::from_str(&printed).unwrap();
     let paths = |document: &Value| -> Vec<String> {
         let paths = document["paths"].as_object().unwrap();
@@ -35,23 +36,30 @@ fn the_generated_document_has_the_contract_s_operations() {
 #[test]
 fn the_contract_and_the_generated_document_are_equal() {
     let printed = run(&["openapi", "--check"], &[]).success();
-    assert!(printed.contains("17 operations"), "{printed}");
+    assert!(
+        printed.contains("contract openapi: 17 operations"),
+        "{printed}"
+    );
+    assert!(printed.contains("contract auth: 6 operations"), "{printed}");
 }
 
 #[test]
 fn a_contract_is_chosen_by_its_name() {
-    let contracts = run(&["openapi", "--names"], &[]).success();
-    assert!(
-        contracts.lines().any(|name| name == "openapi"),
-        "{contracts}"
-    );
-    let only = run(&["openapi"], &[]).success();
-    let named = run(&["openapi", "--contract", "openapi"], &[]).success();
-    assert_eq!(named, only);
+    let names = run(&["openapi", "--names"], &[]).success();
+    assert_eq!(names, "openapi\nauth\n");
+    let message = run(&["openapi"], &[]).failure(2);
+    let expected = "choose one with --contract: openapi, auth";
+    assert!(message.contains(expected), "{message}");
+    for published in contracts() {
+        let name = published.contract.name();
+        let printed = run(&["openapi", "--contract", name], &[]).success();
+        let printed: Value = serde_json::from_str(&printed).unwrap();
+        assert_eq!(&printed, published.contract.document());
+    }
     for more in [&[][..], &["--check"], &["--generated"]] {
         let arguments = [&["openapi", "--contract", "nothing"], more].concat();
         let message = run(&arguments, &[]).failure(2);
-        let expected = "there is no contract called nothing: the contracts are openapi";
+        let expected = "there is no contract called nothing: the contracts are openapi, auth";
         assert!(message.contains(expected), "{message}");
     }
 }
@@ -60,7 +68,8 @@ fn a_contract_is_chosen_by_its_name() {
 fn compare_with(old: &str) -> Outcome {
     let directory = directory();
     fs::write(directory.path().join("old.yaml"), old).unwrap();
-    run_in(directory.path(), &["openapi", "--compare", "old.yaml"], &[])
+    let arguments = ["openapi", "--contract", "openapi", "--compare", "old.yaml"];
+    run_in(directory.path(), &arguments, &[])
 }
 
 /// The contract with this version and another value at `pointer`.
@@ -149,7 +158,8 @@ fn an_older_contract_that_cannot_be_read_never_passes() {
 #[test]
 fn no_database_is_used() {
     let directory = directory();
-    for arguments in [&["openapi"][..], &["openapi", "--generated"]] {
+    let contract = ["openapi", "--contract", "openapi"];
+    for arguments in [&contract[..], &[&contract[..], &["--generated"]].concat()] {
         let nowhere = [("DATABASE_URL", "mysql://nobody@127.0.0.1:1/nowhere")];
         run_in(directory.path(), arguments, &nowhere).success();
         run_in(directory.path(), arguments, &[]).success();
@@ -159,7 +169,9 @@ fn no_database_is_used() {
 
 #[test]
 fn a_reader_that_closes_the_output_is_no_failure() {
-    for arguments in [&["openapi"][..], &["openapi", "--generated"], &["--help"]] {
+    let contract = ["openapi", "--contract", "openapi"];
+    let generated = [&contract[..], &["--generated"]].concat();
+    for arguments in [&contract[..], &generated, &["--help"]] {
         let directory = directory();
         let mut child = program(directory.path())
             .args(arguments)
@@ -180,7 +192,7 @@ fn a_reader_that_closes_the_output_is_no_failure() {
 #[cfg(target_os = "linux")]
 fn output_that_cannot_be_written_is_a_failure() {
     let directory = directory();
-    let script = r#""$0" openapi >/dev/full"#;
+    let script = r#""$0" openapi --contract openapi >/dev/full"#;
     let mut shell = std::process::Command::new("/bin/sh");
     shell.args(["-c", script, env!("CARGO_BIN_EXE_ecommerce-api")]);
     let message = to_end(shell.current_dir(directory.path())).failure(1);

@@ -18,7 +18,8 @@ fn a_port_in_use() {
 
 #[test]
 fn an_address_of_another_machine() {
-    let message = run(&["--server-host=192.0.2.1"], &[]).failure(1);
+    let variables = [("AUTH_MODE", "off")];
+    let message = run(&["--server-host=192.0.2.1"], &variables).failure(1);
     assert!(message.contains("192.0.2.1:0"), "{message}");
     assert!(message.contains("SERVER_HOST"), "{message}");
 }

@@ -9,6 +9,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod auth_mode;
 mod client_memory;
 mod command_line;
 mod database;
@@ -28,4 +29,5 @@ mod settings;
 mod tables;
 mod tls;
 mod unread_log;
+mod users;
 mod waiting;

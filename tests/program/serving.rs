@@ -31,7 +31,7 @@ fn migrations_run_at_the_start_with_migrate_on_start() {
 
 #[test]
 fn pools_that_exceed_the_connections_of_the_server_are_a_warning() {
-    const WARNING: &str = "DATABASE_POOL_SIZE=900 and DATABASE_LIST_POOL_SIZE=800 exceed, with 6 more for other purposes, the ";
+    const WARNING: &str = "DATABASE_POOL_SIZE=900 and DATABASE_LIST_POOL_SIZE=800 exceed, with 7 more for other purposes, the ";
     let database = Database::empty("large_pools");
     let sizes = [
         ("DATABASE_POOL_SIZE", "900"),

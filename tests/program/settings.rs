@@ -50,6 +50,7 @@ fn every_setting_can_stand_in_dotenv() {
             "DATABASE_POOL_SIZE: invalid value",
         ),
         ("REQUEST_TIMEOUT=0.5", "REQUEST_TIMEOUT: invalid value"),
+        ("AUTH_MODE=on", "AUTH_MODE: invalid value"),
         ("MIGRATE_ON_START=maybe", "MIGRATE_ON_START: invalid value"),
         ("LEGACY_PASSWORDS=maybe", "LEGACY_PASSWORDS: invalid value"),
         ("CORS_ALLOW_ORIGIN=\"shop.example\"", "CORS_ALLOW_ORIGIN"),

@@ -6,6 +6,7 @@ use crate::process::{Outcome, run};
 const BASELINE: &str = "2026-11-21-000000_baseline";
 const SEARCH: &str = "2026-11-25-000000_search";
 const KEYS: &str = "2026-11-25-120000_idempotency_keys";
+const SESSIONS: &str = "2026-11-25-180000_sessions";
 const LOGINS: &str = "2026-11-25-190000_login_attempts";
 
 fn on(database: &Database, arguments: &[&str]) -> Outcome {
@@ -16,7 +17,7 @@ fn on(database: &Database, arguments: &[&str]) -> Outcome {
 fn migrating_and_reverting() {
     let database = Database::empty("migrating");
     let on = |arguments: &[&str]| on(&database, arguments);
-    let names = [BASELINE, SEARCH, KEYS, LOGINS];
+    let names = [BASELINE, SEARCH, KEYS, SESSIONS, LOGINS];
     // The first migrations are applied, and the others pending.
     let status = |applied: usize| {
         let lines = names.iter().enumerate().map(|(index, name)| {
@@ -33,7 +34,7 @@ fn migrating_and_reverting() {
     status(0);
     let applied: String = names.map(|name| format!("applied {name}\n")).concat();
     assert_eq!(on(&["migrate", "run"]).success(), applied);
-    status(4);
+    status(5);
     let idle = "nothing to do: every migration is applied\n";
     assert_eq!(on(&["migrate", "run"]).success(), idle);
     let fits = on(&["check"]).success();
@@ -42,7 +43,14 @@ fn migrating_and_reverting() {
 
     let logins = format!("reverted {LOGINS}\n");
     assert_eq!(on(&["migrate", "revert"]).success(), logins);
+    status(4);
+
+    let sessions = format!("reverted {SESSIONS}\n");
+    assert_eq!(on(&["migrate", "revert"]).success(), sessions);
     status(3);
+    let warned = on(&["check"]).success();
+    assert!(warned.starts_with("warning: auth_sessions, "), "{warned}");
+    assert!(warned.ends_with("database migrating fit\n"), "{warned}");
 
     let keys = format!("reverted {KEYS}\n");
     assert_eq!(on(&["migrate", "revert"]).success(), keys);
@@ -81,7 +89,7 @@ fn reverting_drops_tables_with_rows_only_with_the_flag() {
     let on = |arguments: &[&str]| on(&database, arguments);
     on(&["migrate", "run"]).success();
     on(&["seed", "--users", "2", "--products=1", "--cart=3"]).success();
-    for _ in [LOGINS, KEYS, SEARCH] {
+    for _ in [LOGINS, SESSIONS, KEYS, SEARCH] {
         on(&["migrate", "revert"]).success();
     }
     let message = on(&["migrate", "revert"]).failure(1);
@@ -109,7 +117,7 @@ fn tables_that_no_migration_created_stay() {
     );
     on(&["migrate", "run"]).success();
     on(&["check"]).success();
-    for _ in [LOGINS, KEYS, SEARCH] {
+    for _ in [LOGINS, SESSIONS, KEYS, SEARCH] {
         on(&["migrate", "revert"]).success();
     }
     let report = on(&["migrate", "revert", "--drop-tables"]).success();

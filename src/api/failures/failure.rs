@@ -13,7 +13,11 @@ use super::super::details::{MORE_VIOLATIONS, details};
 use super::super::responses::json;
 use super::super::schemas::{ErrorInfo, ErrorResponse};
 use super::super::types::Constant;
-use super::{Kind, reason};
+use super::{Kind, WRONG_PASSWORD, reason};
+
+/// The message of a request that needs a session, where the database has no tables for them.
+const NO_SESSIONS: &str =
+    "Nobody can log in here: the database lacks tables that `ecommerce-api migrate run` creates";
 
 /// A failed request, with everything that its response contains.
 pub struct Failure {
@@ -25,6 +29,8 @@ pub struct Failure {
     allow: Option<Box<str>>,
     /// The value of `Retry-After`, unless it is that of the kind.
     retry_after: Option<u16>,
+    /// The value of `WWW-Authenticate`, in a 401.
+    challenge: &'static str,
     /// The log message and its cause, which are never sent to the client.
     logged: Option<Box<(&'static str, Cause)>>,
     is_overload: bool,
@@ -52,6 +58,7 @@ impl Failure {
             details: None,
             allow: None,
             retry_after: None,
+            challenge: "Bearer",
             logged: None,
             is_overload: false,
         }
@@ -90,6 +97,22 @@ impl Failure {
         Self {
             retry_after: Some(seconds),
             ..Self::new(StatusCode::TOO_MANY_REQUESTS)
+        }
+    }
+
+    /// 401: the request has a token that is not valid.
+    pub(in crate::api) fn invalid_token() -> Self {
+        Self {
+            challenge: "Bearer error=\"invalid_token\"",
+            ..Self::new(StatusCode::UNAUTHORIZED)
+        }
+    }
+
+    /// 403: the caller may not send this body; `violation` says why not.
+    pub(in crate::api) fn forbidden_body(violation: Violation) -> Self {
+        Self {
+            details: Some(vec![violation]),
+            ..Self::new(StatusCode::FORBIDDEN)
         }
     }
 
@@ -138,6 +161,10 @@ impl Failure {
         if let Some(seconds) = self.retry_after.or(self.kind.retry_after) {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
+        if self.kind.status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static(self.challenge);
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
         if let Some(allow) = &self.allow
             && let Ok(allow) = HeaderValue::from_str(allow)
         {
@@ -179,6 +206,17 @@ impl From<Error> for Failure {
             Error::RuleViolated(cause) => Self {
                 logged: Some(Box::new(("a rule of the database is violated", cause))),
                 ..Error::Conflict(Conflict::RuleViolated).into()
+            },
+            Error::WrongPassword => Self {
+                reason: Some(WRONG_PASSWORD),
+                ..Self::with_message(StatusCode::FORBIDDEN, "The current password is another one")
+            },
+            Error::Unauthenticated(message) => {
+                Self::with_message(StatusCode::UNAUTHORIZED, message)
+            }
+            Error::TablesMissing => Self {
+                message: NO_SESSIONS.into(),
+                ..Self::logged(StatusCode::SERVICE_UNAVAILABLE, "nobody can log in", error)
             },
             Error::KeyReused => Self::new(StatusCode::UNPROCESSABLE_ENTITY),
             Error::RateLimited { seconds } => Self::rate_limited(seconds),

@@ -7,7 +7,7 @@ use poem_openapi::types::Type;
 use crate::error::Error;
 
 use super::super::schemas::ErrorResponse;
-use super::{CHANGES, CREATES, EMPTIES, FINDS, Failure, Operations, PLAIN, documented};
+use super::{CHANGES, CREATES, EMPTIES, FINDS, Failure, GUARDED, Operations, PLAIN, documented};
 
 /// A failure of an operation of the kind `OPERATIONS`, with one of the statuses of that kind.
 pub struct OperationError<const OPERATIONS: Operations>(Failure);
@@ -23,6 +23,11 @@ pub type EmptyError = OperationError<EMPTIES>;
 /// The failures of operations that change something that has to exist, in a state that the client may
 /// name, where the change has to fit the stored data.
 pub type ChangeError = OperationError<CHANGES>;
+/// The failures of operations that need no stored resource, where the handler itself decides what the caller may
+/// do.
+pub type GuardedError = OperationError<{ PLAIN | GUARDED }>;
+/// As [`ChangeError`], where the handler itself decides what the caller may change.
+pub type GuardedChangeError = OperationError<{ CHANGES | GUARDED }>;
 
 impl<const OPERATIONS: Operations> From<Error> for OperationError<OPERATIONS> {
     fn from(error: Error) -> Self {

@@ -16,6 +16,8 @@ use std::time::Duration;
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::AUDIT;
+
 /// How long lines are queued after the first of them, before they are written.
 const QUEUE_TIME: Duration = Duration::from_millis(5);
 /// The number of queued bytes at which lines are written without delay.
@@ -25,6 +27,8 @@ const MAX_QUEUED: usize = 1024 * 1024;
 /// The number of further bytes that are queued of warnings and errors, so that they are dropped
 /// last.
 const RESERVED: usize = 256 * 1024;
+/// The number of bytes beyond those that are queued only of audit events.
+const RESERVED_FOR_AUDIT: usize = 256 * 1024;
 /// The capacity that buffers keep after a burst.
 const KEPT_CAPACITY: usize = 64 * 1024;
 /// How long the end of the process waits for the last lines to be written.
@@ -72,6 +76,37 @@ impl Drop for Log {
     }
 }
 
+/// How important a line is. The less important ones are dropped first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Importance {
+    Ordinary,
+    /// A warning or an error.
+    Urgent,
+    /// An audit event.
+    Audit,
+}
+
+impl Importance {
+    fn of(event: &Metadata<'_>) -> Self {
+        if event.target() == AUDIT {
+            Self::Audit
+        } else if *event.level() <= Level::WARN {
+            Self::Urgent
+        } else {
+            Self::Ordinary
+        }
+    }
+
+    /// The number of queued bytes at which further lines are dropped.
+    fn limit(self) -> usize {
+        match self {
+            Self::Ordinary => MAX_QUEUED,
+            Self::Urgent => MAX_QUEUED + RESERVED,
+            Self::Audit => MAX_QUEUED + RESERVED + RESERVED_FOR_AUDIT,
+        }
+    }
+}
+
 #[derive(Default)]
 struct Queue {
     queued: Mutex<Queued>,
@@ -95,13 +130,13 @@ impl Queue {
     }
 
     /// Queues a line, or drops and counts it.
-    fn put(&self, line: &[u8], is_urgent: bool) -> io::Result<()> {
+    fn put(&self, line: &[u8], importance: Importance) -> io::Result<()> {
         let mut queued = self.lock();
         if queued.is_closed {
             drop(queued);
             return io::Write::write_all(&mut io::stderr(), line);
         }
-        let limit = MAX_QUEUED + if is_urgent { RESERVED } else { 0 };
+        let limit = importance.limit();
         let before = queued.text.len();
         let after = before + line.len();
         if after > limit {
@@ -169,14 +204,14 @@ impl<'a> MakeWriter<'a> for Lines {
     fn make_writer(&'a self) -> Line<'a> {
         Line {
             queue: &self.0,
-            is_urgent: false,
+            importance: Importance::Ordinary,
         }
     }
 
     fn make_writer_for(&'a self, event: &Metadata<'_>) -> Line<'a> {
         Line {
             queue: &self.0,
-            is_urgent: *event.level() <= Level::WARN,
+            importance: Importance::of(event),
         }
     }
 }
@@ -184,12 +219,12 @@ impl<'a> MakeWriter<'a> for Lines {
 /// Queues the line of one event, which tracing writes at once.
 pub(super) struct Line<'a> {
     queue: &'a Queue,
-    is_urgent: bool,
+    importance: Importance,
 }
 
 impl io::Write for Line<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.queue.put(line, self.is_urgent).map(|()| line.len())
+        self.queue.put(line, self.importance).map(|()| line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -243,8 +278,8 @@ mod tests {
     #[test]
     fn the_end_of_the_log_writes_the_queued_lines() {
         let (log, allow, writes) = log();
-        log.queue.put(b"one\n", false).unwrap();
-        log.queue.put(b"two\n", false).unwrap();
+        log.queue.put(b"one\n", Importance::Ordinary).unwrap();
+        log.queue.put(b"two\n", Importance::Ordinary).unwrap();
         drop(allow);
         drop(log);
         assert_eq!(text(&writes), "one\ntwo\n");
@@ -260,7 +295,7 @@ mod tests {
                 scope.spawn(move || {
                     for number in 0..LINES {
                         let line = format!("{writer} {number} {padding}\n");
-                        queue.put(line.as_bytes(), false).unwrap();
+                        queue.put(line.as_bytes(), Importance::Ordinary).unwrap();
                     }
                 });
             }
@@ -300,11 +335,11 @@ mod tests {
         let (log, allow, writes) = log();
         let line = [[b'x'; 1023].as_slice(), b"\n"].concat();
         for _ in 0..3 * 1024 {
-            log.queue.put(&line, false).unwrap();
+            log.queue.put(&line, Importance::Ordinary).unwrap();
         }
-        log.queue.put(b"a warning\n", true).unwrap();
+        log.queue.put(b"a warning\n", Importance::Urgent).unwrap();
         for _ in 0..1024 {
-            log.queue.put(&line, true).unwrap();
+            log.queue.put(&line, Importance::Urgent).unwrap();
         }
         let queued = log.queue.lock().text.len();
         assert!(queued <= MAX_QUEUED + RESERVED, "{queued} bytes");
@@ -321,18 +356,51 @@ mod tests {
     }
 
     #[test]
+    fn audit_events_are_dropped_last_of_all() {
+        let (log, allow, writes) = log();
+        let line = [[b'x'; 1023].as_slice(), b"\n"].concat();
+        for importance in [Importance::Ordinary, Importance::Urgent] {
+            for _ in 0..3 * 1024 {
+                log.queue.put(&line, importance).unwrap();
+            }
+        }
+        for _ in 0..3 * 1024 {
+            log.queue
+                .put(b"an audit event\n", Importance::Audit)
+                .unwrap();
+        }
+        for _ in 0..1024 {
+            log.queue.put(&line, Importance::Audit).unwrap();
+        }
+        let queued = log.queue.lock().text.len();
+        assert!(queued <= Importance::Audit.limit(), "{queued} bytes");
+        drop(allow);
+        drop(log);
+        let text = text(&writes);
+        assert_eq!(text.matches("an audit event\n").count(), 3 * 1024);
+        let counts = text
+            .lines()
+            .filter_map(|line| line.strip_suffix(" dropped"));
+        let dropped: usize = counts.map(|count| count.parse::<usize>().unwrap()).sum();
+        let written = text.lines().filter(|line| line.starts_with('x')).count();
+        assert_eq!(written + dropped, 7 * 1024);
+    }
+
+    #[test]
     fn lines_after_a_burst_that_was_dropped_are_written() {
         let (log, allow, writes) = log();
         let line = [[b'x'; 1023].as_slice(), b"\n"].concat();
         for _ in 0..3 * 1024 {
-            log.queue.put(&line, false).unwrap();
+            log.queue.put(&line, Importance::Ordinary).unwrap();
         }
         drop(allow);
         let mut so_far = Vec::new();
         while !so_far.ends_with(b" dropped\n") {
             so_far.extend(writes.recv().unwrap());
         }
-        log.queue.put(b"afterwards\n", false).unwrap();
+        log.queue
+            .put(b"afterwards\n", Importance::Ordinary)
+            .unwrap();
         drop(log);
         assert_eq!(text(&writes), "afterwards\n");
     }

@@ -1,16 +1,59 @@
 //! The operations of the contracts with their examples, and the requests that the examples describe.
 
+use std::sync::LazyLock;
+
 use ecommerce_api::api::contracts::contracts;
+use ecommerce_api::passwords;
+use ecommerce_api::tokens::RefreshToken;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use crate::common::headers::resolve;
+use crate::harness::{Shop, access_token};
+
+/// The user whose requests the examples are.
+const USER: i32 = 2;
+/// The session of this user.
+const SESSION: u64 = 1;
+
+/// Opens the sample shop, with the password and the refresh token that the examples of requests have.
+pub async fn open_sample() -> Shop {
+    static HASH: LazyLock<String> = LazyLock::new(|| {
+        let password = example_of("login", "password");
+        let hash = passwords::hash_blocking(&password.into()).unwrap();
+        hash.expose_secret().to_owned()
+    });
+    let token = example_of("refresh", "refresh_token");
+    let hash = RefreshToken(token.into()).hash();
+    let hash = hash.map(|byte| format!("{byte:02x}")).concat();
+    let shop = Shop::open_sample().await;
+    shop.execute(format!(
+        "UPDATE users SET password = '{}' WHERE id = {USER};
+         INSERT INTO auth_sessions (id, user_id, expires_at)
+             VALUES ({SESSION}, {USER}, UTC_TIMESTAMP() + INTERVAL 1 DAY);
+         INSERT INTO auth_refresh_tokens (hash, session_id, expires_at)
+             VALUES (X'{hash}', {SESSION}, UTC_TIMESTAMP() + INTERVAL 1 DAY)",
+        *HASH
+    ))
+    .await;
+    shop
+}
+
+/// The value of a property in the only example of an operation's request.
+fn example_of(operation: &str, property: &str) -> String {
+    let operations = operations();
+    let operation = operations.iter().find(|it| it.id == operation).unwrap();
+    text(&operation.bodies[0].1[property])
+}
 
 /// An operation with its examples.
 pub struct OperationExamples {
     pub document: &'static Value,
     pub id: &'static str,
     pub method: String,
+    /// Whether the operation needs an access token, although authentication is off.
+    pub is_secured: bool,
     path: &'static str,
     parameters: Vec<&'static Value>,
     /// The examples of the request body by name, which is empty for an example without a name.
@@ -84,6 +127,8 @@ impl OperationExamples {
             document,
             id: operation["operationId"].as_str().unwrap(),
             method: method.to_uppercase(),
+            // Without a token, the others do everything.
+            is_secured: path.starts_with("/api/auth/") && operation["security"][0].is_object(),
             path,
             parameters: parameters.map(resolve).collect(),
             bodies: examples(document, &body["content"]),
@@ -103,6 +148,13 @@ impl OperationExamples {
             headers: Vec::new(),
             body: Vec::new(),
         };
+        if self.is_secured {
+            let token = access_token(USER, SESSION);
+            let authorization = format!("Bearer {token}");
+            request
+                .headers
+                .push(("Authorization".to_owned(), authorization));
+        }
         for parameter in &self.parameters {
             if !all && parameter["required"] != true {
                 continue;

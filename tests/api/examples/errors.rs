@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use hyper::Method;
 use serde_json::Value;
 
-use super::contract::{OperationExamples, Request, examples, operations};
+use super::contract::{OperationExamples, Request, examples, open_sample, operations};
 use super::{compare, send};
-use crate::harness::{JSON, Shop, dump};
+use crate::harness::{JSON, Shop, dump, token};
 
 /// A change of the example request of the operation, which has only the required parameters.
 enum Change {
@@ -15,6 +15,8 @@ enum Change {
     Path(&'static str),
     Query(&'static str),
     Header(&'static str, &'static str),
+    /// Adds a token of the user with this id, who is no administrator.
+    User(i64),
     Body(&'static str),
     /// A body that is one byte larger than a mebibyte.
     LargeBody,
@@ -44,10 +46,10 @@ type Recorded = (
     &'static [Change],
 );
 
-use Change::{Body, Header, LargeBody, Path, Query};
+use Change::{Body, Header, LargeBody, Path, Query, User};
 use State::{Sample, WithOrders, WithRules, WithUsedKeys, WithoutDatabase, WithoutTables};
 
-const RECORDED: [Recorded; 23] = [
+const RECORDED: [Recorded; 36] = [
     // ── 400 ──
     (&[], 400, "id", Sample, &[Path("0")]),
     (&[], 400, "page", Sample, &[Query("?page=0&limit=1001")]),
@@ -96,6 +98,100 @@ const RECORDED: [Recorded; 23] = [
         "body",
         Sample,
         &[Body(r#"{"user_id": 0, "product_id": "1"}"#)],
+    ),
+    (
+        &["login"],
+        400,
+        "body",
+        Sample,
+        &[Body(
+            r#"{"email": "jonas.lindqvist@example.com", "username": "jonas"}"#,
+        )],
+    ),
+    (
+        &["refresh", "logout"],
+        400,
+        "body",
+        Sample,
+        &[Body(r#"{"refresh_token": ""}"#)],
+    ),
+    (
+        &["changePassword"],
+        400,
+        "body",
+        Sample,
+        &[Body(
+            r#"{"current_password": "moka pot, 3 cups", "new_password": "mug"}"#,
+        )],
+    ),
+    (
+        &["updateUser"],
+        400,
+        "password",
+        Sample,
+        &[User(2), Body(r#"{"email": "new@example.com"}"#)],
+    ),
+    // ── 401 and 403 ──
+    (
+        &["login"],
+        401,
+        "",
+        Sample,
+        &[Body(
+            r#"{"email": "jonas.lindqvist@example.com", "password": "moka pot"}"#,
+        )],
+    ),
+    (
+        &["refresh"],
+        401,
+        "",
+        Sample,
+        &[Body(r#"{"refresh_token": "unknown"}"#)],
+    ),
+    (&[], 401, "", Sample, &[Header("Authorization", "Bearer x")]),
+    (&[], 403, "", Sample, &[User(2)]),
+    (
+        &["changePassword"],
+        403,
+        "",
+        Sample,
+        &[Body(
+            r#"{"current_password": "moka pot", "new_password": "enamel mug, 350 ml"}"#,
+        )],
+    ),
+    (
+        &["createUser"],
+        403,
+        "",
+        Sample,
+        &[
+            User(2),
+            Body(r#"{"email": "test@example.com", "password": "secret", "role": "ADMIN"}"#),
+        ],
+    ),
+    (
+        &["updateUser"],
+        403,
+        "role",
+        Sample,
+        &[User(2), Body(r#"{"role": "ADMIN"}"#)],
+    ),
+    (
+        &["updateUser"],
+        403,
+        "password",
+        Sample,
+        &[
+            User(2),
+            Body(r#"{"password": "another secret", "current_password": "Secret"}"#),
+        ],
+    ),
+    (
+        &["addCartItem"],
+        403,
+        "",
+        Sample,
+        &[User(2), Body(r#"{"user_id": 3, "product_id": 1}"#)],
     ),
     // ── 404 ──
     (&[], 404, "", Sample, &[Path("2147483647")]),
@@ -167,6 +263,9 @@ const RECORDED: [Recorded; 23] = [
     (&[], 503, "", WithoutDatabase, &[]),
 ];
 
+/// The status of the examples of what the service does not do yet.
+const AWAITED: u16 = 429;
+
 /// The index of the only line for an example.
 fn recorded(operation: &str, status: u16, example: &str) -> Option<usize> {
     let of_example = |line: &Recorded| line.1 == status && line.2 == example;
@@ -202,6 +301,9 @@ fn request(operation: &OperationExamples, changes: &[Change]) -> Request {
                     .headers
                     .push(((*name).to_owned(), (*value).to_owned()));
             }
+            User(id) => request
+                .headers
+                .push(("Authorization".to_owned(), token(*id, false))),
             Body(body) => request.body = (*body).into(),
             LargeBody => request.body = vec![b' '; 1024 * 1024 + 1],
         }
@@ -213,7 +315,7 @@ async fn open(state: State) -> Shop {
     if state == WithoutDatabase {
         return Shop::without_database().await;
     }
-    let shop = Shop::open_sample().await;
+    let shop = open_sample().await;
     match state {
         WithUsedKeys => {
             for (path, body) in [
@@ -248,6 +350,8 @@ async fn open(state: State) -> Shop {
             }
         }
         WithoutTables => {
+            shop.execute("ALTER TABLE auth_sessions CHANGE user_id hidden INT")
+                .await;
             for table in ["cart", "products", "users"] {
                 shop.execute(format!("RENAME TABLE {table} TO hidden_{table}"))
                     .await;
@@ -280,6 +384,11 @@ async fn every_example_of_an_error_is_the_response_to_a_recorded_request() {
             for (status, documented) in &operation.responses {
                 let errors = examples(operation.document, &documented["content"]).into_iter();
                 for (name, body) in errors.filter(|_| *status >= 400) {
+                    // A logout looks at no access token.
+                    let is_unreachable = (operation.id, *status) == ("logout", 401);
+                    if *status == AWAITED || is_unreachable {
+                        continue;
+                    }
                     let of = format!("{} {status} {name}", operation.id);
                     let line = recorded(operation.id, *status, name);
                     let line = line.unwrap_or_else(|| panic!("no line is for {of}"));

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::contract;
-use super::complaints;
+use super::{OPERATIONS, complaints};
 
 /// One edit for each rule: the place, its new value (`None` removes it), and the expected complaint.
 #[expect(clippy::too_many_lines, reason = "one table, rule by rule")]
@@ -33,6 +33,31 @@ fn every_rule_reports_a_contract_that_breaks_it() {
             format!("{list}/description"),
             None,
             "listUsers: has no description",
+        ),
+        (
+            format!("{list}/security"),
+            None,
+            "listUsers: its security is not",
+        ),
+        (
+            format!("{create}/security"),
+            Some(json!([{"bearerAuth": []}])),
+            "createUser: its security is not",
+        ),
+        (
+            "/components/securitySchemes/other".to_owned(),
+            Some(json!({})),
+            "nothing uses #/components/securitySchemes/other",
+        ),
+        (
+            format!("{list}/responses/403"),
+            None,
+            "listUsers: documents",
+        ),
+        (
+            "/components/headers/WWWAuthenticate/required".to_owned(),
+            None,
+            "401 does not promise and describe the header WWW-Authenticate",
         ),
         (
             format!("{list}/tags"),
@@ -258,7 +283,7 @@ fn every_rule_reports_a_contract_that_breaks_it() {
             Some(value) => drop(parent.insert(key, value)),
             None => drop(parent.remove(&key).expect("something to remove")),
         }
-        let complaints = complaints(&document);
+        let complaints = complaints(&document, &OPERATIONS);
         assert!(
             complaints
                 .iter()

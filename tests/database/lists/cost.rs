@@ -206,7 +206,8 @@ fn a_page_deep_in_the_cart_joins_only_its_own_rows() {
         number: 1000,
         size: 10,
     };
-    let list = async { read(cart::list(connection, false, one_page(page)).await).await };
+    let list =
+        async { read(cart::list(connection, Scope::Everyone, false, one_page(page)).await).await };
     let list = runtime.block_on(list).unwrap();
     assert_eq!(list.ids(), (9991..=10_000).collect::<Vec<_>>());
     // One look-up for each item of the page, its user and its product.
