@@ -94,9 +94,10 @@ impl Authentication {
         let token = new_refresh_token()?;
         let session = match verified {
             Some((verified, is_outdated)) => {
-                let new_hash = match is_outdated {
-                    true => Some(passwords::hash(password, network).await?),
-                    false => None,
+                let new_hash = if is_outdated {
+                    Some(passwords::hash(password, network).await?)
+                } else {
+                    None
                 };
                 let session = self.db.begin_session(verified, token.hash(), new_hash);
                 session.await?

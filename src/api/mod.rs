@@ -29,6 +29,7 @@ mod malformed;
 mod monitoring;
 mod observe;
 mod parameters;
+mod people;
 mod pipeline;
 pub mod products;
 pub mod rates;

@@ -36,7 +36,7 @@ use super::observe::{REQUEST_ID, RequestLog, new_request_id};
 use super::rates::{Quotas, Rates};
 use super::response_memory::ResponseMemory;
 use super::validation::Validation;
-use super::{body, compression, malformed, parameters, rates, security_headers, site};
+use super::{body, compression, malformed, parameters, people, rates, security_headers};
 
 /// The settings of the service that an operator can change.
 #[derive(Debug, Clone)]
@@ -359,7 +359,7 @@ impl Pipeline {
         let origin = request.headers().get(header::ORIGIN).cloned();
         let gzip = compression::accepts_gzip(request.headers());
         // A contract promises JSON; elsewhere people can read what went wrong.
-        let path_for_people = (target.is_none() && site::home::is_wanted(request.headers()))
+        let path_for_people = (target.is_none() && people::is_wanted(request.headers()))
             .then(|| request.uri().path().to_owned());
         let has_known_end = malformed::check_transfer_codings(request.headers()).is_ok();
 
@@ -377,7 +377,7 @@ impl Pipeline {
         if let Some(path) = path_for_people
             && response.status().is_client_error()
         {
-            response = site::home::failure_instead_of(&response, &path);
+            response = people::failure_instead_of(&response, &path);
         }
         self.finish(&mut response, origin.as_ref(), &log.request_id);
         if let Some(fields) = fields {

@@ -299,3 +299,13 @@ pub(super) fn json_bytes(status: StatusCode, bytes: Bytes) -> Response {
 pub(super) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
+/// A response with status 200 that browsers may cache but must revalidate. It has a `Content-Length`, so
+/// that the response to a HEAD has one, too.
+pub(super) fn content(content_type: &str, body: impl Into<Bytes>) -> Response {
+    let body: Bytes = body.into();
+    Response::builder()
+        .header(header::CONTENT_TYPE, content_type)
+        .header(header::CACHE_CONTROL, "no-cache")
+        .header(header::CONTENT_LENGTH, body.len())
+        .body(body)
+}

@@ -6,7 +6,6 @@
 //! database.
 
 mod docs;
-pub(super) mod home;
 
 use bytes::Bytes;
 use poem::endpoint::{make, make_sync};
@@ -21,6 +20,8 @@ use super::authentication::Mode;
 use super::conditions::{ETag, EntityTags};
 use super::contracts::Published;
 use super::failures::Failure;
+use super::people;
+use super::responses::content;
 
 const FAVICON: &str = include_str!("site/favicon.svg");
 
@@ -67,12 +68,12 @@ where
         make(move |request: Request| {
             let (ping, root) = (ping.clone(), root.clone());
             async move {
-                if !home::is_wanted(request.headers()) {
+                if !people::is_wanted(request.headers()) {
                     return success(&root);
                 }
                 let problem = ping().await.is_err();
                 let problem = problem.then_some("its database does not respond");
-                home::page(&request, problem)
+                people::page(&request, problem)
             }
         })
     };
@@ -83,7 +84,7 @@ where
         .at(
             "/home.css",
             poem::get(make_sync(|_| {
-                content("text/css; charset=utf-8", home::STYLE)
+                content("text/css; charset=utf-8", people::STYLE)
             })),
         )
         .at("/favicon.svg", icon())
@@ -176,17 +177,6 @@ fn success(envelope: &Bytes) -> Response {
         .headers_mut()
         .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
-}
-
-/// A response with status 200 that browsers may cache but must revalidate. It has a `Content-Length`, so
-/// that the response to a HEAD has one, too.
-fn content(content_type: &str, body: impl Into<Bytes>) -> Response {
-    let body: Bytes = body.into();
-    Response::builder()
-        .header(header::CONTENT_TYPE, content_type)
-        .header(header::CACHE_CONTROL, "no-cache")
-        .header(header::CONTENT_LENGTH, body.len())
-        .body(body)
 }
 
 #[cfg(test)]

@@ -174,7 +174,7 @@ impl Users {
             self.db.create_user_with_key(new.await?, key, respond).await
         };
         let once = idempotency::replay_or(&self.db, &key, Some((&password, network)), create);
-        Ok(once.await?)
+        Ok(Box::pin(once).await?)
     }
 
     /// Get a user

@@ -13,7 +13,7 @@ use poem::endpoint::make_sync;
 use poem::http::{StatusCode, header};
 use serde_json::json;
 
-use super::content;
+use crate::api::responses::content;
 
 /// `style-src` must allow inline styles, which Swagger UI sets on its elements.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \

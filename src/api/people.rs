@@ -7,18 +7,18 @@ use maud::{DOCTYPE, Markup, html};
 use poem::http::{HeaderValue, StatusCode, Uri, header, uri::Authority};
 use poem::{Request, Response};
 
-use super::super::failures::message;
-use super::content;
+use super::failures::message;
+use super::responses::content;
 
 /// The style of the pages, at `/home.css`.
-pub(super) const STYLE: &str = include_str!("home.css");
+pub(super) const STYLE: &str = include_str!("people.css");
 
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Whether the sender of these `Accept` headers prefers HTML to JSON, as browsers do. A program that
 /// accepts anything gets JSON.
-pub(in crate::api) fn is_wanted(headers: &header::HeaderMap) -> bool {
+pub(super) fn is_wanted(headers: &header::HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT).iter();
     let accepted = values
         .filter_map(|value| value.to_str().ok())
@@ -86,7 +86,7 @@ pub(super) fn page(request: &Request, problem: Option<&str>) -> Response {
 }
 
 /// The page in place of the response to a request for `path` that failed, with a way back.
-pub(in crate::api) fn failure_instead_of(response: &Response, path: &str) -> Response {
+pub(super) fn failure_instead_of(response: &Response, path: &str) -> Response {
     let mut page = failure(response.status(), message(response.status()), path);
     if let Some(allow) = response.headers().get(header::ALLOW) {
         let headers = page.headers_mut();
