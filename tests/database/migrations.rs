@@ -197,7 +197,7 @@ fn processes_that_migrate_at_once_take_turns() {
             .collect();
         runs.into_iter().map(|run| run.join().unwrap()).sum()
     });
-    assert_eq!(applied, 3);
+    assert_eq!(applied, 4);
     assert_eq!(
         mismatches(&mut database.session()).unwrap(),
         Vec::<String>::new()

@@ -18,6 +18,11 @@ async fn assert_ended(shop: &Shop, another: &Shop, tokens: &Tokens) {
     .await;
     for shop in [shop, another] {
         shop.refresh(&tokens.refresh).await.error(401);
+        // This operation would also respond to the token of a user who was deleted.
+        let path = "/api/auth/logout-all";
+        shop.send_as(&tokens.access, Method::POST, path, &Value::Null)
+            .await
+            .error(401);
     }
 }
 
