@@ -31,6 +31,10 @@ pub(super) enum Event {
     PasswordChanged,
     /// The present password was wrong.
     PasswordRefused,
+    /// The bearer of a token has changed a user.
+    UserChanged,
+    /// The bearer of a token has deleted a user.
+    UserDeleted,
 }
 
 impl Event {
@@ -45,16 +49,19 @@ impl Event {
             Self::LogoutAll => "logout everywhere",
             Self::PasswordChanged => "password changed",
             Self::PasswordRefused => "password refused",
+            Self::UserChanged => "user changed",
+            Self::UserDeleted => "user deleted",
         }
     }
 }
 
-/// Logs an event that concerns this user, as far as the user is known. The span of the request adds its id.
+/// Logs an event that concerns this user, as far as the user is known, and that the bearer of the request's
+/// token has caused (`by`). The span of the request adds its id.
 pub(super) fn record(event: Event, user: Option<i32>, context: &RequestContext) {
-    let (name, client) = (event.name(), context.client.address);
+    let (name, client, by) = (event.name(), context.client.address, context.caller.user());
     if event == Event::RefreshReused {
-        tracing::warn!(target: TARGET, event = name, user, %client, "{name}");
+        tracing::warn!(target: TARGET, event = name, user, by, %client, "{name}");
     } else {
-        tracing::info!(target: TARGET, event = name, user, %client, "{name}");
+        tracing::info!(target: TARGET, event = name, user, by, %client, "{name}");
     }
 }

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::passwords::{self, Verified};
 use crate::violation::Violation;
 
+use super::audit::{self, Event};
 use super::conditions::{EntityTags, condition};
 use super::context::RequestContext;
 use super::failures::{ChangeError, CreateError, FindError, GuardedChangeError, RequestError};
@@ -241,6 +242,9 @@ impl Users {
         };
         let condition = condition::<_, User>(if_match.0);
         let user = self.db.update_user(id.0.0, changes, condition).await?;
+        if context.caller.user().is_some() {
+            audit::record(Event::UserChanged, Some(user.id), context.0);
+        }
         Ok(Updated(UserResponse::new(user, "User updated")))
     }
 
@@ -256,11 +260,15 @@ impl Users {
     )]
     async fn delete(
         &self,
+        context: Data<&RequestContext>,
         id: Path<Id>,
         #[oai(name = "If-Match")] if_match: Header<Option<EntityTags>>,
     ) -> Result<Success<RemovalResponse>, ChangeError> {
         let condition = condition::<_, User>(if_match.0);
         let removed = self.db.delete_user(id.0.0, condition).await?;
+        if context.caller.user().is_some() {
+            audit::record(Event::UserDeleted, Some(id.0.0), context.0);
+        }
         Ok(Success(RemovalResponse::cascading("User", removed)))
     }
 

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 
 use crate::database::Database;
-use crate::http::send_json;
+use crate::http::{send, send_json};
 use crate::process::{Outcome, Server, directory, program, run, to_end};
 
 const EMAIL: &str = "ada@example.com";
@@ -110,7 +110,12 @@ fn audit_events_have_no_secret_and_nothing_that_a_client_has_sent() {
     }
     let (status, body) = login(&server, EMAIL, PASSWORD);
     assert_eq!(status, 200);
-    server.await_lines("\"target\":\"audit\"", 4);
+    let access = body["data"]["access_token"].as_str().unwrap();
+    let authorization = format!("Bearer {access}");
+    let headers = [("Authorization", authorization.as_str())];
+    let deleted = send(&server.address, "DELETE", "/api/users/1", &headers, "").response();
+    assert_eq!(deleted.status, 200);
+    server.await_lines("\"target\":\"audit\"", 5);
     let log = server.log();
     let events: Vec<Value> = log
         .iter()
@@ -123,18 +128,27 @@ fn audit_events_have_no_secret_and_nothing_that_a_client_has_sent() {
         .collect();
     assert_eq!(
         names,
-        ["login refused", "login refused", "login refused", "login"]
+        [
+            "login refused",
+            "login refused",
+            "login refused",
+            "login",
+            "user deleted"
+        ]
     );
     assert_eq!(events[0].get("user"), None);
     assert_eq!(events[1]["user"], 1);
     assert_eq!(events[3]["user"], 1);
+    assert_eq!(
+        (&events[4]["user"], &events[4]["by"]),
+        (&json!(1), &json!(1))
+    );
     for event in &events {
         assert_eq!(event["client"], "127.0.0.1");
         assert_eq!(event["request_id"].as_str().unwrap().len(), 32);
     }
     let log = log.join("\n");
     let token = body["data"]["refresh_token"].as_str().unwrap();
-    let access = body["data"]["access_token"].as_str().unwrap();
     for secret in [
         PASSWORD,
         "wrong",

@@ -9,11 +9,18 @@ use crate::harness::{Shop, Tokens, access_token, eventually};
 
 use super::{ADA, me, shop_and_session};
 
+/// The status of a request that also succeeds with the token of a user who was deleted.
+async fn status(shop: &Shop, tokens: &Tokens) -> u16 {
+    let list = shop.send_as(&tokens.access, Method::GET, "/api/cart", &Value::Null);
+    list.await.status.as_u16()
+}
+
 /// Checks that the tokens are refused by `shop`, and soon by `another` over the same database.
 async fn assert_ended(shop: &Shop, another: &Shop, tokens: &Tokens) {
+    assert_eq!(status(shop, tokens).await, 401);
     me(shop, &tokens.access).await.error(401);
     eventually("the other process knows it", async || {
-        me(another, &tokens.access).await.status == 401
+        status(another, tokens).await == 401
     })
     .await;
     for shop in [shop, another] {
