@@ -108,9 +108,21 @@ fn api_settings(settings: &Settings) -> anyhow::Result<api::Settings> {
         None if settings.server_host.is_loopback() => Hosts::Loopback,
         None => Hosts::Any,
     };
+    let mode = auth_mode(settings)?;
+    let given = keys::given(settings)?;
+    let is_embedded = settings.database_url().map_err(BadSetting)?.is_none();
+    if mode == Mode::Required && given.is_none() && !is_embedded {
+        // A key of this process alone would end every session at each restart, and on every other replica.
+        return Err(BadSetting(
+            "AUTH_MODE=required with DATABASE_URL needs SECRET_KEY, the same for every replica; make one with: \
+             openssl rand -base64 32"
+                .to_owned(),
+        )
+        .into());
+    }
     let authentication = Authentication {
-        mode: auth_mode(settings)?,
-        keys: Arc::new(keys::given(settings)?.map_or_else(keys::random, Ok)?),
+        mode,
+        keys: Arc::new(given.map_or_else(keys::random, Ok)?),
     };
     let clients = clients::Rules::parse(&settings.address_limit_exempt, &settings.trusted_proxies)
         .and_then(|rules| rules.with_proxy_protocol(settings.proxy_protocol))

@@ -4,6 +4,7 @@ mod ended;
 mod refresh;
 mod without_tables;
 
+use ecommerce_api::db::session::Session;
 use hyper::Method;
 use serde_json::{Value, json};
 
@@ -90,6 +91,87 @@ async fn a_stored_password_that_is_no_hash_is_the_hash_of_no_password() {
             login(&shop, ADA, password).await.error(401);
         }
     }
+}
+
+#[derive(diesel::QueryableByName)]
+struct Stored {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    password: String,
+}
+
+/// The stored password of the only user.
+async fn stored(shop: &Shop) -> String {
+    let load = |session: &mut Session| session.load("SELECT password FROM users").unwrap();
+    let rows: Vec<Stored> = shop.sql(load).await;
+    rows[0].password.clone()
+}
+
+#[tokio::test]
+async fn passwords_of_other_shops_are_accepted_and_replaced_by_a_hash_at_the_first_login() {
+    let (shop, _) = shop_and_session().await;
+    let bcrypt = bcrypt::hash("teapot", 4).unwrap();
+    let php = bcrypt.replacen("$2b$", "$2y$", 1);
+    for row in ["teapot", &bcrypt, &php] {
+        shop.execute(format!("UPDATE users SET password = '{row}'"))
+            .await;
+        login(&shop, ADA, "Teapot").await.error(401);
+        assert_eq!(stored(&shop).await, row, "a wrong password changes nothing");
+        let tokens = Tokens::of(&login(&shop, ADA, "teapot").await);
+        me(&shop, &tokens.access).await.expect(200);
+        let replaced = stored(&shop).await;
+        assert!(replaced.starts_with("$argon2id$"), "{row}: {replaced}");
+        login(&shop, ADA, "teapot").await.expect(200);
+        assert_eq!(stored(&shop).await, replaced);
+        // The text of a hash is no password.
+        if row != "teapot" {
+            login(&shop, ADA, row).await.error(401);
+        }
+    }
+}
+
+#[tokio::test]
+async fn after_many_failures_even_the_right_password_has_to_wait() {
+    let (shop, _) = shop_and_session().await;
+    for _ in 0..50 {
+        login(&shop, ADA, "Secret").await.error(401);
+    }
+    let refused = login(&shop, ADA, "secret").await;
+    let wait: u16 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=30).contains(&wait), "{wait}");
+    refused.error(429);
+    shop.create_user("bob@example.com").await;
+    shop.log_in("bob@example.com").await;
+    // When the failures have expired.
+    shop.execute("UPDATE auth_login_attempts SET expires_at = UTC_TIMESTAMP()".to_owned())
+        .await;
+    login(&shop, ADA, "secret").await.expect(200);
+}
+
+#[tokio::test]
+async fn who_chooses_a_password_for_oneself_needs_a_good_one() {
+    let open = Shop::open().await;
+    let shop = open.requiring_tokens().await;
+    let user = |password: &str| json!({"email": ADA, "password": password, "role": "USER"});
+    let refused = async |body: &Value| {
+        let response = shop.post("/api/users", body).await;
+        response.error(400);
+        response.json()["error"]["details"][0].clone()
+    };
+    let short = refused(&user("secret")).await;
+    assert_eq!(short["field"], "/password");
+    assert_eq!(short["message"], "must have at least 8 characters");
+    let common = refused(&user("Password1")).await;
+    assert_eq!(common["field"], "/password");
+    shop.post("/api/users", &user("a good secret"))
+        .await
+        .expect(201);
+    // Administrators choose passwords for others, who change them.
+    let root = json!({"email": "root@example.com", "password": "secret", "role": "ADMIN"});
+    open.post("/api/users", &root).await.expect(201);
+    let tokens = open.log_in("root@example.com").await;
+    let other = json!({"email": "bob@example.com", "password": "secret", "role": "USER"});
+    let created = shop.send_as(&tokens.access, Method::POST, "/api/users", &other);
+    created.await.expect(201);
 }
 
 #[tokio::test]

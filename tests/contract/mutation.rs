@@ -32,6 +32,8 @@ fn excuse(edit: &Edit) -> Option<&'static str> {
             | [.., "required" | "enum" | "parameters" | "x-needs-paging"],
         )
         | (Change::ReverseMembers, _) => Some("order of names"),
+        // Where it is not reported, it is empty.
+        (Change::Drop, ["paths", _, _, "security"]) => Some("keywords that state their default"),
         _ => None,
     }
 }

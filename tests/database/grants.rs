@@ -46,6 +46,7 @@ fn a_user_with_rights_on_the_three_tables_can_check_them() {
         "auth_sessions",
         "auth_refresh_tokens",
         "auth_ended_sessions",
+        "auth_login_attempts",
     ] {
         root.batch_execute(&format!("GRANT SELECT ON {table} TO checker"))
             .unwrap();

@@ -269,7 +269,7 @@ fn every_variable_of_the_server_is_set_wrongly_or_left_out_for_a_reason() {
 fn a_server_with_hostile_settings_works_like_any_other() {
     let (_server, url) = hostile_server("hostile", "SET autocommit = 0, completion_type = 1");
     let mut session = session::connect(&url).unwrap();
-    assert_eq!(migrations::run(&mut session).unwrap().len(), 4);
+    assert_eq!(migrations::run(&mut session).unwrap().len(), 5);
     for lines in [
         check::mismatches(&mut session),
         check::warnings(&mut session),

@@ -15,6 +15,8 @@ fn serve(database: &Database, variables: &[(&str, &str)]) -> Server {
     Server::start(directory().path(), &[&migrated, variables].concat())
 }
 
+const KEY: (&str, &str) = ("SECRET_KEY", "0123456789abcdef0123456789abcdef");
+
 #[test]
 fn to_listen_elsewhere_the_mode_has_to_be_set() {
     for host in ["0.0.0.0", "::", "192.0.2.1"] {
@@ -51,7 +53,7 @@ fn to_listen_elsewhere_without_authentication_is_a_warning() {
 #[test]
 fn required_restricts_requests_without_a_token() {
     let database = Database::empty("auth_mode_required");
-    let server = serve(&database, &[("AUTH_MODE", "required")]);
+    let server = serve(&database, &[("AUTH_MODE", "required"), KEY]);
     let users = get(&server.address, "/api/users", &[]);
     assert_eq!(users.status, 401, "{users:?}");
     assert_eq!(get(&server.address, "/api/products", &[]).status, 200);
@@ -63,11 +65,20 @@ fn required_restricts_requests_without_a_token() {
 }
 
 #[test]
+fn required_needs_a_key_that_all_replicas_share() {
+    let database = Database::empty("auth_mode_key");
+    let variables = [database.setting(), ("AUTH_MODE", "required")];
+    let message = run(&["serve"], &variables).failure(2);
+    let expected = "AUTH_MODE=required with DATABASE_URL needs SECRET_KEY";
+    assert!(message.starts_with(expected), "{message}");
+}
+
+#[test]
 fn required_needs_every_migration() {
     let database = Database::empty("auth_mode_tables");
     serve(&database, &[]).stop();
     database.execute("DELETE FROM __diesel_schema_migrations WHERE version > 20261121000000");
-    let variables = [database.setting(), ("AUTH_MODE", "required")];
+    let variables = [database.setting(), ("AUTH_MODE", "required"), KEY];
     let message = run(&["serve"], &variables).failure(1);
     let expected =
         "AUTH_MODE=required needs tables that this database lacks: run `ecommerce-api migrate run`";

@@ -90,17 +90,17 @@ fn none(_: &Rows) -> Value {
 }
 
 /// A body with an email that no user has.
-fn new_user(role: &str) -> Value {
+fn new_user(role: &str, password: &str) -> Value {
     let email = format!("{:032x}@example.com", rand::random::<u128>());
-    json!({"email": email, "password": PASSWORD, "role": role})
+    json!({"email": email, "password": password, "role": role})
 }
 
 fn a_user(_: &Rows) -> Value {
-    new_user("USER")
+    new_user("USER", "another secret")
 }
 
 fn an_admin(_: &Rows) -> Value {
-    new_user("ADMIN")
+    new_user("ADMIN", "another secret")
 }
 
 const fn role(role: &'static str) -> Body {
@@ -111,7 +111,7 @@ const fn role(role: &'static str) -> Body {
 }
 
 fn email(_: &Rows) -> Value {
-    json!({"email": new_user("USER")["email"]})
+    json!({"email": new_user("USER", PASSWORD)["email"]})
 }
 
 fn password(_: &Rows) -> Value {
@@ -169,7 +169,7 @@ fn path_about(operation: &Operation, rows: &Rows) -> String {
 
 /// Rows for one request of this operation.
 async fn rows(shop: &Shop, operation: &Operation) -> Rows {
-    let user = shop.post("/api/users", &new_user("USER")).await;
+    let user = shop.post("/api/users", &new_user("USER", PASSWORD)).await;
     let user = user.expect(201);
     let email = user["email"].as_str().unwrap().to_owned();
     let user = user["id"].as_i64().unwrap();
@@ -192,7 +192,7 @@ async fn rows(shop: &Shop, operation: &Operation) -> Rows {
 async fn every_caller_may_do_what_the_table_says() {
     let open = Shop::open().await;
     let shop = open.requiring_tokens().await;
-    let admin = open.post("/api/users", &new_user("ADMIN")).await;
+    let admin = open.post("/api/users", &new_user("ADMIN", PASSWORD)).await;
     let admin = admin.expect(201)["id"].as_i64().unwrap();
     let other = open.create_user("other@example.com").await;
     let mut found = Vec::new();
@@ -288,7 +288,7 @@ async fn a_user_who_confirms_it_has_a_new_password_and_no_other_role() {
     put(change.clone()).await.expect(200);
     let (_, message) = put(change).await.error(403);
     assert_eq!(message, "The current password is another one");
-    let back = json!({"password": "secret", "current_password": "another secret"});
+    let back = json!({"password": "a third secret", "current_password": "another secret"});
     let changed = put(back).await.expect(200);
     assert_eq!(changed["role"], "USER");
     // An administrator since the token was issued: the user's own request takes nothing away.

@@ -263,8 +263,8 @@ const RECORDED: [Recorded; 36] = [
     (&[], 503, "", WithoutDatabase, &[]),
 ];
 
-/// The status of the examples of what the service does not do yet.
-const AWAITED: u16 = 429;
+/// The status that the tests in `rates` provoke.
+const ELSEWHERE: u16 = 429;
 
 /// The index of the only line for an example.
 fn recorded(operation: &str, status: u16, example: &str) -> Option<usize> {
@@ -386,7 +386,7 @@ async fn every_example_of_an_error_is_the_response_to_a_recorded_request() {
                 for (name, body) in errors.filter(|_| *status >= 400) {
                     // A logout looks at no access token.
                     let is_unreachable = (operation.id, *status) == ("logout", 401);
-                    if *status == AWAITED || is_unreachable {
+                    if *status == ELSEWHERE || is_unreachable {
                         continue;
                     }
                     let of = format!("{} {status} {name}", operation.id);
