@@ -297,6 +297,16 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn a_connection_that_is_cut_off_cuts_off_its_streams_and_a_stream_only_itself() {
+        let connection = CutOff::default();
+        let (one, other) = (connection.of_stream(), connection.of_stream());
+        one.set();
+        assert!(one.is_set() && !other.is_set() && !connection.is_set());
+        connection.set();
+        assert!(other.is_set());
+    }
+
     #[tokio::test]
     async fn a_panic_in_the_body_is_logged() {
         let log = Arc::new(Mutex::new(Vec::new()));
