@@ -123,6 +123,7 @@ const nameControls = () => {
   name(".parameters input, .parameters select, .parameters textarea", parameter);
   name("textarea.body-param__text", "Body");
   name("select.content-type", "Media type");
+  name("#servers", "Server");
   name(".examples-select-element", "Example");
   name(".authorize", "Log in");
   name("button.copy-to-clipboard, .copy-to-clipboard button", "Copy");
