@@ -6,7 +6,7 @@
 //! A refresh token is exchanged for its successor, once. All tokens of a session are a family: when a token
 //! is used that was exchanged before, two clients have it, and one of them has stolen it, so the session
 //! ends. There is one exception: a client whose response was lost sends its token again. So within
-//! [`GRACE`] a used token is exchanged again, if its successor was not used meanwhile; that successor is
+//! `GRACE` a used token is exchanged again, if its successor was not used meanwhile; that successor is
 //! void then, which is the same as used.
 //!
 //! Every transaction locks the row of the user first, then that of the session. So two uses of one token are

@@ -7,7 +7,7 @@ were tried or a round has a problem. The first seed determines all of them.
 
 Leaves in target/fuzz/: summary.txt (the output of Schemathesis and the verdict), cases.json (the number
 of cases of each operation), and for a round with a problem the log and the data of its server and the
-events of Schemathesis. Imports only the standard library and verdict.py.
+events of Schemathesis. Imports only the standard library, verdict.py.
 """
 
 import argparse
@@ -27,6 +27,10 @@ ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "target" / "fuzz"
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 HOOKS = Path(__file__).with_name("hooks.py")
+
+# The user whom the hooks log in.
+EMAIL = "fuzzer@example.com"
+PASSWORD = "not a common password"
 
 # More than the ids in schemathesis.toml.
 ROWS = ["--users", "100", "--products", "100", "--cart", "300"]
@@ -89,6 +93,9 @@ def run_round(server: Path, first_seed: int, seeds: list[int], tally: Tally) -> 
     directory = OUT / f"seed-{first_seed}"
     directory.mkdir()
     subprocess.run([server, "seed", *ROWS, "--rng-seed", str(first_seed)], cwd=directory, env=environment(), check=True)
+    administrator = [server, "user", "create-admin", "--email", EMAIL]
+    password = f"{PASSWORD}\n".encode()
+    subprocess.run(administrator, cwd=directory, env=environment(), input=password, check=True)
     with (directory / "server.log").open("wb") as log:
         serving = subprocess.Popen([server, "serve"], cwd=directory, env=environment(), stderr=log)
     problems = []
@@ -98,7 +105,7 @@ def run_round(server: Path, first_seed: int, seeds: list[int], tally: Tally) -> 
         phases = PHASES
         for seed in range(first_seed, first_seed + STATEFUL_RUNS):
             seeds.append(seed)
-            for name in tally.contracts:
+            for name in tally.contracts if phases == PHASES else tally.in_sequences:
                 problems += run(url, name, seed, phases, directory, tally)
             if problems or tally.cases("stateful") >= wanted:
                 break
@@ -152,7 +159,9 @@ def run(url: str, name: str, seed: int, phases: list[str], directory: Path, tall
     """Runs Schemathesis once for a contract and prints its output. Returns the problems."""
     results, events = directory / f"report-{name}-{seed}.json", directory / f"events-{name}-{seed}.ndjson"
     arguments = command(name, url, seed, phases, results, events)
-    hooked = os.environ | {"SCHEMATHESIS_HOOKS": str(HOOKS)}
+    paths = os.pathsep.join([str(HOOKS.parent), os.environ.get("PYTHONPATH", "")])
+    fuzzer = {"FUZZ_URL": url, "FUZZ_EMAIL": EMAIL, "FUZZ_PASSWORD": PASSWORD}
+    hooked = os.environ | fuzzer | {"SCHEMATHESIS_HOOKS": str(HOOKS), "PYTHONPATH": paths}
     with subprocess.Popen(arguments, cwd=directory, env=hooked, stdout=subprocess.PIPE, text=True) as running:
         for line in running.stdout:
             report(line)

@@ -13,6 +13,7 @@ import itertools
 import re
 
 import schemathesis
+import sessions
 from hypothesis import strategies as st
 
 TAG = st.from_regex(r'(W/)?"[!#-~]{0,40}"', fullmatch=True)
@@ -46,6 +47,7 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwar
     """
     for name, value in (case.headers or {}).items():
         case.headers[name] = str(value)
+    sessions.complete(case)
     key = (case.headers or {}).get("Idempotency-Key", "")
     if re.fullmatch("[!-~]{1,240}", key) and (number := next(CALLS)) % 4:
         case.headers["Idempotency-Key"] = f"{key}{number}"
