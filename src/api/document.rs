@@ -60,7 +60,9 @@ const SECURITY_SCHEME: &str = "bearerAuth";
 fn security_scheme() -> MetaSecurityScheme {
     MetaSecurityScheme {
         ty: "http",
-        description: Some("An access token, which is valid for 15 minutes"),
+        description: Some(
+            "An access token, which is valid for 15 minutes. It follows RFC8725, the best practices for JSON Web Tokens",
+        ),
         name: None,
         key_in: None,
         scheme: Some("bearer"),

@@ -199,6 +199,8 @@ configuration = Configuration.new do |settings|
   url = URI(base_url)
   settings.scheme = url.scheme
   settings.host = "#{url.host}:#{url.port}"
+  # Without a token, this client would send an empty one.
+  settings.access_token = ENV.fetch('SHOP_TOKEN')
 end
 client = ApiClient.new(configuration)
 users, products, cart = UsersApi.new(client), ProductsApi.new(client), CartApi.new(client)
