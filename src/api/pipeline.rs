@@ -38,6 +38,9 @@ use super::response_memory::ResponseMemory;
 use super::validation::Validation;
 use super::{body, compression, malformed, parameters, people, rates, security_headers};
 
+/// About how many headers [`Pipeline::finish`] adds.
+const HEADERS: usize = 12;
+
 /// The settings of the service that an operator can change.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -337,6 +340,8 @@ impl Pipeline {
     /// Adds the headers that every response has.
     fn finish(&self, response: &mut Response, origin: Option<&HeaderValue>, request_id: &str) {
         let headers = response.headers_mut();
+        // Otherwise the map grows twice, and computes the hash of each name again.
+        headers.reserve(HEADERS);
         self.settings.cors.mark(origin, headers);
         headers
             .entry(header::CACHE_CONTROL)
