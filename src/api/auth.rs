@@ -192,7 +192,7 @@ impl Authentication {
     /// Change the password
     ///
     /// Changes the password of the user and ends every session of the user, also that of the access token: log
-    /// in again with the new password.
+    /// in again with the new password. It must not be among the 3,000 most common ones.
     #[oai(
         path = "/api/auth/password",
         method = "put",

@@ -138,7 +138,8 @@ impl Users {
     /// Create a user
     ///
     /// The email must not belong to another user, in any letter case. The password is stored as an
-    /// Argon2id hash and never shown. Only administrators may create administrators.
+    /// Argon2id hash and never shown. Only administrators may create administrators. Other
+    /// callers need a password of at least 8 characters that is not among the 3,000 most common ones.
     #[oai(path = "/api/users", method = "post", operation_id = "createUser")]
     async fn create(
         &self,
