@@ -87,12 +87,15 @@ fn bearer_token(credentials: &[u8]) -> Option<&[u8]> {
 /// # Errors
 /// 401 when it has ended; 503 when that is not known at present.
 pub(super) async fn check_session(caller: Caller, sessions: &Database) -> Result<(), Failure> {
-    match caller {
-        Caller::Bearer(bearer) if sessions.is_session_ended(bearer.session).await? => {
-            Err(Failure::invalid_token())
-        }
-        _ => Ok(()),
+    let Caller::Bearer(bearer) = caller else {
+        return Ok(());
+    };
+    // Boxed, since it may wait for a query: it is large, and would be copied with the pipeline's future for
+    // requests without a token, too.
+    if Box::pin(sessions.is_session_ended(bearer.session)).await? {
+        return Err(Failure::invalid_token());
     }
+    Ok(())
 }
 
 #[cfg(test)]
