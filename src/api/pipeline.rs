@@ -340,7 +340,7 @@ impl Pipeline {
     /// Adds the headers that every response has.
     fn finish(&self, response: &mut Response, origin: Option<&HeaderValue>, request_id: &str) {
         let headers = response.headers_mut();
-        // Otherwise the map grows twice, and computes the hash of each name again.
+        // Otherwise the map grows twice, and hashes each name again.
         headers.reserve(HEADERS);
         self.settings.cors.mark(origin, headers);
         headers

@@ -9,8 +9,8 @@
 //! | of a network                 | 100 failures      | refused until the first of them expires          |
 //! | of an account                | 50 failures       | refused for 30 seconds after each failure        |
 //!
-//! Whoever guesses passwords of one account from one network gets 10 attempts, and keeps only that network
-//! out. Whoever does so from many networks gets 50 and then one in 30 seconds. That is a limit for strangers
+//! An attacker who guesses passwords of one account from one network gets 10 attempts, and locks only that
+//! network out. An attacker with many networks gets 50, and then one in 30 seconds. That is a limit for strangers
 //! only: a network from which the account was logged in to within 30 days is exempt from it, so that
 //! nobody can lock out a user who is where the user usually is.
 //!

@@ -12,7 +12,7 @@
 //! Any other row has no password, and a warning is logged. How much time and memory a row may require is
 //! bounded.
 //!
-//! Whoever measures the time of a login must not learn whether an email belongs to a user. So everything
+//! A client that measures the time of a login must not learn whether an email belongs to a user. So everything
 //! that needs no Argon2 takes the time of one computation of Argon2 with the parameters of new hashes:
 //! plain text, rows without a password, and emails of nobody. A row with another hash takes the time that
 //! its parameters say, until its user has logged in once.

@@ -20,7 +20,7 @@ MEMORY_TIMEOUT = 15
 # How far above its start, in MB, the resident memory of the server may be after a tool. Hashing keeps
 # one block of 19 MiB for each thread that hashes.
 MEMORY_ALLOWANCE = 64
-# What the server gets of the environment of whoever runs this. Everything else could change its settings.
+# What the server gets of the environment of the caller. Everything else could change its settings.
 KEPT = {"PATH", "HOME", "TMPDIR", "LANG"}
 
 
